@@ -1,0 +1,211 @@
+"""Recordings for training: read and preprocessed once, kept in one memory-mapped file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+import helper_code
+from ecg.method import Method
+from ecg.progress import progress, say
+from evaluate_model import encode_labels
+
+# Below this a pool of processes takes longer to start than it saves.
+_RECORDINGS_PER_WORKER = 100
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one recording beside its signal."""
+
+    recording_id: str
+    database: str
+    fold: int  # 0 where the data folder names none
+    labels: tuple[str, ...]
+    demographics: tuple[float, ...]
+    seconds: float
+    digest: str  # of the signal in mV: equal for recordings that hold the same samples
+    start: int
+    n_samples: int
+
+
+class Dataset:
+    """Preprocessed recordings in the order of their names.
+
+    Attributes
+    ----------
+    entries : list of Entry
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    """
+
+    def __init__(self, entries: list[Entry], signals: NDArray[np.float32], classes: tuple[str, ...]) -> None:
+        self.entries = entries
+        self.labels = encode_labels([entry.labels for entry in entries], classes)
+        self._signals = signals
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def signal(self, index: int) -> NDArray[np.float32]:
+        """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
+        entry = self.entries[index]
+        flat = self._signals[entry.start:entry.start + 12 * entry.n_samples]
+        return flat.reshape(12, entry.n_samples)
+
+    def demographics(self, index: int) -> NDArray[np.float32]:
+        """Features of the patient, shape (n_features,), float32."""
+        return np.array(self.entries[index].demographics, dtype=np.float32)
+
+
+def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, workers: int,
+                  limit: int | None = None) -> tuple[Dataset, list[str]]:
+    """Read every recording below a folder that the method can be trained on.
+
+    Parameters
+    ----------
+    method : Method
+    data_folder : Path
+        Challenge recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold) in it
+        says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay together.
+    cache_folder : Path
+        Where the preprocessed signals go. They are used again when nothing has changed, so that a training that was
+        killed does not read everything anew.
+    workers : int
+        Processes that read at once.
+    limit : int, optional
+        Only this many recordings, spread evenly over all of them.
+
+    Returns
+    -------
+    tuple of Dataset and list of str
+        The recordings that take part, and a sentence for each one that does not although it should.
+
+    Raises
+    ------
+    helper_code.RecordingError
+        If the folder has no recordings, or ``folds.csv`` can't be used.
+    """
+    folds = read_folds(data_folder)
+    headers = sorted(map(Path, helper_code.find_headers(data_folder)), key=lambda path: (path.stem, str(path)))
+    if not headers:
+        raise helper_code.RecordingError(f"{data_folder}: expected Challenge recordings (.hea), found none")
+    if limit is not None and limit < len(headers):
+        headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
+    fingerprint = _fingerprint(method, headers, folds)
+    index_file, signal_file = cache_folder / "index.json", cache_folder / "signals.f32"
+    if index_file.exists():
+        stored = json.loads(index_file.read_text())
+        if stored["fingerprint"] == fingerprint:
+            say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
+            entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"])})
+                       for row in stored["entries"]]
+            return Dataset(entries, _open_signals(signal_file), method.classes), stored["problems"]
+    cache_folder.mkdir(parents=True, exist_ok=True)
+    index_file.unlink(missing_ok=True)
+    entries, problems = _write_cache(method, headers, folds, data_folder, signal_file, workers)
+    if not entries:
+        raise helper_code.RecordingError(
+            f"{data_folder}: expected recordings with at least one of the scored diagnoses, "
+            f"found none among {len(headers)}" + "".join(f"\n  {problem}" for problem in problems[:5])
+        )
+    stored = {"fingerprint": fingerprint, "entries": [asdict(entry) for entry in entries], "problems": problems}
+    helper_code.write_file(index_file, json.dumps(stored))
+    return Dataset(entries, _open_signals(signal_file), method.classes), problems
+
+
+def _open_signals(signal_file: Path) -> NDArray[np.float32]:
+    return np.memmap(signal_file, dtype=np.float32, mode="r")
+
+
+def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]]) -> str:
+    digest = hashlib.sha256(json.dumps([method.name, dict(method.settings), sorted(folds.items())]).encode())
+    for header in headers:
+        status = header.stat()
+        digest.update(f"{header}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path,
+                 signal_file: Path, workers: int) -> tuple[list[Entry], list[str]]:
+    workers = max(1, min(workers, len(headers) // _RECORDINGS_PER_WORKER))
+    read = joblib.Parallel(n_jobs=workers, return_as="generator")(
+        joblib.delayed(_prepare)(method.preprocess, method.demographics, header) for header in headers
+    )
+    entries: list[Entry] = []
+    problems: list[str] = []
+    seen_names: dict[str, Path] = {}
+    seen_signals: dict[str, str] = {}
+    start = 0
+    with open(signal_file, "wb") as file:
+        for path, item in zip(headers, progress(read, len(headers), "Reading"), strict=True):
+            if isinstance(item, str):
+                problems.append(item)
+                continue
+            header, signal, seconds, digest, demographics = item
+            if not method.keep(encode_labels([header.labels], method.classes)[0], seconds):
+                continue
+            name = path.stem
+            if name in seen_names:
+                problems.append(f"{path}: another recording of this name was read from {seen_names[name].parent}")
+                continue
+            if digest in seen_signals:
+                problems.append(f"{path}: same samples as {seen_signals[digest]}, left out")
+                continue
+            seen_names[name], seen_signals[digest] = path, name
+            database, fold = folds.get(name, (_database(path, data_folder), 0))
+            entries.append(Entry(name, database, fold, header.labels, tuple(map(float, demographics)), seconds, digest,
+                                 start, signal.shape[1]))
+            np.ascontiguousarray(signal).tofile(file)
+            start += signal.size
+    return entries, problems
+
+
+def _prepare(preprocess, demographics, path):  # type: ignore[no-untyped-def]  # runs in a worker process
+    try:
+        header, signal = helper_code.read_recording(path)
+    except helper_code.RecordingError as error:
+        return str(error)
+    digest = hashlib.sha256(signal.tobytes()).hexdigest()
+    seconds = signal.shape[1] / header.sampling_frequency
+    return header, preprocess(signal, header.sampling_frequency), seconds, digest, demographics(header)
+
+
+def _database(path: Path, data_folder: Path) -> str:
+    """By the record's name, or else by the folder it lies in."""
+    database = helper_code.get_database(path.stem)
+    return path.parent.name if database == "unknown" and path.parent != data_folder else database
+
+
+def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
+    """``{record: (database, fold)}`` from the data folder's ``folds.csv``, empty where there is none.
+
+    Raises
+    ------
+    helper_code.RecordingError
+        If the file lacks a column or a fold is no whole number from 0 up.
+    """
+    path = data_folder / "folds.csv"
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        missing = {"record", "database", "fold"} - set(rows.fieldnames or ())
+        if missing:
+            raise helper_code.RecordingError(
+                f"{path}: expected the columns record, database, fold; found {', '.join(rows.fieldnames or ())}"
+            )
+        folds = {}
+        for row in rows:
+            if not (row["fold"] or "").isdigit():
+                raise helper_code.RecordingError(
+                    f"{path}: record {row['record']}: expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
+                )
+            folds[row["record"]] = (row["database"], int(row["fold"]))
+    return folds

@@ -1,0 +1,55 @@
+"""Losses as pure functions of logits or probabilities; any method may use any of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean binary cross-entropy over recordings and classes (Zhao et al. 2020, section 2.3).
+
+    Parameters
+    ----------
+    logits, targets : Tensor, shape (n_items, n_classes), float32
+    """
+    return functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """Cross-entropy with a weight for each class's positives and negatives (Vicar et al. 2020, eq. 1).
+
+    ``WCE = -mean over items and classes of [w+_c t_c log p_c + w-_c (1 - t_c) log(1 - p_c)]``
+
+    Parameters
+    ----------
+    logits, targets : Tensor, shape (n_items, n_classes), float32
+    positive, negative : Tensor, shape (n_classes,), float32
+        ``w+ = N / N+`` and ``w- = N / (N - N+)``; zero where a class has no positives (or no negatives), so that the
+        class is left out rather than infinite.
+    """
+    log_p, log_q = functional.logsigmoid(logits), functional.logsigmoid(-logits)
+    return -(positive * targets * log_p + negative * (1 - targets) * log_q).mean()
+
+
+def challenge_metric_loss(probabilities: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Minus the observed challenge score with probabilities in place of decisions (Vicar et al. 2020, eq. 2 to 4).
+
+    ``CM = sum_ij a_ij w_ij,  A = L^T (R / N),  N = sum over classes of (L + R - L * R)``
+
+    On 0/1 scores it is exactly minus the sum that the Challenge's scorer counts: ``N = |L u R|``, taken as at least 1.
+
+    Parameters
+    ----------
+    probabilities, targets : Tensor, shape (n_items, n_classes)
+    weights : Tensor, shape (n_classes, n_classes)
+
+    Returns
+    -------
+    Tensor, scalar
+        Summed over the items, as published.
+    """
+    union = (targets + probabilities - targets * probabilities).sum(dim=1).clamp(min=1)
+    credit = ((targets @ weights) * probabilities).sum(dim=1)
+    return -torch.sum(credit / union)

@@ -1,0 +1,152 @@
+"""What a method is: everything that tells one ECG classifier from another, and nothing about how it is run.
+
+The engine (`ecg/*.py`) trains, stores and runs any `Method` without knowing its name. A method is pure data and
+functions: it holds no recordings, no paths and no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+from helper_code import Header
+
+
+class Batch(NamedTuple):
+    """One batch of network inputs.
+
+    Attributes
+    ----------
+    signal : Tensor, shape (n_items, 12, n_samples), float32
+        In the method's input units, zero-padded on the right to the longest item.
+    lengths : Tensor, shape (n_items,), int64
+        Samples of each item before that padding.
+    demographics : Tensor, shape (n_items, n_features), float32
+    """
+
+    signal: Tensor
+    lengths: Tensor
+    demographics: Tensor
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Maps logits and 0/1 targets, both (n_items, n_classes) float32, to a scalar."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: a loss, an optimiser and a schedule.
+
+    Attributes
+    ----------
+    name : str
+    epochs : int
+        Length of the stage at the method's full schedule; the engine scales it with ``--epochs``.
+    make_loss : callable
+        ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
+        challenge weights (n_classes, n_classes).
+    make_optimizer : callable
+        ``(parameters) -> Optimizer``.
+    learning_rate : callable
+        ``(progress) -> factor`` on the optimiser's own learning rate; `progress` in [0, 1) is the part of the stage
+        that is done.
+    select : {"best", "last", "average"}
+        Which weights the stage hands on: those of the epoch with the best validation challenge metric, of the last
+        epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated anew
+        (stochastic weight averaging, Izmailov et al. 2018).
+    average_epochs : int
+        Epochs that enter the average.
+    """
+
+    name: str
+    epochs: int
+    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64]], Loss]
+    make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]
+    learning_rate: Callable[[float], float]
+    select: Literal["best", "last", "average"] = "best"
+    average_epochs: int = 5
+
+
+@dataclass(frozen=True)
+class Method:
+    """A complete ECG classifier, as data.
+
+    Attributes
+    ----------
+    name : str
+        The word on the command line and in ``config.json``.
+    settings : Mapping
+        JSON values that rebuild this method: ``builders[name](**settings)``.
+    classes : tuple of str
+        SNOMED CT codes in the order of the network's outputs.
+    sampling_frequency : float
+        Of the network's input, in Hz.
+    window : int
+        The longest input the network is run on at once, in samples.
+    input_units : str
+        Units of what `preprocess` returns.
+    n_folds : int
+        Parts the training data is split into; a member leaves one out for validation.
+    n_members : int
+        Members trained when the user does not say how many.
+    batch_size : int
+        Recordings per training step.
+    stages : tuple of Stage
+    keep : callable
+        ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
+    preprocess : callable
+        ``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32
+        (12, m) at the method's rate and units, finite. The one way in, shared by training and prediction.
+    demographics : callable
+        ``(header) -> features``, float32 (n_features,).
+    build_network : callable
+        ``() -> nn.Module``, a fresh one at each call.
+    forward : callable
+        ``(network, batch) -> logits``, (n_items, n_classes).
+    augment : callable
+        ``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`.
+    windows : callable
+        ``(signal) -> list of windows``, each (12, n <= window), without randomness.
+    merge : callable
+        ``(probabilities) -> probabilities``: (n_windows, n_classes) of one recording to (n_classes,).
+    search_thresholds : callable
+        ``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold.
+    decide : callable
+        ``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes).
+    combine : callable
+        ``(labels, probabilities) -> (labels, probabilities)``: (n_members, n_recordings, n_classes) to
+        (n_recordings, n_classes).
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    classes: tuple[str, ...]
+    sampling_frequency: float
+    window: int
+    input_units: str
+    n_folds: int
+    n_members: int
+    batch_size: int
+    stages: tuple[Stage, ...]
+    keep: Callable[[NDArray[np.bool_], float], bool]
+    preprocess: Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+    demographics: Callable[[Header], NDArray[np.float32]]
+    build_network: Callable[[], nn.Module]
+    forward: Callable[[nn.Module, Batch], Tensor]
+    augment: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+    windows: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+    merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    search_thresholds: Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+    decide: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
+    combine: Callable[
+        [NDArray[np.bool_], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
+    ]
+
+
+MethodBuilder = Callable[..., Method]
+"""Builds a method from its settings; a registry maps names to builders."""

@@ -1,0 +1,129 @@
+"""Filling in what is missing, changing the rate, laying windows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecg.signal import even_windows, fill_missing, pad_right, resample
+from helper_code import LEADS
+
+RATES = [100, 125, 250, 257, 300, 360, 500, 1000]
+
+
+def sine(frequency: float, fs: float, seconds: float = 10) -> np.ndarray:
+    return np.sin(2 * np.pi * frequency * np.arange(int(seconds * fs)) / fs).astype(np.float32)
+
+
+def decibels(signal: np.ndarray, reference: np.ndarray) -> float:
+    return 20 * np.log10(signal.std() / reference.std())
+
+
+@pytest.mark.parametrize("fs", RATES)
+def test_a_10_hz_sine_comes_out_at_257_hz_within_one_percent_of_the_true_one(fs):
+    resampled = resample(sine(10, fs)[None], fs, 257)[0]
+    expected = np.sin(2 * np.pi * 10 * np.arange(len(resampled)) / 257)
+    assert abs(len(resampled) - 2570) <= 1
+    # The last one or two lie after the last sample that was given.
+    known = np.arange(len(resampled)) / 257 <= (int(10 * fs) - 1) / fs
+    assert known.sum() >= 2567
+    assert np.abs(resampled - expected)[known].max() < 0.01
+
+
+@pytest.mark.parametrize(("fs", "tone"), [(500, 200), (500, 160), (1000, 200), (1000, 400), (360, 170)])
+def test_a_tone_above_the_new_nyquist_frequency_is_at_least_40_db_down(fs, tone):
+    original = sine(tone, fs)
+    inner = resample(original[None], fs, 257)[0, 100:-100]
+    assert decibels(inner, original) < -40
+
+
+@pytest.mark.parametrize("fs", RATES)
+def test_an_offset_stays_what_it_is_from_the_first_to_the_last_sample(fs):
+    constant = np.full((12, int(2 * fs)), 1.25, dtype=np.float32)
+    assert np.abs(resample(constant, fs, 257) - 1.25).max() < 1e-5
+
+
+def test_resampling_to_the_same_rate_changes_nothing():
+    signal = np.random.default_rng(1).normal(size=(12, 700)).astype(np.float32)
+    assert np.array_equal(resample(signal, 257, 257), signal)
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.floats(100, 1000), st.integers(0, 2**32 - 1))
+def test_resampling_is_linear_and_keeps_the_duration_at_any_rate(fs, seed):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, 2, int(1.5 * fs))).astype(np.float32)
+    both = resample(a + 2 * b, fs, 257)
+    assert abs(both.shape[1] - 257 * a.shape[1] / fs) <= 2
+    assert both.dtype == np.float32
+    np.testing.assert_allclose(both, resample(a, fs, 257) + 2 * resample(b, fs, 257), atol=1e-4)
+
+
+def limb_leads(rng: np.random.Generator, n_samples: int = 300) -> np.ndarray:
+    signal = rng.normal(size=(12, n_samples))
+    i, ii = signal[0], signal[1]
+    signal[2:6] = ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2
+    return signal.astype(np.float32)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.sets(st.integers(0, 5), min_size=1, max_size=4), st.integers(0, 1000))
+def test_missing_limb_leads_follow_from_any_two_that_are_there(lost, seed):
+    signal = limb_leads(np.random.default_rng(seed))
+    damaged = signal.copy()
+    damaged[list(lost)] = np.nan
+    np.testing.assert_allclose(fill_missing(damaged), signal, atol=1e-4)
+
+
+def test_a_lead_that_nothing_is_known_of_becomes_zero_and_the_others_stay():
+    signal = limb_leads(np.random.default_rng(2))
+    damaged = signal.copy()
+    damaged[LEADS.index("V3")] = np.nan
+    filled = fill_missing(damaged)
+    assert not filled[LEADS.index("V3")].any()
+    others = [k for k in range(12) if LEADS[k] != "V3"]
+    assert np.array_equal(filled[others], signal[others])
+
+
+def test_one_limb_lead_alone_determines_no_other():
+    damaged = np.full((12, 50), np.nan, dtype=np.float32)
+    damaged[1] = 1
+    assert np.array_equal(fill_missing(damaged)[[0, 2, 3, 4, 5]], np.zeros((5, 50)))
+
+
+def test_gaps_are_bridged_in_a_straight_line_and_the_argument_is_left_alone():
+    signal = np.tile(np.arange(20, dtype=np.float32), (12, 1))
+    damaged = signal.copy()
+    damaged[3, 5:9] = np.nan
+    before = damaged.copy()
+    np.testing.assert_allclose(fill_missing(damaged), signal)
+    np.testing.assert_array_equal(damaged, before)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.integers(1, 60_000), st.integers(300, 5000))
+def test_windows_cover_every_sample_with_enough_overlap_and_no_more_windows_than_needed(n_samples, window):
+    windows = even_windows(n_samples, window, 256)
+    assert windows[0].start == 0
+    assert windows[-1].stop == n_samples
+    if n_samples <= window:
+        assert len(windows) == 1
+        return
+    steps = np.diff([part.start for part in windows])
+    assert all(part.stop - part.start == window for part in windows)
+    assert steps.max() <= window - 256
+    assert steps.max() - steps.min() <= 1
+    assert (len(windows) - 2) * (window - 256) + window < n_samples
+
+
+def test_the_longest_published_recording_takes_121_windows():
+    assert len(even_windows(462_600, 4096, 256)) == 121
+
+
+def test_padding_adds_zeros_on_the_right_only():
+    signal = np.ones((12, 5), dtype=np.float32)
+    padded = pad_right(signal, 8)
+    assert np.array_equal(padded[:, :5], signal)
+    assert padded.shape == (12, 8)
+    assert not padded[:, 5:].any()
+    assert pad_right(signal, 3) is signal

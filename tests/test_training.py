@@ -1,0 +1,256 @@
+"""Training: what it learns, that it repeats, that it goes on after a kill, and what it is trained on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import helper_code
+from ecg import training
+from ecg.dataset import build_dataset, read_folds
+from ecg.folds import assign_folds
+from ecg.method import Stage
+from ecg.training import TrainingError, scaled_epochs, train, train_member
+from team_code import CLASSES, _adam, _bce, zhao
+from tiny import heart_like, random_dataset, tiny, write_recording
+
+CPU = torch.device("cpu")
+ROWS = np.arange(30)
+
+
+def trained(method=None, epochs=4, checkpoint=None, seed=1):
+    return train_member(method or tiny(), random_dataset(), ROWS[:20], ROWS[20:], epochs=epochs, seed=seed, number=0,
+                        device=CPU, checkpoint=checkpoint)
+
+
+def same(a, b):
+    return all(torch.equal(a.state[key], b.state[key]) for key in a.state) and np.array_equal(a.thresholds, b.thresholds)
+
+
+def test_training_learns_what_there_is_to_learn():
+    fast = replace(tiny().stages[0], make_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.03))
+    history = trained(tiny(stages=(fast,)), epochs=40).history
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert history[-1]["challenge_metric"] > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first = trained()
+    assert same(first, trained())
+    assert not same(first, trained(seed=2))
+
+
+@pytest.mark.parametrize("select", ["best", "last", "average"])
+@pytest.mark.parametrize("killed_after", [1, 3, 5])
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, select, killed_after):
+    stage = Stage("first", 3, _bce, _adam, lambda progress: 1 - progress / 2, select=select, average_epochs=2)
+    method = tiny(stages=(stage, replace(stage, name="second")))
+    undisturbed = trained(method, epochs=6)
+
+    class Killed(BaseException):
+        pass
+
+    save, saved = training._Run._save_checkpoint, []
+
+    def save_and_die(run):
+        save(run)
+        saved.append(run.epoch)
+        if len(saved) == killed_after:
+            raise Killed
+
+    monkeypatch.setattr(training._Run, "_save_checkpoint", save_and_die)
+    with pytest.raises(Killed):
+        trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
+    monkeypatch.setattr(training._Run, "_save_checkpoint", save)
+    resumed = trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
+    assert same(undisturbed, resumed)
+    assert undisturbed.history == resumed.history
+    assert len(saved) == killed_after
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
+    trained(seed=3, checkpoint=tmp_path / "a.ckpt")
+    assert same(trained(seed=1), trained(seed=1, checkpoint=tmp_path / "a.ckpt"))
+
+
+def test_best_keeps_the_epoch_with_the_highest_metric_and_average_the_mean_of_the_last():
+    def weights_after(select, epochs, average_epochs=1):
+        stage = replace(tiny().stages[0], select=select, average_epochs=average_epochs, learning_rate=lambda p: 1.0)
+        return trained(tiny(stages=(stage,)), epochs=epochs)
+
+    best = weights_after("best", 6)
+    epoch = int(np.argmax([row["challenge_metric"] for row in best.history])) + 1
+    assert torch.equal(best.state["fc.weight"], weights_after("last", epoch).state["fc.weight"])
+    mean = (weights_after("last", 5).state["fc.bias"] + weights_after("last", 6).state["fc.bias"]) / 2
+    torch.testing.assert_close(weights_after("average", 6, average_epochs=2).state["fc.bias"], mean)
+
+
+def test_thresholds_belong_to_the_weights_as_they_are_stored():
+    member = trained()
+    method, dataset = tiny(), random_dataset()
+    assert all(torch.equal(value, value.half().float()) for value in member.state.values() if value.ndim >= 2)
+    network = method.build_network().eval()
+    network.load_state_dict(member.state)
+    items = [training.Item(row, dataset.signal(row), dataset.demographics(row)) for row in member.rows]
+    again = np.stack([row[0] for _, row in training.predict(method, [network], items, CPU)])
+    assert np.array_equal(again, member.probabilities)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_sentence():
+    def broken(labels, weights):
+        return lambda logits, targets: logits.sum() * float("nan")
+
+    stage = replace(tiny().stages[0], make_loss=broken)
+    with pytest.raises(TrainingError, match="no longer finite"):
+        trained(tiny(stages=(stage,)))
+
+
+def test_too_few_recordings_to_validate_on_is_said():
+    with pytest.raises(TrainingError, match=r"expected recordings to train on and to validate on, found 30 and 0"):
+        train_member(tiny(), random_dataset(), ROWS, ROWS[:0], epochs=1, seed=0, number=0, device=CPU)
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(None, [60, 35]), (95, [60, 35]), (19, [12, 7]), (1, [1, 1])])
+def test_epochs_are_shared_out_among_the_stages_as_published(epochs, expected):
+    stage = tiny().stages[0]
+    method = tiny(stages=(replace(stage, epochs=60), replace(stage, epochs=35)))
+    assert scaled_epochs(method, epochs) == expected
+
+
+def test_the_published_schedule_drops_the_rate_tenfold_at_40_and_80_percent():
+    rate = zhao().stages[0].learning_rate
+    assert [rate(epoch / 50) for epoch in (0, 19, 20, 39, 40, 49)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+
+
+# --- Folds
+
+
+def test_folds_hold_a_share_of_every_database_and_class():
+    rng = np.random.default_rng(0)
+    labels = rng.random((500, 24)) < 0.1
+    databases = ["A"] * 300 + ["B"] * 200
+    folds = assign_folds(labels, databases, [0] * 500, 5, seed=2020)
+    names = np.array(databases)
+    for fold in range(5):
+        assert abs((folds[names == "A"] == fold).sum() - 60) <= 3
+        assert abs((folds[names == "B"] == fold).sum() - 40) <= 3
+
+    def unevenness(folds):
+        counts = np.stack([labels[folds == fold].sum(axis=0) for fold in range(5)])
+        return np.abs(counts - counts.mean(axis=0)).sum()
+
+    assert unevenness(folds) < 0.5 * unevenness(rng.permutation(folds))
+    assert np.array_equal(folds, assign_folds(labels, databases, [0] * 500, 5, seed=2020))
+
+
+def test_given_folds_are_kept_and_the_rest_is_stratified():
+    labels = np.ones((60, 24), dtype=bool)
+    given = [1 + k % 9 for k in range(45)] + [0] * 15
+    folds = assign_folds(labels, ["P"] * 45 + ["Q"] * 15, given, 5, seed=1)
+    assert all(folds[k] == (given[k] - 1) % 5 for k in range(45))
+    assert np.bincount(folds[45:], minlength=5).tolist() == [3] * 5
+
+
+def test_a_database_smaller_than_the_number_of_folds_is_dealt_out():
+    assert assign_folds(np.ones((3, 24), dtype=bool), ["A"] * 3, [0] * 3, 5, seed=1).tolist() == [0, 1, 2]
+
+
+# --- What is trained on
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    for number in range(12):
+        write_recording(folder / ("deep/er" if number % 2 else "."), f"HR{number:05d}", heart_like(seed=number))
+    return folder
+
+
+def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(data, tmp_path):
+    method = zhao()
+    dataset, problems = build_dataset(method, data, tmp_path / "cache", workers=1)
+    assert [entry.recording_id for entry in dataset.entries] == [f"HR{k:05d}" for k in range(12)]
+    assert problems == []
+    assert dataset.entries[3].database == "PTB-XL"
+    header, signal = helper_code.read_recording(data / "deep/er/HR00003.hea")
+    assert np.array_equal(dataset.signal(3), method.preprocess(signal, header.sampling_frequency))
+    assert np.array_equal(dataset.demographics(3), method.demographics(header))
+    assert dataset.labels[3, CLASSES.index("426783006")]
+
+
+def test_unscored_recordings_duplicates_and_bad_files_are_left_out_and_the_last_two_are_named(data, tmp_path):
+    write_recording(data, "HR00100", heart_like(seed=100), dx="164884008")
+    write_recording(data, "HR00101", heart_like(seed=3))
+    write_recording(data, "HR00102", heart_like(seed=102)).with_suffix(".mat").write_bytes(b"junk")
+    dataset, problems = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    assert len(dataset) == 12
+    assert len(problems) == 2
+    assert "HR00101" in problems[0]
+    assert "same samples as HR00003" in problems[0]
+    assert "HR00102" in problems[1]
+
+
+def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first, _ = build_dataset(zhao(), data, cache, workers=1)
+    reads = []
+    real = helper_code.read_recording
+    monkeypatch.setattr(helper_code, "read_recording", lambda path: reads.append(path) or real(path))
+    second, _ = build_dataset(zhao(), data, cache, workers=1)
+    assert not reads
+    assert first.entries == second.entries
+    assert np.array_equal(first.signal(5), second.signal(5))
+    write_recording(data, "HR00002", heart_like(seed=77))
+    third, _ = build_dataset(zhao(), data, cache, workers=1)
+    assert len(reads) == 12
+    assert not np.array_equal(first.entries[2].digest, third.entries[2].digest)
+
+
+def test_a_limit_takes_recordings_from_all_over(data, tmp_path):
+    dataset, _ = build_dataset(zhao(), data, tmp_path / "cache", workers=1, limit=4)
+    assert [entry.recording_id for entry in dataset.entries] == ["HR00000", "HR00004", "HR00007", "HR00011"]
+
+
+@pytest.mark.parametrize(("text", "complaint"), [
+    ("record,fold\nA,1\n", "expected the columns record, database, fold"),
+    ("record,database,fold\nHR00000,P,one\n", "expected a fold of 0, 1, 2"),
+])
+def test_a_folds_file_that_can_not_be_used_is_said(data, text, complaint):
+    (data / "folds.csv").write_text(text)
+    with pytest.raises(helper_code.RecordingError, match=complaint):
+        read_folds(data)
+
+
+def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
+    rows = [f"HR{k:05d},PTB-XL,{1 + k // 2}" for k in range(12)]
+    (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
+    splits = []
+    real = training.train_member
+    monkeypatch.setattr(training, "train_member", lambda method, dataset, inside, outside, **more: (
+        splits.append((inside, outside)) or real(method, dataset, inside, outside, **more)))
+    train(tiny(), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
+    for inside, outside in splits:
+        assert sorted([*inside, *outside]) == list(range(12))
+        assert not {row // 2 for row in inside} & {row // 2 for row in outside}
+    assert [sorted(outside) for _, outside in splits] == [[0, 1, 10, 11], [2, 3]]
+
+
+def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
+    train(tiny(), data, tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
+    names = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert names[:2] == ["config.json", "history.csv"]
+    assert len(names) == 3
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["training"] == {"recordings": 12, "databases": {"PTB-XL": 12}, "left_out": 0, "folds": 5, "epochs": 1,
+                                  "seed": 2020}
+    assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
+
+
+@pytest.mark.parametrize("arguments", [{"members": 0}, {"members": 6}, {"epochs": 0}, {"limit": 0}, {"workers": 0},
+                                       {"seed": -1}, {"device": "tpu"}, {"device": "cuda:99"}])
+def test_arguments_out_of_range_are_refused_before_anything_is_read(data, tmp_path, arguments):
+    with pytest.raises(ValueError, match=r"expected|found"):
+        train(tiny(), data, tmp_path / "model", **arguments)
+    assert not (tmp_path / "model").exists()
