@@ -1,0 +1,49 @@
+#!/usr/bin/env python
+"""Judge a folder of 12-lead ECG recordings with a trained model: one <record>.csv each.
+
+example:
+  python driver.py model input output
+
+exit status: 0 all recordings judged, 1 some could not be (their outputs have no positive label), 2 nothing done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import team_code
+from ecg.driving import run_folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="folder of a trained model")
+    parser.add_argument("input", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
+                                      "below it")
+    parser.add_argument("output", help="folder the outputs are written to")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", default=os.cpu_count() or 1,
+                        help="threads that read recordings while the network runs (default: all cores)")
+    parser.add_argument("--allow-failures", action="store_true",
+                        help="exit with 0 even if some recordings could not be judged")
+    arguments = parser.parse_args()
+    try:
+        if arguments.workers < 1:
+            raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
+        model = team_code.load_model(arguments.model, device=arguments.device)
+        outcome = run_folder(model, Path(arguments.input), Path(arguments.output), workers=arguments.workers)
+    except (ValueError, OSError) as error:
+        print(f"driver.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("driver.py: stopped; outputs written so far are whole", file=sys.stderr)
+        return 130
+    print(f"{outcome.judged} recordings judged, {len(outcome.problems)} could not be; outputs in {arguments.output}")
+    return 1 if outcome.problems and not arguments.allow_failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,441 @@
+"""The entry: the system of Zhao et al. (Computing in Cardiology 2020, paper 112), and the hooks the Challenge calls.
+
+    python train_model.py data model
+    python driver.py model input output
+
+In this order: constants, the way in, the network, thresholds and voting, the method, the hooks. Where the published
+code is wrong it is corrected here, each time with a comment "Corrected:" that says what and why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+import evaluate_model
+import helper_code
+from ecg import losses, model_folder, prediction, training
+from ecg.device import pick_device
+from ecg.method import Batch, Loss, Method, MethodBuilder, Stage
+from ecg.model_folder import Model
+from ecg.signal import even_windows, fill_missing, pad_right, resample
+from ecg.thresholds import coordinate_ascent, shared_threshold
+
+# The 24 scored classes (27 codes, three pairs merged) in the published order: codes sorted as text.
+CLASSES = tuple(sorted(evaluate_model.load_weights()[0]))
+SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (paper, section 2.1)
+WINDOW = 4096  # samples, 15.94 s
+MIN_OVERLAP = 256  # samples between neighbouring windows at prediction
+MICROVOLTS_PER_MILLIVOLT = 1000.0
+
+
+# --- The way in ---------------------------------------------------------------------------------------------------
+
+
+def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+    """A recording as the network takes it: microvolts at 257 Hz.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+        NaN where missing.
+    sampling_frequency : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (12, n), float32, uV at 257 Hz
+        Finite.
+    """
+    # Corrected: the published code feeds ADC integers whatever the header's gain says. Every database it was trained
+    # on has 1000 ADC units per mV, so microvolts are the same numbers there and the right ones elsewhere.
+    # Corrected: it interpolates linearly on a grid with the wrong step, N/(N-1)/fs, and without an anti-alias filter:
+    # a 200 Hz tone came through at 0.63 of its size. Here the grid starts at 0 with step 1/fs, behind a filter.
+    resampled = resample(fill_missing(recording), sampling_frequency, SAMPLING_FREQUENCY)
+    return resampled * np.float32(MICROVOLTS_PER_MILLIVOLT)
+
+
+def crop_or_pad(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A training window: a random crop of a long recording, a random place for a short one (paper, section 2.2).
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (12, 4096), float32
+    """
+    n_samples = recording.shape[1]
+    if n_samples >= WINDOW:
+        start = int(rng.integers(0, n_samples - WINDOW + 1))
+        return recording[:, start:start + WINDOW]
+    left = int(rng.integers(0, WINDOW - n_samples + 1))
+    return np.pad(recording, ((0, 0), (left, WINDOW - n_samples - left)))
+
+
+def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Windows for prediction: evenly spread over a long recording, a short one padded on the right.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+
+    Returns
+    -------
+    list of ndarray, each of shape (12, 4096), float32
+    """
+    # Corrected: the published code's first "window" is the whole recording, which its pooling layer silently accepts.
+    padded = pad_right(recording, WINDOW)
+    return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
+
+
+def demographic_features(header: helper_code.Header, age_mask: bool = True) -> NDArray[np.float32]:
+    """Age and sex as the network takes them.
+
+    Parameters
+    ----------
+    header : Header
+    age_mask : bool
+        Whether the second number says if the age is known.
+
+    Returns
+    -------
+    ndarray, shape (5,), float32
+        Age in centuries (0 if unknown), age known, female, male, sex known.
+    """
+    # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
+    # that code expect 0 there: build them with age_mask=False.
+    known = bool(np.isfinite(header.age))
+    female, male = header.sex == "Female", header.sex == "Male"
+    age = header.age / 100 if known else 0.0
+    return np.array([age, known and age_mask, female, male, female or male], dtype=np.float32)
+
+
+# --- The network --------------------------------------------------------------------------------------------------
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel weights from each channel's mean (Hu et al. 2018): (B, C, T) -> (B, C, T)."""
+
+    def __init__(self, n_channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(
+            nn.Linear(n_channels, n_channels // reduction, bias=False),
+            nn.ReLU(),
+            nn.Linear(n_channels // reduction, n_channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = self.fc(x.mean(dim=2))  # (B, C)
+        return x * gate.unsqueeze(2)
+
+
+class BasicBlock(nn.Module):
+    """Residual block with 7-tap kernels, dropout between the convolutions, squeeze and excitation before the sum."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, dropout: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(n_in, n_out, kernel_size=7, stride=stride, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm1d(n_out)
+        self.conv2 = nn.Conv1d(n_out, n_out, kernel_size=7, padding=3, bias=False)
+        self.bn2 = nn.BatchNorm1d(n_out)
+        self.se = SqueezeExcitation(n_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(dropout)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or n_in != n_out:
+            self.downsample = nn.Sequential(
+                nn.Conv1d(n_in, n_out, kernel_size=1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.dropout(self.relu(self.bn1(self.conv1(x))))
+        out = self.se(self.bn2(self.conv2(out)))
+        return self.relu(out + self.downsample(x))
+
+
+class SEResNet(nn.Module):
+    """The 18-layer SE-ResNet of Zhao et al. (paper, figure 2); 8,837,060 parameters.
+
+    The state dict has the published names and shapes, so the authors' checkpoints load into it.
+
+    Parameters
+    ----------
+    n_leads, n_classes : int
+    dropout : float
+        Between the two convolutions of each block.
+    """
+
+    def __init__(self, n_leads: int = 12, n_classes: int = 24, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv1d(n_leads, 64, kernel_size=15, stride=2, padding=7, bias=False)
+        self.bn1 = nn.BatchNorm1d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool1d(kernel_size=3, stride=2, padding=1)
+        self.layer1 = self._level(64, 64, 1, dropout)
+        self.layer2 = self._level(64, 128, 2, dropout)
+        self.layer3 = self._level(128, 256, 2, dropout)
+        self.layer4 = self._level(256, 512, 2, dropout)
+        self.fc1 = nn.Linear(5, 10)
+        self.fc = nn.Linear(10 + 512, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    @staticmethod
+    def _level(n_in: int, n_out: int, stride: int, dropout: float) -> nn.Sequential:
+        return nn.Sequential(BasicBlock(n_in, n_out, stride, dropout), BasicBlock(n_out, n_out, 1, dropout))
+
+    def forward(self, signal: Tensor, demographics: Tensor) -> Tensor:
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        signal : Tensor, shape (n_items, n_leads, n_samples), float32, uV at 257 Hz
+            4096 samples as published; any number from about 100 up is possible.
+        demographics : Tensor, shape (n_items, 5), float32
+            See `demographic_features`.
+
+        Returns
+        -------
+        Tensor, shape (n_items, n_classes)
+        """
+        x = self.maxpool(self.relu(self.bn1(self.conv1(signal))))  # (B, 64, T/4)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512, T/32)
+        logits: Tensor = self.fc(torch.cat([self.fc1(demographics), x.mean(dim=2)], dim=1))
+        return logits
+
+
+def _forward(network: nn.Module, batch: Batch) -> Tensor:
+    logits: Tensor = network(batch.signal, batch.demographics)
+    return logits
+
+
+# --- Thresholds and voting ----------------------------------------------------------------------------------------
+
+
+def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Classes at or above their threshold, and always the most probable one.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_classes,), float64
+
+    Returns
+    -------
+    ndarray, shape (n_recordings, n_classes), bool
+    """
+    outputs = probabilities >= thresholds
+    outputs[np.arange(len(probabilities)), probabilities.argmax(axis=1)] = True
+    return outputs
+
+
+def constrained_grid_search(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
+                            weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds that maximise the challenge metric (paper, section 2.4).
+
+    First one threshold for all classes on a grid of 0.1, then one pass over the classes in steps of 0.01 with the
+    others fixed.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64
+        Of the challenge metric, in the order of `CLASSES`.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,), float64
+    """
+    def score(labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
+        return evaluate_model.compute_challenge_metric(weights, labels, outputs, CLASSES)
+
+    shared, _ = shared_threshold(labels, probabilities, score, decide, np.arange(11) / 10)
+    start = np.full(labels.shape[1], shared)
+    return coordinate_ascent(labels, probabilities, weights, decide, start, candidates=np.arange(101) / 100)
+
+
+def vote(labels: NDArray[np.bool_],
+         probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels by majority of the members, the class with most votes always; scores by their mean.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+
+    Returns
+    -------
+    tuple of ndarray, shapes (n_recordings, n_classes)
+    """
+    share, scores = labels.mean(axis=0), probabilities.mean(axis=0)
+    combined = share >= 0.5
+    # Equal votes go to the more probable class; scores stay below 1, votes are whole.
+    most = (labels.sum(axis=0) + scores / 2).argmax(axis=1)
+    combined[np.arange(len(combined)), most] = True
+    return combined, scores
+
+
+# --- The method ---------------------------------------------------------------------------------------------------
+
+
+def _steps_at_40_and_80_percent(progress: float) -> float:
+    return 1.0 if progress < 0.4 else 0.1 if progress < 0.8 else 0.01
+
+
+def _adam(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    return optim.Adam(parameters, lr=3e-3, weight_decay=1e-5)
+
+
+def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    return losses.binary_cross_entropy
+
+
+def _mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = probabilities.mean(axis=0)
+    return mean
+
+
+def _has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
+    return bool(labels.any())
+
+
+class _Demographics:
+    """`demographic_features` with its setting; a class because worker processes need to receive it."""
+
+    def __init__(self, age_mask: bool) -> None:
+        self.age_mask = age_mask
+
+    def __call__(self, header: helper_code.Header) -> NDArray[np.float32]:
+        return demographic_features(header, self.age_mask)
+
+
+def zhao(age_mask: bool = True) -> Method:
+    """The method of Zhao et al. (paper 112), corrected.
+
+    Parameters
+    ----------
+    age_mask : bool
+        False for networks that were trained by the published code, see `demographic_features`.
+    """
+    return Method(
+        name="zhao",
+        settings={"age_mask": age_mask},
+        classes=CLASSES,
+        sampling_frequency=SAMPLING_FREQUENCY,
+        window=WINDOW,
+        input_units="uV",
+        n_folds=5,
+        n_members=5,
+        batch_size=64,
+        stages=(Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam,
+                      learning_rate=_steps_at_40_and_80_percent),),
+        keep=_has_scored_class,
+        preprocess=preprocess,
+        demographics=_Demographics(age_mask),
+        build_network=SEResNet,
+        forward=_forward,
+        augment=crop_or_pad,
+        windows=cut_windows,
+        merge=_mean_of_windows,
+        search_thresholds=constrained_grid_search,
+        decide=decide,
+        combine=vote,
+    )
+
+
+METHODS: dict[str, MethodBuilder] = {"zhao": zhao}
+DEFAULT_METHOD = "zhao"
+
+
+# --- The hooks ----------------------------------------------------------------------------------------------------
+
+
+def training_code(data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], *,
+                  method: str = DEFAULT_METHOD, members: int | None = None, epochs: int | None = None,
+                  seed: int = 2020, device: str = "auto", workers: int | None = None, limit: int | None = None) -> None:
+    """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
+
+    Parameters
+    ----------
+    data_directory, model_directory : path
+    method : str
+        One of `METHODS`.
+    members, epochs, seed, device, workers, limit
+        See `ecg.training.train`.
+    """
+    # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
+    # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
+    training.train(METHODS[method](), data_directory, model_directory, members=members, epochs=epochs, seed=seed,
+                   device=device, workers=workers, limit=limit)
+
+
+def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None, *,
+               device: str = "auto") -> Model:
+    """Load a trained model; the hook of the Challenge's ``test_model.py``.
+
+    Parameters
+    ----------
+    model_directory : path
+    leads : sequence of str, optional
+        Which leads the recordings will have. One model serves any set of leads; the argument is there for the hook.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:<number>".
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ecg.model_folder.ModelError
+        If the folder holds no usable model.
+    """
+    # Corrected: thresholds come with the weights they were searched for, not from files of another training.
+    return model_folder.load_model(model_directory, METHODS, pick_device(device))
+
+
+def run_model(model: Model, header: str, recording: NDArray[np.generic]) -> tuple[
+        list[str], NDArray[np.int_], NDArray[np.float64]]:
+    """Judge one recording; the hook of the Challenge's ``test_model.py``.
+
+    Parameters
+    ----------
+    model : Model
+        From `load_model`.
+    header : str
+        The header's text.
+    recording : ndarray, shape (n_signals, n_samples)
+        The raw array as stored, ADC units, rows in the header's order.
+
+    Returns
+    -------
+    classes : list of str
+        SNOMED CT codes.
+    labels : ndarray, shape (n_classes,), int
+        0 or 1.
+    probabilities : ndarray, shape (n_classes,), float64
+
+    Raises
+    ------
+    helper_code.RecordingError
+        If the header can't be read or does not describe the recording.
+    """
+    parsed = helper_code.parse_header(header)
+    millivolts = helper_code.to_millivolts(np.asarray(recording), parsed)
+    method = model.method
+    item = prediction.Item(parsed.recording_id, method.preprocess(millivolts, parsed.sampling_frequency),
+                           method.demographics(parsed))
+    [(_, probabilities)] = prediction.predict(method, model.networks, [item], model.device)
+    labels, scores = model.decide(probabilities)
+    return list(method.classes), labels.astype(int), scores

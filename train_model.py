@@ -1,0 +1,50 @@
+#!/usr/bin/env python
+"""Train the entry on a folder of 12-lead ECG recordings.
+
+Example:
+  python train_model.py data model
+  python train_model.py data model --epochs 12 --folds 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import helper_code
+import team_code
+from ecg.training import TrainingError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
+                                     "below it; an optional folds.csv (record, database, fold) keeps patients together")
+    parser.add_argument("model", help="folder the model is written to; a training that was stopped goes on from there")
+    parser.add_argument("--method", choices=team_code.METHODS, default=team_code.DEFAULT_METHOD,
+                        help="which system to train (default: %(default)s)")
+    parser.add_argument("--folds", type=int, metavar="K",
+                        help="networks to train, each validated on another fold of the data (default: all folds)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each network (default: as published)")
+    parser.add_argument("--seed", type=int, default=2020, help="of everything that is random (default: %(default)s)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
+    parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
+    arguments = parser.parse_args()
+    try:
+        team_code.training_code(
+            arguments.data, arguments.model, method=arguments.method, members=arguments.folds,
+            epochs=arguments.epochs, seed=arguments.seed, device=arguments.device, workers=arguments.workers,
+            limit=arguments.limit,
+        )
+    except (helper_code.RecordingError, TrainingError, ValueError, OSError) as error:
+        print(f"train_model.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("train_model.py: stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
