@@ -187,7 +187,7 @@ def _check(condition: bool, path: Path, expected: str, found: str) -> None:
 
 
 def _thresholds(path: Path, row: Mapping[str, Any], classes: tuple[str, ...]) -> NDArray[np.float64]:
-    stored = row.get("thresholds")
+    stored = row.get("thresholds") or {}
     _check(isinstance(stored, dict) and set(stored) == set(classes), path,
            f"a threshold for each of the {len(classes)} classes", repr(stored))
     values = [stored[code] for code in classes]

@@ -38,3 +38,28 @@ def measure(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], outpu
     }
     rounded = {name: round(float(value), 4) if np.isfinite(value) else None for name, value in values.items()}
     return {"recordings": len(labels), **rounded}
+
+
+def bootstrap_interval(labels: NDArray[np.bool_], outputs: NDArray[np.bool_], classes: tuple[str, ...],
+                       weights: NDArray[np.float64], *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the challenge metric over recordings drawn with replacement (percentile bootstrap).
+
+    Parameters
+    ----------
+    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
+    classes : tuple of str
+    weights : ndarray, shape (n_classes, n_classes)
+    repeats, seed : int
+
+    Returns
+    -------
+    tuple of float
+        2.5th and 97.5th percentile.
+    """
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(repeats):
+        rows = rng.integers(0, len(labels), len(labels))
+        values.append(evaluate_model.compute_challenge_metric(weights, labels[rows], outputs[rows], classes))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
