@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import random_dataset, tiny
 
 import team_code
 from ecg.model_folder import ModelError, load_model, save_model
 from ecg.training import train_member
+from tiny import random_dataset, tiny
 
 BUILDERS = {"tiny": tiny}
 CPU = torch.device("cpu")

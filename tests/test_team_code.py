@@ -12,12 +12,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import heart_like, write_recording
 
 import evaluate_model
 import helper_code
 import team_code
 from ecg.prediction import Item, predict
+from tiny import heart_like, write_recording
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seresnet_golden.json").read_text())
 WEIGHTS = evaluate_model.load_weights(classes=team_code.CLASSES)[1]

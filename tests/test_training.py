@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import heart_like, random_dataset, tiny, write_recording
 
 import helper_code
 from ecg import training
@@ -15,6 +14,7 @@ from ecg.folds import assign_folds
 from ecg.method import Stage
 from ecg.training import TrainingError, scaled_epochs, train, train_member
 from team_code import CLASSES, _adam, _bce, zhao
+from tiny import heart_like, random_dataset, tiny, write_recording
 
 CPU = torch.device("cpu")
 ROWS = np.arange(30)
