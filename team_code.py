@@ -20,6 +20,7 @@ from torch import Tensor, nn, optim
 import evaluate_model
 import helper_code
 from ecg import losses, model_folder, prediction, training
+from ecg.butteam import CHALLENGE_STAGE, butteam
 from ecg.device import pick_device
 from ecg.method import Batch, Loss, Method, MethodBuilder, Stage
 from ecg.model_folder import Model
@@ -320,17 +321,22 @@ class _Demographics:
         return demographic_features(header, self.age_mask)
 
 
-def zhao(age_mask: bool = True) -> Method:
+BCE_STAGE = Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam, learning_rate=_steps_at_40_and_80_percent)
+
+
+def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     """The method of Zhao et al. (paper 112), corrected.
 
     Parameters
     ----------
     age_mask : bool
         False for networks that were trained by the published code, see `demographic_features`.
+    challenge_stage : bool
+        Whether the second system's stage with the challenge-metric loss follows; not part of the paper.
     """
     return Method(
         name="zhao",
-        settings={"age_mask": age_mask},
+        settings={"age_mask": age_mask, "challenge_stage": challenge_stage},
         classes=CLASSES,
         sampling_frequency=SAMPLING_FREQUENCY,
         window=WINDOW,
@@ -338,8 +344,7 @@ def zhao(age_mask: bool = True) -> Method:
         n_folds=5,
         n_members=5,
         batch_size=64,
-        stages=(Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam,
-                      learning_rate=_steps_at_40_and_80_percent),),
+        stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
         keep=_has_scored_class,
         preprocess=preprocess,
         demographics=_Demographics(age_mask),
@@ -354,7 +359,7 @@ def zhao(age_mask: bool = True) -> Method:
     )
 
 
-METHODS: dict[str, MethodBuilder] = {"zhao": zhao}
+METHODS: dict[str, MethodBuilder] = {"zhao": zhao, "butteam": butteam}
 DEFAULT_METHOD = "zhao"
 
 

@@ -60,7 +60,7 @@ class Stage:
         epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated anew
         (stochastic weight averaging, Izmailov et al. 2018).
     average_epochs : int
-        Epochs that enter the average.
+        Epochs that enter the average at the full schedule; the engine scales them like `epochs`, one at least.
     """
 
     name: str

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ecg.training import Member
 
 FORMAT = 1
-_PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors")
+_PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "bayesian-optimization")
 
 
 class ModelError(ValueError):
@@ -169,7 +169,7 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     _check(name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
     try:
         method = builders[name](**settings)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
     _check(config.get("classes") == list(method.classes), path,
            f"the {len(method.classes)} classes of the method {name} in its order", repr(config.get("classes")))

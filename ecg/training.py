@@ -271,8 +271,9 @@ class _Run:
                              "challenge_metric": round(score, 6), "shared_threshold": threshold})
         if score > self.best_score:
             self.best_score, self.best = score, _copy(self.network.state_dict())
-        if stage.select == "average" and self.epoch > n_epochs - stage.average_epochs:
-            self._add_to_average(self.epoch - max(n_epochs - stage.average_epochs, 0))
+        averaged = max(round(stage.average_epochs * n_epochs / stage.epochs), 1)
+        if stage.select == "average" and self.epoch > n_epochs - averaged:
+            self._add_to_average(self.epoch - (n_epochs - averaged))
         say(f"{name}: loss {mean:.4f}, validation challenge metric {score:.3f} at the shared threshold "
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s")
 

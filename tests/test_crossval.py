@@ -68,7 +68,8 @@ def test_a_method_that_there_is_not_is_refused(text, complaint):
 
 
 def test_settings_reach_the_method():
-    assert parse_method("zhao:age_mask=false", {"zhao": team_code.zhao}).settings == {"age_mask": False}
+    settings = parse_method("zhao:age_mask=false,challenge_stage=true", {"zhao": team_code.zhao}).settings
+    assert settings == {"age_mask": False, "challenge_stage": True}
 
 
 def test_the_command_writes_predictions_and_a_table_and_a_second_run_trains_nothing(tmp_path, monkeypatch, capsys):

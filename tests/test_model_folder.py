@@ -48,7 +48,7 @@ def test_the_config_says_what_the_numbers_mean(folder):
     assert config["input"] == {"leads": ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"],
                                "sampling_frequency_hz": 257.0, "window_samples": 4096, "units": "uV"}
     assert config["classes"] == list(team_code.CLASSES)
-    assert set(config["versions"]) == {"python", "torch", "numpy", "scipy", "wfdb", "safetensors"}
+    assert {"python", "torch", "numpy", "scipy", "wfdb"} < set(config["versions"])
 
 
 def test_saving_again_replaces_the_model_and_leaves_no_old_weights(folder):

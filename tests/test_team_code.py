@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import evaluate_model
 import helper_code
 import team_code
 from ecg.prediction import Item, predict
-from tiny import heart_like, write_recording
+from ecg.training import train_member
+from tiny import TinyNet, heart_like, random_dataset, write_recording
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seresnet_golden.json").read_text())
 WEIGHTS = evaluate_model.load_weights(classes=team_code.CLASSES)[1]
@@ -190,6 +192,15 @@ def test_the_grid_search_is_as_good_as_evaluating_the_metric_for_every_threshold
         outputs = team_code.decide(probabilities, np.full(24, shared))
         assert found >= evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, team_code.CLASSES)
     assert np.isin((thresholds * 100).round(6) % 1, [0]).all()
+
+
+def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training():
+    method = replace(team_code.zhao(challenge_stage=True), build_network=TinyNet, batch_size=8)
+    rows = np.arange(30)
+    member = train_member(method, random_dataset(), rows[:20], rows[20:], epochs=6, seed=0, number=0,
+                          device=torch.device("cpu"))
+    assert [row["stage"] for row in member.history] == ["bce"] * 4 + ["challenge"] * 2
+    assert member.history[-1]["loss"] < 0 < member.history[0]["loss"]
 
 
 # --- Prediction

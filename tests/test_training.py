@@ -78,7 +78,8 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
 
 def test_best_keeps_the_epoch_with_the_highest_metric_and_average_the_mean_of_the_last():
     def weights_after(select, epochs, average_epochs=1):
-        stage = replace(tiny().stages[0], select=select, average_epochs=average_epochs, learning_rate=lambda p: 1.0)
+        stage = replace(tiny().stages[0], epochs=epochs, select=select, average_epochs=average_epochs,
+                        learning_rate=lambda progress: 1.0)
         return trained(tiny(stages=(stage,)), epochs=epochs)
 
     best = weights_after("best", 6)

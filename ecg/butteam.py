@@ -1,0 +1,444 @@
+"""The second system: that of Vicar et al., BUTTeam (Computing in Cardiology 2020, paper 189).
+
+    python train_model.py data model --method butteam
+
+In this order: constants, the way in, augmentation, chunks, the network, losses, thresholds and voting, the method.
+Where the published code is wrong or departs from its paper it is corrected here, each time with a comment
+"Corrected:" that says what and why. The stages, losses, threshold searches and merge rules stand on their own: any
+method can be put together from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import filtfilt, firwin
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+import evaluate_model
+from ecg import losses
+from ecg.method import Batch, Loss, Method, Stage
+from ecg.signal import fill_missing
+from ecg.thresholds import Decide, coordinate_ascent
+from helper_code import Header
+
+CLASSES = tuple(sorted(evaluate_model.load_weights()[0]))  # 24, codes sorted as text
+SAMPLING_FREQUENCY = 125.0  # Hz
+UNIT = 0.2  # mV, the fixed scale of the network's input: absolute amplitudes are kept
+TOO_LONG_TO_TRAIN = 125.0  # s, recordings from here up are left out of training
+
+# Long recordings at prediction, in samples: up to 105 s whole, longer ones in chunks of 90 s that share 5 s.
+LONGEST_WHOLE = 13125
+CHUNK = 11250
+OVERLAP = 625
+STRIDE = CHUNK - OVERLAP
+WINDOW = CHUNK + STRIDE - 1  # the last chunk takes in what is left over, less than a stride
+
+# The published Bayesian optimisation (code): random points, then steps of the optimiser.
+RANDOM_POINTS = 250
+ITERATIONS = 50
+
+
+# --- The way in ---------------------------------------------------------------------------------------------------
+
+
+def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+    """A recording as the network takes it: units of 0.2 mV at 125 Hz.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+        NaN where missing.
+    sampling_frequency : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (12, int(n_samples * 125 / sampling_frequency)), float32, 0.2 mV at 125 Hz
+        Finite. A rate below 125 Hz is interpolated only.
+    """
+    signal = fill_missing(recording)
+    n_samples, ratio = signal.shape[1], sampling_frequency / SAMPLING_FREQUENCY
+    if ratio > 1:
+        taps = firwin(int(20 * ratio) + 1, 1 / ratio)
+        # Three filter lengths of padding as usual, 0.48 s, or what there is.
+        signal = filtfilt(taps, [1.0], signal, axis=1, padlen=min(3 * len(taps), n_samples - 1))
+    # Corrected: the published grid, linspace(0, n_samples - 1, n), has the wrong step and stretches the recording.
+    grid = np.arange(int(n_samples * SAMPLING_FREQUENCY / sampling_frequency)) * ratio
+    return _interpolate(signal / UNIT, grid)
+
+
+def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Linear interpolation of all leads at positions in samples, the last sample held beyond the end."""
+    left = positions.astype(np.intp)
+    right = np.minimum(left + 1, signal.shape[1] - 1)
+    fraction = positions - left
+    values = signal[:, left] * (1 - fraction) + signal[:, right] * fraction
+    return values.astype(np.float32)
+
+
+def no_demographics(header: Header) -> NDArray[np.float32]:
+    """Nothing: age and sex were tried and are off in the published configuration."""
+    return np.zeros(0, dtype=np.float32)
+
+
+def train_on(labels: NDArray[np.bool_], seconds: float) -> bool:
+    """All but the long recordings take part in training, those without a scored class too."""
+    return seconds < TOO_LONG_TO_TRAIN
+
+
+# --- Augmentation -------------------------------------------------------------------------------------------------
+
+
+def jitter(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A training item: amplitudes changed by 20 %, each lead on its own, and time by 10 %, each with probability 0.8.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+        Not changed.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (12, n), float32
+        ``n_samples / 1.1 - 1 < n <= 1.1 * n_samples``.
+    """
+    if rng.random() < 0.8:
+        recording = recording * _factor(rng, 0.2, (len(recording), 1)).astype(np.float32)
+    if rng.random() < 0.8:
+        stretch = _factor(rng, 0.1, ())
+        recording = _interpolate(recording, np.arange(int(recording.shape[1] * stretch)) / stretch)
+    return recording
+
+
+def _factor(rng: np.random.Generator, size: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    # 1 / 1.2 to 1.2 for 0.2: as often up as down, and by as much.
+    drawn = np.asarray(rng.uniform(1 - size, 1 + size, shape))
+    return np.where(drawn < 1, 1 / (2 - drawn), drawn)
+
+
+def as_it_is(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """The training item without augmentation."""
+    return recording
+
+
+# --- Chunks -------------------------------------------------------------------------------------------------------
+
+
+def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Inputs for prediction: up to 105 s the whole recording, else chunks of 90 s that share 5 s with their neighbours.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+
+    Returns
+    -------
+    list of ndarray, each of shape (12, n <= 21874), float32
+        The last one goes on to the recording's end (so that one of less than 175 s is still whole).
+    """
+    n_samples = recording.shape[1]
+    if n_samples <= LONGEST_WHOLE:
+        return [recording]
+    starts = [k * STRIDE for k in range((n_samples - OVERLAP) // STRIDE)]
+    ends = [start + CHUNK for start in starts[:-1]] + [n_samples]
+    return [recording[:, start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def maximum(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A recording's probabilities from its chunks', (n_chunks, n_classes) to (n_classes,): what any chunk shows."""
+    merged: NDArray[np.float64] = probabilities.max(axis=0)
+    return merged
+
+
+# --- The network --------------------------------------------------------------------------------------------------
+
+
+class Unit(nn.Module):
+    """7-tap convolution, batch norm, ReLU: (B, n_in, T) -> (B, n_out, T), zero where the mask is."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(n_in, n_out, kernel_size=7, padding=3)
+        self.bn = nn.BatchNorm1d(n_out)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        return functional.relu(_masked(self.bn(self.conv(x)), mask), inplace=True)
+
+
+class Level(nn.Module):
+    """Three units, then a max-pool by 2 over the global skip, the last unit's output and the first's (local skip)."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.units = nn.ModuleList([Unit(n_in, n_out), Unit(n_out, n_out), Unit(n_out, n_out)])
+
+    def forward(self, x: Tensor, gate: Tensor | None, mask: Tensor | None) -> Tensor:
+        first = x = self.units[0](x, mask)
+        for unit in self.units[1:]:
+            x = unit(x, mask)
+        joined = [x, first] if gate is None else [gate, x, first]
+        return torch.cat([functional.max_pool1d(part, 2) for part in joined], dim=1)
+
+
+class BUTNet(nn.Module):
+    """The network of Vicar et al. (paper, figure 1): six levels with concatenated skips, a masked global maximum.
+
+    Level i of 1 to 6 has i times `width` channels and works at a 2**(i-1)-th of the input's rate. 6,810,936 parameters
+    at width 48 (the paper's best), 2,665,464 at 30 (the published configuration), 429,648 at 12.
+
+    What lies beyond an item's length is kept at zero after every step, as if the item ended there: in evaluation mode
+    the logits don't depend on what it shares a batch with. In training the batch-norm statistics are taken over all
+    positions, padding included, as published.
+
+    Parameters
+    ----------
+    n_leads, n_classes : int
+    width : int
+    global_skips : bool
+        Whether every level gets the input gate's output, average-pooled to its rate.
+    """
+
+    def __init__(self, n_leads: int = 12, n_classes: int = 24, width: int = 48, global_skips: bool = True) -> None:
+        super().__init__()
+        self.global_skips = global_skips
+        self.gate = Unit(n_leads, width)
+        self.levels = nn.ModuleList()
+        n_in = width
+        for number in range(1, 7):
+            self.levels.append(Level(n_in, number * width))
+            n_in = (2 * number + global_skips) * width
+        self.final = Unit(n_in, 6 * width)
+        self.fc = nn.Linear(6 * width, n_classes)
+        # Corrected: the paper says Xavier, the published code looks for Conv2d among Conv1d and leaves PyTorch's own.
+        for name, parameter in self.named_parameters():
+            if parameter.ndim > 1:
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, signal: Tensor, lengths: Tensor) -> Tensor:
+        """Logits of the classes.
+
+        Parameters
+        ----------
+        signal : Tensor, shape (n_items, n_leads, n_samples), float32, 0.2 mV at 125 Hz
+            Zero-padded on the right.
+        lengths : Tensor, shape (n_items,), int64
+            Samples before the padding; at least 64.
+
+        Returns
+        -------
+        Tensor, shape (n_items, n_classes)
+        """
+        masks = _masks(lengths, signal.shape[2])
+        x = self.gate(signal, masks[0])  # (B, width, T)
+        gate = x if self.global_skips else None
+        for level, mask, next_mask in zip(self.levels, masks[:-1], masks[1:], strict=True):
+            # The mask again: a last odd sample does not make a pooled one, as if the item ended there.
+            x = _masked(level(x, gate, mask), next_mask)  # (B, (2i + 1) * width, T / 2**i)
+            gate = functional.avg_pool1d(gate, 2) if gate is not None else None
+        # Corrected: the published code takes the maximum over length / 32, the map has length / 64.
+        x = self.final(x, masks[-1]).amax(dim=2)  # the masked zeros don't matter: nothing is below zero after the ReLU
+        logits: Tensor = self.fc(x)
+        return logits
+
+
+def _masks(lengths: Tensor, n_samples: int) -> list[Tensor] | list[None]:
+    """Where the items are, bool (B, 1, T / 2**i) for i of 0 to 6; None each where nothing is padded."""
+    if bool((lengths == n_samples).all()):
+        return [None] * 7
+    grid = torch.arange(n_samples, device=lengths.device)
+    return [(grid[: n_samples >> i] < (lengths >> i)[:, None]).unsqueeze(1) for i in range(7)]
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask
+
+
+def _forward(network: nn.Module, batch: Batch) -> Tensor:
+    # Corrected: the published batches get 922 zeros more, and a random length at prediction; neither has a use.
+    logits: Tensor = network(batch.signal, batch.lengths)
+    return logits
+
+
+# --- Losses -------------------------------------------------------------------------------------------------------
+
+
+def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    """`losses.weighted_cross_entropy` weighted by these labels, bool (n_recordings, n_classes)."""
+    # Corrected: in the published code a class without positives makes the loss infinite; here it is left out.
+    total, count = len(labels), labels.sum(axis=0)
+    usable = (count > 0) & (count < total)
+    positive, negative = (
+        torch.from_numpy(np.where(usable, total / np.maximum(n, 1), 0).astype(np.float32))
+        for n in (count, total - count)
+    )
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.weighted_cross_entropy(logits, targets, positive.to(logits.device), negative.to(logits.device))
+
+    return loss
+
+
+def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    """`losses.challenge_metric_loss` of the logits' sigmoids, with these weights (n_classes, n_classes)."""
+    rewards = torch.from_numpy(weights.astype(np.float32))
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.challenge_metric_loss(torch.sigmoid(logits), targets, rewards.to(logits.device))
+
+    return loss
+
+
+# --- Thresholds and voting ----------------------------------------------------------------------------------------
+
+
+def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Classes above their threshold, possibly none: bool of the shape of `probabilities`, (n_recordings, n_classes)."""
+    return probabilities > thresholds
+
+
+def bayesian_search(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64],
+                    decide: Decide = decide) -> NDArray[np.float64]:
+    """Thresholds by Bayesian optimisation of the observed challenge score, as published.
+
+    250 random points in the unit cube, then 50 steps of a Gaussian process with an upper confidence bound.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64
+    decide : callable
+        ``(probabilities, thresholds) -> outputs``.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,), float64
+        The same on every call.
+    """
+    return _optimize(labels, probabilities, weights, decide, ITERATIONS)
+
+
+def coordinate_search(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64],
+                      decide: Decide = decide) -> NDArray[np.float64]:
+    """Thresholds by exact coordinate ascent from the best of `bayesian_search`'s random points; arguments as there."""
+    start = _optimize(labels, probabilities, weights, decide, 0)
+    return coordinate_ascent(labels, probabilities, weights, decide, start, passes=10)
+
+
+def _optimize(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64],
+              decide: Decide, iterations: int) -> NDArray[np.float64]:
+    from bayes_opt import BayesianOptimization  # here: it brings scikit-learn, which prediction has no use for
+
+    names = [f"{index:03d}" for index in range(labels.shape[1])]
+
+    def score(**thresholds: float) -> float:
+        outputs = decide(probabilities, np.array([thresholds[name] for name in names]))
+        return evaluate_model.compute_observed_score(weights, labels, outputs)
+
+    # A point that comes up twice is no error: where nothing can be gained the optimiser likes corners.
+    optimizer = BayesianOptimization(score, dict.fromkeys(names, (0.0, 1.0)), random_state=1, verbose=0,
+                                     allow_duplicate_points=True)
+    optimizer.maximize(init_points=RANDOM_POINTS, n_iter=iterations)
+    best = max(optimizer.res, key=lambda point: point["target"])["params"]
+    return np.array([best[name] for name in names])
+
+
+def majority(labels: NDArray[np.bool_],
+             probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Classes that at least half of the members output (of the published three: two); scores by their mean.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+
+    Returns
+    -------
+    tuple of ndarray, shapes (n_recordings, n_classes)
+    """
+    return labels.mean(axis=0) >= 0.5, probabilities.mean(axis=0)
+
+
+# --- The method ---------------------------------------------------------------------------------------------------
+
+
+def _steps_at(first: float, second: float) -> Callable[[float], float]:
+    return lambda progress: 1.0 if progress < first else 0.1 if progress < second else 0.01
+
+
+def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    return optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.999), weight_decay=1e-5)
+
+
+# Corrected: the published code runs the first stage once for all members, on all data, their validation sets
+# included. The engine shows a stage its member's own training part only.
+WCE_STAGE = Stage("wce", epochs=60, make_loss=fit_weighted_cross_entropy, make_optimizer=_adamw,
+                  learning_rate=_steps_at(30 / 60, 50 / 60), select="last")
+# Weights averaged over the last epochs as in the paper; the published code has that switched off.
+CHALLENGE_STAGE = Stage("challenge", epochs=35, make_loss=fit_challenge_metric_loss, make_optimizer=_adamw,
+                        learning_rate=_steps_at(15 / 35, 25 / 35), select="average", average_epochs=5)
+SEARCHES = {"bayesian": bayesian_search, "coordinate": coordinate_search}
+
+
+def butteam(width: int = 48, augmentation: bool = True, global_skips: bool = True, challenge_loss: bool = True,
+            threshold_search: Literal["bayesian", "coordinate"] = "bayesian") -> Method:
+    """The method of Vicar et al. (paper 189), corrected; each setting is one of the comparisons of its table 2.
+
+    Each member's first stage sees the member's own training part only, where the published code trains it on all
+    recordings, later validation sets included.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first level: 48 as in the paper's best, 12 for its small network.
+    augmentation : bool
+    global_skips : bool
+    challenge_loss : bool
+        False keeps the weighted cross-entropy through the second stage, at the same length.
+    threshold_search : {"bayesian", "coordinate"}
+
+    Raises
+    ------
+    ValueError
+        If there is no such threshold search.
+    """
+    if threshold_search not in SEARCHES:
+        raise ValueError(f"threshold_search {threshold_search!r}: expected one of {', '.join(SEARCHES)}")
+    second = CHALLENGE_STAGE
+    if not challenge_loss:
+        second = replace(CHALLENGE_STAGE, name="wce-2", make_loss=fit_weighted_cross_entropy)
+    return Method(
+        name="butteam",
+        settings={"width": width, "augmentation": augmentation, "global_skips": global_skips,
+                  "challenge_loss": challenge_loss, "threshold_search": threshold_search},
+        classes=CLASSES,
+        sampling_frequency=SAMPLING_FREQUENCY,
+        window=WINDOW,
+        input_units="0.2 mV",
+        n_folds=10,
+        n_members=3,
+        batch_size=32,
+        stages=(WCE_STAGE, second),
+        keep=train_on,
+        preprocess=preprocess,
+        demographics=no_demographics,
+        build_network=partial(BUTNet, width=width, global_skips=global_skips),
+        forward=_forward,
+        augment=jitter if augmentation else as_it_is,
+        windows=cut_chunks,
+        merge=maximum,
+        search_thresholds=SEARCHES[threshold_search],
+        decide=decide,
+        combine=majority,
+    )
