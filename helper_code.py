@@ -461,9 +461,11 @@ def _read_mat5(file: BinaryIO, path: Path, header: Header | None, key: str) -> t
         if name.decode("latin-1") == key:
             (marks,) = struct.unpack(f"{order}I", flags[:4].ljust(4))
             if not 6 <= marks & 0xFF <= 15 or marks & 0xA00:  # double to uint64; neither complex nor logical
-                found = {1: "cells", 2: "a struct", 3: "an object", 4: "text", 5: "a sparse one"}
-                raise _error(path, f"a matrix {key!r} of real numbers", found.get(marks & 0xFF, "complex or logical ones"))
-            shape = tuple(np.frombuffer(dimensions[: len(dimensions) // 4 * 4], f"{order}i4").tolist())
+                others = {1: "cells", 2: "a struct", 3: "an object", 4: "text", 5: "a sparse one"}
+                found = others.get(marks & 0xFF, "complex or logical ones")
+                raise _error(path, f"a matrix {key!r} of real numbers", found)
+            n_dimensions = len(dimensions) // 4
+            shape = struct.unpack(f"{order}{n_dimensions}i", dimensions[: 4 * n_dimensions])
             _check_shape(shape, header, path)
             # Numbers may be stored in a smaller type than the matrix has in MATLAB.
             kind, values = _read_element(take, order, path, 8 * math.prod(shape))
@@ -507,7 +509,7 @@ def _read_element(take: Callable[[int], bytes], order: str, path: Path, most: in
 
 def _check_shape(shape: tuple[int, ...], header: Header | None, path: Path) -> None:
     """Refuse what is neither the header's (n_signals, n_samples) nor, where that is unambiguous, its transpose."""
-    if len(shape) != 2 or 0 in shape:
+    if len(shape) != 2 or min(shape) < 1:
         raise _error(path, "a matrix of signals x samples", f"shape {shape}")
     if header is None:
         return

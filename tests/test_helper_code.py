@@ -348,6 +348,12 @@ def test_marks_missing_samples_with_nan(dtype):
     assert millivolts[1:] == pytest.approx([-32.767, 0.0, 32.767])
 
 
+def test_marks_missing_samples_of_a_narrow_format_in_both_ways():
+    header = parse_header("x 1 500\nx.mat 212 1000/mV 12 0 0 0 0 I\n")
+    millivolts = to_millivolts(np.array([[-32768, -2048, -2047]], np.int16), header)[0]
+    assert np.isnan(millivolts).tolist() == [True, True, False]
+
+
 def test_non_finite_samples_become_nan_and_fractions_stay():
     header = parse_header("x 1 500\nx.mat 16+24 1000/mV 16 0 0 0 0 I\n")
     millivolts = to_millivolts(np.array([[np.inf, -np.inf, np.nan, 1e300, 0.5]]), header)[0]
@@ -398,6 +404,13 @@ def test_reads_what_scipy_writes_as_matlab_file(tmp_path, format_, dtype, compre
     stored = helper_code.load_recording(tmp_path / "A0001.mat")
     assert np.array_equal(stored, raw) and stored.dtype.isnative and stored.flags.writeable
     assert header.n_samples == 600
+
+
+@pytest.mark.parametrize("options", [{"format": "4"}, {"format": "5"}, {"format": "5", "do_compression": True}])
+def test_reads_variable_of_another_name(tmp_path, options):
+    raw = random_signals()
+    savemat(tmp_path / "x.mat", {"v": raw[:3], "signal": raw}, **options)
+    assert np.array_equal(helper_code.load_recording(tmp_path / "x.mat", key="signal"), raw)
 
 
 def test_reads_big_endian_level_4_file(tmp_path):
