@@ -116,6 +116,11 @@ def test_frank_leads_project_with_dowers_coefficients():
     assert leads[LEADS.index("aVF")] == pytest.approx(0.0)
     assert leads[LEADS.index("V5")] == pytest.approx(1.8408, abs=1e-3)
     assert leads[LEADS.index("V2")] == pytest.approx(0.0897, abs=1e-3)
+    # Backwards alone: I = II = 0 gives x = -0.0437, y = 0.1335 for z = 1.
+    backwards = heartbeat.leads_of_vectors([[0.0, 0.0, 1.0]])[:, 0]
+    np.testing.assert_allclose(backwards[:6], 0, atol=1e-12)
+    np.testing.assert_allclose(backwards[6:10], [-0.8735, -1.3670, -1.3025, -0.6371], atol=1e-3)
+    assert backwards[LEADS.index("V6")] == pytest.approx(0.2038, abs=1e-3)
 
 
 @repeatable

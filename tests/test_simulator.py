@@ -47,6 +47,7 @@ HEALTHY = Parameters(50, "Male")
         ({"pac": 2}, {"NSR", "PAC"}),
         ({"pvc": 1}, {"NSR", "PVC"}),
         ({"axis": -50.0}, {"NSR", "LAD"}),
+        ({"axis": -31.0}, {"NSR", "LAD"}),
         ({"axis": -30.0}, {"NSR"}),
         ({"axis": -50.0, "qrs_shape": "LAFB"}, {"NSR", "LAD", "LAnFB"}),
         ({"axis": -40.0, "qrs_shape": "LAFB"}, {"NSR", "LAD"}),
