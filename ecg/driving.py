@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import helper_code
 from ecg.model_folder import Model
 from ecg.parallel import map_ahead
-from ecg.prediction import WINDOWS_PER_BATCH, Item, predict
+from ecg.prediction import Item, predict
 from ecg.progress import progress, say
 
 
@@ -54,32 +55,43 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
         raise ValueError(f"{input_folder}: expected Challenge recordings (.hea), found none")
     output_folder.mkdir(parents=True, exist_ok=True)
     outcome = Outcome()
-    classes = model.method.classes
-    headers = progress(map(Path, helper_code.find_headers(input_folder)), total, "Judging")
-    for stem, probabilities in predict(model.method, model.networks,
-                                       _readable(model, headers, output_folder, outcome, workers), model.device):
-        labels, scores = model.decide(probabilities)
-        helper_code.save_outputs(output_folder / f"{stem}.csv", stem, classes, labels, scores)
-        outcome.judged += 1
+    headers = map(Path, helper_code.find_headers(input_folder))
+    for problem in progress(_judge(model, headers, output_folder, workers), total, "Judging"):
+        if problem is None:
+            outcome.judged += 1
+        else:
+            outcome.problems.append(problem)
+            say(problem)
     return outcome
 
 
-def _readable(model: Model, headers: Iterator[Path], output_folder: Path, outcome: Outcome,
-              workers: int) -> Iterator[Item]:
-    """Preprocessed recordings; writes the empty output of those that can't be read on the way."""
+def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int) -> Iterator[str | None]:
+    """Write the outputs; for each recording None, or what is wrong with it."""
+    unreadable: deque[str] = deque()
+    readable = _readable(model, headers, output_folder, workers, unreadable)
+    for stem, probabilities in predict(model.method, model.networks, readable, model.device):
+        labels, scores = model.decide(probabilities)
+        helper_code.save_outputs(output_folder / f"{stem}.csv", stem, model.method.classes, labels, scores)
+        yield None
+        while unreadable:
+            yield unreadable.popleft()
+    yield from unreadable
+
+
+def _readable(model: Model, headers: Iterable[Path], output_folder: Path, workers: int,
+              unreadable: deque[str]) -> Iterator[Item]:
+    """Preprocessed recordings; of the others it writes the empty output and says into `unreadable` why."""
     seen: set[str] = set()
-    for path, item in map_ahead(_reader(model), headers, workers=workers, ahead=WINDOWS_PER_BATCH + workers):
+    nothing = np.zeros(len(model.method.classes))
+    for path, item in map_ahead(_reader(model), headers, workers=workers, ahead=4 * workers):
         if path.stem in seen:
-            outcome.problems.append(f"{path}: another recording of this name was judged already, this one is left out")
-            say(outcome.problems[-1])
+            unreadable.append(f"{path}: expected one recording of this name, found another before; left out")
             continue
         seen.add(path.stem)
         if isinstance(item, Item):
             yield item
             continue
-        outcome.problems.append(item)
-        say(item)
-        nothing = np.zeros(len(model.method.classes))
+        unreadable.append(item)
         helper_code.save_outputs(output_folder / f"{path.stem}.csv", path.stem, model.method.classes,
                                  nothing.astype(bool), nothing)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ecg.device import training_autocast
 from ecg.method import Batch, Method
+from ecg.parallel import map_ahead
 from ecg.signal import pad_right
 
-# Windows per forward pass: enough to keep a CPU's caches or a GPU busy, little enough for 2 GB of memory.
-WINDOWS_PER_BATCH = 16
+WINDOWS_PER_BATCH = 64  # on a GPU
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,12 @@ def make_batch(signals: Sequence[NDArray[np.float32]], demographics: Sequence[ND
 
 
 def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item], device: torch.device, *,
-            autocast: AbstractContextManager[object] | None = None) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-    """Run recordings through networks, a few windows at a time.
+            autocast: bool = False) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+    """Run recordings through networks.
+
+    On a CPU each core takes one window at a time. That is as fast as batches over all cores and suffers less from other
+    programs, and what a recording gets does not depend, to the last bit, on which others it comes with. On a GPU
+    windows go in batches, across recordings.
 
     Parameters
     ----------
@@ -53,27 +58,38 @@ def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item]
     items : iterable of Item
         Drawn as needed; memory depends on neither their number nor their length beyond the signal itself.
     device : torch.device
-    autocast : context manager, optional
-        Precision of the forward pass; float32 without it.
+    autocast : bool
+        Whether the forward pass has training's precision rather than float32.
 
     Yields
     ------
     tuple of key and ndarray, shape (n_networks, n_classes), float64
         In the order of `items`.
     """
+    on_cpu = device.type == "cpu"
+    n_threads = torch.get_num_threads()
+    size, workers = (1, n_threads) if on_cpu else (WINDOWS_PER_BATCH, 1)
+
+    def run(group: Group) -> tuple[Group, NDArray[np.float64]]:
+        if on_cpu:
+            torch.set_num_threads(1)  # for this thread; the other cores have workers of their own
+        batch = make_batch([window for _, window in group], [recording.demographics for recording, _ in group], device)
+        with torch.inference_mode(), training_autocast(device) if autocast else nullcontext():
+            logits = torch.stack([method.forward(network, batch) for network in networks], dim=1)
+        return group, torch.sigmoid(logits.double()).cpu().numpy()
+
     started: deque[_Recording] = deque()
-    queue: deque[tuple[_Recording, NDArray[np.float32]]] = deque()
-    for item in items:
-        windows = method.windows(item.signal)
-        recording = _Recording(item.key, item.demographics, len(windows), [])
-        started.append(recording)
-        queue.extend((recording, window) for window in windows)
-        while len(queue) >= WINDOWS_PER_BATCH:
-            _run(method, networks, queue, device, autocast)
-        yield from _finished(method, started)
-    while queue:
-        _run(method, networks, queue, device, autocast)
-    yield from _finished(method, started)
+    groups = _groups(method, items, started, size)
+    try:
+        for group, probabilities in map_ahead(run, groups, workers=workers, ahead=2 * workers):
+            for (recording, _), row in zip(group, probabilities, strict=True):
+                recording.probabilities.append(row)
+            while started and len(started[0].probabilities) == started[0].n_windows:
+                recording = started.popleft()
+                windows = np.stack(recording.probabilities)
+                yield recording.key, np.stack([method.merge(windows[:, k]) for k in range(windows.shape[1])])
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 @dataclass
@@ -84,20 +100,21 @@ class _Recording:
     probabilities: list[NDArray[np.float64]]  # one per window that is through, (n_networks, n_classes)
 
 
-@torch.inference_mode()
-def _run(method: Method, networks: Sequence[nn.Module], queue: deque[tuple[_Recording, NDArray[np.float32]]],
-         device: torch.device, autocast: AbstractContextManager[object] | None) -> None:
-    taken = [queue.popleft() for _ in range(min(len(queue), WINDOWS_PER_BATCH))]
-    batch = make_batch([window for _, window in taken], [recording.demographics for recording, _ in taken], device)
-    with autocast or nullcontext():
-        logits = torch.stack([method.forward(network, batch) for network in networks], dim=1)
-    probabilities = torch.sigmoid(logits.double()).cpu().numpy()
-    for (recording, _), row in zip(taken, probabilities, strict=True):
-        recording.probabilities.append(row)
+Group = list[tuple[_Recording, NDArray[np.float32]]]
+"""Windows that go through the network together, each with the recording it is of."""
 
 
-def _finished(method: Method, started: deque[_Recording]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-    while started and len(started[0].probabilities) == started[0].n_windows:
-        recording = started.popleft()
-        windows = np.stack(recording.probabilities)
-        yield recording.key, np.stack([method.merge(windows[:, k]) for k in range(windows.shape[1])])
+def _groups(method: Method, items: Iterable[Item], started: deque[_Recording], size: int) -> Iterator[Group]:
+    """Windows of all recordings in order, `size` at a time; a recording joins `started` with its first window."""
+    group: Group = []
+    for item in items:
+        windows = method.windows(item.signal)
+        recording = _Recording(item.key, item.demographics, len(windows), [])
+        started.append(recording)
+        for window in windows:
+            group.append((recording, window))
+            if len(group) == size:
+                yield group
+                group = []
+    if group:
+        yield group

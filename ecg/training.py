@@ -313,9 +313,8 @@ class _Run:
     def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
         self.network.eval()
         items = (Item(row, self.dataset.signal(row), self.dataset.demographics(row)) for row in self.validation_rows)
-        precision = training_autocast(self.device) if autocast else None
         return np.stack([probabilities[0] for _, probabilities in
-                         predict(self.method, [self.network], items, self.device, autocast=precision)])
+                         predict(self.method, [self.network], items, self.device, autocast=autocast)])
 
     def _fingerprint(self) -> str:
         digests = [self.dataset.entries[row].digest for row in (*self.training_rows, -1, *self.validation_rows)]

@@ -131,18 +131,17 @@ def test_help_says_what_every_argument_is_with_an_example(script):
 def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(place, tmp_path, stop):
     words = ("data", tmp_path / "model", "--folds", "1", "--epochs", "3", "--device", "cpu", "--limit", "10")
     undisturbed = (*words[:1], tmp_path / "undisturbed", *words[2:])
-    process = subprocess.Popen([sys.executable, ROOT / "train_model.py", *map(str, words)], cwd=place, env=ENVIRONMENT,
-                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    for line in process.stderr:
-        if "epoch 1/3: loss" in line:
-            deadline = time.monotonic() + 60
-            while not (tmp_path / "model/training/member-1.ckpt").exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
-            process.send_signal(stop)
-            break
-    rest = process.stderr.read()
-    assert process.wait() == (130 if stop == signal.SIGINT else -signal.SIGKILL)
-    assert "Traceback" not in rest
+    with subprocess.Popen([sys.executable, ROOT / "train_model.py", *map(str, words)], cwd=place, env=ENVIRONMENT,
+                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        for line in process.stderr:
+            if "epoch 1/3: loss" in line:
+                deadline = time.monotonic() + 60
+                while not (tmp_path / "model/training/member-1.ckpt").exists() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                process.send_signal(stop)
+                break
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
     assert not (tmp_path / "model/config.json").exists()
     again = run(*words, cwd=place, script="train_model.py", check=0)
     assert "going on after epoch" in again.stderr

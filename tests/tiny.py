@@ -1,4 +1,4 @@
-"""A method small enough to train within a second, made of the entry's own pieces, and recordings to train it on."""
+"""A method small enough to train within a second, and recordings to train it on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import savemat
 from torch import Tensor, nn
 
 import helper_code
 import team_code
+from ecg import simulator
 from ecg.dataset import Dataset, Entry
 from ecg.method import Method
+from ecg.simulator import Simulated, simulate_recording
 
 
 class TinyNet(nn.Module):
@@ -52,26 +53,14 @@ def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
     return Dataset(entries, np.concatenate(signals), team_code.CLASSES)
 
 
-def write_recording(folder: Path, name: str, adc: np.ndarray, *, fs: float = 500, dx: str = "426783006",
-                    leads: tuple[str, ...] = helper_code.LEADS, gain: float = 1000, age: str = "60",
-                    sex: str = "Female") -> Path:
-    """One recording as Challenge files, plainly: ADC integers (n_leads, n_samples), MATLAB level 4."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [f"{name} {len(leads)} {fs:g} {adc.shape[1]} 12-May-2020 12:33:59"]
-    lines += [f"{name}.mat 16+24 {gain:g}/mV 16 0 0 0 0 {lead}" for lead in leads]
-    lines += [f"#Age: {age}", f"#Sex: {sex}", f"#Dx: {dx}", "#Rx: Unknown", "#Hx: Unknown", "#Sx: Unknown"]
-    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
-    savemat(folder / f"{name}.mat", {"val": adc.astype(np.int16)}, format="4")
-    return folder / f"{name}.hea"
+def write_recording(folder: Path, name: str, signal: np.ndarray, *, fs: float = 500, dx: str = "426783006",
+                    leads: tuple[str, ...] = helper_code.LEADS) -> Path:
+    """A signal in mV, (12, n), as Challenge files of a woman of 60."""
+    parameters = simulate_recording(0, 1, seconds=2).parameters
+    simulated = Simulated(signal, fs, tuple(dx.split(",")), 60.0, "Female", parameters)
+    return simulator.write_recording(folder, name, simulated, leads=leads)
 
 
-def heart_like(seconds: float = 10, fs: float = 500, *, rate: float = 75, seed: int = 0) -> np.ndarray:
-    """ADC integers (12, n) at 1000 per mV: narrow beats of another size in each lead over a little noise."""
-    rng = np.random.default_rng(seed)
-    time = np.arange(int(seconds * fs)) / fs
-    phase = (time * rate / 60) % 1
-    beat = np.exp(-((phase - 0.4) ** 2) / (2 * 0.015**2)) + 0.25 * np.exp(-((phase - 0.7) ** 2) / (2 * 0.05**2))
-    sizes = rng.uniform(300, 1500, size=12)
-    adc = sizes[:, None] * beat + rng.normal(0, 10, size=(12, len(time)))
-    adc[2:6] = adc[1] - adc[0], -(adc[0] + adc[1]) / 2, adc[0] - adc[1] / 2, adc[1] - adc[0] / 2
-    return adc.round().astype(np.int16)
+def heart_like(seconds: float = 10, fs: float = 500, *, seed: int = 0) -> np.ndarray:
+    """A simulated signal in mV, (12, n)."""
+    return simulate_recording(seed, 1, "NSR", fs, seconds).signal.copy()
