@@ -2,7 +2,7 @@
 # make test   lint, types and tests
 # Both make .venv first, which needs Python 3.11 and takes a few minutes once.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
 .PHONY: demo test clean

@@ -11,6 +11,7 @@ training part. Writes `predictions.npz` for each method and one table, `table.md
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 import zipfile
@@ -29,7 +30,7 @@ from ecg import report
 from ecg.dataset import Dataset, build_dataset
 from ecg.device import pick_device
 from ecg.folds import assign_folds
-from ecg.method import Method, MethodBuilder
+from ecg.method import Method, build_method
 from ecg.prediction import Item, predict
 from ecg.progress import say
 from ecg.training import TrainingError, train_member
@@ -37,6 +38,7 @@ from ecg.training import TrainingError, train_member
 Rows = NDArray[np.int64]
 Result = dict[str, NDArray[Any]]
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
+_FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,32 @@ def database_splits(databases: NDArray[np.str_]) -> list[Split]:
             for name in sorted(set(databases))]
 
 
+def largest(databases: NDArray[np.str_]) -> str:
+    """The database with most recordings."""
+    names, counts = np.unique(databases, return_counts=True)
+    return str(names[counts.argmax()])
+
+
 def hold_out_split(databases: NDArray[np.str_], folds: Rows) -> Split:
     """The largest database's last fold and all other databases predicted by one network trained on the rest."""
-    names, counts = np.unique(databases, return_counts=True)
-    inside = databases == names[counts.argmax()]
+    inside = databases == largest(databases)
     last = folds == folds[inside].max()
     return Split("hold-out", np.flatnonzero(inside & ~last), np.flatnonzero(~inside | last))
+
+
+def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_]:
+    """Which of the training recordings choose thresholds and epoch: about an eighth, no patient on both sides.
+
+    Of each database whose folds are given, whole folds; of the others a stratified part.
+    """
+    entries = [dataset.entries[row] for row in rows]
+    # Numbered anew, since the folds that are tested are missing here; dealt out so that the first part has some.
+    numbers = np.array([entry.fold for entry in entries])
+    given = np.unique(numbers[numbers > 0])
+    n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
+    anew = np.where((numbers > 0) & (len(given) > 1), np.searchsorted(given, numbers) + 1, 0)
+    parts = assign_folds(dataset.labels[rows], [entry.database for entry in entries], anew.tolist(), n_parts, seed)
+    return parts == 0
 
 
 def run_split(method: Method, dataset: Dataset, split: Split, *, epochs: int | None, seed: int, device: torch.device,
@@ -78,10 +100,8 @@ def run_split(method: Method, dataset: Dataset, split: Split, *, epochs: int | N
     """
     kept = np.array([method.keep(dataset.labels[row], dataset.entries[row].seconds) for row in split.training])
     training = split.training[kept]
-    entries = [dataset.entries[row] for row in split.training]
-    parts = assign_folds(dataset.labels[split.training], [entry.database for entry in entries],
-                         [entry.fold for entry in entries], _VALIDATION_PARTS, seed)[kept]
-    member = train_member(method, dataset, training[parts != 0], training[parts == 0], epochs=epochs, seed=seed,
+    validates = validation_part(dataset, split.training, seed)[kept]
+    member = train_member(method, dataset, training[~validates], training[validates], epochs=epochs, seed=seed,
                           number=0, device=device, checkpoint=checkpoint, label=f"{method.name}, {split.name}")
     network = method.build_network().to(device).eval()
     network.load_state_dict(member.state)
@@ -91,17 +111,19 @@ def run_split(method: Method, dataset: Dataset, split: Split, *, epochs: int | N
     return test, probabilities, method.decide(probabilities, member.thresholds)
 
 
-def format_table(results: Mapping[str, Result], classes: tuple[str, ...]) -> str:
-    """A Markdown table of methods by database, with 95 % bootstrap intervals of the challenge metric."""
+def format_table(results: Mapping[str, Result], classes: tuple[str, ...], trained_on: str | None = None) -> str:
+    """A Markdown table of methods by database, with 95 % bootstrap intervals of the challenge metric.
+
+    With the one database that all networks were trained on, the others together get a row too.
+    """
     _, weights = evaluate_model.load_weights(classes=classes)
     columns = ["database", "method", "recordings", "challenge metric (95 %)", "AUROC", "AUPRC", "F", "sensitivity",
                "specificity"]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     databases = sorted({str(name) for result in results.values() for name in result["databases"]})
     groups = {name: [name] for name in databases}
-    largest = max(databases, key=lambda name: sum((result["databases"] == name).sum() for result in results.values()))
-    if len(databases) > 2:
-        groups[f"all but {largest}"] = [name for name in databases if name != largest]
+    if trained_on is not None and len(databases) > 2:
+        groups[f"all but {trained_on}"] = [name for name in databases if name != trained_on]
     for group, names in groups.items():
         for label, result in results.items():
             rows = np.isin(result["databases"], names)
@@ -115,28 +137,12 @@ def format_table(results: Mapping[str, Result], classes: tuple[str, ...]) -> str
     return "\n".join(lines) + "\n"
 
 
-def parse_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
-    """``name`` or ``name:setting=value,...`` with JSON values to a method.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method or setting.
-    """
-    name, _, rest = text.partition(":")
-    if name not in builders:
-        raise ValueError(f"--method {text}: expected one of {', '.join(builders)}")
-    settings = {}
-    for pair in filter(None, rest.split(",")):
-        key, _, value = pair.partition("=")
-        try:
-            settings[key] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[key] = value
-    try:
-        return builders[name](**settings)
-    except TypeError as error:
-        raise ValueError(f"--method {text}: {error}") from error
+def _key(method: Method, dataset: Dataset, split: Split, arguments: argparse.Namespace) -> str:
+    """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
+    sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
+    labels = np.packbits(dataset.labels[np.concatenate([split.training, split.test])]).tobytes().hex()
+    words = [method.name, dict(method.settings), sides, labels, arguments.epochs, arguments.seed]
+    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
 def _keep_all(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -154,20 +160,23 @@ def _run_method(label: str, method: Method, arguments: argparse.Namespace) -> Re
     if arguments.leave_one_database_out:
         splits = database_splits(databases)
     elif arguments.hold_out:
-        n_folds = max(max(given), 2)
+        n_folds = max(given) if max(given) > 1 else _FOLDS_WHERE_NONE_ARE_GIVEN
         splits = [hold_out_split(databases, assign_folds(dataset.labels, list(databases), given, n_folds,
                                                          arguments.seed))]
     else:
         folds = assign_folds(dataset.labels, list(databases), given, arguments.folds, arguments.seed)
         splits = fold_splits(folds, arguments.folds)
+    splits = [split for split in splits if dataset.labels[split.test].any()]
+    if not splits:
+        raise ValueError(f"{arguments.data}: expected recordings with a scored diagnosis to test on, found none")
     device = pick_device(arguments.device)
     parts = []
-    for number, split in enumerate(splits):
-        stored = folder / f"split-{number}-epochs-{arguments.epochs}-seed-{arguments.seed}.npz"
+    for split in splits:
+        stored = folder / f"{_key(method, dataset, split, arguments)}.npz"
         if not stored.exists():
             rows, probabilities, outputs = run_split(method, dataset, split, epochs=arguments.epochs,
                                                      seed=arguments.seed, device=device,
-                                                     checkpoint=folder / f"split-{number}.ckpt")
+                                                     checkpoint=stored.with_suffix(".ckpt"))
             with open(stored.with_suffix(".part"), "wb") as file:
                 np.savez(file, rows=rows, probabilities=probabilities, outputs=outputs)
             stored.with_suffix(".part").replace(stored)
@@ -178,6 +187,7 @@ def _run_method(label: str, method: Method, arguments: argparse.Namespace) -> Re
         "labels": dataset.labels[rows],
         "probabilities": np.concatenate([part["probabilities"] for part in parts]),
         "outputs": np.concatenate([part["outputs"] for part in parts]), "classes": np.array(method.classes),
+        "trained_on": databases[np.concatenate([split.training for split in splits])],
     }
     np.savez_compressed(folder / "predictions.npz", allow_pickle=False, **result)
     return result
@@ -204,10 +214,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     arguments = parser.parse_args(words)
     try:
+        for name in ("epochs", "folds", "limit", "workers"):
+            value = getattr(arguments, name)
+            if value is not None and value < (2 if name == "folds" else 1):
+                raise ValueError(f"--{name} {value}: expected a whole number from {2 if name == 'folds' else 1} up")
         chosen = arguments.method or list(team_code.METHODS)
-        methods = {label: parse_method(label, team_code.METHODS) for label in chosen}
+        methods = {label: build_method(label, team_code.METHODS) for label in chosen}
         results = {label: _run_method(label, method, arguments) for label, method in methods.items()}
-        table = format_table(results, next(iter(methods.values())).classes)
+        trained_on = largest(next(iter(results.values()))["trained_on"]) if arguments.hold_out else None
+        table = format_table(results, next(iter(methods.values())).classes, trained_on)
         helper_code.write_file(arguments.output / "table.md", table)
     except (ValueError, OSError, TrainingError, zipfile.BadZipFile) as error:
         print(f"python -m ecg.crossval: {error}", file=sys.stderr)

@@ -6,6 +6,8 @@ functions: it holds no recordings, no paths and no weights.
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -150,3 +152,37 @@ class Method:
 
 MethodBuilder = Callable[..., Method]
 """Builds a method from its settings; a registry maps names to builders."""
+
+
+def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
+    """A method from ``name`` or ``name:setting=value,...`` as on a command line.
+
+    Parameters
+    ----------
+    text : str
+        Values are JSON (``12``, ``false``); text needs no quotes.
+    builders : Mapping of str to callable
+
+    Raises
+    ------
+    ValueError
+        If there is no such method or setting, or a value is not of the kind of the setting's default.
+    """
+    name, _, rest = text.partition(":")
+    if name not in builders:
+        raise ValueError(f"--method {text}: expected one of {', '.join(builders)}, found {name!r}")
+    known = inspect.signature(builders[name]).parameters
+    settings: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in known:
+            raise ValueError(f"--method {text}: expected settings out of {', '.join(known)}, found {key!r}")
+        kind = type(known[key].default)
+        try:
+            settings[key] = value if kind is str else json.loads(value)
+        except json.JSONDecodeError:
+            settings[key] = value
+        if type(settings[key]) is not kind:
+            expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
+            raise ValueError(f"--method {text}: expected {expected} for {key}, found {value!r}")
+    return builders[name](**settings)

@@ -91,7 +91,9 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
         return signal
     up, down = ratio.numerator, ratio.denominator
     taps = _antialias_filter(up, down)
-    return np.asarray(resample_poly(signal, up, down, axis=1, window=taps, padtype="antireflect"), dtype=np.float32)
+    # scipy ends the whole process where there is nothing to reflect.
+    padding = "antireflect" if signal.shape[1] > 1 else "edge"
+    return np.asarray(resample_poly(signal, up, down, axis=1, window=taps, padtype=padding), dtype=np.float32)
 
 
 def pad_right(signal: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:

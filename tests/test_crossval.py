@@ -1,6 +1,6 @@
 """Splits that never let a test recording into training, and the table they end in."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import evaluate_model
 import team_code
 from ecg import crossval, report
-from ecg.crossval import Split, database_splits, fold_splits, hold_out_split, parse_method, run_split
+from ecg.crossval import Split, database_splits, fold_splits, hold_out_split, run_split, validation_part
+from ecg.method import build_method
 from tiny import heart_like, random_dataset, tiny, write_recording
 
 WEIGHTS = evaluate_model.load_weights(classes=team_code.CLASSES)[1]
@@ -61,14 +62,37 @@ def test_the_interval_holds_the_metric_and_narrows_with_more_recordings():
     assert high - low < 0.6 * (few_high - few_low)
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("nobody", "expected one of zhao"), ("zhao:depth=3", "depth")])
-def test_a_method_that_there_is_not_is_refused(text, complaint):
+@pytest.mark.parametrize(("text", "complaint"), [
+    ("nobody", "expected one of zhao, butteam, found 'nobody'"),
+    ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
+    ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
+    ("zhao:age_mask", "expected true or false"),
+    ("butteam:width=abc", "expected a value of type int for width"),
+    ("butteam:width=12.5", "expected a value of type int for width"),
+    ("butteam:width=true", "expected a value of type int for width"),
+    ("butteam:width=0", "expected a whole number from 1 up"),
+    ("butteam:threshold_search=guess", "expected one of bayesian, coordinate"),
+])
+def test_a_method_or_setting_that_there_is_not_is_refused(text, complaint):
     with pytest.raises(ValueError, match=complaint):
-        parse_method(text, {"zhao": team_code.zhao})
+        build_method(text, team_code.METHODS)
+
+
+@pytest.mark.parametrize("n_given", [0, 1, 2, 3, 5, 8, 9, 10])
+def test_about_an_eighth_or_one_given_fold_validates_and_no_fold_is_torn(n_given):
+    dataset = random_dataset(160)
+    folds = np.array([2 + 3 * (k % n_given) if n_given else 0 for k in range(160)])
+    dataset.entries = [replace(entry, fold=int(fold)) for entry, fold in zip(dataset.entries, folds, strict=True)]
+    rows = np.arange(10, 160)
+    part = validation_part(dataset, rows, seed=1)
+    assert part.shape == (150,)
+    assert 15 <= part.sum() <= 150 * max(2 / 9, 1 / max(n_given, 2)) + 1
+    if n_given > 1:
+        assert not set(folds[rows[part]]) & set(folds[rows[~part]])
 
 
 def test_settings_reach_the_method():
-    settings = parse_method("zhao:age_mask=false,challenge_stage=true", {"zhao": team_code.zhao}).settings
+    settings = build_method("zhao:age_mask=false,challenge_stage=true", team_code.METHODS).settings
     assert settings == {"age_mask": False, "challenge_stage": True}
 
 
@@ -90,7 +114,25 @@ def test_the_command_writes_predictions_and_a_table_and_a_second_run_trains_noth
     monkeypatch.setattr(crossval, "train_member", None)
     assert crossval.main(words) == 0
     assert capsys.readouterr().out == table
-    json.dumps(table)
+
+
+def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
+    for number in range(20):
+        name = f"HR{number:05d}" if number < 12 else f"A{number:04d}"
+        write_recording(tmp_path / "data", name, heart_like(seed=number))
+    words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu"]
+    for how in (["--hold-out"], ["--leave-one-database-out"], ["--limit", "14", "--folds", "2"], ["--folds", "2"]):
+        assert crossval.main([*words, str(tmp_path / "shared"), *how]) == 0
+        shared = capsys.readouterr().out
+        assert crossval.main([*words, str(tmp_path / "own" / how[0]), *how]) == 0
+        assert capsys.readouterr().out == shared
+
+
+@pytest.mark.parametrize("words", [("--epochs", "0"), ("--folds", "1"), ("--limit", "-1"), ("--workers", "0")])
+def test_numbers_out_of_range_are_refused(tmp_path, capsys, words):
+    assert crossval.main([str(tmp_path), str(tmp_path / "out"), *words]) == 2
+    assert f"{words[0]} {words[1]}: expected a whole number" in capsys.readouterr().err
 
 
 def test_a_wrong_path_ends_with_a_sentence(tmp_path, capsys):
