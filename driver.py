@@ -3,8 +3,10 @@
 
 example:
   python driver.py model input output
+  python driver.py model input output --resume
 
-exit status: 0 all recordings judged, 1 some could not be (their outputs have no positive label), 2 nothing done.
+exit status: 0 all recordings judged, 1 some could not be (their outputs have no positive label), 2 it could not
+begin or not go on, 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,11 +16,18 @@ import os
 import sys
 from pathlib import Path
 
-import team_code
-from ecg.driving import run_folder
+from ecg.command import run_command
 
 
 def main() -> int:
+    return run_command("driver.py", _drive, "outputs written so far are whole, the same command with --resume judges "
+                                            "the rest")
+
+
+def _drive() -> int:
+    import team_code
+    from ecg.driving import run_folder
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a trained model")
     parser.add_argument("input", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
@@ -27,21 +36,19 @@ def main() -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", default=os.cpu_count() or 1,
                         help="threads that read recordings while the network runs (default: all cores)")
+    parser.add_argument("--resume", action="store_true",
+                        help="keep what an earlier run with the same model has finished, judge the rest")
     parser.add_argument("--allow-failures", action="store_true",
                         help="exit with 0 even if some recordings could not be judged")
     arguments = parser.parse_args()
-    try:
-        if arguments.workers < 1:
-            raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
-        model = team_code.load_model(arguments.model, device=arguments.device)
-        outcome = run_folder(model, Path(arguments.input), Path(arguments.output), workers=arguments.workers)
-    except (ValueError, OSError) as error:
-        print(f"driver.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("driver.py: stopped; outputs written so far are whole", file=sys.stderr)
-        return 130
-    print(f"{outcome.judged} recordings judged, {len(outcome.problems)} could not be; outputs in {arguments.output}")
+    if arguments.workers < 1:
+        raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
+    model = team_code.load_model(arguments.model, device=arguments.device)
+    outcome = run_folder(model, Path(arguments.input), Path(arguments.output), workers=arguments.workers,
+                         resume=arguments.resume)
+    before = f" ({outcome.judged_before} of them before)" if arguments.resume else ""
+    print(f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
+          f"outputs in {arguments.output}")
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 

@@ -343,7 +343,10 @@ def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bool
     """Read the `#Dx` lines of header files, shape (n_recordings, n_classes); EvaluationError where one has none."""
     codes = []
     for path in header_files:
-        lines = DX_LINE.findall(_read_text(path))
+        try:
+            lines = DX_LINE.findall(helper_code.load_header(path))
+        except helper_code.RecordingError as error:
+            raise EvaluationError(str(error)) from None
         if not lines:
             raise EvaluationError(f"{path}: expected a line '#Dx: ...' with the diagnoses, found none")
         codes.append(re.split(r"[,;\s]+", ",".join(lines)))

@@ -10,10 +10,12 @@ The names from `is_number` on have the meaning that they have in the 2021 Challe
 from __future__ import annotations
 
 import codecs
+import contextlib
 import math
 import os
 import re
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,11 +29,12 @@ from ecg.signal_files import load_dat, load_mat, open_file
 __all__ = [  # noqa: RUF022 (by subject, not by letter)
     "LEADS", "twelve_leads", "six_leads", "four_leads", "three_leads", "two_leads", "lead_sets", "sort_leads",
     "SCORED_CLASSES", "DATABASES", "get_database",
-    "Header", "RecordingError", "parse_header", "read_header", "read_recording", "to_millivolts",
-    "find_headers", "find_challenge_files", "load_header", "load_recording", "choose_leads",
+    "Header", "RecordingError", "parse_header", "read_header", "read_recording", "to_millivolts", "describe_failure",
+    "find_headers", "find_recordings", "find_challenge_files", "load_header", "load_recording", "choose_leads",
     "get_recording_id", "get_leads", "get_num_leads", "get_frequency", "get_num_samples", "get_adc_gains",
     "get_baselines", "get_age", "get_sex", "get_labels",
-    "write_file", "save_outputs", "load_outputs", "is_number", "is_finite_number", "is_integer", "np", "os", "sys",
+    "write_file", "remove_leftovers", "save_outputs", "load_outputs",
+    "is_number", "is_finite_number", "is_integer", "np", "os", "sys",
 ]  # fmt: skip
 
 twelve_leads = LEADS
@@ -131,7 +134,8 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     Raises
     ------
     RecordingError
-        For everything wrong with either file, and for recordings of less than one second.
+        For everything wrong with either file, for recordings of less than one second, and for those without any signal
+        (each lead has one value all the time, or none).
     """
     path = Path(header_file)
     text = load_header(path)
@@ -144,10 +148,19 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     raw = load_mat(first, header) if first.suffix.lower() == ".mat" else load_dat(text, str(path), files)
     if raw.shape[1] < header.sampling_frequency:
         raise problem(first, f"at least 1 s ({header.sampling_frequency:g} samples)", f"{raw.shape[1]} samples")
-    return header, to_millivolts(raw, header)
+    millivolts = to_millivolts(raw, header, path)
+    if not (np.fmax.reduce(millivolts, axis=1) > np.fmin.reduce(millivolts, axis=1)).any():  # they pass over NaN
+        raise problem(first, "a signal", "no lead that ever changes")
+    return header, millivolts
 
 
-def to_millivolts(recording: np.ndarray, header: Header) -> np.ndarray:
+def describe_failure(header_file: str | os.PathLike[str], error: Exception) -> str:
+    """A sentence on why a recording could not be used, which names the recording whatever file the error is about."""
+    text = str(error) if isinstance(error, RecordingError) else f"{type(error).__name__}: {error}"
+    return text if text.startswith(os.fspath(Path(header_file).with_suffix(""))) else f"{header_file}: {text}"
+
+
+def to_millivolts(recording: np.ndarray, header: Header, source: object = None) -> np.ndarray:
     """Convert ADC units to mV and put the leads in order.
 
     Parameters
@@ -157,6 +170,8 @@ def to_millivolts(recording: np.ndarray, header: Header) -> np.ndarray:
         the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
     header : Header
         Of this recording.
+    source : object
+        What errors name, the recording's id if None.
 
     Returns
     -------
@@ -170,7 +185,7 @@ def to_millivolts(recording: np.ndarray, header: Header) -> np.ndarray:
         Where the number of signals is not the header's, where none of the twelve leads is there, or where one is there
         twice with different samples.
     """
-    name = header.recording_id
+    name = source or header.recording_id
     if recording.ndim != 2 or recording.shape[0] != len(header.leads):
         raise problem(name, f"{len(header.leads)} signals ({', '.join(header.leads)})", f"shape {recording.shape}")
     if not set(LEADS) & set(header.leads):
@@ -206,22 +221,48 @@ def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
 
     What is hidden is skipped. Links to folders are followed, but each folder is entered once, so that loops end.
     """
-    return _find_headers(os.fspath(folder), set())
+    return _find_headers(os.fspath(folder), set(), with_absent=False)
 
 
-def _find_headers(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
+def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """As `find_headers`, and in each folder also the paths of headers that are absent though their `.mat` is there."""
+    return _find_headers(os.fspath(folder), set(), with_absent=True)
+
+
+def _find_headers(folder: str, entered: set[tuple[int, int]], with_absent: bool) -> Iterator[str]:
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in entered:
         return
     entered.add((status.st_dev, status.st_ino))
+    headers, folders = _list_folder(folder, with_absent)
+    for name in headers:
+        yield os.path.join(folder, name)
+    for name in folders:
+        yield from _find_headers(os.path.join(folder, name), entered, with_absent)
+
+
+def _list_folder(folder: str, with_absent: bool) -> tuple[list[str], list[str]]:
+    """Names of the headers and of the folders in a folder, sorted."""
+    headers, folders, signal_files = [], [], []
     with os.scandir(folder) as entries:
-        visible = [(entry.is_dir(), entry.name) for entry in entries if not entry.name.startswith(".")]
-    for is_folder, name in sorted(visible):
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _find_headers(path, entered)
-        elif name.endswith(".hea") and os.path.isfile(path):
-            yield path
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif entry.name.endswith(".hea"):
+                headers.append(entry.name)
+            elif with_absent and entry.name.endswith(".mat"):
+                signal_files.append(entry.name)
+    absent = {name.removesuffix(".mat") + ".hea" for name in signal_files}.difference(headers)
+    return sorted([*headers, *absent]), sorted(folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def find_challenge_files(
@@ -249,8 +290,14 @@ def get_database(recording_id: str) -> str:
     return DATABASES.get(match[1], "unknown") if match else "unknown"
 
 
-def write_file(path: str | os.PathLike[str], data: str | bytes) -> None:
-    """Write a file whole or not at all: a temporary file in the same folder, to the disk, renamed. Text as UTF-8."""
+def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> None:
+    """Write a file whole or not at all: a temporary file in the same folder, to the disk, renamed. Text as UTF-8.
+
+    Raises
+    ------
+    OSError
+        Where it can't be written; it names the file itself, not the temporary one.
+    """
     # Not tempfile.mkstemp: nobody else can read its files, and the outputs are for others to read.
     temporary = Path(path).with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -259,8 +306,19 @@ def write_file(path: str | os.PathLike[str], data: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"can't be written: {error.strerror}", os.fspath(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # A folder that has become read-only would raise here, over the error that says so.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove temporary files of `write_file` that a kill left in a folder; those of the last minute may live."""
+    for file in Path(folder).glob(".*.part"):
+        if re.fullmatch(r"\.[0-9a-f]{32}\.part", file.name) and time.time() - file.stat().st_mtime > 60:
+            file.unlink(missing_ok=True)
 
 
 # ---- the 2021 helper's names -----------------------------------------------------------------------------------------

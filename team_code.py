@@ -268,7 +268,7 @@ def constrained_grid_search(labels: NDArray[np.bool_], probabilities: NDArray[np
 
 def vote(labels: NDArray[np.bool_],
          probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Labels by majority of the members, the class with most votes always; scores by their mean.
+    """Labels that at least half of the members give, and always the one with most votes; scores by their mean.
 
     Parameters
     ----------
@@ -368,7 +368,8 @@ DEFAULT_METHOD = "zhao"
 
 def training_code(data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], *,
                   method: str = DEFAULT_METHOD, members: int | None = None, epochs: int | None = None,
-                  seed: int = 2020, device: str = "auto", workers: int | None = None, limit: int | None = None) -> None:
+                  seed: int = 2020, device: str = "auto", workers: int | None = None, limit: int | None = None,
+                  resume: bool = False) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
     Parameters
@@ -376,13 +377,13 @@ def training_code(data_directory: str | os.PathLike[str], model_directory: str |
     data_directory, model_directory : path
     method : str
         One of `METHODS`.
-    members, epochs, seed, device, workers, limit
+    members, epochs, seed, device, workers, limit, resume
         See `ecg.training.train`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
     training.train(METHODS[method](), data_directory, model_directory, members=members, epochs=epochs, seed=seed,
-                   device=device, workers=workers, limit=limit)
+                   device=device, workers=workers, limit=limit, resume=resume)
 
 
 def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None, *,

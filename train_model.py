@@ -11,12 +11,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-import helper_code
-import team_code
-from ecg.training import TrainingError
+from ecg.command import run_command
 
 
 def main() -> int:
+    return run_command("train_model.py", _train, "the same command goes on from the last finished epoch")
+
+
+def _train() -> int:
+    import team_code
+    from ecg.training import TrainingError
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
                                      "below it; an optional folds.csv (record, database, fold) keeps patients together")
@@ -30,19 +35,19 @@ def main() -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
+    parser.add_argument("--resume", action="store_true",
+                        help="refuse to start anew: a stopped training is gone on with in any case, but without this "
+                             "word one with other data or arguments is replaced")
     arguments = parser.parse_args()
     try:
         team_code.training_code(
             arguments.data, arguments.model, method=arguments.method, members=arguments.folds,
             epochs=arguments.epochs, seed=arguments.seed, device=arguments.device, workers=arguments.workers,
-            limit=arguments.limit,
+            limit=arguments.limit, resume=arguments.resume,
         )
-    except (helper_code.RecordingError, TrainingError, ValueError, OSError) as error:
+    except TrainingError as error:
         print(f"train_model.py: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("train_model.py: stopped; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
     return 0
 
 

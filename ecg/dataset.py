@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import joblib
 import numpy as np
@@ -65,7 +69,7 @@ class Dataset:
 
 
 def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, workers: int,
-                  limit: int | None = None) -> tuple[Dataset, list[str]]:
+                  limit: int | None = None, resume: bool = False) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
 
     Parameters
@@ -81,6 +85,8 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         Processes that read at once.
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
+    resume : bool
+        Use what was read before, or refuse.
 
     Returns
     -------
@@ -90,23 +96,28 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
     Raises
     ------
     helper_code.RecordingError
-        If the folder has no recordings, or ``folds.csv`` can't be used.
+        If the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
     """
     folds = read_folds(data_folder)
-    headers = sorted(map(Path, helper_code.find_headers(data_folder)), key=lambda path: (path.stem, str(path)))
+    headers = sorted(map(Path, helper_code.find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
     if not headers:
         raise helper_code.RecordingError(f"{data_folder}: expected Challenge recordings (.hea), found none")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     fingerprint = _fingerprint(method, headers, folds)
     index_file, signal_file = cache_folder / "index.json", cache_folder / "signals.f32"
-    if index_file.exists():
-        stored = json.loads(index_file.read_text())
-        if stored["fingerprint"] == fingerprint:
-            say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
-            entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"])})
-                       for row in stored["entries"]]
-            return Dataset(entries, _open_signals(signal_file), method.classes), stored["problems"]
+    stored = _read_index(index_file, signal_file)
+    if stored is not None and stored["fingerprint"] == fingerprint:
+        say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
+        entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"])})
+                   for row in stored["entries"]]
+        return Dataset(entries, _open_signals(signal_file), method.classes), stored["problems"]
+    if resume:
+        found = "none" if stored is None else "one with another method, other data or another --limit"
+        raise helper_code.RecordingError(f"{cache_folder}: expected a stopped training on these recordings, found "
+                                         f"{found}; leave --resume out to train anew")
+    if stored is not None:
+        say(f"Reading anew: what {cache_folder} holds is of another method, other data or another --limit")
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
     entries, problems = _write_cache(method, headers, folds, data_folder, signal_file, workers)
@@ -120,6 +131,17 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
     return Dataset(entries, _open_signals(signal_file), method.classes), problems
 
 
+def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
+    """What was stored of an earlier reading, None where that is not there or not whole."""
+    try:
+        stored: dict[str, Any] = json.loads(index_file.read_bytes())
+        n_samples = sum(entry["n_samples"] for entry in stored["entries"])
+        whole = signal_file.stat().st_size == 12 * 4 * n_samples
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
+        return None
+    return stored if whole else None
+
+
 def _open_signals(signal_file: Path) -> NDArray[np.float32]:
     return np.memmap(signal_file, dtype=np.float32, mode="r")
 
@@ -127,17 +149,18 @@ def _open_signals(signal_file: Path) -> NDArray[np.float32]:
 def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]]) -> str:
     digest = hashlib.sha256(json.dumps([method.name, dict(method.settings), sorted(folds.items())]).encode())
     for header in headers:
-        status = header.stat()
-        digest.update(f"{header}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        for file in (header, header.with_suffix(".mat"), header.with_suffix(".dat")):
+            try:
+                status = os.stat(file)
+            except OSError:
+                continue
+            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path,
                  signal_file: Path, workers: int) -> tuple[list[Entry], list[str]]:
-    workers = max(1, min(workers, len(headers) // _RECORDINGS_PER_WORKER))
-    read = joblib.Parallel(n_jobs=workers, return_as="generator")(
-        joblib.delayed(_prepare)(method.preprocess, method.demographics, header) for header in headers
-    )
+    read = _read(method, headers, workers)
     entries: list[Entry] = []
     problems: list[str] = []
     seen_names: dict[str, Path] = {}
@@ -162,19 +185,50 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
             database, fold = folds.get(name, (_database(path, data_folder), 0))
             entries.append(Entry(name, database, fold, header.labels, tuple(map(float, demographics)), seconds, digest,
                                  start, signal.shape[1]))
-            np.ascontiguousarray(signal).tofile(file)
+            _write(file, signal_file, np.ascontiguousarray(signal).data)
             start += signal.size
+        _write(file, signal_file, b"")
+        os.fsync(file.fileno())
     return entries, problems
 
 
-def _prepare(preprocess, demographics, path):  # type: ignore[no-untyped-def]  # runs in a worker process
+def _write(file: BinaryIO, path: Path, data: bytes | memoryview) -> None:
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:  # it does not name the file
+        raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
+
+
+def _read(method: Method, headers: list[Path], workers: int) -> Iterator[_Prepared]:
+    """What `_prepare` makes of each header, in order, in worker processes where that is worth it."""
+    workers = max(1, min(workers, len(headers) // _RECORDINGS_PER_WORKER))
+    done = 0
+    if workers > 1:
+        jobs = (joblib.delayed(_prepare)(method.preprocess, method.demographics, header) for header in headers)
+        try:
+            for prepared in joblib.Parallel(n_jobs=workers, return_as="generator")(jobs):
+                yield prepared
+                done += 1
+        except BrokenProcessPool:
+            say("A process that read recordings has died (killed, or out of memory); going on without such processes")
+    for header in headers[done:]:
+        yield _prepare(method.preprocess, method.demographics, header)
+
+
+_Prepared = tuple[helper_code.Header, NDArray[np.float32], float, str, NDArray[np.float32]] | str
+"""Header, preprocessed signal, seconds, digest, demographics; or what is wrong with the recording."""
+
+
+def _prepare(preprocess: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
+             demographics: Callable[[helper_code.Header], NDArray[np.float32]], path: Path) -> _Prepared:
     try:
         header, signal = helper_code.read_recording(path)
-    except helper_code.RecordingError as error:
-        return str(error)
-    digest = hashlib.sha256(signal.tobytes()).hexdigest()
-    seconds = signal.shape[1] / header.sampling_frequency
-    return header, preprocess(signal, header.sampling_frequency), seconds, digest, demographics(header)
+        digest = hashlib.sha256(signal.tobytes()).hexdigest()
+        seconds = signal.shape[1] / header.sampling_frequency
+        return header, preprocess(signal, header.sampling_frequency), seconds, digest, demographics(header)
+    except Exception as error:  # one recording must never cost the others theirs, whatever it triggers
+        return helper_code.describe_failure(path, error)
 
 
 def _database(path: Path, data_folder: Path) -> str:

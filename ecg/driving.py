@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import helper_code
 from ecg.model_folder import Model
@@ -15,16 +18,20 @@ from ecg.parallel import map_ahead
 from ecg.prediction import Item, predict
 from ecg.progress import progress, say
 
+RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of
+
 
 @dataclass
 class Outcome:
-    """What came of a folder: recordings judged, and a sentence for each one that could not be."""
+    """What came of a folder: recordings judged now and before, and a sentence for each one that could not be."""
 
     judged: int = 0
+    judged_before: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers: int) -> Outcome:
+def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers: int,
+               resume: bool = False) -> Outcome:
     """Write ``<record>.csv`` for every recording below a folder.
 
     A recording that can't be judged gets an output without positive labels and with zero scores; the others are not
@@ -36,6 +43,9 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     input_folder, output_folder : Path
     workers : int
         Threads that read and preprocess while the network runs.
+    resume : bool
+        Keep the outputs that an earlier run with the same model has finished. A recording is judged anew if its output
+        is older than its files, and if it could not be judged before.
 
     Returns
     -------
@@ -44,19 +54,30 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     Raises
     ------
     ValueError
-        If the input folder is no folder or holds no recordings.
+        If the input folder is no folder or holds no recordings, or if there is no run with this model to resume.
     OSError
         If an output can't be written.
     """
     if not input_folder.is_dir():
         raise ValueError(f"{input_folder}: expected a folder of recordings, found no folder")
-    total = sum(1 for _ in helper_code.find_headers(input_folder))
+    oldest = _check_run(model, output_folder) if resume else None
+    total, finished = 0, set()
+    for path in map(Path, helper_code.find_recordings(input_folder)):
+        total += 1
+        if oldest is not None and _is_finished(path, output_folder, model.method.classes, oldest):
+            finished.add(path.stem)
     if not total:
         raise ValueError(f"{input_folder}: expected Challenge recordings (.hea), found none")
     output_folder.mkdir(parents=True, exist_ok=True)
-    outcome = Outcome()
-    headers = map(Path, helper_code.find_headers(input_folder))
-    for problem in progress(_judge(model, headers, output_folder, workers), total, "Judging"):
+    helper_code.remove_leftovers(output_folder)
+    if oldest is None:
+        helper_code.write_file(output_folder / RUN_FILE, json.dumps({"model": _digest(model)}) + "\n")
+    outcome = Outcome(judged_before=len(finished))
+    if resume:
+        say(f"{len(finished)} outputs are finished, {total - len(finished)} recordings are left")
+    headers = map(Path, helper_code.find_recordings(input_folder))
+    results = _judge(model, headers, output_folder, workers, finished)
+    for problem in progress(results, total - len(finished), "Judging"):
         if problem is None:
             outcome.judged += 1
         else:
@@ -65,35 +86,94 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     return outcome
 
 
-def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int) -> Iterator[str | None]:
-    """Write the outputs; for each recording None, or what is wrong with it."""
+def _digest(model: Model) -> str:
+    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds."""
+    config = model.config
+    members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
+    parts = [config["format"], config["method"], config["settings"], config["classes"], members]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_run(model: Model, output_folder: Path) -> int:
+    """When the run in the output folder was started, ns; ValueError if it was none with this model."""
+    path = output_folder / RUN_FILE
+    mend = "leave --resume out to judge every recording"
+    try:
+        stored, started = json.loads(path.read_bytes()), path.stat().st_mtime_ns
+    except FileNotFoundError:
+        raise ValueError(f"{output_folder}: expected outputs of a run to resume, found none; {mend}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: expected what an earlier run has noted, found no JSON ({error}); {mend}") from error
+    if stored != {"model": _digest(model)}:
+        raise ValueError(f"{output_folder}: expected outputs of this model, found those of another; {mend}, or name "
+                         "another output folder")
+    return started
+
+
+def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], oldest: int) -> bool:
+    """Whether the output is whole, of a recording that could be judged, and no older than the run and the recording."""
+    output = output_folder / f"{header.stem}.csv"
+    try:
+        written = output.stat().st_mtime_ns
+        if written < oldest:
+            return False
+        for suffix in (".hea", ".mat", ".dat"):
+            file = header.with_suffix(suffix)
+            if file.exists() and file.stat().st_mtime_ns > written:
+                return False
+        recording_id, found, _, scores = helper_code.load_outputs(output)
+    except (OSError, ValueError):
+        return False
+    return recording_id == _printable(header.stem) and found == classes and any(scores)
+
+
+def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int,
+           finished: set[str]) -> Iterator[str | None]:
+    """Write the outputs; for each recording that is not finished None, or what is wrong with it."""
     unreadable: deque[str] = deque()
-    readable = _readable(model, headers, output_folder, workers, unreadable)
+    readable = _readable(model, headers, output_folder, workers, finished, unreadable)
     for stem, probabilities in predict(model.method, model.networks, readable, model.device):
         labels, scores = model.decide(probabilities)
-        helper_code.save_outputs(output_folder / f"{stem}.csv", stem, model.method.classes, labels, scores)
+        _save(output_folder, stem, model.method.classes, labels, scores)
         yield None
         while unreadable:
             yield unreadable.popleft()
     yield from unreadable
 
 
-def _readable(model: Model, headers: Iterable[Path], output_folder: Path, workers: int,
+def _readable(model: Model, headers: Iterable[Path], output_folder: Path, workers: int, finished: set[str],
               unreadable: deque[str]) -> Iterator[Item]:
     """Preprocessed recordings; of the others it writes the empty output and says into `unreadable` why."""
-    seen: set[str] = set()
+    taken: set[str] = set()  # names of recordings that can be judged
     nothing = np.zeros(len(model.method.classes))
-    for path, item in map_ahead(_reader(model), headers, workers=workers, ahead=4 * workers):
-        if path.stem in seen:
+
+    def left() -> Iterator[Path]:
+        for path in headers:
+            if path.stem in finished and path.stem not in taken:
+                taken.add(path.stem)
+            else:
+                yield path
+
+    for path, item in map_ahead(_reader(model), left(), workers=workers, ahead=4 * workers):
+        if isinstance(item, str):
+            unreadable.append(item)
+            if path.stem not in taken:
+                _save(output_folder, path.stem, model.method.classes, nothing.astype(bool), nothing)
+        elif path.stem in taken:
             unreadable.append(f"{path}: expected one recording of this name, found another before; left out")
-            continue
-        seen.add(path.stem)
-        if isinstance(item, Item):
+        else:
+            taken.add(path.stem)
             yield item
-            continue
-        unreadable.append(item)
-        helper_code.save_outputs(output_folder / f"{path.stem}.csv", path.stem, model.method.classes,
-                                 nothing.astype(bool), nothing)
+
+
+def _save(output_folder: Path, stem: str, classes: tuple[str, ...], labels: NDArray[np.bool_],
+          scores: NDArray[np.float64]) -> None:
+    helper_code.save_outputs(output_folder / f"{stem}.csv", _printable(stem), classes, labels, scores)
+
+
+def _printable(stem: str) -> str:
+    """A record's name for the first line of its output: file names may hold what that line can't."""
+    return "".join("_" if character == "," or not character.isprintable() else character for character in stem)
 
 
 def _reader(model: Model) -> Callable[[Path], tuple[Path, Item | str]]:
@@ -104,9 +184,7 @@ def _reader(model: Model) -> Callable[[Path], tuple[Path, Item | str]]:
             header, signal = helper_code.read_recording(path)
             prepared = method.preprocess(signal, header.sampling_frequency)
             return path, Item(path.stem, prepared, method.demographics(header))
-        except helper_code.RecordingError as error:
-            return path, str(error)
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers
-            return path, f"{path}: {type(error).__name__}: {error}"
+            return path, helper_code.describe_failure(path, error)
 
     return read

@@ -6,9 +6,9 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 import helper_code
 from ecg.method import Method, MethodBuilder
+from ecg.signal_files import open_file
 
 if TYPE_CHECKING:
     from ecg.training import Member
@@ -96,6 +97,7 @@ def save_model(folder: Path, method: Method, members: Sequence[Member], training
         Scores of each member on its validation fold; its thresholds were chosen there too.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    helper_code.remove_leftovers(folder)
     rows, names = [], set()
     for number, (member, scores) in enumerate(zip(members, validation, strict=True), start=1):
         halved = {key: value.half() if _is_halved(value) else value for key, value in member.state.items()}
@@ -154,31 +156,42 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     """
     folder = Path(folder)
     path = folder / "config.json"
+    if not os.path.lexists(path):
+        raise ModelError(f"{path}: expected the config of a trained model, found none; "
+                         "run train_model.py with this model folder first")
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: expected the config of a trained model, found no such file; "
-                         "run train_model.py with this model folder first") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: expected a JSON config, found something unreadable ({error})") from error
+        config = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: expected a JSON config, found something else ({error})") from error
     _check(isinstance(config, dict), path, "a JSON object", type(config).__name__)
     _check(config.get("format") == FORMAT, path, f"format {FORMAT}",
            f"{config.get('format')!r}; use the version of this software that wrote it, or train again")
     name, settings = config.get("method"), config.get("settings")
     _check(isinstance(settings, dict), path, "settings of the method as a JSON object", repr(settings))
-    _check(name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
+    _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
     try:
         method = builders[name](**settings)
-    except (TypeError, ValueError) as error:
+        with torch.device("meta"):  # takes no memory, however large a network the settings ask for
+            expected = _shapes(method.build_network().state_dict())
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
     _check(config.get("classes") == list(method.classes), path,
            f"the {len(method.classes)} classes of the method {name} in its order", repr(config.get("classes")))
     _check(config.get("input") == _input_of(method), path, f"the input {_input_of(method)}", repr(config.get("input")))
     rows = config.get("members") or []
     _check(isinstance(rows, list) and len(rows) > 0, path, "at least one member", repr(rows))
-    networks = tuple(_load_network(folder, path, row, method).to(device).eval() for row in rows)
+    networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
     return Model(method, networks, thresholds, device, config)
+
+
+def _read(path: Path) -> bytes:
+    """All of a file; no pipe or device, which might never end."""
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except ValueError as error:
+        raise ModelError(f"{error}; copy the model folder anew, or train again") from error
 
 
 def _check(condition: bool, path: Path, expected: str, found: str) -> None:
@@ -191,33 +204,33 @@ def _thresholds(path: Path, row: Mapping[str, Any], classes: tuple[str, ...]) ->
     _check(isinstance(stored, dict) and set(stored) == set(classes), path,
            f"a threshold for each of the {len(classes)} classes", repr(stored))
     values = [stored[code] for code in classes]
-    _check(all(isinstance(v, (int, float)) and math.isfinite(v) and 0 <= v <= 1 for v in values), path,
+    _check(all(type(v) in (int, float) and 0 <= v <= 1 for v in values), path,
            "thresholds from 0 to 1", repr(values))
     return np.array(values, dtype=np.float64)
 
 
-def _load_network(folder: Path, config: Path, row: Mapping[str, Any], method: Method) -> nn.Module:
+def _load_network(folder: Path, config: Path, row: Mapping[str, Any], method: Method,
+                  expected: Mapping[str, tuple[int, ...]]) -> nn.Module:
     name = row.get("weights") if isinstance(row, dict) else None
-    _check(isinstance(name, str) and Path(name).name == name and name.endswith(".safetensors"), config,
+    _check(isinstance(name, str) and re.fullmatch(r"[\w-]+\.safetensors", name) is not None, config,
            "the bare name of a .safetensors file as weights", repr(name))
     path = folder / str(name)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: expected the weights that config.json names, found {error.strerror}") from error
+    data = _read(path)
     digest = hashlib.sha256(data).hexdigest()
     _check(digest == row.get("sha256"), path, f"sha256 {row.get('sha256')}",
-           f"{digest}: the file is damaged or belongs to another model")
+           f"{digest}: the file is damaged or belongs to another model; copy the model folder anew, or train again")
     try:
         state = load(data)
     except SafetensorError as error:
         raise ModelError(f"{path}: expected safetensors, found something else ({error})") from error
     finite = all(bool(torch.isfinite(value).all()) for value in state.values())
     _check(finite, path, "finite weights", "nan or infinity")
+    _check(_shapes(state) == expected, path, f"the weights of the method {method.name} with its settings", "others")
     network = method.build_network()
-    try:
-        network.load_state_dict({key: value.float() if value.dtype == torch.half else value
-                                 for key, value in state.items()}, strict=True)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: expected the weights of the method {method.name}, found others: {error}") from error
+    network.load_state_dict({key: value.float() if value.dtype == torch.half else value
+                             for key, value in state.items()}, strict=True)
     return network
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in state.items()}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 import evaluate_model
+import helper_code
 from ecg import model_folder as storage
 from ecg.dataset import Dataset, build_dataset
 from ecg.device import pick_device, training_autocast
@@ -64,7 +67,7 @@ class Member:
 
 def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str | os.PathLike[str], *,
           members: int | None = None, epochs: int | None = None, seed: int = 2020, device: str = "auto",
-          workers: int | None = None, limit: int | None = None) -> None:
+          workers: int | None = None, limit: int | None = None, resume: bool = False) -> None:
     """Train a method on a folder of recordings and store the model.
 
     A training that was stopped goes on where it was when it is started again with the same data and arguments: what it
@@ -87,13 +90,16 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
         Processes that read recordings.
     limit : int, optional
         Train on this many recordings only, to try things out.
+    resume : bool
+        Refuse to start anew. A stopped training is gone on with in any case; without this, one with other data or
+        arguments is replaced.
 
     Raises
     ------
     helper_code.RecordingError
         If the data folder can't be trained on.
     TrainingError
-        If training fails.
+        If training fails, or if there is no training to resume.
     ValueError
         If an argument is out of range.
     """
@@ -110,7 +116,12 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
     if not data_folder.is_dir():
         raise ValueError(f"{data_folder}: expected a folder of recordings, found none")
     scratch = model_folder / "training"
-    dataset, problems = build_dataset(method, data_folder, scratch, workers=workers or os.cpu_count() or 1, limit=limit)
+    if resume and not scratch.is_dir():
+        found = "a finished model" if (model_folder / "config.json").exists() else "none"
+        raise TrainingError(f"{model_folder}: expected a stopped training to go on from, found {found}; "
+                            "leave --resume out to train anew")
+    dataset, problems = build_dataset(method, data_folder, scratch, workers=workers or os.cpu_count() or 1,
+                                      limit=limit, resume=resume)
     for problem in problems:
         say(f"Left out: {problem}")
     databases = [entry.database for entry in dataset.entries]
@@ -124,6 +135,7 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
         trained.append(train_member(
             method, dataset, rows[folds != fold], rows[folds == fold], epochs=epochs, seed=seed, number=fold,
             device=where, checkpoint=scratch / f"member-{fold + 1}.ckpt", label=f"Member {fold + 1}/{members}",
+            resume=resume,
         ))
     summary = {
         "recordings": len(dataset),
@@ -161,7 +173,7 @@ def scaled_epochs(method: Method, epochs: int | None) -> list[int]:
 
 def train_member(method: Method, dataset: Dataset, training_rows: NDArray[np.int64], validation_rows: NDArray[np.int64],
                  *, epochs: int | None, seed: int, number: int, device: torch.device, checkpoint: Path | None = None,
-                 label: str = "Training") -> Member:
+                 label: str = "Training", resume: bool = False) -> Member:
     """Train one network through all stages of the method and search its thresholds.
 
     Parameters
@@ -178,6 +190,8 @@ def train_member(method: Method, dataset: Dataset, training_rows: NDArray[np.int
         Written after every epoch, and gone on from if it belongs to the same training.
     label : str
         What the progress lines call it.
+    resume : bool
+        Refuse to replace a checkpoint of another training.
 
     Returns
     -------
@@ -186,7 +200,7 @@ def train_member(method: Method, dataset: Dataset, training_rows: NDArray[np.int
     Raises
     ------
     TrainingError
-        If there is nothing to train or validate on, or the loss is no longer finite.
+        If there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
     """
     if not len(training_rows) or not len(validation_rows):
         raise TrainingError(
@@ -194,6 +208,7 @@ def train_member(method: Method, dataset: Dataset, training_rows: NDArray[np.int
             f"{len(validation_rows)}; more recordings are needed"
         )
     run = _Run(method, dataset, training_rows, validation_rows, epochs, seed, number, device, checkpoint, label)
+    run.go_on(resume)
     return run.finish()
 
 
@@ -212,7 +227,6 @@ class _Run:
         with self._seeded(0, 0):
             self.network = method.build_network().to(device)
         self._start_stage(0)
-        self._resume()
 
     def finish(self) -> Member:
         while self.stage < len(self.method.stages):
@@ -330,15 +344,23 @@ class _Run:
             "network": self.network.state_dict(), "optimizer": self.optimizer.state_dict(),
             "best": self.best, "best_score": float(self.best_score), "average": self.average, "history": self.history,
         }
-        aside = self.checkpoint.with_suffix(".part")
-        torch.save(held, aside)
-        os.replace(aside, self.checkpoint)
+        content = io.BytesIO()  # what torch raises when it writes a file itself does not say why
+        torch.save(held, content)
+        helper_code.write_file(self.checkpoint, content.getbuffer())
 
-    def _resume(self) -> None:
+    def go_on(self, required: bool) -> None:
+        """Take up the checkpoint of this training if there is one; replacing another's is refused if `required`."""
         if self.checkpoint is None or not self.checkpoint.exists():
             return
-        held = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if held["fingerprint"] != self._fingerprint():
+        found = "a damaged one"
+        if _is_whole(self.checkpoint):
+            held = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            found = "one" if held["fingerprint"] == self._fingerprint() else "one with other data or arguments"
+        if found != "one":
+            if required:
+                raise TrainingError(f"{self.checkpoint}: expected a checkpoint of this training, found {found}; "
+                                    "leave --resume out to train anew")
+            say(f"{self.label}: starting anew, the checkpoint found is {found}")
             return
         self.network.load_state_dict(held["network"])
         self._start_stage(held["stage"])
@@ -346,6 +368,15 @@ class _Run:
         self.epoch, self.history, self.average = held["epoch"], held["history"], held["average"]
         self.best, self.best_score = held["best"], held["best_score"]
         say(f"{self.label}: going on after epoch {self.epoch} of stage {self.method.stages[self.stage].name}")
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether all checksums in it are right; torch does not look at them."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
+        return False
 
 
 class _OnBatches(nn.Module):

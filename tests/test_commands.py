@@ -154,4 +154,4 @@ def test_the_shipped_model_says_what_it_is_and_judges_in_a_fresh_folder(place, t
     assert config["method"] in team_code.METHODS
     assert sum(path.stat().st_size for path in (ROOT / "model").glob("*.safetensors")) <= 20_000_000
     run(ROOT / "model", place / "input", tmp_path / "out", cwd=tmp_path, script="driver.py", check=0)
-    assert len(list((tmp_path / "out").iterdir())) == 6
+    assert len(list((tmp_path / "out").glob("*.csv"))) == 6

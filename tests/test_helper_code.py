@@ -532,6 +532,7 @@ def test_reads_header_without_number_of_samples(tmp_path):
 def test_half_an_hour_at_1000_hz_needs_less_than_four_times_its_float32_size(tmp_path, kind):
     n_samples = 30 * 60 * 1000
     raw = np.zeros((12, n_samples), np.int16)
+    raw[:, ::1000] = 1  # a recording that never changes is refused
     file_name, format_ = f"A0001.{kind[:3]}", "16" if kind == "dat" else "16+24"
     (tmp_path / "A0001.hea").write_text(header_text(f"A0001 12 1000 {n_samples}", name=file_name, format_=format_))
     if kind == "dat":
@@ -583,7 +584,15 @@ def test_finds_headers_below_a_folder_in_order_once_each(tmp_path):
     (tmp_path / "z" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "broken.hea").symlink_to(tmp_path / "absent")
     found = [os.path.relpath(path, tmp_path) for path in helper_code.find_headers(tmp_path)]
-    assert found == ["a.hea", "b.hea", "z/c.hea", "z/y/d.hea"]
+    assert found == ["a.hea", "b.hea", "broken.hea", "z/c.hea", "z/y/d.hea"]
+
+
+def test_finds_recordings_without_a_header_too_and_ends_at_links_to_themselves(tmp_path):
+    touch(*(tmp_path / name for name in ("b.hea", "b.mat", "a.mat", "z/c.mat", "z/d.dat", ".e.mat")))
+    for name in ("loop", "loop.hea", "loop2.mat"):
+        (tmp_path / name).symlink_to(name)
+    found = [os.path.relpath(path, tmp_path) for path in helper_code.find_recordings(tmp_path)]
+    assert found == ["a.hea", "b.hea", "loop.hea", "loop2.hea", "z/c.hea"]
 
 
 def test_follows_a_link_to_a_folder_elsewhere(tmp_path):

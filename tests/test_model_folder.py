@@ -1,20 +1,30 @@
 """The model folder: what is saved comes back, and nothing that is wrong with it goes unnoticed."""
 
 import json
+import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import team_code
 from ecg.model_folder import ModelError, load_model, save_model
 from ecg.training import train_member
 from tiny import random_dataset, tiny
 
-BUILDERS = {"tiny": tiny}
 CPU = torch.device("cpu")
+
+
+def wide(width):
+    """A method whose network is as large as its settings say."""
+    return replace(tiny(), settings={"width": width}, build_network=lambda: nn.Conv1d(width, width, kernel_size=7))
+
+
+BUILDERS = {"tiny": tiny, "wide": wide}
 
 
 def member(seed=0, number=0):
@@ -127,6 +137,40 @@ def infinite_weights(folder):
     set_digest(folder)
 
 
+def pipe(file):
+    file.unlink()
+    os.mkfifo(file)  # opening one would wait for ever
+
+
+def link_to_other(file):
+    file.unlink()
+    file.with_name("other").write_bytes(b"something else")
+    file.symlink_to("other")
+
+
+class Runs:
+    """A pickle that makes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_nothing_in_a_model_folder_is_ever_run(folder, tmp_path):
+    for name, protocol in (("weights", 2), ("weights", 5)):
+        weights_of(folder).write_bytes(pickle.dumps({name: Runs(tmp_path / "run")}, protocol))
+        set_digest(folder)
+        with pytest.raises(ModelError, match="expected safetensors"):
+            load_model(folder, BUILDERS, CPU)
+    torch.save({"weights": torch.zeros(3)}, weights_of(folder))
+    set_digest(folder)
+    with pytest.raises(ModelError, match="expected safetensors"):
+        load_model(folder, BUILDERS, CPU)
+    assert not (tmp_path / "run").exists()
+
+
 def first_member(change):
     return lambda folder: edit(folder, lambda config: change(config["members"][0]))
 
@@ -139,8 +183,22 @@ def whole(change):
     (remove_config, "run train_model.py"),
     (lambda f: (f / "config.json").write_text("{"), "expected a JSON config"),
     (lambda f: (f / "config.json").write_text("[]"), "expected a JSON object"),
-    (whole(lambda c: c.update(format=99)), "expected format 1, found 99"),
-    (whole(lambda c: c.update(method="other")), "expected one of the methods tiny"),
+    (lambda f: (f / "config.json").write_text("[" * 10**5), "expected a JSON config"),
+    (lambda f: (f / "config.json").write_text("1" * 10**4), "expected a JSON config"),
+    (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\xfd"), "expected a JSON config"),
+    (lambda f: pipe(f / "config.json"), "expected a file, found something else"),
+    (lambda f: pipe(weights_of(f)), "expected a file, found something else; copy the model folder anew"),
+    (whole(lambda c: c.update(format=99)), "expected format 1, found 99; use the version of this software that wrote"),
+    (whole(lambda c: c.update(method=["tiny"])), "expected one of the methods tiny, wide"),
+    (whole(lambda c: c.update(method="wide", settings={"width": 10**6})), "weights of the method .* found others"),
+    (whole(lambda c: c.update(method="wide", settings={"width": 10**12})), "expected settings of the method wide"),
+    (whole(lambda c: c.update(method="wide", settings={"width": "8"})), "expected settings of the method wide"),
+    (whole(lambda c: c.update(members=["member"])), "bare name"),
+    (first_member(lambda m: m.update(weights="a\0.safetensors")), "bare name"),
+    (first_member(lambda m: m["thresholds"].update({"426783006": 10**400})), "thresholds from 0 to 1"),
+    (first_member(lambda m: m["thresholds"].update({"426783006": True})), "thresholds from 0 to 1"),
+    (lambda f: link_to_other(weights_of(f)), "damaged or belongs to another model; copy the model folder anew"),
+    (whole(lambda c: c.update(method="other")), "expected one of the methods tiny, wide"),
     (whole(lambda c: c.update(settings={"depth": 3})), "expected settings of the method"),
     (whole(lambda c: c["classes"].reverse()), "24 classes"),
     (whole(lambda c: c["input"].update(units="mV")), "'units': 'uV'"),
@@ -152,7 +210,7 @@ def whole(change):
     (first_member(lambda m: m["thresholds"].update({"426783006": "0.5"})), "thresholds from 0 to 1"),
     (first_member(lambda m: m.update(weights="../other.safetensors")), "bare name"),
     (first_member(lambda m: m.update(weights="weights.pth")), "bare name"),
-    (lambda f: weights_of(f).unlink(), "found No such file"),
+    (lambda f: weights_of(f).unlink(), "expected a file, found none; copy the model folder anew, or train again"),
     (damage_weights, "damaged or belongs to another model"),
     (pickled_weights, "expected safetensors"),
     (other_shapes, "found others"),

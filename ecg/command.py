@@ -1,0 +1,34 @@
+"""How a command ends: with an exit status and a sentence, whatever happens to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
+    """Exit status of `body`, 2 where what it was given can't be used or memory runs out, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    name : str
+        Of the command, for the sentence on standard error.
+    body : callable
+        Imports what takes long (torch) itself, so that Ctrl-C is caught there too. Its ValueError, OSError and
+        MemoryError are for the user; any other error is a fault of the program and keeps its traceback.
+    when_stopped : str
+        What to say after Ctrl-C.
+    """
+    try:
+        return body()
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; {when_stopped}", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+    except (MemoryError, RuntimeError) as error:
+        # torch raises RuntimeError for want of memory on a CPU and a kind of it for want of memory on a GPU.
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in ("allocate", "out of memory")):
+            raise
+        print(f"{name}: expected enough memory, found too little ({type(error).__name__}: {error})", file=sys.stderr)
+    return 2

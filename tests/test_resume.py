@@ -1,0 +1,261 @@
+"""Going on where a run was stopped: what is kept, what is done anew, what is refused."""
+
+import json
+import os
+import re
+
+import pytest
+
+import driver
+import helper_code
+import team_code
+import train_model
+from bad_recordings import write_refused
+from commands import visible_bytes, write_recordings
+from ecg import training
+from ecg.dataset import build_dataset
+from ecg.training import train
+from tiny import heart_like, tiny, write_recording
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Two tiny models of one training folder, and recordings to judge."""
+    place = tmp_path_factory.mktemp("models")
+    write_recordings(place / "data", 6)
+    for seed in (1, 2):
+        train(tiny(), place / "data", place / f"model{seed}", members=1, epochs=1, seed=seed, workers=1, device="cpu")
+    return place
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `driver.main` or `train_model.main` in this process: its exit status, what it printed and what it said."""
+    monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
+    monkeypatch.setattr(team_code, "DEFAULT_METHOD", "tiny")
+
+    def run(module, *words):
+        monkeypatch.setattr("sys.argv", [module.__name__, *map(str, words)])
+        return module.main(), *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def half(models, tmp_path, command):
+    """An output folder with all outputs of the first model but two, one of which a kill left half-written elsewhere."""
+    assert command(driver, models / "model1", models / "data", tmp_path / "whole")[0] == 0
+    assert command(driver, models / "model1", models / "data", tmp_path / "out")[0] == 0
+    (tmp_path / "out" / "HR00002.csv").unlink()
+    (tmp_path / "out" / "HR00004.csv").write_text("#HR00004\n1,2,3\n0,")
+    return tmp_path
+
+
+def test_the_driver_keeps_finished_outputs_and_judges_the_rest_to_the_same_bytes(models, half, command):
+    kept = {path.name: path.stat().st_mtime_ns for path in (half / "out").glob("*.csv")}
+    status, printed, said = command(driver, models / "model1", models / "data", half / "out", "--resume")
+    assert status == 0
+    assert "6 recordings judged (4 of them before), 0 could not be" in printed
+    assert "4 outputs are finished, 2 recordings are left" in said
+    assert "2/2" in said  # progress counts what there is to do
+    assert visible_bytes(half / "out") == visible_bytes(half / "whole")
+    changed = {name for name, written in kept.items() if (half / "out" / name).stat().st_mtime_ns != written}
+    assert changed == {"HR00004.csv"}
+
+
+def test_without_resume_the_driver_judges_everything_anew(models, half, command):
+    (half / "out" / "HR00001.csv").write_text((half / "out" / "HR00001.csv").read_text().replace("0.", "0.9"))
+    assert "6 recordings judged, 0 could" in command(driver, models / "model1", models / "data", half / "out")[1]
+    assert visible_bytes(half / "out") == visible_bytes(half / "whole")
+
+
+@pytest.mark.parametrize("change", [
+    lambda out: (out / "HR00000.csv").write_text("#HR00000\n1,2\n1,0\n0.5,0.5\n"),
+    lambda out: (out / "HR00000.csv").write_text((out / "HR00001.csv").read_text()),
+    lambda out: (out / "HR00000.csv").write_bytes(b""),
+    lambda out: (out / "HR00000.csv").write_bytes(os.urandom(600)),
+    lambda out: (out / "HR00000.csv").write_text((out / "HR00000.csv").read_text()[:-100]),
+    lambda out: ((out / "HR00000.csv").unlink(), (out / "HR00000.csv").symlink_to("HR00000.csv")),
+], ids=["other_classes", "another_recordings", "empty", "random_bytes", "cut_short", "loop"])
+def test_an_output_that_is_not_whole_is_made_anew(models, half, command, change):
+    change(half / "out")
+    printed = command(driver, models / "model1", models / "data", half / "out", "--resume")[1]
+    assert "(3 of them before)" in printed
+    assert visible_bytes(half / "out") == visible_bytes(half / "whole")
+
+
+def test_outputs_of_another_model_are_not_taken_up(models, half, command):
+    before = visible_bytes(half / "out")
+    status, _, said = command(driver, models / "model2", models / "data", half / "out", "--resume")
+    assert status == 2
+    assert re.search(r"out: expected outputs of this model, found those of another; leave --resume out", said)
+    assert visible_bytes(half / "out") == before
+
+
+def test_outputs_of_another_model_from_before_the_run_that_was_stopped_are_not_taken_up(models, half, command,
+                                                                                       monkeypatch):
+    saved, save = [], helper_code.save_outputs
+
+    def save_two(*arguments):
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        saved.append(save(*arguments))
+
+    monkeypatch.setattr(helper_code, "save_outputs", save_two)
+    assert command(driver, models / "model2", models / "data", half / "out")[0] == 130
+    monkeypatch.setattr(helper_code, "save_outputs", save)
+    printed = command(driver, models / "model2", models / "data", half / "out", "--resume")[1]
+    assert "(2 of them before)" in printed
+    command(driver, models / "model2", models / "data", half / "fresh")
+    assert visible_bytes(half / "out") == visible_bytes(half / "fresh")
+
+
+def test_another_threshold_is_another_model(models, half, command, tmp_path):
+    (tmp_path / "model").mkdir()
+    for file in (models / "model1").iterdir():
+        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    thresholds = config["members"][0]["thresholds"]
+    thresholds["426783006"] = 0.123
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    status, _, said = command(driver, tmp_path / "model", models / "data", half / "out", "--resume")
+    assert (status, "found those of another" in said) == (2, True)
+
+
+@pytest.mark.parametrize("note", [None, "", "[]", '{"model": 1}', "\ud800"])
+def test_a_driver_with_no_run_to_resume_says_so(models, half, command, note):
+    (half / "out" / ".run.json").unlink()
+    if note is not None:
+        (half / "out" / ".run.json").write_text(note, errors="surrogatepass")
+    status, _, said = command(driver, models / "model1", models / "data", half / "out", "--resume")
+    assert status == 2
+    assert re.search(r"driver.py: .*out.*: expected .*, found .*; leave --resume out to judge every recording", said)
+    assert command(driver, models / "model1", models / "data", half / "new", "--resume")[0] == 2
+    assert not (half / "new").exists()
+
+
+def test_what_could_not_be_judged_is_tried_again_and_what_changed_is_judged_anew(models, tmp_path, command):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    write_recordings(folder, 3)
+    write_refused(folder, ["no_mat", "cut_mat"])
+    assert command(driver, models / "model1", folder, out)[0] == 1
+    write_recording(folder, "cut_mat", heart_like(2, seed=50))
+    write_recording(folder, "HR00001", heart_like(2, seed=51))
+    status, printed, said = command(driver, models / "model1", folder, out, "--resume")
+    assert status == 1
+    assert "4 recordings judged (2 of them before), 1 could not be" in printed
+    assert "no_mat.mat: expected a file, found none" in said
+    command(driver, models / "model1", folder, tmp_path / "fresh")
+    assert visible_bytes(out) == visible_bytes(tmp_path / "fresh")
+
+
+# --- Training
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.fixture
+def stopped(models, tmp_path, command, monkeypatch):
+    """A training of two members that was killed in the second epoch of the second one."""
+    save, saved = training._Run._save_checkpoint, []
+
+    def save_and_die(run):
+        save(run)
+        saved.append(run)
+        if len(saved) == 3:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "_save_checkpoint", save_and_die)
+        with pytest.raises(Killed):
+            command(train_model, *words(models, tmp_path / "model"))
+    command(train_model, *words(models, tmp_path / "undisturbed"))
+    return tmp_path / "model"
+
+
+def words(models, model, epochs=2):
+    return models / "data", model, "--epochs", epochs, "--folds", 2, "--device", "cpu"
+
+
+@pytest.mark.parametrize("flag", [(), ("--resume",)])
+def test_a_training_goes_on_with_and_without_the_word(models, stopped, command, flag):
+    status, _, said = command(train_model, *words(models, stopped), *flag)
+    assert status == 0
+    assert "Using the 6 preprocessed recordings" in said
+    assert "Member 1/2: going on after epoch 2" in said
+    assert "Member 2/2: going on after epoch 1" in said
+    assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
+
+
+@pytest.mark.parametrize(("change", "complaint"), [
+    (("--epochs", 3), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
+    (("--seed", 5), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
+    (("--limit", 5), "training: expected a stopped training on these recordings, found one with another method"),
+])
+def test_resume_refuses_to_replace_another_training_and_nothing_is_lost(models, stopped, command, change, complaint):
+    before = visible_bytes(stopped)
+    status, _, said = command(train_model, *words(models, stopped), *change, "--resume")
+    assert status == 2
+    assert complaint in said
+    assert "leave --resume out to train anew" in said
+    assert visible_bytes(stopped) == before
+
+
+def test_without_resume_another_training_starts_and_says_that_it_does(models, stopped, command):
+    status, _, said = command(train_model, *words(models, stopped, epochs=1))
+    assert status == 0
+    assert "Member 1/2: starting anew, the checkpoint found is one with other data or arguments" in said
+    assert command(train_model, *words(models, stopped, epochs=2))[0] == 0
+    assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
+
+
+def test_a_training_with_nothing_to_go_on_from_says_so(models, stopped, command):
+    for model, found in ((stopped.with_name("new"), "found none"), (models / "model1", "found a finished model")):
+        status, _, said = command(train_model, *words(models, model), "--resume")
+        assert status == 2
+        assert re.search(rf"expected a stopped training to go on from, {found}; leave --resume out", said)
+    assert not stopped.with_name("new").exists()
+
+
+@pytest.mark.parametrize("damage", [
+    lambda content: b"", lambda content: b"junk", lambda content: b"PK\3\4" + bytes(3000),
+    lambda content: content[:5000], lambda content: content[:-1],
+    lambda content: content[:900] + bytes([content[900] ^ 1]) + content[901:],
+    lambda content: content[:9000] + bytes([content[9000] ^ 1]) + content[9001:],
+])
+def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stopped, command, damage):
+    file = stopped / "training" / "member-2.ckpt"
+    file.write_bytes(damage(file.read_bytes()))
+    status, _, said = command(train_model, *words(models, stopped), "--resume")
+    assert status == 2
+    assert "member-2.ckpt: expected a checkpoint of this training, found a damaged one" in said
+    status, _, said = command(train_model, *words(models, stopped))
+    assert "Member 2/2: starting anew, the checkpoint found is a damaged one" in said
+    assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
+
+
+@pytest.mark.parametrize("damage", [
+    lambda cache: (cache / "index.json").write_text('{"fingerprint": '),
+    lambda cache: (cache / "index.json").write_text("[]"),
+    lambda cache: (cache / "signals.f32").unlink(),
+    lambda cache: (cache / "signals.f32").write_bytes((cache / "signals.f32").read_bytes()[:-4]),
+])
+def test_recordings_whose_copies_are_damaged_are_read_anew(models, tmp_path, damage):
+    first, _ = build_dataset(tiny(), models / "data", tmp_path, workers=1)
+    damage(tmp_path)
+    second, _ = build_dataset(tiny(), models / "data", tmp_path, workers=1)
+    assert first.entries == second.entries
+    assert (first.signal(5) == second.signal(5)).all()
+
+
+def test_a_mended_signal_file_is_read_anew(tmp_path):
+    data = write_recordings(tmp_path / "data", 4)
+    file = data / "HR00002.mat"
+    good = file.read_bytes()
+    file.write_bytes(good[:1000])
+    assert len(build_dataset(tiny(), data, tmp_path / "cache", workers=1)[1]) == 1
+    file.write_bytes(good)
+    dataset, problems = build_dataset(tiny(), data, tmp_path / "cache", workers=1)
+    assert (len(dataset), problems) == (4, [])
