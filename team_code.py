@@ -22,7 +22,7 @@ import helper_code
 from ecg import losses, model_folder, prediction, training
 from ecg.butteam import CHALLENGE_STAGE, butteam
 from ecg.device import pick_device
-from ecg.method import Batch, Loss, Method, MethodBuilder, Stage
+from ecg.method import Batch, Loss, Method, MethodBuilder, Stage, build_method
 from ecg.model_folder import Model
 from ecg.signal import even_windows, fill_missing, pad_right, resample
 from ecg.thresholds import coordinate_ascent, shared_threshold
@@ -376,14 +376,14 @@ def training_code(data_directory: str | os.PathLike[str], model_directory: str |
     ----------
     data_directory, model_directory : path
     method : str
-        One of `METHODS`.
+        One of `METHODS`, with settings where wanted (``butteam:width=12``).
     members, epochs, seed, device, workers, limit, resume
         See `ecg.training.train`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
-    training.train(METHODS[method](), data_directory, model_directory, members=members, epochs=epochs, seed=seed,
-                   device=device, workers=workers, limit=limit, resume=resume)
+    training.train(build_method(method, METHODS), data_directory, model_directory, members=members, epochs=epochs,
+                   seed=seed, device=device, workers=workers, limit=limit, resume=resume)
 
 
 def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None, *,

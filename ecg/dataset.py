@@ -47,10 +47,14 @@ class Dataset:
     ----------
     entries : list of Entry
     labels : ndarray, shape (n_recordings, n_classes), bool
+    unused : int
+        Recordings beside these that the method is not trained on.
     """
 
-    def __init__(self, entries: list[Entry], signals: NDArray[np.float32], classes: tuple[str, ...]) -> None:
+    def __init__(self, entries: list[Entry], signals: NDArray[np.float32], classes: tuple[str, ...],
+                 unused: int = 0) -> None:
         self.entries = entries
+        self.unused = unused
         self.labels = encode_labels([entry.labels for entry in entries], classes)
         self._signals = signals
 
@@ -104,6 +108,12 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         raise helper_code.RecordingError(f"{data_folder}: expected Challenge recordings (.hea), found none")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
+    placed = sum(header.stem in folds for header in headers)
+    if folds and not placed:
+        raise helper_code.RecordingError(f"{data_folder / 'folds.csv'}: expected names of recordings such as "
+                                         f"{headers[0].stem}, found none of them (first: {next(iter(folds))})")
+    if placed < len(headers) and folds:
+        say(f"folds.csv places {placed} of {len(headers)} recordings; the others are placed without regard to patients")
     fingerprint = _fingerprint(method, headers, folds)
     index_file, signal_file = cache_folder / "index.json", cache_folder / "signals.f32"
     stored = _read_index(index_file, signal_file)
@@ -111,7 +121,7 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
         entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"])})
                    for row in stored["entries"]]
-        return Dataset(entries, _open_signals(signal_file), method.classes), stored["problems"]
+        return Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"]), stored["problems"]
     if resume:
         found = "none" if stored is None else "one with another method, other data or another --limit"
         raise helper_code.RecordingError(f"{cache_folder}: expected a stopped training on these recordings, found "
@@ -120,15 +130,16 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         say(f"Reading anew: what {cache_folder} holds is of another method, other data or another --limit")
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
-    entries, problems = _write_cache(method, headers, folds, data_folder, signal_file, workers)
+    entries, problems, unused = _write_cache(method, headers, folds, data_folder, signal_file, workers)
     if not entries:
         raise helper_code.RecordingError(
             f"{data_folder}: expected recordings with at least one of the scored diagnoses, "
             f"found none among {len(headers)}" + "".join(f"\n  {problem}" for problem in problems[:5])
         )
-    stored = {"fingerprint": fingerprint, "entries": [asdict(entry) for entry in entries], "problems": problems}
+    stored = {"fingerprint": fingerprint, "entries": [asdict(entry) for entry in entries], "problems": problems,
+              "unused": unused}
     helper_code.write_file(index_file, json.dumps(stored))
-    return Dataset(entries, _open_signals(signal_file), method.classes), problems
+    return Dataset(entries, _open_signals(signal_file), method.classes, unused), problems
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
@@ -148,6 +159,9 @@ def _open_signals(signal_file: Path) -> NDArray[np.float32]:
 
 def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]]) -> str:
     digest = hashlib.sha256(json.dumps([method.name, dict(method.settings), sorted(folds.items())]).encode())
+    root = Path(helper_code.__file__).parent
+    for code in sorted([*root.glob("*.py"), *(root / "ecg").glob("*.py")]):
+        digest.update(code.read_bytes())  # what another version of the program has read is read anew
     for header in headers:
         for file in (header, header.with_suffix(".mat"), header.with_suffix(".dat")):
             try:
@@ -159,13 +173,13 @@ def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str
 
 
 def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path,
-                 signal_file: Path, workers: int) -> tuple[list[Entry], list[str]]:
+                 signal_file: Path, workers: int) -> tuple[list[Entry], list[str], int]:
     read = _read(method, headers, workers)
     entries: list[Entry] = []
     problems: list[str] = []
     seen_names: dict[str, Path] = {}
     seen_signals: dict[str, str] = {}
-    start = 0
+    start = unused = 0
     with open(signal_file, "wb") as file:
         for path, item in zip(headers, progress(read, len(headers), "Reading"), strict=True):
             if isinstance(item, str):
@@ -173,6 +187,7 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
                 continue
             header, signal, seconds, digest, demographics = item
             if not method.keep(encode_labels([header.labels], method.classes)[0], seconds):
+                unused += 1
                 continue
             name = path.stem
             if name in seen_names:
@@ -189,7 +204,7 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
             start += signal.size
         _write(file, signal_file, b"")
         os.fsync(file.fileno())
-    return entries, problems
+    return entries, problems, unused
 
 
 def _write(file: BinaryIO, path: Path, data: bytes | memoryview) -> None:
@@ -248,7 +263,7 @@ def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
     path = data_folder / "folds.csv"
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
         rows = csv.DictReader(file)
         missing = {"record", "database", "fold"} - set(rows.fieldnames or ())
         if missing:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +26,37 @@ import helper_code
 from ecg.method import Method, MethodBuilder
 from ecg.signal_files import open_file
 
-if TYPE_CHECKING:
-    from ecg.training import Member
-
+State = dict[str, Tensor]
 FORMAT = 1
 _PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "bayesian-optimization")
 
 
 class ModelError(ValueError):
     """A model folder that can't be used; the message says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network with what was measured on its validation fold.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        Weights, rounded as they are stored.
+    thresholds : ndarray, shape (n_classes,)
+    rows : ndarray, shape (n_validation,)
+        Which recordings of the dataset validated it.
+    probabilities : ndarray, shape (n_validation, n_classes), float64
+        Of the stored weights.
+    history : list of dict
+        One row per epoch.
+    """
+
+    state: State
+    thresholds: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    history: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import shutil
 import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,42 +26,20 @@ from ecg.dataset import Dataset, build_dataset
 from ecg.device import pick_device, training_autocast
 from ecg.folds import assign_folds
 from ecg.method import Batch, Loss, Method
+from ecg.model_folder import Member, State
 from ecg.parallel import map_ahead
 from ecg.prediction import Item, make_batch, predict
 from ecg.progress import progress, say
 from ecg.report import measure
 from ecg.thresholds import shared_threshold
 
-State = dict[str, Tensor]
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
+# Hidden, and not a name that a user's own folder could have: it is removed at the end.
+SCRATCH = ".training-state"
 
 
 class TrainingError(RuntimeError):
     """Training can't go on; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One trained network with what was measured on its validation fold.
-
-    Attributes
-    ----------
-    state : dict of str to Tensor
-        Weights, rounded as they are stored.
-    thresholds : ndarray, shape (n_classes,)
-    rows : ndarray, shape (n_validation,)
-        Which recordings of the dataset validated it.
-    probabilities : ndarray, shape (n_validation, n_classes), float64
-        Of the stored weights.
-    history : list of dict
-        One row per epoch.
-    """
-
-    state: State
-    thresholds: NDArray[np.float64]
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    history: list[dict[str, Any]]
 
 
 def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str | os.PathLike[str], *,
@@ -71,7 +48,7 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
     """Train a method on a folder of recordings and store the model.
 
     A training that was stopped goes on where it was when it is started again with the same data and arguments: what it
-    needs for that lies in ``<model_folder>/training`` until the model is stored.
+    needs for that lies in ``<model_folder>/.training-state`` until the model is stored.
 
     Parameters
     ----------
@@ -115,7 +92,7 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
     data_folder, model_folder = Path(data_folder), Path(model_folder)
     if not data_folder.is_dir():
         raise ValueError(f"{data_folder}: expected a folder of recordings, found none")
-    scratch = model_folder / "training"
+    scratch = model_folder / SCRATCH
     if resume and not scratch.is_dir():
         found = "a finished model" if (model_folder / "config.json").exists() else "none"
         raise TrainingError(f"{model_folder}: expected a stopped training to go on from, found {found}; "
@@ -127,7 +104,12 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
     databases = [entry.database for entry in dataset.entries]
     folds = assign_folds(dataset.labels, databases, [entry.fold for entry in dataset.entries], method.n_folds, seed)
     counts = {name: databases.count(name) for name in sorted(set(databases))}
-    say(f"{len(dataset)} recordings: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    say(f"{len(dataset)} recordings: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+        + (f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)" if dataset.unused else ""))
+    usable = [fold for fold in range(method.n_folds) if 0 < (folds == fold).sum() < len(dataset)]
+    if usable[:members] != list(range(members)):
+        raise TrainingError(f"{data_folder}: expected recordings in {members} folds, found them in {len(usable)}; "
+                            "use --folds with a smaller number, or more recordings or folds in folds.csv")
 
     trained = []
     for fold in range(members):
@@ -140,6 +122,7 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
     summary = {
         "recordings": len(dataset),
         "databases": counts,
+        "not_trained_on": dataset.unused,
         "left_out": len(problems),
         "folds": method.n_folds,
         "epochs": sum(scaled_epochs(method, epochs)),
@@ -260,7 +243,7 @@ class _Run:
         stage, n_epochs = self.method.stages[self.stage], self.epochs[self.stage]
         name = f"{self.label}, {stage.name} epoch {self.epoch + 1}/{n_epochs}"
         start = time.monotonic()
-        steps = -(-len(self.training_rows) // self.method.batch_size)
+        steps = len(self._parts())
         self.network.train()
         total = torch.zeros((), device=self.device)
         for step, (batch, targets) in enumerate(progress(self._batches(), steps, name, "step")):
@@ -276,7 +259,7 @@ class _Run:
             total += loss.detach()
         mean = float(total) / steps
         if not np.isfinite(mean):
-            raise TrainingError(f"{name}: the loss is no longer finite; try another seed or a lower learning rate")
+            raise TrainingError(f"{name}: the loss is no longer finite; try another seed")
         labels = self.dataset.labels[self.validation_rows]
         threshold, score = shared_threshold(labels, self._validate(autocast=True), self._score, self.method.decide,
                                             _SHARED_CANDIDATES)
@@ -315,14 +298,21 @@ class _Run:
         # One producer thread draws from the generator in order, so the draws don't depend on timing.
         rng = np.random.default_rng([self.seed, self.number, self.stage + 1, self.epoch])
         order = rng.permutation(self.training_rows)
-        size = self.method.batch_size
 
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.labels[rows].astype(np.float32)).to(self.device)
             return make_batch(signals, [self.dataset.demographics(row) for row in rows], self.device), targets
 
-        return map_ahead(make, (order[k:k + size] for k in range(0, len(order), size)), workers=1, ahead=3)
+        return map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3)
+
+    def _parts(self) -> list[slice]:
+        """The batches of an epoch. Batch norm has no use for a last batch of one: it joins the one before."""
+        n_rows, size = len(self.training_rows), self.method.batch_size
+        starts = list(range(0, n_rows, size))
+        if n_rows % size == 1 and len(starts) > 1:
+            starts.pop()
+        return [slice(start, end) for start, end in zip(starts, [*starts[1:], n_rows], strict=True)]
 
     def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
         self.network.eval()

@@ -88,7 +88,7 @@ def main() -> int:
         n_kills += 1
         found = contents(folder) if folder.exists() else {}
         for file, content in found.items():
-            if not file.startswith("training"):
+            if not file.startswith(".training-state"):
                 assert content == undisturbed[file], f"{file} is half-written after kill {moment}"
         goes_on = ["--resume"] if name == "driver" and (folder / ".run.json").exists() else []
         assert start(name, words + goes_on, folder, None) == 0, f"does not go on after kill {moment}"

@@ -136,7 +136,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(p
         for line in process.stderr:
             if "epoch 1/3: loss" in line:
                 deadline = time.monotonic() + 60
-                while not (tmp_path / "model/training/member-1.ckpt").exists() and time.monotonic() < deadline:
+                while not (tmp_path / "model/.training-state/member-1.ckpt").exists() and time.monotonic() < deadline:
                     time.sleep(0.01)
                 process.send_signal(stop)
                 break

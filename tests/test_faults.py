@@ -91,7 +91,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_files(place, tmp_path, 
     if name == "driver":  # every output takes one page of 4 kB
         size, words, file = "32k", (place / "model", place / "data", disk), r"HR\d+\.csv"
     else:
-        size, words, file = "200k", (place / "data", disk, "--folds", 1, "--epochs", 1), r"training/signals\.f32"
+        size, words, file = "200k", (place / "data", disk, "--folds", 1, "--epochs", 1), r"training-state/signals\.f32"
     within = ["unshare", "-rm", "sh", "-c", ON_SMALL_DISK, "sh", *command(name, *words)]
     environment = {**ENVIRONMENT, "SIZE": size, "DISK": str(disk), "SAVED": str(saved)}
     done = subprocess.run(within, env=environment, capture_output=True, text=True, timeout=120)
@@ -105,7 +105,7 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_files(place, tmp_path, 
         run("driver", place / "model", place / "data", saved, "--resume", check=0)
         assert visible_bytes(saved) == visible_bytes(place / "out")
     else:
-        assert set(found) == {"training/signals.f32"}
+        assert set(found) == {".training-state/signals.f32"}
         run(name, place / "data", saved, "--folds", 1, "--epochs", 1, check=0)
         assert visible_bytes(saved) == visible_bytes(place / "model")
 

@@ -192,7 +192,7 @@ def test_a_training_goes_on_with_and_without_the_word(models, stopped, command, 
 @pytest.mark.parametrize(("change", "complaint"), [
     (("--epochs", 3), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
     (("--seed", 5), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
-    (("--limit", 5), "training: expected a stopped training on these recordings, found one with another method"),
+    (("--limit", 5), "state: expected a stopped training on these recordings, found one with another method"),
 ])
 def test_resume_refuses_to_replace_another_training_and_nothing_is_lost(models, stopped, command, change, complaint):
     before = visible_bytes(stopped)
@@ -226,7 +226,7 @@ def test_a_training_with_nothing_to_go_on_from_says_so(models, stopped, command)
     lambda content: content[:9000] + bytes([content[9000] ^ 1]) + content[9001:],
 ])
 def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stopped, command, damage):
-    file = stopped / "training" / "member-2.ckpt"
+    file = stopped / ".training-state" / "member-2.ckpt"
     file.write_bytes(damage(file.read_bytes()))
     status, _, said = command(train_model, *words(models, stopped), "--resume")
     assert status == 2

@@ -211,7 +211,7 @@ def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training
 def model(tmp_path_factory):
     """A model of the entry's own method with random weights."""
     from ecg import model_folder
-    from ecg.training import Member
+    from ecg.model_folder import Member
 
     torch.manual_seed(5)
     state = model_folder.as_stored(team_code.SEResNet().state_dict())

@@ -188,6 +188,7 @@ def test_unscored_recordings_duplicates_and_bad_files_are_left_out_and_the_last_
     write_recording(data, "HR00102", heart_like(seed=102)).with_suffix(".mat").write_bytes(b"junk")
     dataset, problems = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
     assert len(dataset) == 12
+    assert dataset.unused == 1
     assert len(problems) == 2
     assert "HR00101" in problems[0]
     assert "same samples as HR00003" in problems[0]
@@ -239,14 +240,49 @@ def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
     assert [sorted(outside) for _, outside in splits] == [[0, 1, 10, 11], [2, 3]]
 
 
+def test_a_folds_file_from_a_spreadsheet_is_read_and_one_that_fits_no_recording_is_refused(data, tmp_path):
+    (data / "folds.csv").write_bytes(b"\xef\xbb\xbfrecord,database,fold\r\nHR00001,PTB-XL,3\r\n")
+    dataset, _ = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    assert [entry.fold for entry in dataset.entries][:3] == [0, 3, 0]
+    (data / "folds.csv").write_text("record,database,fold\nHR00001.mat,PTB-XL,3\n")
+    with pytest.raises(helper_code.RecordingError, match=r"expected names of recordings such as HR00000, found none"):
+        build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+
+
+def test_fewer_folds_than_networks_is_said_before_anything_is_trained(data, tmp_path, monkeypatch):
+    rows = [f"HR{k:05d},PTB-XL,{1 + k % 3}" for k in range(12)]
+    (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
+    monkeypatch.setattr(training, "train_member", None)
+    with pytest.raises(TrainingError, match=r"expected recordings in 5 folds, found them in 3; use --folds"):
+        train(tiny(), data, tmp_path / "model", epochs=1, workers=1, device="cpu")
+
+
+def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    data.rename(model / "training")
+    before = sorted(path.name for path in (model / "training").rglob("*"))
+    train(tiny(), model / "training", model, members=1, epochs=1, workers=1, device="cpu")
+    assert sorted(path.name for path in (model / "training").rglob("*")) == before
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 8, 9, 16, 17, 18])
+def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all(n_rows):
+    run = training._Run(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], 1, 0, 0, CPU, None, "")
+    sizes = [len(targets) for _, targets in run._batches()]
+    assert sum(sizes) == n_rows
+    assert min(sizes) > 1 or n_rows == 1
+    assert max(sizes) <= 9
+
+
 def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
     train(tiny(), data, tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
     names = sorted(path.name for path in (tmp_path / "model").iterdir())
     assert names[:2] == ["config.json", "history.csv"]
     assert len(names) == 3
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["training"] == {"recordings": 12, "databases": {"PTB-XL": 12}, "left_out": 0, "folds": 5, "epochs": 1,
-                                  "seed": 2020}
+    assert config["training"] == {"recordings": 12, "databases": {"PTB-XL": 12}, "not_trained_on": 0, "left_out": 0,
+                                  "folds": 5, "epochs": 1, "seed": 2020}
     assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
 
 
