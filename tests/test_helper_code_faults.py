@@ -17,9 +17,6 @@ from scipy.io import savemat
 import helper_code
 from helper_code import LEADS, Header, RecordingError, parse_header, read_recording
 
-settings.register_profile("house", deadline=None, derandomize=True)
-settings.load_profile("house")
-
 RAW = np.random.default_rng(1).integers(-2000, 2000, (12, 600)).astype(np.int16)
 
 
