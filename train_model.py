@@ -20,7 +20,6 @@ def main() -> int:
 
 def _train() -> int:
     import team_code
-    from ecg.training import TrainingError
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
@@ -41,15 +40,11 @@ def _train() -> int:
                         help="refuse to start anew: a stopped training is gone on with in any case, but without this "
                              "word one with other data or arguments is replaced")
     arguments = parser.parse_args()
-    try:
-        team_code.training_code(
-            arguments.data, arguments.model, method=arguments.method, members=arguments.folds,
-            epochs=arguments.epochs, seed=arguments.seed, device=arguments.device, workers=arguments.workers,
-            limit=arguments.limit, resume=arguments.resume,
-        )
-    except TrainingError as error:
-        print(f"train_model.py: {error}", file=sys.stderr)
-        return 2
+    team_code.training_code(
+        arguments.data, arguments.model, method=arguments.method, members=arguments.folds, epochs=arguments.epochs,
+        seed=arguments.seed, device=arguments.device, workers=arguments.workers, limit=arguments.limit,
+        resume=arguments.resume,
+    )
     return 0
 
 

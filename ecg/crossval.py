@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import sys
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,13 +26,14 @@ from numpy.typing import NDArray
 import evaluate_model
 import helper_code
 from ecg import report
+from ecg.command import run_command
 from ecg.dataset import Dataset, build_dataset
 from ecg.device import pick_device
 from ecg.folds import assign_folds
 from ecg.method import Method, build_method
 from ecg.prediction import Item, predict
 from ecg.progress import say
-from ecg.training import TrainingError, train_member
+from ecg.training import train_member
 
 Rows = NDArray[np.int64]
 Result = dict[str, NDArray[Any]]
@@ -194,6 +194,10 @@ def _run_method(label: str, method: Method, arguments: argparse.Namespace) -> Re
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    return run_command("python -m ecg.crossval", lambda: _crossval(words), "the same command goes on from there")
+
+
+def _crossval(words: Sequence[str] | None) -> int:
     import team_code  # the command knows the methods; nothing else of the engine does
 
     parser = argparse.ArgumentParser(prog="python -m ecg.crossval", description=__doc__,
@@ -213,23 +217,16 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes that read recordings (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     arguments = parser.parse_args(words)
-    try:
-        for name in ("epochs", "folds", "limit", "workers"):
-            value = getattr(arguments, name)
-            if value is not None and value < (2 if name == "folds" else 1):
-                raise ValueError(f"--{name} {value}: expected a whole number from {2 if name == 'folds' else 1} up")
-        chosen = arguments.method or list(team_code.METHODS)
-        methods = {label: build_method(label, team_code.METHODS) for label in chosen}
-        results = {label: _run_method(label, method, arguments) for label, method in methods.items()}
-        trained_on = largest(next(iter(results.values()))["trained_on"]) if arguments.hold_out else None
-        table = format_table(results, next(iter(methods.values())).classes, trained_on)
-        helper_code.write_file(arguments.output / "table.md", table)
-    except (ValueError, OSError, TrainingError, zipfile.BadZipFile) as error:
-        print(f"python -m ecg.crossval: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("python -m ecg.crossval: stopped; the same command goes on from there", file=sys.stderr)
-        return 130
+    for name, least in (("epochs", 1), ("folds", 2), ("limit", 1), ("workers", 1)):
+        value = getattr(arguments, name)
+        if value is not None and value < least:
+            raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
+    chosen = arguments.method or list(team_code.METHODS)
+    methods = {label: build_method(label, team_code.METHODS) for label in chosen}
+    results = {label: _run_method(label, method, arguments) for label, method in methods.items()}
+    trained_on = largest(next(iter(results.values()))["trained_on"]) if arguments.hold_out else None
+    table = format_table(results, next(iter(methods.values())).classes, trained_on)
+    helper_code.write_file(arguments.output / "table.md", table)
     print(table, end="")
     return 0
 

@@ -38,7 +38,7 @@ _SHARED_CANDIDATES = np.arange(1, 10) / 10
 SCRATCH = ".training-state"
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ValueError):
     """Training can't go on; the message says why and what to do."""
 
 
@@ -321,7 +321,8 @@ class _Run:
                          predict(self.method, [self.network], items, self.device, autocast=autocast)])
 
     def _fingerprint(self) -> str:
-        digests = [self.dataset.entries[row].digest for row in (*self.training_rows, -1, *self.validation_rows)]
+        digests = [[self.dataset.entries[row].digest for row in rows]
+                   for rows in (self.training_rows, self.validation_rows)]
         labels = np.packbits(self.dataset.labels).tobytes().hex()
         parts = [self.method.name, dict(self.method.settings), self.epochs, self.seed, self.number, digests, labels]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

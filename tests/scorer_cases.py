@@ -66,3 +66,14 @@ def _draw_output(random: np.random.Generator, codes: list[str], kind: int, diagn
         return "\n"
     lines = (classes, [spellings[int(flag)] for flag in positive], score_words)
     return "".join(",".join(line) + "\n" for line in lines)
+
+
+def write_record(folder, record="A0001", dx="#Dx: 164889003", output=None):
+    """A header and an output; AF and NSR by default, AF positive."""
+    labels, outputs = folder / "labels", folder / "outputs"
+    labels.mkdir(exist_ok=True)
+    outputs.mkdir(exist_ok=True)
+    (labels / f"{record}.hea").write_text(f"{record} 12 500 5000\n#Age: 50\n{dx}\n#Rx: Unknown\n", newline="")
+    text = output if output is not None else f"#{record}\n164889003,426783006\n1,0\n0.9,0.2\n"
+    (outputs / f"{record}.csv").write_text(text, newline="")
+    return labels, outputs

@@ -6,10 +6,6 @@ import importlib.util
 import json
 import math
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 import evaluate_model
 import helper_code
 from evaluate_model import EvaluationError
-from scorer_cases import scored_codes, write_case
+from scorer_cases import scored_codes, write_case, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT.parent / "shared" / "reference"
@@ -51,22 +47,6 @@ def problems(draw):
 def cases(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cases")
     return {seed: write_case(seed, folder / str(seed)) for seed in SEEDS}
-
-
-def run_command(*arguments, folder=None):
-    command = [sys.executable, str(ROOT / "evaluate_model.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, check=False)
-
-
-def write_record(folder, record="A0001", dx="#Dx: 164889003", output=None):
-    """A header and an output; AF and NSR by default, AF positive."""
-    labels, outputs = folder / "labels", folder / "outputs"
-    labels.mkdir(exist_ok=True)
-    outputs.mkdir(exist_ok=True)
-    (labels / f"{record}.hea").write_text(f"{record} 12 500 5000\n#Age: 50\n{dx}\n#Rx: Unknown\n", newline="")
-    text = output if output is not None else f"#{record}\n164889003,426783006\n1,0\n0.9,0.2\n"
-    (outputs / f"{record}.csv").write_text(text, newline="")
-    return labels, outputs
 
 
 def read_one(tmp_path, output, classes=("164889003", "426783006"), **options):
@@ -549,125 +529,3 @@ def test_names_at_most_twenty_files_in_a_warning(tmp_path, capsys):
     warning = capsys.readouterr().err
     assert warning.count(".csv") == 20
     assert "and 5 more" in warning
-
-
-# The command.
-
-
-def test_command_writes_both_files_from_another_folder(cases, tmp_path):
-    labels, outputs = cases[0]
-    run = run_command(labels, outputs, "scores.csv", "classes.csv", "--classes", folder=tmp_path)
-    assert (run.returncode, run.stderr) == (0, "")
-    names, values = (tmp_path / "scores.csv").read_text().splitlines()
-    assert names == "AUROC,AUPRC,Accuracy,F-measure,Fbeta-measure,Gbeta-measure,Challenge metric"
-    golden = GOLDEN[0]
-    keys = ("auroc", "auprc", "accuracy", "f_measure", "f_beta", "g_beta", "challenge")
-    assert values == ",".join(f"{golden[key]:.3f}" for key in keys)
-    classes = (tmp_path / "classes.csv").read_text().splitlines()
-    assert classes[0] == "Classes," + ",".join(golden["classes"])
-    for line, name, key in zip(classes[1:], ("AUROC", "AUPRC", "F-measure"), ("auroc", "auprc", "f"), strict=True):
-        assert line == f"{name}," + ",".join(f"{value:.3f}" for value in golden[f"{key}_classes"])
-    table = [line.split() for line in run.stdout.splitlines()]
-    assert table[0] == ["Code", "Class", "AUROC", "AUPRC", "F-measure", "Sensitivity", "Specificity", "Support"]
-    assert [row[0] for row in table[1:]] == golden["classes"]
-    assert table[5][:3] == ["713427006", "CRBBB/RBBB", f"{golden['auroc_classes'][4]:.3f}"]
-    assert {path.name for path in tmp_path.iterdir()} == {"scores.csv", "classes.csv"}
-
-
-def test_command_prints_the_text_of_the_file(cases, tmp_path):
-    labels, outputs = cases[2]
-    printed = run_command(labels, outputs, folder=tmp_path)
-    run_command(labels, outputs, tmp_path / "scores.csv")
-    assert printed.stdout.rstrip("\n") == (tmp_path / "scores.csv").read_text()
-    assert f",{GOLDEN[2]['challenge']:.3f}\n" in printed.stdout
-    assert printed.stderr.startswith("warning: ")
-
-
-def test_command_prints_nan_as_the_official_scorer_does(tmp_path):
-    labels, outputs = write_record(tmp_path)
-    run = run_command(labels, outputs, tmp_path / "scores.csv", tmp_path / "classes.csv")
-    assert run.returncode == 0
-    assert (tmp_path / "classes.csv").read_text().splitlines()[1].startswith("AUROC,nan,nan,")
-    assert (tmp_path / "scores.csv").read_text().splitlines()[1] == "nan,1.000,1.000,1.000,1.000,1.000,1.000"
-
-
-def test_help_has_an_example():
-    run = run_command("--help")
-    assert run.returncode == 0
-    assert "python evaluate_model.py training_data outputs" in run.stdout
-
-
-def assert_fails(run, *words):
-    assert run.returncode == 1, run.stderr
-    assert run.stdout == ""
-    assert "Traceback" not in run.stderr
-    assert len(run.stderr.splitlines()) == 1
-    for word in ("error: ", "expected", "found", *words):
-        assert str(word) in run.stderr
-
-
-@pytest.mark.parametrize(
-    ("fault", "name"),
-    [
-        (lambda labels, outputs: (labels / "A0001.hea").write_text("A0001 12 500 5000\n#Age: 3\n"), "labels/A0001.hea"),
-        (lambda labels, outputs: (labels / "A0001.hea").write_bytes(b"\xff\xfe#Dx: 1\n"), "labels/A0001.hea"),
-        (lambda labels, outputs: (outputs / "A0001.csv").write_bytes(b"#A\n\xff\xfe,1\n"), "outputs/A0001.csv"),
-        (lambda labels, outputs: (outputs / "A0001.csv").unlink(), "outputs/A0001.csv"),
-        (lambda labels, outputs: (labels / "A0001.hea").unlink(), "labels: expected header files"),
-    ],
-)
-def test_command_names_the_bad_file(tmp_path, fault, name):
-    labels, outputs = write_record(tmp_path)
-    write_record(tmp_path, "A0002")
-    if "header files" in name:
-        (labels / "A0002.hea").unlink()
-    fault(labels, outputs)
-    assert_fails(run_command(labels, outputs, tmp_path / "scores.csv"), name)
-    assert not (tmp_path / "scores.csv").exists()
-
-
-def test_command_names_an_output_that_is_a_folder(tmp_path):
-    labels, outputs = write_record(tmp_path)
-    (outputs / "A0001.csv").unlink()
-    (outputs / "A0001.csv").mkdir()
-    assert_fails(run_command(labels, outputs), "outputs/A0001.csv")
-
-
-def test_command_names_a_wrong_folder(tmp_path):
-    labels, outputs = write_record(tmp_path)
-    assert_fails(run_command(tmp_path / "nowhere", outputs), "nowhere")
-    assert_fails(run_command(labels, labels / "A0001.hea"), "A0001.hea")
-    assert_fails(run_command(labels, outputs, tmp_path / "nowhere" / "scores.csv"), "nowhere/scores.csv")
-
-
-def open_when_read(pipe, process):
-    """Open a named pipe for writing as soon as the process has opened it for reading."""
-    while process.poll() is None:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            time.sleep(0.01)
-    raise AssertionError(f"the command ended early: {process.stderr.read()}")
-
-
-def test_interrupted_command_ends_with_130_and_no_traceback(tmp_path):
-    labels, outputs = write_record(tmp_path)
-    (outputs / "A0001.csv").unlink()
-    os.mkfifo(outputs / "A0001.csv")
-    command = [sys.executable, str(ROOT / "evaluate_model.py"), str(labels), str(outputs), str(tmp_path / "scores.csv")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        pipe = open_when_read(outputs / "A0001.csv", process)  # the command now waits for text
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        os.close(pipe)
-    assert process.returncode == 130
-    assert errors == "interrupted\n"
-    assert not (tmp_path / "scores.csv").exists()
-
-
-def test_import_is_light():
-    heavy = (
-        "import evaluate_model, sys; print([m for m in ('torch', 'wfdb', 'scipy.io', 'pandas') if m in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert run.stdout == "[]\n"
