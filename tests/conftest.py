@@ -1,5 +1,6 @@
 """Puts the project root on sys.path, so that the tests import its modules from wherever they are started."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,3 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 # A test that fails on one run and passes on the next is a defect: the same cases every time, and no clock.
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
+
+# A shell starts its background jobs with Ctrl-C ignored, and children inherit that: tests that interrupt a command
+# would wait for ever. A handler of this process's own is no heritage: its children start with the default one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
