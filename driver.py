@@ -38,6 +38,9 @@ def _drive() -> int:
                         help="threads that read recordings while the network runs (default: all cores)")
     parser.add_argument("--resume", action="store_true",
                         help="keep what an earlier run with the same model has finished, judge the rest")
+    parser.add_argument("--deterministic", action="store_true",
+                        help="compute in float32, window by window: the same bytes with any number of threads and on "
+                             "every run, at less than half the speed")
     parser.add_argument("--allow-failures", action="store_true",
                         help="exit with 0 even if some recordings could not be judged")
     arguments = parser.parse_args()
@@ -45,7 +48,7 @@ def _drive() -> int:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
     model = team_code.load_model(arguments.model, device=arguments.device)
     outcome = run_folder(model, Path(arguments.input), Path(arguments.output), workers=arguments.workers,
-                         resume=arguments.resume)
+                         resume=arguments.resume, deterministic=arguments.deterministic)
     before = f" ({outcome.judged_before} of them before)" if arguments.resume else ""
     print(f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
           f"outputs in {arguments.output}")

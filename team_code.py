@@ -11,19 +11,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 import evaluate_model
 import helper_code
 from ecg import losses, model_folder, prediction, training
+from ecg import robust as own
 from ecg.butteam import CHALLENGE_STAGE, butteam
 from ecg.device import pick_device
-from ecg.method import Batch, Loss, Method, MethodBuilder, Stage, build_method
+from ecg.method import Batch, Loss, Method, MethodBuilder, Stage, as_scored, build_method
 from ecg.model_folder import Model
+from ecg.seresnet import SEResNet
 from ecg.signal import even_windows, fill_missing, pad_right, resample
 from ecg.thresholds import coordinate_ascent, shared_threshold
 
@@ -120,99 +122,6 @@ def demographic_features(header: helper_code.Header, age_mask: bool = True) -> N
 
 
 # --- The network --------------------------------------------------------------------------------------------------
-
-
-class SqueezeExcitation(nn.Module):
-    """Channel weights from each channel's mean (Hu et al. 2018): (B, C, T) -> (B, C, T)."""
-
-    def __init__(self, n_channels: int, reduction: int = 16) -> None:
-        super().__init__()
-        self.fc = nn.Sequential(
-            nn.Linear(n_channels, n_channels // reduction, bias=False),
-            nn.ReLU(),
-            nn.Linear(n_channels // reduction, n_channels, bias=False),
-            nn.Sigmoid(),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate = self.fc(x.mean(dim=2))  # (B, C)
-        return x * gate.unsqueeze(2)
-
-
-class BasicBlock(nn.Module):
-    """Residual block with 7-tap kernels, dropout between the convolutions, squeeze and excitation before the sum."""
-
-    def __init__(self, n_in: int, n_out: int, stride: int, dropout: float) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv1d(n_in, n_out, kernel_size=7, stride=stride, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm1d(n_out)
-        self.conv2 = nn.Conv1d(n_out, n_out, kernel_size=7, padding=3, bias=False)
-        self.bn2 = nn.BatchNorm1d(n_out)
-        self.se = SqueezeExcitation(n_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout(dropout)
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or n_in != n_out:
-            self.downsample = nn.Sequential(
-                nn.Conv1d(n_in, n_out, kernel_size=1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.dropout(self.relu(self.bn1(self.conv1(x))))
-        out = self.se(self.bn2(self.conv2(out)))
-        return self.relu(out + self.downsample(x))
-
-
-class SEResNet(nn.Module):
-    """The 18-layer SE-ResNet of Zhao et al. (paper, figure 2); 8,837,060 parameters.
-
-    The state dict has the published names and shapes, so the authors' checkpoints load into it.
-
-    Parameters
-    ----------
-    n_leads, n_classes : int
-    dropout : float
-        Between the two convolutions of each block.
-    """
-
-    def __init__(self, n_leads: int = 12, n_classes: int = 24, dropout: float = 0.2) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv1d(n_leads, 64, kernel_size=15, stride=2, padding=7, bias=False)
-        self.bn1 = nn.BatchNorm1d(64)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool1d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = self._level(64, 64, 1, dropout)
-        self.layer2 = self._level(64, 128, 2, dropout)
-        self.layer3 = self._level(128, 256, 2, dropout)
-        self.layer4 = self._level(256, 512, 2, dropout)
-        self.fc1 = nn.Linear(5, 10)
-        self.fc = nn.Linear(10 + 512, n_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv1d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    @staticmethod
-    def _level(n_in: int, n_out: int, stride: int, dropout: float) -> nn.Sequential:
-        return nn.Sequential(BasicBlock(n_in, n_out, stride, dropout), BasicBlock(n_out, n_out, 1, dropout))
-
-    def forward(self, signal: Tensor, demographics: Tensor) -> Tensor:
-        """Logits of the classes.
-
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, n_leads, n_samples), float32, uV at 257 Hz
-            4096 samples as published; any number from about 100 up is possible.
-        demographics : Tensor, shape (n_items, 5), float32
-            See `demographic_features`.
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes)
-        """
-        x = self.maxpool(self.relu(self.bn1(self.conv1(signal))))  # (B, 64, T/4)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))  # (B, 512, T/32)
-        logits: Tensor = self.fc(torch.cat([self.fc1(demographics), x.mean(dim=2)], dim=1))
-        return logits
 
 
 def _forward(network: nn.Module, batch: Batch) -> Tensor:
@@ -338,6 +247,7 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
         name="zhao",
         settings={"age_mask": age_mask, "challenge_stage": challenge_stage},
         classes=CLASSES,
+        teach=partial(as_scored, classes=CLASSES),
         sampling_frequency=SAMPLING_FREQUENCY,
         window=WINDOW,
         input_units="uV",
@@ -345,6 +255,7 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
         n_members=5,
         batch_size=64,
         stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
+        simulated_share=0,
         keep=_has_scored_class,
         preprocess=preprocess,
         demographics=_Demographics(age_mask),
@@ -359,7 +270,54 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     )
 
 
-METHODS: dict[str, MethodBuilder] = {"zhao": zhao, "butteam": butteam}
+# --- The default method -------------------------------------------------------------------------------------------
+
+
+def cut_unpadded_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Windows for prediction: evenly spread over a long recording, a short one as it is.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+
+    Returns
+    -------
+    list of ndarray, each of shape (12, n <= 4096), float32
+    """
+    padded = pad_right(recording, own.SHORTEST)
+    return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
+
+
+def robust() -> Method:
+    """The entry's default: the SE-ResNet on inputs that don't depend on gain, offset, baseline and mains."""
+    return Method(
+        name="robust",
+        settings={},
+        classes=CLASSES,
+        teach=own.teach_by_definition,
+        sampling_frequency=SAMPLING_FREQUENCY,
+        window=WINDOW,
+        input_units="mV, 1 to 45 Hz",
+        n_folds=5,
+        n_members=1,
+        batch_size=64,
+        stages=(own.ONE_CYCLE_STAGE,),
+        simulated_share=0.3,
+        keep=_has_scored_class,
+        preprocess=own.preprocess,
+        demographics=_Demographics(True),
+        build_network=partial(SEResNet, n_features=8),
+        forward=own.forward,
+        augment=own.vary,
+        windows=cut_unpadded_windows,
+        merge=_mean_of_windows,
+        search_thresholds=own.search_shared,
+        decide=own.decide,
+        combine=vote,
+    )
+
+
+METHODS: dict[str, MethodBuilder] = {"robust": robust, "zhao": zhao, "butteam": butteam}
 DEFAULT_METHOD = "zhao"
 
 

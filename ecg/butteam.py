@@ -24,7 +24,7 @@ from torch.nn import functional
 
 import evaluate_model
 from ecg import losses
-from ecg.method import Batch, Loss, Method, Stage
+from ecg.method import Batch, Loss, Method, Stage, as_scored
 from ecg.progress import say
 from ecg.signal import fill_missing, pad_right
 from ecg.thresholds import Decide, coordinate_ascent
@@ -437,6 +437,7 @@ def butteam(width: int = 48, augmentation: bool = True, global_skips: bool = Tru
         settings={"width": width, "augmentation": augmentation, "global_skips": global_skips,
                   "challenge_loss": challenge_loss, "threshold_search": threshold_search},
         classes=CLASSES,
+        teach=partial(as_scored, classes=CLASSES),
         sampling_frequency=SAMPLING_FREQUENCY,
         window=WINDOW,
         input_units="0.2 mV",
@@ -444,6 +445,7 @@ def butteam(width: int = 48, augmentation: bool = True, global_skips: bool = Tru
         n_members=3,
         batch_size=32,
         stages=(WCE_STAGE, second),
+        simulated_share=0,
         keep=train_on,
         preprocess=preprocess,
         demographics=no_demographics,

@@ -5,16 +5,20 @@
     python -m ecg.crossval data out --folds 5 --method butteam:width=12,augmentation=false
 
 All methods see the same training and test recordings. Thresholds and epochs are chosen on a validation part inside the
-training part. Writes `predictions.npz` for each method and one table, `table.md`. A run that was stopped goes on.
+training part. Writes for each method `predictions.npz` and every trained network as a model folder, and for all of them
+`table.md`: by database, the first method against each other one, by class, and with `--disturbed` what each loses where
+recordings have a fault. A run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,20 +27,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import evaluate_model
 import helper_code
-from ecg import report
+from ecg import tables
 from ecg.command import run_command
 from ecg.dataset import Dataset, build_dataset
 from ecg.device import pick_device
+from ecg.disturbances import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.folds import assign_folds
-from ecg.method import Method, build_method
+from ecg.method import Method, MethodBuilder, build_method
+from ecg.model_folder import Model, load_model, save_model
+from ecg.parallel import map_ahead
 from ecg.prediction import Item, predict
-from ecg.progress import say
-from ecg.training import train_member
+from ecg.progress import progress, say
+from ecg.tables import Result
+from ecg.training import scaled_epochs, train_member, validation_scores
 
 Rows = NDArray[np.int64]
-Result = dict[str, NDArray[Any]]
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
 _FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
 
@@ -89,59 +95,55 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_
     return parts == 0
 
 
-def run_split(method: Method, dataset: Dataset, split: Split, *, epochs: int | None, seed: int, device: torch.device,
-              checkpoint: Path) -> tuple[Rows, NDArray[np.float64], NDArray[np.bool_]]:
-    """Train on one side of a split and predict the other.
+def train_split(method: Method, dataset: Dataset, split: Split, folder: Path, *, epochs: int | None, seed: int,
+                device: torch.device) -> None:
+    """Train on one side of a split and keep the network as a model folder, which `driver.py` can run."""
+    kept = np.array([method.keep(dataset.targets[row] >= 1, dataset.entries[row].seconds) for row in split.training])
+    training = split.training[kept]
+    validates = validation_part(dataset, split.training, seed)[kept]
+    checkpoint = folder.with_suffix(".ckpt")
+    simulated = np.arange(dataset.n_recorded, len(dataset))
+    learned = np.concatenate([training[~validates], simulated])
+    member = train_member(method, dataset, learned, training[validates], epochs=epochs, seed=seed, number=0,
+                          device=device, checkpoint=checkpoint, label=f"{method.name}, {split.name}")
+    names = [dataset.entries[row].database for row in training]
+    summary = {"split": split.name, "recordings": len(training), "simulated": len(simulated),
+               "databases": {name: names.count(name) for name in sorted(set(names))},
+               "epochs": sum(scaled_epochs(method, epochs)), "seed": seed}
+    save_model(folder, method, [member], summary, [validation_scores(method, dataset, member)])
+    checkpoint.unlink(missing_ok=True)
+
+
+def judge(model: Model, dataset: Dataset, rows: Rows, signals: Iterable[NDArray[np.float32]]) -> Result:
+    """What a model answers, decided as `driver.py` does.
+
+    Parameters
+    ----------
+    model : Model
+    dataset : Dataset
+        Knows the patients' age and sex.
+    rows : ndarray of int
+        Recordings of the dataset.
+    signals : iterable of ndarray
+        Their preprocessed signals, in the same order.
 
     Returns
     -------
-    tuple of ndarray
-        Test rows with a scored class, their probabilities and their labels as decided, (n_test, n_classes).
+    dict
+        ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
     """
-    kept = np.array([method.keep(dataset.labels[row], dataset.entries[row].seconds) for row in split.training])
-    training = split.training[kept]
-    validates = validation_part(dataset, split.training, seed)[kept]
-    member = train_member(method, dataset, training[~validates], training[validates], epochs=epochs, seed=seed,
-                          number=0, device=device, checkpoint=checkpoint, label=f"{method.name}, {split.name}")
-    network = method.build_network().to(device).eval()
-    network.load_state_dict(member.state)
-    test = split.test[dataset.labels[split.test].any(axis=1)]
-    items = (Item(row, dataset.signal(row), dataset.demographics(row)) for row in test)
-    probabilities = np.stack([values[0] for _, values in predict(method, [network], items, device)])
-    return test, probabilities, method.decide(probabilities, member.thresholds)
-
-
-def format_table(results: Mapping[str, Result], classes: tuple[str, ...], trained_on: str | None = None) -> str:
-    """A Markdown table of methods by database, with 95 % bootstrap intervals of the challenge metric.
-
-    With the one database that all networks were trained on, the others together get a row too.
-    """
-    _, weights = evaluate_model.load_weights(classes=classes)
-    columns = ["database", "method", "recordings", "challenge metric (95 %)", "AUROC", "AUPRC", "F", "sensitivity",
-               "specificity"]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    databases = sorted({str(name) for result in results.values() for name in result["databases"]})
-    groups = {name: [name] for name in databases}
-    if trained_on is not None and len(databases) > 2:
-        groups[f"all but {trained_on}"] = [name for name in databases if name != trained_on]
-    for group, names in groups.items():
-        for label, result in results.items():
-            rows = np.isin(result["databases"], names)
-            labels, outputs = result["labels"][rows], result["outputs"][rows]
-            scores = report.measure(labels, result["probabilities"][rows], outputs, classes, weights)
-            low, high = report.bootstrap_interval(labels, outputs, classes, weights)
-            values = [scores[key] for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity")]
-            cells = " | ".join("–" if value is None else f"{value:.3f}" for value in values)
-            lines.append(f"| {group} | {label} | {scores['recordings']} | {scores['challenge_metric']:.3f} "
-                         f"({low:.3f} to {high:.3f}) | {cells} |")
-    return "\n".join(lines) + "\n"
+    items = (Item(row, signal, dataset.demographics(row)) for row, signal in zip(rows, signals, strict=True))
+    decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
+    return {"rows": rows, "probabilities": np.stack([scores for _, scores in decided]),
+            "outputs": np.stack([labels for labels, _ in decided])}
 
 
 def _key(method: Method, dataset: Dataset, split: Split, arguments: argparse.Namespace) -> str:
     """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
     sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
-    labels = np.packbits(dataset.labels[np.concatenate([split.training, split.test])]).tobytes().hex()
-    words = [method.name, dict(method.settings), sides, labels, arguments.epochs, arguments.seed]
+    rows = np.concatenate([split.training, split.test])
+    labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
+    words = [method.name, dict(method.settings), sides, labels, len(dataset), arguments.epochs, arguments.seed]
     return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
@@ -149,48 +151,100 @@ def _keep_all(labels: NDArray[np.bool_], seconds: float) -> bool:
     return True
 
 
-def _run_method(label: str, method: Method, arguments: argparse.Namespace) -> Result:
-    folder = arguments.output / label.replace(":", "-").replace(",", "-")
-    dataset, problems = build_dataset(replace(method, keep=_keep_all), arguments.data, folder / "cache",
-                                      workers=arguments.workers, limit=arguments.limit)
-    for problem in problems:
-        say(f"Left out: {problem}")
-    databases = np.array([entry.database for entry in dataset.entries])
-    given = [entry.fold for entry in dataset.entries]
-    if arguments.leave_one_database_out:
-        splits = database_splits(databases)
-    elif arguments.hold_out:
-        n_folds = max(given) if max(given) > 1 else _FOLDS_WHERE_NONE_ARE_GIVEN
-        splits = [hold_out_split(databases, assign_folds(dataset.labels, list(databases), given, n_folds,
-                                                         arguments.seed))]
-    else:
-        folds = assign_folds(dataset.labels, list(databases), given, arguments.folds, arguments.seed)
-        splits = fold_splits(folds, arguments.folds)
-    splits = [split for split in splits if dataset.labels[split.test].any()]
-    if not splits:
-        raise ValueError(f"{arguments.data}: expected recordings with a scored diagnosis to test on, found none")
-    device = pick_device(arguments.device)
-    parts = []
-    for split in splits:
-        stored = folder / f"{_key(method, dataset, split, arguments)}.npz"
+class _Run:
+    """One method on all splits. What is finished lies in its folder, for each split: a model folder, and answers."""
+
+    def __init__(self, label: str, method: Method, builders: Mapping[str, MethodBuilder],
+                 arguments: argparse.Namespace) -> None:
+        self.label, self.method, self.builders, self.arguments = label, method, builders, arguments
+        self.folder = arguments.output / label.replace(":", "-").replace(",", "-")
+        self.dataset, problems = build_dataset(replace(method, keep=_keep_all), arguments.data, self.folder / "cache",
+                                               workers=arguments.workers, limit=arguments.limit)
+        for problem in problems:
+            say(f"Left out: {problem}")
+        self.entries = self.dataset.entries[:self.dataset.n_recorded]
+        self.databases = np.array([entry.database for entry in self.entries])
+        self.device = pick_device(arguments.device)
+        self.splits = [split for split in self._make_splits() if self.dataset.labels[split.test].any()]
+        if not self.splits:
+            raise ValueError(f"{arguments.data}: expected recordings with a scored diagnosis to test on, found none")
+
+    def _make_splits(self) -> list[Split]:
+        arguments, labels, databases = self.arguments, self.dataset.labels[:len(self.entries)], list(self.databases)
+        given = [entry.fold for entry in self.entries]
+        if arguments.leave_one_database_out:
+            return database_splits(self.databases)
+        if arguments.hold_out:
+            n_folds = max(given) if max(given) > 1 else _FOLDS_WHERE_NONE_ARE_GIVEN
+            return [hold_out_split(self.databases, assign_folds(labels, databases, given, n_folds, arguments.seed))]
+        return fold_splits(assign_folds(labels, databases, given, arguments.folds, arguments.seed), arguments.folds)
+
+    def result(self, disturbance: str | None = None) -> Result:
+        """The answers of all splits, to the recordings as they were read for training or disturbed anew."""
+        suffix = "" if disturbance is None else "-" + re.sub(r"[^\w.]+", "-", disturbance)
+        found = [self._answers(split, suffix, disturbance) for split in self.splits]
+        rows = np.concatenate([part["rows"] for part in found])
+        trained_on = self.databases == largest(self.databases) if self.arguments.hold_out else np.full(
+            len(self.entries), not self.arguments.leave_one_database_out)
+        result = {
+            "records": np.array([self.dataset.entries[row].recording_id for row in rows]),
+            "databases": self.databases[rows], "in_database": trained_on[rows], "labels": self.dataset.labels[rows],
+            "probabilities": np.concatenate([part["probabilities"] for part in found]),
+            "outputs": np.concatenate([part["outputs"] for part in found]), "classes": np.array(self.method.classes),
+        }
+        _save_arrays(self.folder / f"predictions{suffix}.npz", result)
+        return result
+
+    def disturbed_results(self, undisturbed: Result) -> dict[str, Result]:
+        results = {}
+        for name in DISTURBANCES:
+            results[name] = self.result(name)
+            if name == AS_RECORDED and not np.allclose(results[name]["probabilities"], undisturbed["probabilities"],
+                                                       atol=1e-3):
+                raise ValueError(f"{self.folder}: expected the kept networks to answer as they did when they were "
+                                 "trained, found other answers: the program has changed since; remove the folder")
+        return results
+
+    def _answers(self, split: Split, suffix: str, disturbance: str | None) -> Result:
+        model_folder = self.folder / _key(self.method, self.dataset, split, self.arguments)
+        if not (model_folder / "config.json").exists():
+            train_split(self.method, self.dataset, split, model_folder, epochs=self.arguments.epochs,
+                        seed=self.arguments.seed, device=self.device)
+        stored = model_folder.with_name(f"{model_folder.name}{suffix}.npz")
         if not stored.exists():
-            rows, probabilities, outputs = run_split(method, dataset, split, epochs=arguments.epochs,
-                                                     seed=arguments.seed, device=device,
-                                                     checkpoint=stored.with_suffix(".ckpt"))
-            with open(stored.with_suffix(".part"), "wb") as file:
-                np.savez(file, rows=rows, probabilities=probabilities, outputs=outputs)
-            stored.with_suffix(".part").replace(stored)
-        parts.append(dict(np.load(stored)))
-    rows = np.concatenate([part["rows"] for part in parts])
-    result: Result = {
-        "records": np.array([dataset.entries[row].recording_id for row in rows]), "databases": databases[rows],
-        "labels": dataset.labels[rows],
-        "probabilities": np.concatenate([part["probabilities"] for part in parts]),
-        "outputs": np.concatenate([part["outputs"] for part in parts]), "classes": np.array(method.classes),
-        "trained_on": databases[np.concatenate([split.training for split in splits])],
-    }
-    np.savez_compressed(folder / "predictions.npz", allow_pickle=False, **result)
-    return result
+            rows = split.test[self.dataset.labels[split.test].any(axis=1)]
+            signals = map(self.dataset.signal, rows) if disturbance is None else progress(
+                self._disturbed_signals(rows, DISTURBANCES[disturbance]), len(rows),
+                f"{self.label}, {split.name}, {disturbance}")
+            model = load_model(model_folder, self.builders, self.device)
+            _save_arrays(stored, judge(model, self.dataset, rows, signals))
+        return dict(np.load(stored))
+
+    def _disturbed_signals(self, rows: Rows, disturb: Disturbance) -> Iterator[NDArray[np.float32]]:
+        """The recordings read from their files again, disturbed and preprocessed, in the order of `rows`."""
+        paths: dict[str, list[Path]] = {}
+        for path in sorted(map(Path, helper_code.find_recordings(self.arguments.data))):
+            paths.setdefault(path.stem, []).append(path)
+
+        def read(row: int) -> NDArray[np.float32]:
+            entry = self.dataset.entries[row]
+            for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
+                try:
+                    header, signal = helper_code.read_recording(path)
+                except helper_code.RecordingError:
+                    continue
+                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
+                    return self.method.preprocess(*disturb(signal, header.sampling_frequency))
+            raise helper_code.RecordingError(f"{paths[entry.recording_id][0]}: expected the samples that were there "
+                                             "when this command began, found others")
+
+        return map_ahead(read, rows, workers=self.arguments.workers, ahead=4 * self.arguments.workers)
+
+
+def _save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    helper_code.write_file(path, content.getbuffer())
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -209,6 +263,8 @@ def _crossval(words: Sequence[str] | None) -> int:
     how.add_argument("--leave-one-database-out", action="store_true", help="predict each database from the others")
     how.add_argument("--hold-out", action="store_true",
                      help="train on the largest database, predict its last fold and every other database")
+    parser.add_argument("--disturbed", action="store_true",
+                        help="also disturb the test recordings and say what is lost: wrong gain, mains, a lead off ...")
     parser.add_argument("--method", action="append", metavar="NAME[:SETTING=VALUE,...]",
                         help=f"may be repeated; of {', '.join(team_code.METHODS)} (default: all of them)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each network (default: as published)")
@@ -223,12 +279,32 @@ def _crossval(words: Sequence[str] | None) -> int:
             raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
     chosen = arguments.method or list(team_code.METHODS)
     methods = {label: build_method(label, team_code.METHODS) for label in chosen}
-    results = {label: _run_method(label, method, arguments) for label, method in methods.items()}
-    trained_on = largest(next(iter(results.values()))["trained_on"]) if arguments.hold_out else None
-    table = format_table(results, next(iter(methods.values())).classes, trained_on)
-    helper_code.write_file(arguments.output / "table.md", table)
-    print(table, end="")
+    classes = next(iter(methods.values())).classes
+    if any(method.classes != classes for method in methods.values()):
+        raise ValueError(f"--method: expected methods with the same classes, found others in {', '.join(methods)}")
+    runs, results = {}, {}
+    for label, method in methods.items():
+        runs[label] = _Run(label, method, team_code.METHODS, arguments)
+        results[label] = runs[label].result()
+    text = _format(results, classes)
+    print(text, end="", flush=True)
+    helper_code.write_file(arguments.output / "table.md", text)
+    if arguments.disturbed:
+        disturbed = {label: run.disturbed_results(results[label]) for label, run in runs.items()}
+        more = "\n## Disturbed recordings\n\n" + tables.format_disturbed(disturbed, classes)
+        print(more, end="")
+        helper_code.write_file(arguments.output / "table.md", text + more)
     return 0
+
+
+def _format(results: Mapping[str, Result], classes: tuple[str, ...]) -> str:
+    sections = [tables.format_databases(results, classes)]
+    if len(results) > 1:
+        sections.append("## Differences\n\n" + tables.format_differences(results, classes))
+    for label, result in results.items():
+        for part, names in tables.parts(results.values()).items():
+            sections.append(f"## By class: {label}, {part}\n\n" + tables.format_classes(result, names, classes))
+    return "\n".join(sections)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 import helper_code
 from ecg.method import Method
 from ecg.progress import progress, say
+from ecg.simulator import simulate_recording
 from evaluate_model import encode_labels
 
+SIMULATED = "simulated"  # the database that those recordings are of
+_SIMULATION_SEED = 2020
 # Below this a pool of processes takes longer to start than it saves.
 _RECORDINGS_PER_WORKER = 100
 
@@ -35,18 +38,24 @@ class Entry:
     labels: tuple[str, ...]
     demographics: tuple[float, ...]
     seconds: float
+    targets: tuple[float, ...]  # what the method is taught
     digest: str  # of the signal in mV: equal for recordings that hold the same samples
     start: int
     n_samples: int
 
 
 class Dataset:
-    """Preprocessed recordings in the order of their names.
+    """Preprocessed recordings in the order of their names, then simulated ones.
 
     Attributes
     ----------
     entries : list of Entry
+    n_recorded : int
+        Entries before the simulated ones, which are there to be trained on and for nothing else.
     labels : ndarray, shape (n_recordings, n_classes), bool
+        As the Challenge scores them.
+    targets : ndarray, shape (n_recordings, n_classes), float32
+        As the method is taught.
     unused : int
         Recordings beside these that the method is not trained on.
     """
@@ -54,8 +63,10 @@ class Dataset:
     def __init__(self, entries: list[Entry], signals: NDArray[np.float32], classes: tuple[str, ...],
                  unused: int = 0) -> None:
         self.entries = entries
+        self.n_recorded = sum(entry.database != SIMULATED for entry in entries)
         self.unused = unused
         self.labels = encode_labels([entry.labels for entry in entries], classes)
+        self.targets = np.array([entry.targets for entry in entries], dtype=np.float32)
         self._signals = signals
 
     def __len__(self) -> int:
@@ -119,7 +130,8 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
     stored = _read_index(index_file, signal_file)
     if stored is not None and stored["fingerprint"] == fingerprint:
         say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
-        entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"])})
+        entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"]),
+                            "targets": tuple(row["targets"])})
                    for row in stored["entries"]]
         return Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"]), stored["problems"]
     if resume:
@@ -174,7 +186,7 @@ def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str
 
 def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path,
                  signal_file: Path, workers: int) -> tuple[list[Entry], list[str], int]:
-    read = _read(method, headers, workers)
+    read = _each(_prepare, method, headers, workers)
     entries: list[Entry] = []
     problems: list[str] = []
     seen_names: dict[str, Path] = {}
@@ -185,8 +197,9 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
             if isinstance(item, str):
                 problems.append(item)
                 continue
-            header, signal, seconds, digest, demographics = item
-            if not method.keep(encode_labels([header.labels], method.classes)[0], seconds):
+            header, signal, seconds, digest, _ = item
+            targets = method.teach(header.labels, signal)
+            if not method.keep(targets >= 1, seconds):
                 unused += 1
                 continue
             name = path.stem
@@ -198,8 +211,17 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
                 continue
             seen_names[name], seen_signals[digest] = path, name
             database, fold = folds.get(name, (_database(path, data_folder), 0))
-            entries.append(Entry(name, database, fold, header.labels, tuple(map(float, demographics)), seconds, digest,
-                                 start, signal.shape[1]))
+            entries.append(_entry(name, database, fold, item, targets, start))
+            _write(file, signal_file, np.ascontiguousarray(signal).data)
+            start += signal.size
+        numbers = range(1, round(method.simulated_share * len(entries)) + 1)
+        simulated = _each(_simulate, method, numbers, workers)
+        for item in progress(simulated, len(numbers), "Simulating") if numbers else ():
+            if isinstance(item, str):
+                raise RuntimeError(item)
+            header, signal, *_ = item
+            targets = method.teach(header.labels, signal)
+            entries.append(_entry(header.recording_id, SIMULATED, 0, item, targets, start))
             _write(file, signal_file, np.ascontiguousarray(signal).data)
             start += signal.size
         _write(file, signal_file, b"")
@@ -215,33 +237,55 @@ def _write(file: BinaryIO, path: Path, data: bytes | memoryview) -> None:
         raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
 
 
-def _read(method: Method, headers: list[Path], workers: int) -> Iterator[_Prepared]:
-    """What `_prepare` makes of each header, in order, in worker processes where that is worth it."""
-    workers = max(1, min(workers, len(headers) // _RECORDINGS_PER_WORKER))
+def _entry(name: str, database: str, fold: int, prepared: _Whole, targets: NDArray[np.float32], start: int) -> Entry:
+    header, signal, seconds, digest, demographics = prepared
+    return Entry(name, database, fold, header.labels, tuple(map(float, demographics)), seconds,
+                 tuple(map(float, targets)), digest, start, signal.shape[1])
+
+
+def _each(prepare: Callable[[_Preprocess, _Demographics, Any], _Prepared], method: Method, what: Sequence[Any],
+          workers: int) -> Iterator[_Prepared]:
+    """What `prepare` makes of each header or number, in order, in worker processes where that is worth it."""
+    workers = max(1, min(workers, len(what) // _RECORDINGS_PER_WORKER))
     done = 0
     if workers > 1:
-        jobs = (joblib.delayed(_prepare)(method.preprocess, method.demographics, header) for header in headers)
+        jobs = (joblib.delayed(prepare)(method.preprocess, method.demographics, item) for item in what)
         try:
             for prepared in joblib.Parallel(n_jobs=workers, return_as="generator")(jobs):
                 yield prepared
                 done += 1
         except BrokenProcessPool:
             say("A process that read recordings has died (killed, or out of memory); going on without such processes")
-    for header in headers[done:]:
-        yield _prepare(method.preprocess, method.demographics, header)
+    for item in what[done:]:
+        yield prepare(method.preprocess, method.demographics, item)
 
 
-_Prepared = tuple[helper_code.Header, NDArray[np.float32], float, str, NDArray[np.float32]] | str
-"""Header, preprocessed signal, seconds, digest, demographics; or what is wrong with the recording."""
+_Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+_Demographics = Callable[[helper_code.Header], NDArray[np.float32]]
+_Whole = tuple[helper_code.Header, NDArray[np.float32], float, str, NDArray[np.float32]]
+"""Header, preprocessed signal, seconds, digest, demographics."""
+_Prepared = _Whole | str
+"""That, or what is wrong with the recording."""
 
 
-def _prepare(preprocess: Callable[[NDArray[np.float32], float], NDArray[np.float32]],
-             demographics: Callable[[helper_code.Header], NDArray[np.float32]], path: Path) -> _Prepared:
+def _whole(preprocess: _Preprocess, demographics: _Demographics, header: helper_code.Header,
+           signal: NDArray[np.float32]) -> _Whole:
+    digest = hashlib.sha256(signal.tobytes()).hexdigest()
+    seconds = signal.shape[1] / header.sampling_frequency
+    return header, preprocess(signal, header.sampling_frequency), seconds, digest, demographics(header)
+
+
+def _simulate(preprocess: _Preprocess, demographics: _Demographics, number: int) -> _Prepared:
+    made = simulate_recording(_SIMULATION_SEED, number)
+    header = helper_code.Header(
+        f"simulated-{number:05d}", made.sampling_frequency, made.signal.shape[1], helper_code.LEADS, (1000.0,) * 12,
+        (0.0,) * 12, (), (), made.age, made.sex, made.labels)
+    return _whole(preprocess, demographics, header, made.signal.astype(np.float32))
+
+
+def _prepare(preprocess: _Preprocess, demographics: _Demographics, path: Path) -> _Prepared:
     try:
-        header, signal = helper_code.read_recording(path)
-        digest = hashlib.sha256(signal.tobytes()).hexdigest()
-        seconds = signal.shape[1] / header.sampling_frequency
-        return header, preprocess(signal, header.sampling_frequency), seconds, digest, demographics(header)
+        return _whole(preprocess, demographics, *helper_code.read_recording(path))
     except Exception as error:  # one recording must never cost the others theirs, whatever it triggers
         return helper_code.describe_failure(path, error)
 

@@ -1,4 +1,4 @@
-"""Where the network runs, and in which precision it trains."""
+"""Where the network runs, and in which precision."""
 
 from __future__ import annotations
 
@@ -40,4 +40,11 @@ def training_autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 autocast where the hardware has it, else nothing."""
     if has_fast_bfloat16(device):
         return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def repeatable_kernels(device: torch.device) -> AbstractContextManager[object]:
+    """On a GPU only kernels that give the same bytes every time, in float32 all through; a CPU has no others."""
+    if device.type == "cuda":
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     return nullcontext()

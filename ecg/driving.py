@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import helper_code
+from ecg.device import has_fast_bfloat16
+from ecg.inference import make_fast
 from ecg.model_folder import Model
 from ecg.parallel import map_ahead
-from ecg.prediction import Item, predict
+from ecg.prediction import Item, predict, windows_at_once
 from ecg.progress import progress, say
 
-RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of
+RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of, and how they were computed
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Outcome:
 
 
 def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers: int,
-               resume: bool = False) -> Outcome:
+               resume: bool = False, deterministic: bool = False) -> Outcome:
     """Write ``<record>.csv`` for every recording below a folder.
 
     A recording that can't be judged gets an output without positive labels and with zero scores; the others are not
@@ -46,6 +49,9 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     resume : bool
         Keep the outputs that an earlier run with the same model has finished. A recording is judged anew if its output
         is older than its files, and if it could not be judged before.
+    deterministic : bool
+        Compute in float32, window by window, with the network as it was trained. Otherwise it is bfloat16 where the
+        hardware has it, and on a CPU a faster form of the network.
 
     Returns
     -------
@@ -54,13 +60,16 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     Raises
     ------
     ValueError
-        If the input folder is no folder or holds no recordings, or if there is no run with this model to resume.
+        If the input folder is no folder or holds no recordings, or if there is no run to resume with this model and
+        this way of computing.
     OSError
         If an output can't be written.
     """
     if not input_folder.is_dir():
         raise ValueError(f"{input_folder}: expected a folder of recordings, found no folder")
-    oldest = _check_run(model, output_folder) if resume else None
+    compute = _Computing(model.device, deterministic)
+    note = {"model": _digest(model), "computed": str(compute)}
+    oldest = _check_run(note, output_folder) if resume else None
     total, finished = 0, set()
     for path in map(Path, helper_code.find_recordings(input_folder)):
         total += 1
@@ -71,12 +80,14 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     output_folder.mkdir(parents=True, exist_ok=True)
     helper_code.remove_leftovers(output_folder)
     if oldest is None:
-        helper_code.write_file(output_folder / RUN_FILE, json.dumps({"model": _digest(model)}) + "\n")
+        helper_code.write_file(output_folder / RUN_FILE, json.dumps(note) + "\n")
     outcome = Outcome(judged_before=len(finished))
     if resume:
         say(f"{len(finished)} outputs are finished, {total - len(finished)} recordings are left")
     headers = map(Path, helper_code.find_recordings(input_folder))
-    results = _judge(model, headers, output_folder, workers, finished)
+    _, at_a_time = windows_at_once(model.device, deterministic)
+    say(f"Computing {compute}; {at_a_time} at a time, {workers} threads read ahead")
+    results = _judge(model, headers, output_folder, workers, finished, compute)
     for problem in progress(results, total - len(finished), "Judging"):
         if problem is None:
             outcome.judged += 1
@@ -84,6 +95,30 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
             outcome.problems.append(problem)
             say(problem)
     return outcome
+
+
+@dataclass(frozen=True)
+class _Computing:
+    """The way from windows to probabilities; its name says all that their bytes depend on beside model and machine."""
+
+    device: torch.device
+    deterministic: bool
+
+    @property
+    def in_bfloat16(self) -> bool:
+        return not self.deterministic and has_fast_bfloat16(self.device)
+
+    def __str__(self) -> str:
+        size, _ = windows_at_once(self.device, self.deterministic)
+        windows = "single windows" if size == 1 else f"batches of {size} windows"
+        return f"{windows} in {'bfloat16' if self.in_bfloat16 else 'float32'} on {self.device.type}"
+
+    def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        networks = model.networks
+        if self.in_bfloat16 and self.device.type == "cpu":
+            networks = tuple(make_fast(model.method, network) for network in networks)
+        return predict(model.method, networks, items, self.device, autocast=self.in_bfloat16,
+                       deterministic=self.deterministic)
 
 
 def _digest(model: Model) -> str:
@@ -94,8 +129,8 @@ def _digest(model: Model) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _check_run(model: Model, output_folder: Path) -> int:
-    """When the run in the output folder was started, ns; ValueError if it was none with this model."""
+def _check_run(note: dict[str, str], output_folder: Path) -> int:
+    """When the run in the output folder was started, ns; ValueError if it has left another note."""
     path = output_folder / RUN_FILE
     mend = "leave --resume out to judge every recording"
     try:
@@ -104,9 +139,13 @@ def _check_run(model: Model, output_folder: Path) -> int:
         raise ValueError(f"{output_folder}: expected outputs of a run to resume, found none; {mend}") from None
     except ValueError as error:
         raise ValueError(f"{path}: expected what an earlier run has noted, found no JSON ({error}); {mend}") from error
-    if stored != {"model": _digest(model)}:
-        raise ValueError(f"{output_folder}: expected outputs of this model, found those of another; {mend}, or name "
-                         "another output folder")
+    mend += ", or name another output folder"
+    if not isinstance(stored, dict) or stored.get("model") != note["model"]:
+        raise ValueError(f"{output_folder}: expected outputs of this model, found those of another; {mend}")
+    if stored != note:
+        raise ValueError(f"{output_folder}: expected outputs computed from {note['computed']}, found those from "
+                         f"{stored.get('computed', 'an earlier version')}; use the same --device and --deterministic, "
+                         f"or {mend}")
     return started
 
 
@@ -127,12 +166,12 @@ def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], ol
     return recording_id == _printable(header.stem) and found == classes and any(scores)
 
 
-def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int,
-           finished: set[str]) -> Iterator[str | None]:
+def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int, finished: set[str],
+           compute: _Computing) -> Iterator[str | None]:
     """Write the outputs; for each recording that is not finished None, or what is wrong with it."""
     unreadable: deque[str] = deque()
     readable = _readable(model, headers, output_folder, workers, finished, unreadable)
-    for stem, probabilities in predict(model.method, model.networks, readable, model.device):
+    for stem, probabilities in compute.probabilities(model, readable):
         labels, scores = model.decide(probabilities)
         _save(output_folder, stem, model.method.classes, labels, scores)
         yield None

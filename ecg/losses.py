@@ -53,3 +53,16 @@ def challenge_metric_loss(probabilities: Tensor, targets: Tensor, weights: Tenso
     union = (targets + probabilities - targets * probabilities).sum(dim=1).clamp(min=1)
     credit = ((targets @ weights) * probabilities).sum(dim=1)
     return -torch.sum(credit / union)
+
+
+def cross_entropy_with_challenge_metric(logits: Tensor, targets: Tensor, weights: Tensor, share: float) -> Tensor:
+    """Binary cross-entropy minus a share of the soft challenge score, both as means over the items.
+
+    Parameters
+    ----------
+    logits, targets : Tensor, shape (n_items, n_classes), float32
+    weights : Tensor, shape (n_classes, n_classes)
+    share : float
+    """
+    score = challenge_metric_loss(torch.sigmoid(logits), targets, weights) / len(logits)
+    return binary_cross_entropy(logits, targets) + share * score

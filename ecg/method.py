@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from evaluate_model import encode_labels
 from helper_code import Header
 
 
@@ -86,6 +87,9 @@ class Method:
         JSON values that rebuild this method: ``builders[name](**settings)``.
     classes : tuple of str
         SNOMED CT codes in the order of the network's outputs.
+    teach : callable
+        ``(codes, signal) -> targets``: what the network is taught of a recording with these diagnosis codes (scored or
+        not) and this preprocessed signal, float32 (n_classes,) from 0 to 1. Scores count the codes alone.
     sampling_frequency : float
         Of the network's input, in Hz.
     window : int
@@ -99,6 +103,8 @@ class Method:
     batch_size : int
         Recordings per training step.
     stages : tuple of Stage
+    simulated_share : float
+        Recordings of `ecg.simulator` that are trained on beside each recording of the data folder.
     keep : callable
         ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
     preprocess : callable
@@ -128,6 +134,7 @@ class Method:
     name: str
     settings: Mapping[str, Any]
     classes: tuple[str, ...]
+    teach: Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float32]]
     sampling_frequency: float
     window: int
     input_units: str
@@ -135,6 +142,7 @@ class Method:
     n_members: int
     batch_size: int
     stages: tuple[Stage, ...]
+    simulated_share: float
     keep: Callable[[NDArray[np.bool_], float], bool]
     preprocess: Callable[[NDArray[np.float32], float], NDArray[np.float32]]
     demographics: Callable[[Header], NDArray[np.float32]]
@@ -148,6 +156,11 @@ class Method:
     combine: Callable[
         [NDArray[np.bool_], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
     ]
+
+
+def as_scored(codes: tuple[str, ...], signal: NDArray[np.float32], classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """Targets that are the scored diagnoses and nothing else, for `Method.teach`."""
+    return encode_labels([codes], classes)[0].astype(np.float32)
 
 
 MethodBuilder = Callable[..., Method]

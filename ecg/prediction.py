@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ecg.device import training_autocast
+from ecg.device import repeatable_kernels, training_autocast
 from ecg.method import Batch, Method
 from ecg.parallel import map_ahead
 from ecg.signal import pad_right
@@ -43,7 +43,7 @@ def make_batch(signals: Sequence[NDArray[np.float32]], demographics: Sequence[ND
 
 
 def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item], device: torch.device, *,
-            autocast: bool = False) -> Iterator[tuple[Any, NDArray[np.float64]]]:
+            autocast: bool = False, deterministic: bool = False) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Run recordings through networks.
 
     On a CPU each core takes one window at a time. That is as fast as batches over all cores and suffers less from other
@@ -60,6 +60,8 @@ def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item]
     device : torch.device
     autocast : bool
         Whether the forward pass has training's precision rather than float32.
+    deterministic : bool
+        What a recording gets does not depend on its company on a GPU either: one window at a time there too.
 
     Yields
     ------
@@ -68,13 +70,14 @@ def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item]
     """
     on_cpu = device.type == "cpu"
     n_threads = torch.get_num_threads()
-    size, workers = (1, n_threads) if on_cpu else (WINDOWS_PER_BATCH, 1)
+    size, workers = windows_at_once(device, deterministic)
 
     def run(group: Group) -> tuple[Group, NDArray[np.float64]]:
         if on_cpu:
             torch.set_num_threads(1)  # for this thread; the other cores have workers of their own
         batch = make_batch([window for _, window in group], [recording.demographics for recording, _ in group], device)
-        with torch.inference_mode(), training_autocast(device) if autocast else nullcontext():
+        with (torch.inference_mode(), training_autocast(device) if autocast else nullcontext(),
+              repeatable_kernels(device) if deterministic else nullcontext()):
             logits = torch.stack([method.forward(network, batch) for network in networks], dim=1)
         return group, torch.sigmoid(logits.double()).cpu().numpy()
 
@@ -90,6 +93,13 @@ def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item]
                 yield recording.key, np.stack([method.merge(windows[:, k]) for k in range(windows.shape[1])])
     finally:
         torch.set_num_threads(n_threads)
+
+
+def windows_at_once(device: torch.device, deterministic: bool = False) -> tuple[int, int]:
+    """Windows in one batch, and how many such batches are computed at a time."""
+    if device.type == "cpu":
+        return 1, torch.get_num_threads()
+    return (1 if deterministic else WINDOWS_PER_BATCH), 1
 
 
 @dataclass

@@ -6,11 +6,15 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import firwin, resample_poly
+from scipy.signal import butter, firwin, sosfiltfilt
 
 from helper_code import LEADS
 
+# Output samples that one matrix product makes for all leads: few of its matrix's entries are zero, and it is so small
+# that no BLAS gives it to several threads, which on a busy machine can take seconds.
+_TILE = 32
 _I, _II, _III, _AVR, _AVL, _AVF = (LEADS.index(name) for name in ("I", "II", "III", "aVR", "aVL", "aVF"))
 
 
@@ -71,6 +75,25 @@ def _antialias_filter(up: int, down: int) -> NDArray[np.float32]:
     return single
 
 
+@lru_cache(maxsize=16)
+def _resampling_tiles(up: int, down: int) -> tuple[int, list[tuple[int, NDArray[np.float32]]]]:
+    """The filter as small matrices: output samples in a period, and (first input, matrix) for each tile of a period.
+
+    The filter repeats itself every `up` output samples. A tile of neighbouring output samples is a product of the
+    inputs that it depends on, (n_leads, n_inputs), and a matrix (n_inputs, n_outputs).
+    """
+    taps = up * _antialias_filter(up, down)
+    half = len(taps) // 2
+    period = up * max(1, round(_TILE / up))
+    tiles = []
+    for outputs in np.array_split(np.arange(period), max(1, period // _TILE)):
+        first, last = -((half - outputs[0] * down) // up), (outputs[-1] * down + half) // up
+        at = outputs * down - np.arange(first, last + 1)[:, np.newaxis] * up + half
+        matrix = np.where((at >= 0) & (at < len(taps)), taps[np.clip(at, 0, len(taps) - 1)], 0)
+        tiles.append((int(first), matrix.astype(np.float32)))
+    return period, tiles
+
+
 def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArray[np.float32]:
     """Change the sampling frequency behind a linear-phase anti-alias filter.
 
@@ -90,10 +113,53 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     if ratio == 1:
         return signal
     up, down = ratio.numerator, ratio.denominator
-    taps = _antialias_filter(up, down)
-    # scipy ends the whole process where there is nothing to reflect.
-    padding = "antireflect" if signal.shape[1] > 1 else "edge"
-    return np.asarray(resample_poly(signal, up, down, axis=1, window=taps, padtype=padding), dtype=np.float32)
+    # scipy's resample_poly does the same, lead by lead and sample by sample; as matrix products it takes a third.
+    period, tiles = _resampling_tiles(up, down)
+    n_leads, n_samples = signal.shape
+    n_outputs = -(-n_samples * up // down)
+    n_periods, step = -(-n_outputs // period), period // up * down
+    before, reach = -tiles[0][0], max(first + len(matrix) for first, matrix in tiles)
+    length = before + (n_periods - 1) * step + reach
+    after = min(before + 1, length - before - n_samples)  # what is further from the end has no part in any output
+    mirrored = np.pad(signal, ((0, 0), (before, after)), mode="reflect", reflect_type="odd")
+    inputs = sliding_window_view(pad_right(mirrored, length), before + reach, axis=1)[:, ::step].transpose(1, 0, 2)
+    outputs = np.empty((n_leads, n_periods, period), dtype=np.float32)
+    column = 0
+    for first, matrix in tiles:
+        columns = slice(column, column + matrix.shape[1])
+        outputs[:, :, columns] = (inputs[:, :, before + first:before + first + len(matrix)] @ matrix).swapaxes(0, 1)
+        column = columns.stop
+    return np.ascontiguousarray(outputs.reshape(n_leads, -1)[:, :n_outputs])
+
+
+@lru_cache(maxsize=16)
+def _band_sections(low: float, high: float, sampling_frequency: float) -> NDArray[np.float64]:
+    high_pass = butter(3, low, "highpass", fs=sampling_frequency, output="sos")
+    low_pass = butter(6, high, "lowpass", fs=sampling_frequency, output="sos")
+    sections: NDArray[np.float64] = np.vstack([high_pass, low_pass])
+    return sections
+
+
+def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_frequency: float) -> NDArray[np.float32]:
+    """Keep a band, without shifting anything in time (Butterworth, order 3 below and 6 above, forward and backward).
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32
+        Finite. A constant offset leaves no trace, not even at the ends.
+    low, high : float
+        Hz; half of the power passes there each way.
+    sampling_frequency : float
+        Hz, more than twice `high`.
+
+    Returns
+    -------
+    ndarray, shape (n_leads, n_samples), float32
+    """
+    sections = _band_sections(low, high, sampling_frequency)
+    # Half a second of mirror image at either end, less where the recording is shorter.
+    padding = min(int(sampling_frequency / 2), signal.shape[1] - 1)
+    return np.asarray(sosfiltfilt(sections, signal, axis=1, padlen=padding), dtype=np.float32)
 
 
 def pad_right(signal: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:

@@ -101,26 +101,32 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
                                       limit=limit, resume=resume)
     for problem in problems:
         say(f"Left out: {problem}")
-    databases = [entry.database for entry in dataset.entries]
-    folds = assign_folds(dataset.labels, databases, [entry.fold for entry in dataset.entries], method.n_folds, seed)
+    n_recorded = dataset.n_recorded
+    entries = dataset.entries[:n_recorded]
+    databases = [entry.database for entry in entries]
+    folds = assign_folds(dataset.labels[:n_recorded], databases, [entry.fold for entry in entries], method.n_folds,
+                         seed)
     counts = {name: databases.count(name) for name in sorted(set(databases))}
-    say(f"{len(dataset)} recordings: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+    simulated = len(dataset) - n_recorded
+    say(f"{n_recorded} recordings: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+        + (f"; {simulated} simulated ones beside them" if simulated else "")
         + (f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)" if dataset.unused else ""))
-    usable = [fold for fold in range(method.n_folds) if 0 < (folds == fold).sum() < len(dataset)]
+    usable = [fold for fold in range(method.n_folds) if 0 < (folds == fold).sum() < n_recorded]
     if usable[:members] != list(range(members)):
         raise TrainingError(f"{data_folder}: expected recordings in {members} folds, found them in {len(usable)}; "
                             "use --folds with a smaller number, or more recordings or folds in folds.csv")
 
     trained = []
     for fold in range(members):
-        rows = np.arange(len(dataset))
+        training_rows = np.concatenate([np.flatnonzero(folds != fold), np.arange(n_recorded, len(dataset))])
         trained.append(train_member(
-            method, dataset, rows[folds != fold], rows[folds == fold], epochs=epochs, seed=seed, number=fold,
+            method, dataset, training_rows, np.flatnonzero(folds == fold), epochs=epochs, seed=seed, number=fold,
             device=where, checkpoint=scratch / f"member-{fold + 1}.ckpt", label=f"Member {fold + 1}/{members}",
             resume=resume,
         ))
     summary = {
-        "recordings": len(dataset),
+        "recordings": n_recorded,
+        "simulated": simulated,
         "databases": counts,
         "not_trained_on": dataset.unused,
         "left_out": len(problems),
@@ -128,12 +134,13 @@ def train(method: Method, data_folder: str | os.PathLike[str], model_folder: str
         "epochs": sum(scaled_epochs(method, epochs)),
         "seed": seed,
     }
-    validation = [_validation_scores(method, dataset, member) for member in trained]
+    validation = [validation_scores(method, dataset, member) for member in trained]
     storage.save_model(model_folder, method, trained, summary, validation)
     shutil.rmtree(scratch)
 
 
-def _validation_scores(method: Method, dataset: Dataset, member: Member) -> dict[str, Any]:
+def validation_scores(method: Method, dataset: Dataset, member: Member) -> dict[str, Any]:
+    """`measure` of a member on the recordings that validated it, over all databases together and for each."""
     _, weights = evaluate_model.load_weights(classes=method.classes)
     outputs = method.decide(member.probabilities, member.thresholds)
     labels = dataset.labels[member.rows]
@@ -301,7 +308,7 @@ class _Run:
 
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.augment(self.dataset.signal(row), rng) for row in rows]
-            targets = torch.from_numpy(self.dataset.labels[rows].astype(np.float32)).to(self.device)
+            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.device)
             return make_batch(signals, [self.dataset.demographics(row) for row in rows], self.device), targets
 
         return map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3)
@@ -323,8 +330,8 @@ class _Run:
     def _fingerprint(self) -> str:
         digests = [[self.dataset.entries[row].digest for row in rows]
                    for rows in (self.training_rows, self.validation_rows)]
-        labels = np.packbits(self.dataset.labels).tobytes().hex()
-        parts = [self.method.name, dict(self.method.settings), self.epochs, self.seed, self.number, digests, labels]
+        targets = self.dataset.targets.tobytes().hex()
+        parts = [self.method.name, dict(self.method.settings), self.epochs, self.seed, self.number, digests, targets]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _save_checkpoint(self) -> None:

@@ -193,7 +193,7 @@ def test_the_driver_gets_by_with_a_gigabyte(tmp_path):
     assert len(visible_bytes(tmp_path / "out")) == 7
 
 
-@pytest.mark.parametrize("want", [lambda *_: np.empty(2**60, np.uint8), lambda *_: torch.empty(2**60)],
+@pytest.mark.parametrize("want", [lambda *_, **__: np.empty(2**60, np.uint8), lambda *_, **__: torch.empty(2**60)],
                          ids=["numpy", "torch"])
 def test_want_of_memory_ends_in_a_sentence(place, tmp_path, monkeypatch, capsys, want):
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)

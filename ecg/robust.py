@@ -1,0 +1,197 @@
+"""The pieces of the default method that are its own: what it takes in, what it is taught, how it decides.
+
+Nothing here depends on the header's gain, on a lead's offset, on baseline or mains, and nothing is fitted to how often
+diagnoses occur in one hospital. Where this comes from is in docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+import evaluate_model
+from ecg import losses
+from ecg.decision import highest_expected_score, with_even_odds_at
+from ecg.heart_rate import heart_rate
+from ecg.method import Batch, Loss, Stage, as_scored
+from ecg.report import observed_scores
+from ecg.signal import band_pass, fill_missing, pad_right, resample
+
+CLASSES = tuple(sorted(evaluate_model.load_weights()[0]))
+_WEIGHTS = evaluate_model.load_weights(classes=CLASSES)[1]
+SAMPLING_FREQUENCY = 257.0  # Hz, as Zhao et al.
+BAND = (1.0, 45.0)  # Hz: no baseline, no mains
+SHORTEST = 128  # samples
+LARGEST = 20.0  # standard deviations: a spike is cut there
+TRAINING_WINDOW = 2624  # samples, 10.2 s: nearly all recordings are whole in it, and cost 0.64 of 4096
+TYPICAL_LIMB_LEAD = 0.108  # mV, median over PTB-XL of the limb leads' median standard deviation after the filter
+PLAUSIBLE_OCTAVES = 1.5  # around it: all but 1 % of PTB-XL; a gain that is wrong by 4.88 is 2.3 octaves off
+UNSCORED = {"164884008": "427172004"}  # premature ventricular complexes: the score ignores one code of the two
+SINUS_BRADYCARDIA = "426177001"
+CANDIDATES = (0.4, 0.45, 0.5, 0.55, 0.6)  # a wider search follows the validation hospital, see docs/experiments.md
+SLOW = 60.0  # beats per minute: sinus rhythm below is bradycardia by definition
+
+
+def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+    """A recording without baseline and mains: mV at 257 Hz, 1 to 45 Hz.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+        NaN where missing.
+    sampling_frequency : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (12, n), float32, mV at 257 Hz
+        Finite.
+    """
+    resampled = resample(fill_missing(recording), sampling_frequency, SAMPLING_FREQUENCY)
+    return band_pass(resampled, *BAND, SAMPLING_FREQUENCY)
+
+
+def teach_by_definition(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What hospitals together would say: targets, float32 (24,).
+
+    Premature ventricular complexes are taught under either of their codes. Sinus rhythm below 60 beats per minute is
+    bradycardia by definition, but PTB-XL says so below 50 only: it is taught as half a label.
+
+    Parameters
+    ----------
+    codes : tuple of str
+        SNOMED CT codes of the header.
+    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+    """
+    targets = as_scored(tuple(UNSCORED.get(code, code) for code in codes), recording, CLASSES)
+    slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
+    if targets[CLASSES.index(evaluate_model.NORMAL_CLASS)] and slow:
+        bradycardia = CLASSES.index(SINUS_BRADYCARDIA)
+        targets[bradycardia] = max(targets[bradycardia], 0.5)
+    return targets
+
+
+def vary(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A training item: a random crop of a long recording, some leads off, sometimes at a gain that is wrong.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (12, n <= 2624), float32, mV
+    """
+    start = int(rng.integers(0, max(recording.shape[1] - TRAINING_WINDOW, 0) + 1))
+    item = recording[:, start:start + TRAINING_WINDOW].copy()
+    if rng.random() < 0.3:
+        item *= np.float32(10 ** rng.uniform(-1, 1))
+    item[rng.random(12) < 0.05] = 0
+    return pad_right(item, SHORTEST)
+
+
+def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Every lead to zero mean and unit standard deviation over its own samples, and what that takes away.
+
+    Parameters
+    ----------
+    signal : Tensor, shape (n_items, 12, n_samples), float32, mV
+        Zero-padded on the right.
+    lengths : Tensor, shape (n_items,), int64
+
+    Returns
+    -------
+    standardised : Tensor, shape (n_items, 12, n_samples), float32
+        Padding is zero again. A lead that is off stays at about zero.
+    amplitudes : Tensor, shape (n_items, 3), float32
+        Octaves between the limb leads and their typical amplitude, the same of the chest leads, and 1; three zeros
+        where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
+    """
+    own = (torch.arange(signal.shape[2], device=signal.device) < lengths[:, None]).unsqueeze(1)
+    count = lengths[:, None, None]
+    centred = (signal - signal.sum(dim=2, keepdim=True) / count) * own
+    deviation = (centred.square().sum(dim=2, keepdim=True) / count).sqrt()  # (B, 12, 1), mV
+    # A lead at a twentieth of the others shows noise, which must not be blown up.
+    floor = deviation.quantile(0.75, dim=1, keepdim=True) / 20
+    standardised = (centred / deviation.maximum(floor).clamp(min=1e-6)).clamp(-LARGEST, LARGEST)
+    octaves = torch.stack([deviation[:, :6, 0].median(dim=1).values, deviation[:, 6:, 0].median(dim=1).values], dim=1)
+    octaves = (octaves / TYPICAL_LIMB_LEAD).clamp(min=1e-6).log2()
+    plausible = (octaves[:, :1].abs() <= PLAUSIBLE_OCTAVES).float()
+    return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible
+
+
+def forward(network: nn.Module, batch: Batch) -> Tensor:
+    signal, amplitudes = standardise(batch.signal, batch.lengths)
+    logits: Tensor = network(signal, torch.cat([batch.demographics, amplitudes], dim=1), batch.lengths)
+    return logits
+
+
+def _one_cycle(progress: float) -> float:
+    """Up to the full rate over a quarter of the stage, then down along a cosine (Smith & Topin 2019)."""
+    if progress < 0.25:
+        return 0.04 + 0.96 * progress / 0.25
+    return 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
+
+
+def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
+
+
+def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    rewards = torch.from_numpy(weights.astype(np.float32))
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.cross_entropy_with_challenge_metric(logits, targets, rewards.to(logits.device), 0.25)
+
+    return loss
+
+
+ONE_CYCLE_STAGE = Stage("one-cycle", epochs=16, make_loss=_fit_cross_entropy_with_challenge_metric,
+                        make_optimizer=_adamw, learning_rate=_one_cycle, select="last")
+
+
+def decide(probabilities: NDArray[np.float64],
+                             thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The labels of highest expected score where probabilities at their threshold mean even odds."""
+    return highest_expected_score(with_even_odds_at(probabilities, thresholds), _WEIGHTS)
+
+
+def search_shared(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
+                  weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One threshold for all classes, near one half, that scores best over several plausible prevalences.
+
+    The validation recordings are of one hospital. They are weighted so that sinus rhythm is as frequent as there, in
+    half of them, and in a quarter, which is what other databases have; the mean of the three challenge metrics counts.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64
+        Of the challenge metric, in the order of `CLASSES`.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,), float64
+        All equal, out of `CANDIDATES`.
+    """
+    normal = labels[:, CLASSES.index(evaluate_model.NORMAL_CLASS)]
+    nothing = np.zeros_like(labels)
+    nothing[:, CLASSES.index(evaluate_model.NORMAL_CLASS)] = True
+    shares = [normal.mean(), 0.5, 0.25] if 0 < normal.mean() < 1 else [normal.mean()]
+    reached = []
+    for candidate in CANDIDATES:
+        outputs = decide(probabilities, np.full(len(CLASSES), candidate))
+        observed, correct, inactive = (observed_scores(labels, given, weights) for given in (outputs, labels, nothing))
+        metrics = []
+        for share in shares:
+            frequency = np.where(normal, share, 1 - share) / np.where(normal, normal.sum(), (~normal).sum())
+            metrics.append(frequency @ (observed - inactive) / (frequency @ (correct - inactive)))
+        reached.append(np.mean(metrics))
+    return np.full(len(CLASSES), CANDIDATES[int(np.argmax(reached))])

@@ -1,0 +1,313 @@
+"""Prediction: faster networks are the same networks, and what a recording gets depends on nothing but itself."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import driver
+import helper_code
+import team_code
+from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
+from ecg import device, driving, prediction
+from ecg.butteam import butteam
+from ecg.driving import run_folder
+from ecg.inference import ConvolutionAsProduct, make_fast, with_products
+from ecg.prediction import Item, predict
+from ecg.simulator import simulate_recording
+from ecg.training import train
+from tiny import TinyNet, tiny, write_recording
+
+CPU = torch.device("cpu")
+
+
+def trained_like(build):
+    """A network in evaluation mode whose batch norms are not the identity, as after training."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            for values in (module.weight, module.running_var):
+                nn.init.uniform_(values, 0.5, 1.5, generator=generator)
+            for values in (module.bias, module.running_mean):
+                nn.init.uniform_(values, -0.5, 0.5, generator=generator)
+    return network.eval()
+
+
+METHODS = {"zhao": team_code.zhao, "robust": team_code.robust, "butteam": partial(butteam, width=12), "tiny": tiny}
+
+
+def items_of(method, seconds, seed=0):
+    """Preprocessed recordings of a woman of 60, one of each length."""
+    rng = np.random.default_rng(seed)
+    header = helper_code.parse_header("A 1 500 5000\nA.mat 16+24 1000/mV 16 0 0 0 0 I\n#Age: 60\n#Sex: F\n")
+    signals = [rng.normal(0, 0.3, (12, int(500 * length))).astype(np.float32) for length in seconds]
+    return [Item(k, method.preprocess(signal, 500), method.demographics(header)) for k, signal in enumerate(signals)]
+
+
+@pytest.fixture
+def fast_bfloat16(monkeypatch):
+    """As on a processor with bfloat16; others compute the same, slowly."""
+    for module in (device, driving):
+        monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: True)
+
+
+# --- Networks made ready
+
+
+@given(channels=st.tuples(st.integers(1, 5), st.integers(1, 5)), size=st.integers(1, 9), stride=st.integers(1, 4),
+       padding=st.integers(0, 5), n_items=st.integers(1, 3), extra=st.integers(0, 30), bias=st.booleans(),
+       turned=st.booleans(), seed=st.integers(0, 99))
+def test_a_convolution_is_a_product(channels, size, stride, padding, n_items, extra, bias, turned, seed):
+    generator = torch.Generator().manual_seed(seed)
+    convolution = nn.Conv1d(*channels, size, stride=stride, padding=padding, bias=bias)
+    x = torch.randn(n_items, channels[0], size + extra, generator=generator)
+    if turned:  # channels side by side in memory, as products hand them on
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
+    with torch.inference_mode():
+        torch.testing.assert_close(ConvolutionAsProduct(convolution)(x), convolution(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_with_products_is_the_same_function_without_batch_norms(name):
+    method = METHODS[name]()
+    network = trained_like(method.build_network)
+    products = with_products(network)
+    kinds = {type(module) for module in products.modules()}
+    assert ConvolutionAsProduct in kinds
+    assert not kinds & {nn.Conv1d, nn.BatchNorm1d}
+    assert {nn.Conv1d, nn.BatchNorm1d} < {type(module) for module in network.modules()}
+    items = items_of(method, [1.5, 10, 20])
+    for (_, found), (_, expected) in zip(predict(method, [products], items, CPU),
+                                         predict(method, [network], items, CPU), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_known_networks_are_made_fast(name):
+    method = METHODS[name]()
+    network = trained_like(method.build_network)
+    fast = make_fast(method, network)
+    assert fast is not network
+    assert {module.weight.dtype for module in fast.modules() if isinstance(module, ConvolutionAsProduct)} == {
+        torch.bfloat16}
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+class NormBefore(TinyNet):
+    """A batch norm that is registered right after the convolution but comes before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(12, 12, kernel_size=16, stride=16)
+        self.bn = nn.BatchNorm1d(12)
+        self.fc = nn.Linear(12 + 5, len(team_code.CLASSES))
+
+    def forward(self, signal, demographics):
+        return self.fc(torch.cat([self.conv(self.bn(signal)).relu().mean(dim=2), demographics], dim=1))
+
+
+class Unusual(TinyNet):
+    """Convolutions that are no plain products, and norms that can't be folded."""
+
+    def __init__(self):
+        super().__init__()
+        self.more = nn.Sequential(
+            nn.Conv1d(8, 8, 3, padding="same"), nn.Conv1d(8, 8, 3, dilation=2), nn.Conv1d(8, 8, 3, groups=2),
+            nn.Conv1d(8, 8, 3, padding=1, padding_mode="reflect"), nn.Conv1d(8, 8, 3),
+            nn.BatchNorm1d(8, track_running_stats=False))
+
+    def forward(self, signal, demographics):
+        x = self.more(self.bn(self.conv(signal)).relu()).mean(dim=2)
+        return self.fc(torch.cat([x, demographics], dim=1))
+
+
+def test_a_network_that_would_not_be_the_same_runs_as_it_is(fast_bfloat16):
+    method = replace(tiny(), build_network=NormBefore)
+    network = trained_like(NormBefore)
+    assert make_fast(method, network) is network
+    items = items_of(method, [10])
+    [(_, exact)] = predict(method, [network], items, CPU)
+    [(_, found)] = predict(method, [network], items, CPU, autocast=True)
+    np.testing.assert_allclose(found, exact, atol=0.03)
+
+
+def test_what_can_not_be_a_product_stays_as_it_is():
+    method = replace(tiny(), build_network=Unusual)
+    network = trained_like(Unusual)
+    fast = make_fast(method, network)
+    assert fast is not network
+    kinds = [type(module) for module in fast.modules()]
+    assert (kinds.count(nn.Conv1d), kinds.count(nn.BatchNorm1d), kinds.count(ConvolutionAsProduct)) == (4, 1, 2)
+
+
+# --- bfloat16
+
+
+def test_the_shipped_model_says_the_same_in_bfloat16(tmp_path, fast_bfloat16, capsys):
+    n_recordings = 60
+    for number in range(n_recordings):
+        simulated = simulate_recording(number, 5)
+        write_recording(tmp_path / "in", f"S{number:04d}", simulated.signal, fs=simulated.sampling_frequency)
+    model = team_code.load_model(ROOT / "model", device="cpu")
+    for name, deterministic in (("exact", True), ("fast", False)):
+        run_folder(model, tmp_path / "in", tmp_path / name, workers=1, deterministic=deterministic)
+    assert re.findall(r"windows in (\w+) on cpu", capsys.readouterr().err) == ["float32", "bfloat16"]
+    exact, fast = (map(helper_code.load_outputs, sorted((tmp_path / name).glob("*.csv"))) for name in ("exact", "fast"))
+    differences, same, n_pairs = [], 0, 0
+    for (name, _, labels, scores), (other, _, other_labels, other_scores) in zip(exact, fast, strict=True):
+        assert name == other
+        differences.extend(np.abs(np.asarray(scores, float) - np.asarray(other_scores, float)))
+        same += int(np.sum(np.asarray(labels) == np.asarray(other_labels)))
+        n_pairs += len(labels)
+    assert n_pairs == 24 * n_recordings
+    assert 0 < max(differences) < 0.01
+    assert same / n_pairs >= 0.999
+
+
+# --- A recording by itself
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
+def test_company_order_and_threads_change_no_bit(name, autocast, fast_bfloat16):
+    method = METHODS[name]()
+    network = trained_like(method.build_network)
+    networks = [make_fast(method, network) if autocast else network]
+    items = items_of(method, [10, 3, 10, 40, 1.3, 7, 10])
+    n_threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = {}
+        for item in items:
+            [(key, alone[key])] = predict(method, networks, [item], CPU, autocast=autocast)
+        for threads, order in ((1, items), (3, items[::-1]), (2, items[3:] + items[:3])):
+            torch.set_num_threads(threads)
+            together = list(predict(method, networks, order, CPU, autocast=autocast))
+            assert [key for key, _ in together] == [item.key for item in order]
+            assert all(np.array_equal(found, alone[key]) for key, found in together)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+@pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
+def test_batches_of_windows_as_on_a_gpu_give_the_same_but_for_rounding(name, monkeypatch):
+    method = METHODS[name]()
+    network = trained_like(method.build_network)
+    items = items_of(method, [10, 3, 10, 40, 1.3, 7, 10])
+    single = dict(predict(method, [network], items, CPU))
+    monkeypatch.setattr(prediction, "windows_at_once", lambda device, deterministic: (4, 1))
+    for key, found in predict(method, [network], items, CPU):
+        np.testing.assert_allclose(found, single[key], rtol=0, atol=1e-5)
+
+
+def test_a_gpu_takes_batches_unless_it_is_to_be_deterministic():
+    assert prediction.windows_at_once(torch.device("cuda")) == (64, 1)
+    assert prediction.windows_at_once(torch.device("cuda"), deterministic=True) == (1, 1)
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32
+    with device.repeatable_kernels(torch.device("cuda")):
+        assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == (True, False)
+    assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
+
+
+# --- The driver
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Recordings of several lengths and a tiny model of them."""
+    place = tmp_path_factory.mktemp("place")
+    write_recordings(place / "data", 5)
+    write_recordings(place / "data", 3, prefix="LONG", seconds=33)
+    train(tiny(), place / "data", place / "model", members=1, epochs=1, workers=1, device="cpu")
+    return place
+
+
+@pytest.fixture
+def drive(place, monkeypatch, capsys):
+    """`driver.main` on the tiny model: its exit status and what it said."""
+    monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
+
+    def run(output, *words):
+        monkeypatch.setattr("sys.argv", list(map(str, ["", place / "model", place / "data", output, *words])))
+        return driver.main(), capsys.readouterr().err
+
+    return run
+
+
+def test_any_number_of_workers_gives_the_same_bytes(drive, tmp_path, fast_bfloat16):
+    for workers in (1, 4):
+        for words in ((), ("--deterministic",)):
+            drive(tmp_path / f"{workers}{words}", "--workers", workers, *words)
+    one, exact, four, four_exact = (visible_bytes(folder) for folder in sorted(tmp_path.iterdir()))
+    assert len(one) == 8
+    assert one == four
+    assert exact == four_exact
+    assert not set(one.values()) & set(exact.values())
+
+
+def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(tmp_path):
+    for number, seconds in enumerate((10, 10, 25)):
+        write_recording(tmp_path / "in", f"D{number}", simulate_recording(number, 6, seconds=seconds).signal)
+    for threads in ("1", "3"):
+        subprocess.run([sys.executable, ROOT / "driver.py", ROOT / "model", tmp_path / "in", tmp_path / threads,
+                        "--deterministic", "--device", "cpu", "--workers", threads],
+                       env={**ENVIRONMENT, "OMP_NUM_THREADS": threads}, check=True, capture_output=True)
+    assert visible_bytes(tmp_path / "1") == visible_bytes(tmp_path / "3")
+    model = team_code.load_model(ROOT / "model", device="cpu")
+    for path in sorted((tmp_path / "in").glob("*.hea")):
+        header, recording = helper_code.load_header(path), helper_code.load_recording(path.with_suffix(".mat"))
+        (tmp_path / "hook").mkdir(exist_ok=True)
+        helper_code.save_outputs(tmp_path / "hook" / f"{path.stem}.csv", path.stem,
+                                 *team_code.run_model(model, header, recording))
+    assert visible_bytes(tmp_path / "1") == visible_bytes(tmp_path / "hook")
+
+
+@pytest.mark.parametrize(("fast", "words", "expected"), [
+    (True, (), "single windows in bfloat16 on cpu"), (True, ("--deterministic",), "single windows in float32 on cpu"),
+    (False, (), "single windows in float32 on cpu"), (False, ("--deterministic",), "single windows in float32 on cpu"),
+])
+def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, words, expected):
+    monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: fast)
+    monkeypatch.setattr(device, "has_fast_bfloat16", lambda device: fast)
+    status, said = drive(tmp_path / "out", "--workers", 3, *words)
+    assert status == 0
+    threads = torch.get_num_threads()
+    assert [line for line in said.splitlines() if line.startswith("Computing")] == [
+        f"Computing {expected}; {threads} at a time, 3 threads read ahead"]
+    assert json.loads((tmp_path / "out" / ".run.json").read_text())["computed"] == expected
+
+
+@pytest.mark.parametrize(("before", "after"), [((), ("--deterministic",)), (("--deterministic",), ())])
+def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bfloat16, before, after):
+    assert drive(tmp_path / "out", *before)[0] == 0
+    (tmp_path / "out" / "HR00001.csv").unlink()
+    bytes_before = visible_bytes(tmp_path / "out")
+    status, said = drive(tmp_path / "out", "--resume", *after)
+    assert status == 2
+    assert re.search(r"out: expected outputs computed from single windows in b?float\d\d on cpu, found those from "
+                     r"single windows in b?float\d\d on cpu; use the same .*or leave --resume out", said)
+    assert visible_bytes(tmp_path / "out") == bytes_before
+    assert drive(tmp_path / "out", "--resume", *before)[0] == 0
+    assert len(visible_bytes(tmp_path / "out")) == 8
+
+
+def test_outputs_of_an_earlier_version_are_not_gone_on_with(drive, tmp_path):
+    assert drive(tmp_path / "out")[0] == 0
+    note = json.loads((tmp_path / "out" / ".run.json").read_text())
+    del note["computed"]
+    (tmp_path / "out" / ".run.json").write_text(json.dumps(note))
+    status, said = drive(tmp_path / "out", "--resume")
+    assert (status, "found those from an earlier version" in said) == (2, True)
