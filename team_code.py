@@ -1,4 +1,5 @@
-"""The entry: the system of Zhao et al. (Computing in Cardiology 2020, paper 112), and the hooks the Challenge calls.
+"""The entry: the system of Zhao et al. (Computing in Cardiology 2020, paper 112), the default method that is built on
+it, and the hooks the Challenge calls.
 
     python train_model.py data model
     python driver.py model input output
@@ -175,14 +176,16 @@ def constrained_grid_search(labels: NDArray[np.bool_], probabilities: NDArray[np
     return coordinate_ascent(labels, probabilities, weights, decide, start, candidates=np.arange(101) / 100)
 
 
-def vote(labels: NDArray[np.bool_],
-         probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def vote(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
+         thresholds: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Labels that at least half of the members give, and always the one with most votes; scores by their mean.
 
     Parameters
     ----------
     labels : ndarray, shape (n_members, n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_members, n_classes), float64
+        Have played their part in `labels`.
 
     Returns
     -------
@@ -298,8 +301,8 @@ def robust() -> Method:
         sampling_frequency=SAMPLING_FREQUENCY,
         window=WINDOW,
         input_units="mV, 1 to 45 Hz",
-        n_folds=5,
-        n_members=1,
+        n_folds=10,
+        n_members=2,
         batch_size=64,
         stages=(own.ONE_CYCLE_STAGE,),
         simulated_share=0.3,
@@ -311,14 +314,14 @@ def robust() -> Method:
         augment=own.vary,
         windows=cut_unpadded_windows,
         merge=_mean_of_windows,
-        search_thresholds=own.search_shared,
+        search_thresholds=own.even_odds,
         decide=own.decide,
-        combine=vote,
+        combine=own.average,
     )
 
 
 METHODS: dict[str, MethodBuilder] = {"robust": robust, "zhao": zhao, "butteam": butteam}
-DEFAULT_METHOD = "zhao"
+DEFAULT_METHOD = "robust"
 
 
 # --- The hooks ----------------------------------------------------------------------------------------------------

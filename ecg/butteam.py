@@ -364,14 +364,16 @@ def _optimize(labels: NDArray[np.bool_], probabilities: NDArray[np.float64], wei
     return np.array([best[name] for name in names])
 
 
-def majority(labels: NDArray[np.bool_],
-             probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def majority(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
+             thresholds: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Classes that at least half of the members output (of the published three: two); scores by their mean.
 
     Parameters
     ----------
     labels : ndarray, shape (n_members, n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_members, n_classes), float64
+        Have played their part in `labels`.
 
     Returns
     -------

@@ -22,7 +22,6 @@ from ecg.progress import progress, say
 from ecg.simulator import simulate_recording
 from evaluate_model import encode_labels
 
-SIMULATED = "simulated"  # the database that those recordings are of
 _SIMULATION_SEED = 2020
 # Below this a pool of processes takes longer to start than it saves.
 _RECORDINGS_PER_WORKER = 100
@@ -61,9 +60,9 @@ class Dataset:
     """
 
     def __init__(self, entries: list[Entry], signals: NDArray[np.float32], classes: tuple[str, ...],
-                 unused: int = 0) -> None:
+                 unused: int = 0, n_simulated: int = 0) -> None:
         self.entries = entries
-        self.n_recorded = sum(entry.database != SIMULATED for entry in entries)
+        self.n_recorded = len(entries) - n_simulated
         self.unused = unused
         self.labels = encode_labels([entry.labels for entry in entries], classes)
         self.targets = np.array([entry.targets for entry in entries], dtype=np.float32)
@@ -133,7 +132,8 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         entries = [Entry(**{**row, "labels": tuple(row["labels"]), "demographics": tuple(row["demographics"]),
                             "targets": tuple(row["targets"])})
                    for row in stored["entries"]]
-        return Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"]), stored["problems"]
+        dataset = Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"], stored["simulated"])
+        return dataset, stored["problems"]
     if resume:
         found = "none" if stored is None else "one with another method, other data or another --limit"
         raise helper_code.RecordingError(f"{cache_folder}: expected a stopped training on these recordings, found "
@@ -142,16 +142,16 @@ def build_dataset(method: Method, data_folder: Path, cache_folder: Path, *, work
         say(f"Reading anew: what {cache_folder} holds is of another method, other data or another --limit")
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
-    entries, problems, unused = _write_cache(method, headers, folds, data_folder, signal_file, workers)
+    entries, problems, unused, n_simulated = _write_cache(method, headers, folds, data_folder, signal_file, workers)
     if not entries:
         raise helper_code.RecordingError(
             f"{data_folder}: expected recordings with at least one of the scored diagnoses, "
             f"found none among {len(headers)}" + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {"fingerprint": fingerprint, "entries": [asdict(entry) for entry in entries], "problems": problems,
-              "unused": unused}
+              "unused": unused, "simulated": n_simulated}
     helper_code.write_file(index_file, json.dumps(stored))
-    return Dataset(entries, _open_signals(signal_file), method.classes, unused), problems
+    return Dataset(entries, _open_signals(signal_file), method.classes, unused, n_simulated), problems
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
@@ -185,7 +185,7 @@ def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str
 
 
 def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path,
-                 signal_file: Path, workers: int) -> tuple[list[Entry], list[str], int]:
+                 signal_file: Path, workers: int) -> tuple[list[Entry], list[str], int, int]:
     read = _each(_prepare, method, headers, workers)
     entries: list[Entry] = []
     problems: list[str] = []
@@ -221,12 +221,12 @@ def _write_cache(method: Method, headers: list[Path], folds: dict[str, tuple[str
                 raise RuntimeError(item)
             header, signal, *_ = item
             targets = method.teach(header.labels, signal)
-            entries.append(_entry(header.recording_id, SIMULATED, 0, item, targets, start))
+            entries.append(_entry(header.recording_id, "simulated", 0, item, targets, start))
             _write(file, signal_file, np.ascontiguousarray(signal).data)
             start += signal.size
         _write(file, signal_file, b"")
         os.fsync(file.fileno())
-    return entries, problems, unused
+    return entries, problems, unused, len(numbers)
 
 
 def _write(file: BinaryIO, path: Path, data: bytes | memoryview) -> None:

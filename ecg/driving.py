@@ -50,8 +50,8 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
         Keep the outputs that an earlier run with the same model has finished. A recording is judged anew if its output
         is older than its files, and if it could not be judged before.
     deterministic : bool
-        Compute in float32, window by window, with the network as it was trained. Otherwise it is bfloat16 where the
-        hardware has it, and on a CPU a faster form of the network.
+        Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
+        hardware has it.
 
     Returns
     -------
@@ -114,10 +114,10 @@ class _Computing:
         return f"{windows} in {'bfloat16' if self.in_bfloat16 else 'float32'} on {self.device.type}"
 
     def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        networks = model.networks
-        if self.in_bfloat16 and self.device.type == "cpu":
+        on_cpu, networks = self.device.type == "cpu", model.networks
+        if self.in_bfloat16 and on_cpu:
             networks = tuple(make_fast(model.method, network) for network in networks)
-        return predict(model.method, networks, items, self.device, autocast=self.in_bfloat16,
+        return predict(model.method, networks, items, self.device, autocast=self.in_bfloat16 and not on_cpu,
                        deterministic=self.deterministic)
 
 

@@ -127,8 +127,9 @@ class Method:
     decide : callable
         ``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes).
     combine : callable
-        ``(labels, probabilities) -> (labels, probabilities)``: (n_members, n_recordings, n_classes) to
-        (n_recordings, n_classes).
+        ``(labels, probabilities, thresholds) -> (labels, probabilities)``: what the members say, both (n_members,
+        n_recordings, n_classes), with the thresholds they said it at, (n_members, n_classes), to (n_recordings,
+        n_classes).
     """
 
     name: str
@@ -154,7 +155,7 @@ class Method:
     search_thresholds: Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
     decide: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
     combine: Callable[
-        [NDArray[np.bool_], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
+        [NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
     ]
 
 

@@ -73,7 +73,7 @@ def as_markdown(config: Mapping[str, Any]) -> str:
     facts = {
         "method": config["method"] + "".join(f", {key} {value}" for key, value in config["settings"].items()),
         "members": str(len(config["members"])),
-        "data": f"{training['recordings']} recordings: {databases}",
+        "data": f"{training['recordings']} recordings: {databases}; {training['simulated']} simulated ones beside them",
         "split": f"{training['folds']} folds; each member leaves one out for validation",
         "epochs, seed": f"{training['epochs']}, {training['seed']}",
         "command": f"`{card['trained']['command']}` at commit {card['trained']['commit']}",

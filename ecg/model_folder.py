@@ -84,7 +84,7 @@ class Model:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
         labels = np.stack([self.method.decide(row[None], limits)
                            for row, limits in zip(probabilities, self.thresholds, strict=True)])
-        combined, scores = self.method.combine(labels, probabilities[:, None])
+        combined, scores = self.method.combine(labels, probabilities[:, None], self.thresholds)
         return combined[0], scores[0]
 
 

@@ -295,11 +295,11 @@ def test_decision_is_strictly_above_the_threshold_and_may_be_empty():
 
 def test_half_of_the_members_decide():
     three = np.array([[[1, 1, 0]], [[1, 0, 0]], [[0, 0, 0]]], dtype=bool)
-    labels, scores = but.majority(three, np.arange(9).reshape(3, 1, 3) / 10)
+    labels, scores = but.majority(three, np.arange(9).reshape(3, 1, 3) / 10, np.full((3, 3), 0.5))
     assert labels.tolist() == [[True, False, False]]
     np.testing.assert_allclose(scores, [[0.3, 0.4, 0.5]])
-    assert but.majority(three[:2], np.zeros((2, 1, 3)))[0].tolist() == [[True, True, False]]
-    assert but.majority(three[:1], np.zeros((1, 1, 3)))[0].tolist() == three[0].tolist()
+    assert but.majority(three[:2], np.zeros((2, 1, 3)), np.full((2, 3), 0.5))[0].tolist() == [[True, True, False]]
+    assert but.majority(three[:1], np.zeros((1, 1, 3)), np.full((1, 3), 0.5))[0].tolist() == three[0].tolist()
 
 
 # --- The method ---
@@ -350,7 +350,9 @@ def tiny_dataset():
         beat = np.sin(2 * np.pi * (1 + 2 * (number % 2)) * np.arange(n_samples) / 125)
         signal = (beat + rng.normal(scale=0.1, size=(12, n_samples))).astype(np.float32)
         code = ("426177001", "427084000")[number % 2]
-        entries.append(Entry(f"A{number:04d}", "CPSC", 0, (code,), (), n_samples / 125, f"{number}", start, n_samples))
+        targets = tuple(float(name == code) for name in CLASSES)
+        entries.append(Entry(f"A{number:04d}", "CPSC", 0, (code,), (), n_samples / 125, targets, f"{number}", start,
+                             n_samples))
         signals.append(signal.ravel())
         start += signal.size
     return Dataset(entries, np.concatenate(signals), CLASSES)

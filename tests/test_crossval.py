@@ -64,8 +64,8 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
     train_split(tiny(), dataset, split, tmp_path / "model", epochs=1, seed=0, device=CPU)
     assert sorted(seen) == list(range(20))
     model = load_model(tmp_path / "model", {"tiny": tiny}, CPU)
-    assert model.config["training"] == {"split": "a", "recordings": 20, "databases": {"Test": 20}, "epochs": 1,
-                                        "seed": 0}
+    assert model.config["training"] == {"split": "a", "recordings": 20, "simulated": 0, "databases": {"Test": 20},
+                                        "epochs": 1, "seed": 0}
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

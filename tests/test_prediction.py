@@ -21,8 +21,8 @@ from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
 from ecg import device, driving, prediction
 from ecg.butteam import butteam
 from ecg.driving import run_folder
-from ecg.inference import ConvolutionAsProduct, make_fast, with_products
-from ecg.prediction import Item, predict
+from ecg.inference import ConvolutionAsProduct, fold_batch_norms, make_fast
+from ecg.prediction import Item, make_batch, predict
 from ecg.simulator import simulate_recording
 from ecg.training import train
 from tiny import TinyNet, tiny, write_recording
@@ -30,37 +30,39 @@ from tiny import TinyNet, tiny, write_recording
 CPU = torch.device("cpu")
 
 
-def trained_like(build):
-    """A network in evaluation mode whose batch norms are not the identity, as after training."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = build()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            for values in (module.weight, module.running_var):
-                nn.init.uniform_(values, 0.5, 1.5, generator=generator)
-            for values in (module.bias, module.running_mean):
-                nn.init.uniform_(values, -0.5, 0.5, generator=generator)
-    return network.eval()
-
-
 METHODS = {"zhao": team_code.zhao, "robust": team_code.robust, "butteam": partial(butteam, width=12), "tiny": tiny}
 
 
 def items_of(method, seconds, seed=0):
-    """Preprocessed recordings of a woman of 60, one of each length."""
+    """Preprocessed noise as recordings of a woman of 60, one of each length."""
     rng = np.random.default_rng(seed)
     header = helper_code.parse_header("A 1 500 5000\nA.mat 16+24 1000/mV 16 0 0 0 0 I\n#Age: 60\n#Sex: F\n")
     signals = [rng.normal(0, 0.3, (12, int(500 * length))).astype(np.float32) for length in seconds]
     return [Item(k, method.preprocess(signal, 500), method.demographics(header)) for k, signal in enumerate(signals)]
 
 
+def trained_like(method):
+    """A network in evaluation mode whose batch norms are as after training: no identity, and right for its inputs."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build_network()
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+        for norm in norms:
+            norm.momentum = 1
+            nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
+            nn.init.uniform_(norm.bias, -0.5, 0.5, generator=generator)
+        items = items_of(method, [10, 10, 10])
+        batch = make_batch([item.signal for item in items], [item.demographics for item in items], CPU)
+        with torch.no_grad():
+            method.forward(network, batch)
+    return network.eval()
+
+
 @pytest.fixture
 def fast_bfloat16(monkeypatch):
     """As on a processor with bfloat16; others compute the same, slowly."""
-    for module in (device, driving):
-        monkeypatch.setattr(module, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: True)
 
 
 # --- Networks made ready
@@ -76,33 +78,49 @@ def test_a_convolution_is_a_product(channels, size, stride, padding, n_items, ex
     if turned:  # channels side by side in memory, as products hand them on
         x = x.transpose(1, 2).contiguous().transpose(1, 2)
     with torch.inference_mode():
-        torch.testing.assert_close(ConvolutionAsProduct(convolution)(x), convolution(x), rtol=1e-5, atol=1e-5)
+        expected = convolution(x)
+        exact = ConvolutionAsProduct(convolution, torch.float32)(x)
+        torch.testing.assert_close(exact, expected, rtol=1e-5, atol=1e-5)
+        rough = ConvolutionAsProduct(convolution)(x)
+        assert rough.dtype == torch.float32
+        torch.testing.assert_close(rough, expected, rtol=0.02, atol=0.05)
+
+
+def test_rounded_kernels_keep_their_sums():
+    """What a kernel makes of a constant stays exact to one rounding, not to one per tap."""
+    convolution = nn.Conv1d(20, 20, 15, bias=False)
+    sums = convolution.weight.detach().double().sum(dim=2)
+    as_product = ConvolutionAsProduct(convolution).weight.double().view(20, 15, 20).sum(dim=1)
+    one_by_one = convolution.weight.detach().bfloat16().double().sum(dim=2)
+    assert (as_product - sums).abs().max() <= convolution.weight.abs().max() * 2**-8
+    assert (as_product - sums).square().mean() < (one_by_one - sums).square().mean() / 5
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_network_with_products_is_the_same_function_without_batch_norms(name):
+def test_a_network_without_its_batch_norms_is_the_same_function(name):
     method = METHODS[name]()
-    network = trained_like(method.build_network)
-    products = with_products(network)
-    kinds = {type(module) for module in products.modules()}
-    assert ConvolutionAsProduct in kinds
-    assert not kinds & {nn.Conv1d, nn.BatchNorm1d}
-    assert {nn.Conv1d, nn.BatchNorm1d} < {type(module) for module in network.modules()}
-    items = items_of(method, [1.5, 10, 20])
-    for (_, found), (_, expected) in zip(predict(method, [products], items, CPU),
+    network = trained_like(method)
+    folded = fold_batch_norms(network)
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in folded.modules())
+    assert any(isinstance(module, nn.BatchNorm1d) for module in network.modules())
+    items = items_of(method, [1.5, 10, 20], seed=3)
+    for (_, found), (_, expected) in zip(predict(method, [folded], items, CPU),
                                          predict(method, [network], items, CPU), strict=True):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_known_networks_are_made_fast(name):
+def test_the_known_networks_are_made_fast_and_stay_close(name):
     method = METHODS[name]()
-    network = trained_like(method.build_network)
+    network = trained_like(method)
     fast = make_fast(method, network)
-    assert fast is not network
-    assert {module.weight.dtype for module in fast.modules() if isinstance(module, ConvolutionAsProduct)} == {
-        torch.bfloat16}
-    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    kinds = {type(module) for module in fast.modules()}
+    assert ConvolutionAsProduct in kinds
+    assert not kinds & {nn.Conv1d, nn.BatchNorm1d}
+    items = items_of(method, [1.5, 10, 20], seed=3)
+    for (_, found), (_, expected) in zip(predict(method, [fast], items, CPU),
+                                         predict(method, [network], items, CPU), strict=True):
+        assert 0 < np.abs(found - expected).max() < 0.05
 
 
 class NormBefore(TinyNet):
@@ -133,30 +151,23 @@ class Unusual(TinyNet):
         return self.fc(torch.cat([x, demographics], dim=1))
 
 
-def test_a_network_that_would_not_be_the_same_runs_as_it_is(fast_bfloat16):
-    method = replace(tiny(), build_network=NormBefore)
-    network = trained_like(NormBefore)
-    assert make_fast(method, network) is network
-    items = items_of(method, [10])
-    [(_, exact)] = predict(method, [network], items, CPU)
-    [(_, found)] = predict(method, [network], items, CPU, autocast=True)
-    np.testing.assert_allclose(found, exact, atol=0.03)
-
-
-def test_what_can_not_be_a_product_stays_as_it_is():
-    method = replace(tiny(), build_network=Unusual)
-    network = trained_like(Unusual)
+@pytest.mark.parametrize(("build", "counts"), [(NormBefore, (0, 1, 1)), (Unusual, (4, 1, 2))])
+def test_what_can_not_be_folded_or_made_a_product_stays_as_it_is(build, counts):
+    method = replace(tiny(), build_network=build)
+    network = trained_like(method)
     fast = make_fast(method, network)
-    assert fast is not network
     kinds = [type(module) for module in fast.modules()]
-    assert (kinds.count(nn.Conv1d), kinds.count(nn.BatchNorm1d), kinds.count(ConvolutionAsProduct)) == (4, 1, 2)
+    assert tuple(kinds.count(kind) for kind in (nn.Conv1d, nn.BatchNorm1d, ConvolutionAsProduct)) == counts
+    items = items_of(method, [10], seed=3)
+    [(_, found)], [(_, expected)] = (list(predict(method, [either], items, CPU)) for either in (fast, network))
+    assert 0 < np.abs(found - expected).max() < 0.05
 
 
 # --- bfloat16
 
 
 def test_the_shipped_model_says_the_same_in_bfloat16(tmp_path, fast_bfloat16, capsys):
-    n_recordings = 60
+    n_recordings = 50
     for number in range(n_recordings):
         simulated = simulate_recording(number, 5)
         write_recording(tmp_path / "in", f"S{number:04d}", simulated.signal, fs=simulated.sampling_frequency)
@@ -179,22 +190,22 @@ def test_the_shipped_model_says_the_same_in_bfloat16(tmp_path, fast_bfloat16, ca
 # --- A recording by itself
 
 
-@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
-def test_company_order_and_threads_change_no_bit(name, autocast, fast_bfloat16):
+def test_company_order_and_threads_change_no_bit(name, fast):
     method = METHODS[name]()
-    network = trained_like(method.build_network)
-    networks = [make_fast(method, network) if autocast else network]
+    network = trained_like(method)
+    networks = [make_fast(method, network) if fast else network]
     items = items_of(method, [10, 3, 10, 40, 1.3, 7, 10])
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
         alone = {}
         for item in items:
-            [(key, alone[key])] = predict(method, networks, [item], CPU, autocast=autocast)
+            [(key, alone[key])] = predict(method, networks, [item], CPU)
         for threads, order in ((1, items), (3, items[::-1]), (2, items[3:] + items[:3])):
             torch.set_num_threads(threads)
-            together = list(predict(method, networks, order, CPU, autocast=autocast))
+            together = list(predict(method, networks, order, CPU))
             assert [key for key, _ in together] == [item.key for item in order]
             assert all(np.array_equal(found, alone[key]) for key, found in together)
             assert torch.get_num_threads() == threads
@@ -205,7 +216,7 @@ def test_company_order_and_threads_change_no_bit(name, autocast, fast_bfloat16):
 @pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
 def test_batches_of_windows_as_on_a_gpu_give_the_same_but_for_rounding(name, monkeypatch):
     method = METHODS[name]()
-    network = trained_like(method.build_network)
+    network = trained_like(method)
     items = items_of(method, [10, 3, 10, 40, 1.3, 7, 10])
     single = dict(predict(method, [network], items, CPU))
     monkeypatch.setattr(prediction, "windows_at_once", lambda device, deterministic: (4, 1))
@@ -259,20 +270,19 @@ def test_any_number_of_workers_gives_the_same_bytes(drive, tmp_path, fast_bfloat
 
 
 def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(tmp_path):
-    for number, seconds in enumerate((10, 10, 25)):
+    for number, seconds in enumerate((10, 25)):
         write_recording(tmp_path / "in", f"D{number}", simulate_recording(number, 6, seconds=seconds).signal)
-    for threads in ("1", "3"):
-        subprocess.run([sys.executable, ROOT / "driver.py", ROOT / "model", tmp_path / "in", tmp_path / threads,
-                        "--deterministic", "--device", "cpu", "--workers", threads],
-                       env={**ENVIRONMENT, "OMP_NUM_THREADS": threads}, check=True, capture_output=True)
-    assert visible_bytes(tmp_path / "1") == visible_bytes(tmp_path / "3")
+    words = [ROOT / "model", tmp_path / "in", tmp_path / "out", "--deterministic", "--device", "cpu", "--workers", "3"]
+    threads = str(torch.get_num_threads() + 1)
+    subprocess.run([sys.executable, ROOT / "driver.py", *words], env={**ENVIRONMENT, "OMP_NUM_THREADS": threads},
+                   check=True, capture_output=True)
     model = team_code.load_model(ROOT / "model", device="cpu")
+    (tmp_path / "hook").mkdir()
     for path in sorted((tmp_path / "in").glob("*.hea")):
         header, recording = helper_code.load_header(path), helper_code.load_recording(path.with_suffix(".mat"))
-        (tmp_path / "hook").mkdir(exist_ok=True)
         helper_code.save_outputs(tmp_path / "hook" / f"{path.stem}.csv", path.stem,
                                  *team_code.run_model(model, header, recording))
-    assert visible_bytes(tmp_path / "1") == visible_bytes(tmp_path / "hook")
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "hook")
 
 
 @pytest.mark.parametrize(("fast", "words", "expected"), [
@@ -281,7 +291,6 @@ def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(t
 ])
 def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, words, expected):
     monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: fast)
-    monkeypatch.setattr(device, "has_fast_bfloat16", lambda device: fast)
     status, said = drive(tmp_path / "out", "--workers", 3, *words)
     assert status == 0
     threads = torch.get_num_threads()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import helper_code
 import team_code
+from ecg import robust
 from ecg.heart_rate import heart_rate
 from ecg.method import Batch
 from ecg.signal import band_pass
@@ -104,7 +105,7 @@ def test_the_shortest_recordings_pass(network, n_samples):
 
 
 def standardise(signal):
-    values, amplitudes = team_code.standardise(torch.from_numpy(signal[np.newaxis]), torch.tensor([signal.shape[1]]))
+    values, amplitudes = robust.standardise(torch.from_numpy(signal[np.newaxis]), torch.tensor([signal.shape[1]]))
     return values[0].numpy(), amplitudes[0].numpy()
 
 
@@ -128,9 +129,9 @@ def test_the_signal_does_not_depend_on_the_gain_and_an_implausible_one_is_unknow
     values, amplitudes = standardise(signal)
     scaled, scaled_amplitudes = standardise(signal * np.float32(gain))
     np.testing.assert_allclose(scaled, values, atol=1e-3)
-    octaves = np.log2(np.median(signal[:6].std(axis=1).astype(float) * gain) / team_code.TYPICAL_LIMB_LEAD)
-    if abs(abs(octaves) - team_code.PLAUSIBLE_OCTAVES) > 0.3:  # the median of six is taken in another way there
-        assert scaled_amplitudes[2] == (abs(octaves) < team_code.PLAUSIBLE_OCTAVES)
+    octaves = np.log2(np.median(signal[:6].std(axis=1).astype(float) * gain) / robust.TYPICAL_LIMB_LEAD)
+    if abs(abs(octaves) - robust.PLAUSIBLE_OCTAVES) > 0.3:  # the median of six is taken in another way there
+        assert scaled_amplitudes[2] == (abs(octaves) < robust.PLAUSIBLE_OCTAVES)
     if scaled_amplitudes[2] == amplitudes[2] == 1:
         np.testing.assert_allclose(scaled_amplitudes[:2] - amplitudes[:2], np.log2(gain), atol=1e-3)
     if scaled_amplitudes[2] == 0:
@@ -147,7 +148,7 @@ def test_logits_are_the_same_at_all_implausible_gains(network):
 
 
 @settings(max_examples=15)
-@given(lengths=st.lists(st.integers(team_code.SHORTEST, 700), min_size=2, max_size=4), seed=st.integers(0, 1000))
+@given(lengths=st.lists(st.integers(robust.SHORTEST, 700), min_size=2, max_size=4), seed=st.integers(0, 1000))
 def test_what_a_recording_shares_a_batch_with_does_not_matter(network, lengths, seed):
     rng = np.random.default_rng(seed)
     signals = [rng.standard_normal((12, length)).astype(np.float32) for length in lengths]
@@ -162,7 +163,7 @@ def test_what_a_recording_shares_a_batch_with_does_not_matter(network, lengths, 
 def test_training_items_are_crops_with_leads_off_and_wrong_gains_drawn_from_the_generator():
     long = (np.arange(12)[:, None] + 1 + np.arange(5000) / 1e4).astype(np.float32)
     items = [METHOD.augment(long, np.random.default_rng(seed)) for seed in range(300)]
-    assert {item.shape for item in items} == {(12, team_code.TRAINING_WINDOW)}
+    assert {item.shape for item in items} == {(12, robust.TRAINING_WINDOW)}
     off = np.mean([(item == 0).all(axis=1) for item in items], axis=0)
     assert ((off > 0.01) & (off < 0.12)).all()
     steps = np.array([np.diff(item[~(item == 0).all(axis=1)][0, :2])[0] / 1e-4 for item in items])
@@ -170,7 +171,7 @@ def test_training_items_are_crops_with_leads_off_and_wrong_gains_drawn_from_the_
     assert steps.min() > 0.09
     assert steps.max() < 10.1
     np.testing.assert_array_equal(items[7], METHOD.augment(long, np.random.default_rng(7)))
-    assert METHOD.augment(long[:, :50], np.random.default_rng(0)).shape == (12, team_code.SHORTEST)
+    assert METHOD.augment(long[:, :50], np.random.default_rng(0)).shape == (12, robust.SHORTEST)
     assert (long == (np.arange(12)[:, None] + 1 + np.arange(5000) / 1e4).astype(np.float32)).all()
 
 
@@ -209,3 +210,24 @@ def test_heart_rate_of_simulated_sinus_rhythm_is_measured_through_noise():
 @pytest.mark.parametrize("signal", [np.zeros((12, 2570)), np.ones((12, 100)), np.zeros((12, 1))])
 def test_there_is_no_heart_rate_without_beats(signal):
     assert np.isnan(heart_rate(signal.astype(np.float32), FS))
+
+
+# --- Thresholds and members
+
+
+def test_members_decide_together_from_the_mean_of_what_they_believe():
+    rng = np.random.default_rng(3)
+    probabilities = rng.random((3, 40, 24))
+    half = np.full((3, 24), 0.5)
+    labels, scores = METHOD.combine(np.zeros((3, 40, 24), bool), probabilities, half)
+    np.testing.assert_allclose(scores, probabilities.mean(axis=0))
+    assert np.array_equal(labels, METHOD.decide(probabilities.mean(axis=0), half[0]))
+    one, _ = METHOD.combine(np.zeros((1, 40, 24), bool), probabilities[:1], half[:1] * 0.6)
+    assert np.array_equal(one, METHOD.decide(probabilities[0], half[0] * 0.6))
+
+
+def test_thresholds_don_t_follow_the_validation_recordings():
+    rng = np.random.default_rng(4)
+    for share in (0.05, 0.9):
+        found = METHOD.search_thresholds(rng.random((50, 24)) < share, rng.random((50, 24)), np.eye(24))
+        assert (found == 0.5).all()

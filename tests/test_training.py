@@ -266,6 +266,34 @@ def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tm
     assert sorted(path.name for path in (model / "training").rglob("*")) == before
 
 
+def test_simulated_recordings_are_trained_on_beside_the_others_and_never_validated_on(data, tmp_path, monkeypatch):
+    splits = []
+    real = training.train_member
+    monkeypatch.setattr(training, "train_member", lambda method, dataset, inside, outside, **more: (
+        splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, **more)))
+    train(tiny(simulated_share=0.5), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
+    for dataset, inside, outside in splits:
+        assert (len(dataset), dataset.n_recorded) == (18, 12)
+        assert set(range(12, 18)) <= set(inside)
+        assert sorted([*inside, *outside]) == list(range(18))
+    assert (dataset.labels[12:].sum(axis=1) >= 1).all()
+    assert len({tuple(row) for row in dataset.labels[12:]}) > 3
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert (config["training"]["recordings"], config["training"]["simulated"]) == (12, 6)
+    assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
+
+
+def test_simulated_recordings_are_the_same_whoever_reads_them(data, tmp_path):
+    method = tiny(simulated_share=1)
+    first, _ = build_dataset(method, data, tmp_path / "one", workers=1)
+    again, _ = build_dataset(method, data, tmp_path / "one", workers=1)
+    other, _ = build_dataset(method, data, tmp_path / "two", workers=1)
+    for dataset in (again, other):
+        assert dataset.entries == first.entries
+        assert dataset.n_recorded == first.n_recorded == 12
+        assert all(np.array_equal(dataset.signal(row), first.signal(row)) for row in range(24))
+
+
 @pytest.mark.parametrize("n_rows", [1, 2, 8, 9, 16, 17, 18])
 def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all(n_rows):
     run = training._Run(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], 1, 0, 0, CPU, None, "")
@@ -281,8 +309,8 @@ def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
     assert names[:2] == ["config.json", "history.csv"]
     assert len(names) == 3
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["training"] == {"recordings": 12, "databases": {"PTB-XL": 12}, "not_trained_on": 0, "left_out": 0,
-                                  "folds": 5, "epochs": 1, "seed": 2020}
+    assert config["training"] == {"recordings": 12, "simulated": 0, "databases": {"PTB-XL": 12}, "not_trained_on": 0,
+                                  "left_out": 0, "folds": 5, "epochs": 1, "seed": 2020}
     assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
 
 

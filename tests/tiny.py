@@ -47,7 +47,7 @@ def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
         signal[kind] *= 10
         entries.append(Entry(f"T{number:03d}", "Test", 0, labels=(team_code.CLASSES[kind],), seconds=10.0,
                              demographics=(0.5, 1, 1, 0, 1), digest=str(number), start=start,
-                             n_samples=signal.shape[1]))
+                             targets=tuple(np.eye(24)[kind]), n_samples=signal.shape[1]))
         start += signal.size
         signals.append(signal.ravel())
     return Dataset(entries, np.concatenate(signals), team_code.CLASSES)
