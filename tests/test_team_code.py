@@ -336,8 +336,8 @@ def test_the_organisers_test_script_gives_what_the_driver_gives(model, tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, tmp_path / "official.py", model, data, tmp_path / "official"], check=True,
                    cwd=tmp_path, env=environment)
-    subprocess.run([sys.executable, root / "driver.py", model, data, tmp_path / "ours", "--deterministic"], check=True, cwd=tmp_path,
-                   capture_output=True)
+    subprocess.run([sys.executable, root / "driver.py", model, data, tmp_path / "ours", "--deterministic"], check=True,
+                   cwd=tmp_path, capture_output=True)
     for number in range(3):
         official = helper_code.load_outputs(tmp_path / "official" / f"A{number:04d}.csv")
         ours = helper_code.load_outputs(tmp_path / "ours" / f"A{number:04d}.csv")
