@@ -95,7 +95,7 @@ _MISSING_SAMPLE |= {"24": -(2**23), "524": -(2**23), "32": -(2**31)}
 
 def load_header(header_file: str | os.PathLike[str]) -> str:
     """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
-    with open_file(Path(header_file)) as file:
+    with open_file(header_file) as file:
         data = file.read(LONGEST_HEADER + 1)
     if len(data) > LONGEST_HEADER:
         raise problem(header_file, f"a header of at most {LONGEST_HEADER} bytes", "more")

@@ -104,7 +104,7 @@ def test_one_bad_recording_costs_the_others_nothing(place, tmp_path):
 @pytest.mark.parametrize(("script", "words"), [
     ("train_model.py", ("nowhere", "m")),
     ("train_model.py", ("empty", "m")),
-    ("train_model.py", ("data", "m", "--folds", "9")),
+    ("train_model.py", ("data", "m", "--folds", "11")),
     ("train_model.py", ("data", "m", "--epochs", "0")),
     ("driver.py", ("nowhere", "input", "out")),
     ("driver.py", ("model", "nowhere", "out")),
