@@ -101,3 +101,17 @@ def test_fitted_challenge_loss_takes_logits():
     union = np.where(labels, 1, probabilities)
     shares = probabilities / np.maximum(union.sum(axis=1), 1)[:, None]
     assert float(value) == pytest.approx(-(WEIGHTS * (labels.T @ shares)).sum(), rel=1e-5)
+
+
+def test_cross_entropy_with_the_metric_is_the_one_less_a_share_of_the_other():
+    generator = torch.Generator().manual_seed(4)
+    logits = torch.randn(5, 24, generator=generator)
+    targets = (torch.rand(5, 24, generator=generator) < 0.2).float()
+    score = 0.0
+    for p, t in zip(torch.sigmoid(logits).double(), targets.double(), strict=True):
+        union = max(float((t + p - t * p).sum()), 1.0)
+        score += sum(float(t[i] * p[j]) * WEIGHTS[i, j] for i in range(24) for j in range(24)) / union
+    expected = float(losses.binary_cross_entropy(logits, targets)) - 0.25 * score / 5
+    weights = torch.from_numpy(WEIGHTS).float()
+    found = losses.cross_entropy_with_challenge_metric(logits, targets, weights, 0.25)
+    assert float(found) == pytest.approx(expected, rel=1e-4)

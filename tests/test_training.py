@@ -303,6 +303,17 @@ def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all
     assert max(sizes) <= 9
 
 
+def test_the_loss_sees_what_is_taught_and_the_metric_what_is_scored():
+    dataset = random_dataset()
+    dataset.targets[:] = 0.25
+    run = training._Run(tiny(), dataset, ROWS[:20], ROWS[20:], 1, 0, 0, CPU, None, "")
+    assert {float(value) for _, targets in run._batches() for value in targets.unique()} == {0.25}
+    scored = []
+    run._score = lambda labels, outputs: scored.append(labels) or 0.0
+    run._run_epoch()
+    assert all(np.array_equal(labels, dataset.labels[20:]) for labels in scored)
+
+
 def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
     train(tiny(), data, tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
     names = sorted(path.name for path in (tmp_path / "model").iterdir())
