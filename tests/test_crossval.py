@@ -185,7 +185,7 @@ def test_recordings_read_again_as_they_are_get_the_same_answers_to_the_last_bit_
 def test_the_kept_network_judges_a_folder_as_it_was_measured(measured, tmp_path):
     folder = measured[0]
     [kept] = [path for path in (folder / "out" / "tiny").glob("split-*") if path.is_dir()]
-    run_folder(load_model(kept, METHODS, CPU), folder / "data", tmp_path, workers=1)
+    run_folder(load_model(kept, METHODS, CPU), folder / "data", tmp_path, workers=1, deterministic=True)
     stored = np.load(folder / "out" / "tiny" / "predictions.npz")
     assert len(stored["records"]) > 13
     for record, outputs, probabilities in zip(*map(stored.get, ("records", "outputs", "probabilities")), strict=True):
