@@ -179,7 +179,7 @@ def _against(method: Method, reference: Method) -> str:
 
 
 class Driver(Measurement):
-    name, default_records = "driver", 96
+    name, default_records = "driver", 192
 
     def prepare(self) -> None:
         simulate(self.folder / "recordings", self.n_recordings, self.options.seed)

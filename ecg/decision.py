@@ -19,7 +19,7 @@ def with_even_odds_at(probabilities: Floats, thresholds: Floats) -> Floats:
     Parameters
     ----------
     probabilities : ndarray, shape (n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_classes,), float64
+    thresholds : ndarray, shape (n_classes,) or that of `probabilities`, float64
 
     Returns
     -------

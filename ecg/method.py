@@ -125,7 +125,8 @@ class Method:
     search_thresholds : callable
         ``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold.
     decide : callable
-        ``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes).
+        ``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of
+        them for each row of probabilities.
     combine : callable
         ``(labels, probabilities, thresholds) -> (labels, probabilities)``: what the members say, both (n_members,
         n_recordings, n_classes), with the thresholds they said it at, (n_members, n_classes), to (n_recordings,

@@ -82,9 +82,8 @@ class Model:
 
     def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
-        labels = np.stack([self.method.decide(row[None], limits)
-                           for row, limits in zip(probabilities, self.thresholds, strict=True)])
-        combined, scores = self.method.combine(labels, probabilities[:, None], self.thresholds)
+        labels = self.method.decide(probabilities, self.thresholds)
+        combined, scores = self.method.combine(labels[:, None], probabilities[:, None], self.thresholds)
         return combined[0], scores[0]
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import team_code
-from ecg.model_folder import ModelError, load_model, save_model
+from ecg.butteam import butteam
+from ecg.model_folder import Model, ModelError, load_model, save_model
 from ecg.training import train_member
 from tiny import random_dataset, tiny
 
@@ -221,3 +222,14 @@ def test_a_folder_that_is_not_right_is_refused_with_a_sentence(folder, damage, c
     with pytest.raises(ModelError, match=complaint) as caught:
         load_model(folder, BUILDERS, CPU)
     assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("build", [team_code.robust, team_code.zhao, butteam])
+def test_every_member_decides_at_its_own_thresholds(build):
+    rng = np.random.default_rng(0)
+    method, probabilities, thresholds = build(), rng.random((3, 24)), rng.random((3, 24))
+    each = np.stack([method.decide(row[None], limits) for row, limits in zip(probabilities, thresholds, strict=True)])
+    expected, scores = method.combine(each, probabilities[:, None], thresholds)
+    labels, found = Model(method, (), thresholds, CPU, {}).decide(probabilities)
+    assert np.array_equal(labels, expected[0])
+    assert np.array_equal(found, scores[0])
