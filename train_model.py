@@ -28,10 +28,11 @@ def _train() -> int:
     parser.add_argument("--method", metavar="NAME[:SETTING=VALUE,...]", default=team_code.DEFAULT_METHOD,
                         help=f"which system to train, of {', '.join(team_code.METHODS)} (default: %(default)s)")
     parser.add_argument("--folds", type=int, metavar="K",
-                        help="networks to train, each validated on another fold of the data (default: as published, "
-                             "5 for zhao, 3 of 10 for butteam)")
+                        help="networks to train, each validated on another fold of the data (default: "
+                             "2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)")
     parser.add_argument("--epochs", type=int, metavar="N",
-                        help="epochs of each network, one for each stage of training at least (default: as published)")
+                        help="epochs of each network, one for each stage of training at least (default: 16 for robust, as "
+                             "published for the others)")
     parser.add_argument("--seed", type=int, default=2020, help="of everything that is random (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")

@@ -81,14 +81,15 @@ class SEResNet(nn.Module):
     def _level(n_in: int, n_out: int, stride: int, dropout: float) -> nn.Sequential:
         return nn.Sequential(BasicBlock(n_in, n_out, stride, dropout), BasicBlock(n_out, n_out, 1, dropout))
 
-    def forward(self, signal: Tensor, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, signal: Tensor, demographics: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits of the classes.
 
         Parameters
         ----------
         signal : Tensor, shape (n_items, n_leads, n_samples), float32
             4096 samples at 257 Hz as published; any number from about 100 up is possible.
-        features : Tensor, shape (n_items, n_features), float32
+        demographics : Tensor, shape (n_items, n_features), float32
+            What is known beside the signal.
         lengths : Tensor, shape (n_items,), int64, optional
             Samples of each item before its padding with zeros on the right. Given these, the padding has no part in
             any convolution's result or mean: in evaluation mode the logits are those of the item by itself. Without
@@ -105,7 +106,7 @@ class SEResNet(nn.Module):
             for block in level:
                 x = block(x, mask)
         pooled = masked_mean(x, masks[-1])  # (B, 512), of T/32 positions
-        logits: Tensor = self.fc(torch.cat([self.fc1(features), pooled], dim=1))
+        logits: Tensor = self.fc(torch.cat([self.fc1(demographics), pooled], dim=1))
         return logits
 
 
