@@ -31,8 +31,8 @@ def _train() -> int:
                         help="networks to train, each validated on another fold of the data (default: "
                              "2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)")
     parser.add_argument("--epochs", type=int, metavar="N",
-                        help="epochs of each network, one for each stage of training at least (default: 16 for robust, as "
-                             "published for the others)")
+                        help="epochs of each network, one for each stage of training at least (default: 16 for robust, "
+                             "as published for the others)")
     parser.add_argument("--seed", type=int, default=2020, help="of everything that is random (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
