@@ -44,8 +44,7 @@ def make_fast(method: Method, network: nn.Module) -> nn.Module:
     """
     folded = fold_batch_norms(network)
     noise = np.random.default_rng(0).normal(0, 0.3, size=(12, 1500)).astype(np.float32)  # 3 s
-    window = method.windows(method.preprocess(noise, 500.0))[0]
-    batch = make_batch([window], [method.demographics(_NOBODY)], torch.device("cpu"))
+    batch = make_batch([method.preprocess(noise, 500.0)], [method.demographics(_NOBODY)], torch.device("cpu"))
     with torch.inference_mode():
         expected, found = method.forward(network, batch), method.forward(folded, batch)
     if not torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE):
@@ -86,8 +85,8 @@ class ConvolutionAsProduct(nn.Module):
         super().__init__()
         self.size, self.stride = convolution.kernel_size[0], convolution.stride[0]
         self.padding = int(convolution.padding[0])
-        weight = _round(convolution.weight.detach(), dtype)
-        self.weight = weight.transpose(1, 2).flatten(1).contiguous()  # (C', size * C)
+        weight = _round(convolution.weight.detach().permute(2, 0, 1).contiguous(), dtype)
+        self.weight = weight.transpose(0, 1).flatten(1)  # (C', size * C)
         # In float32: its rounding would shift all of a channel's outputs the same way.
         self.bias = None if convolution.bias is None else convolution.bias.detach()
 
@@ -106,16 +105,16 @@ class ConvolutionAsProduct(nn.Module):
 
 
 def _round(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """Kernels (C', C, size) in `dtype`, what is lost at one tap made up for at the next.
+    """Kernels (size, C', C) in `dtype`, what is lost at one tap made up for at the next.
 
     Neighbouring samples are alike, so that errors of either sign cancel; rounded one by one, the weights would cost
     most of the accuracy that the products lose.
     """
-    rounded, lost = torch.empty_like(weight, dtype=dtype), torch.zeros_like(weight[:, :, 0])
-    for tap in range(weight.shape[2]):
-        wanted = weight[:, :, tap] + lost
-        rounded[:, :, tap] = wanted
-        lost = wanted - rounded[:, :, tap]
+    rounded, lost = torch.empty_like(weight, dtype=dtype), torch.zeros_like(weight[0])
+    for tap, exact in enumerate(weight):
+        wanted = exact + lost
+        rounded[tap] = wanted
+        lost = wanted - rounded[tap]
     return rounded
 
 
