@@ -40,7 +40,7 @@ def _drive() -> int:
                         help="keep what an earlier run with the same model has finished, judge the rest")
     parser.add_argument("--deterministic", action="store_true",
                         help="compute in float32, window by window: the same bytes with any number of threads and on "
-                             "every run, at about half the speed")
+                             "every run, but slower")
     parser.add_argument("--allow-failures", action="store_true",
                         help="exit with 0 even if some recordings could not be judged")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """The pieces of the default method that are its own: what it takes in, what it is taught, how it decides.
 
-Nothing here depends on the header's gain, on a lead's offset, on baseline or mains, and nothing is fitted to how often
+The signal does not depend on gain, offset, baseline or mains, and no threshold is fitted to how often
 diagnoses occur in one hospital. Where this comes from is in docs/experiments.md.
 """
 
@@ -125,6 +125,7 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def forward(network: nn.Module, batch: Batch) -> Tensor:
+    """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
     signal, amplitudes = standardise(batch.signal, batch.lengths)
     logits: Tensor = network(signal, torch.cat([batch.demographics, amplitudes], dim=1), batch.lengths)
     return logits
@@ -154,8 +155,7 @@ ONE_CYCLE_STAGE = Stage("one-cycle", epochs=16, make_loss=_fit_cross_entropy_wit
                         make_optimizer=_adamw, learning_rate=_one_cycle, select="last")
 
 
-def decide(probabilities: NDArray[np.float64],
-                             thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
     """The labels of highest expected score where probabilities at their threshold mean even odds."""
     return highest_expected_score(with_even_odds_at(probabilities, thresholds), _WEIGHTS)
 

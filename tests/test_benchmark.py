@@ -207,9 +207,9 @@ def test_idle_time_is_what_lies_between_a_threads_forward_passes():
 
 def test_the_floor_takes_bfloat16_for_networks_only_where_it_is_fast(monkeypatch):
     machine = Machine(torch.device("cpu"), 100.0, 400.0, 10.0)
-    for fast, seconds in ((True, 2 + 1), (False, 8 + 1)):
+    for fast, floor in ((True, 2 + 1), (False, 8 + 1)):  # from the rates above, nothing is timed
         monkeypatch.setattr(benchmark_measuring, "has_fast_bfloat16", lambda device, fast=fast: fast)
-        assert machine.floor(800, 10, network=True) == seconds
+        assert machine.floor(800, 10, network=True) == floor
         assert machine.floor(800, 10) == 8 + 1
 
 
