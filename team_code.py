@@ -403,6 +403,6 @@ def run_model(model: Model, header: str, recording: NDArray[np.generic]) -> tupl
     method = model.method
     item = prediction.Item(parsed.recording_id, method.preprocess(millivolts, parsed.sampling_frequency),
                            method.demographics(parsed))
-    [(_, probabilities)] = prediction.predict(method, model.networks, [item], model.device)
+    [(_, probabilities)] = prediction.predict(method, model.networks, [item], model.device, deterministic=True)
     labels, scores = model.decide(probabilities)
     return list(method.classes), labels.astype(int), scores

@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ecg.device import has_fast_bfloat16
 from ecg.inference import make_fast
 from ecg.model_folder import Model
 from ecg.parallel import map_ahead
-from ecg.prediction import Item, predict, windows_at_once
+from ecg.prediction import Batching, Item, batching, predict
 from ecg.progress import progress, say
 
 RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of, and how they were computed
@@ -70,11 +71,14 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     compute = _Computing(model.device, deterministic)
     note = {"model": _digest(model), "computed": str(compute)}
     oldest = _check_run(note, output_folder) if resume else None
-    total, finished = 0, set()
-    for path in map(Path, helper_code.find_recordings(input_folder)):
-        total += 1
-        if oldest is not None and _is_finished(path, output_folder, model.method.classes, oldest):
-            finished.add(path.stem)
+    total = 0
+    finished: set[str] = set()
+    for _, company in _companies(input_folder, compute.batching.n_recordings):
+        total += len(company)
+        # All or none: what has shared a batch is judged anew with the same company, to the same bytes.
+        if oldest is not None and all(_is_finished(path, output_folder, model.method.classes, oldest)
+                                      for path in company):
+            finished.update(path.stem for path in company)
     if not total:
         raise ValueError(f"{input_folder}: expected Challenge recordings (.hea), found none")
     output_folder.mkdir(parents=True, exist_ok=True)
@@ -83,11 +87,10 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
         helper_code.write_file(output_folder / RUN_FILE, json.dumps(note) + "\n")
     outcome = Outcome(judged_before=len(finished))
     if resume:
-        say(f"{len(finished)} outputs are finished, {total - len(finished)} recordings are left")
-    headers = map(Path, helper_code.find_recordings(input_folder))
-    _, at_a_time = windows_at_once(model.device, deterministic)
-    say(f"Computing {compute}; {at_a_time} at a time, {workers} threads read ahead")
-    results = _judge(model, headers, output_folder, workers, finished, compute)
+        say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
+    say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
+    companies = _companies(input_folder, compute.batching.n_recordings)
+    results = _judge(model, companies, output_folder, workers, finished, compute)
     for problem in progress(results, total - len(finished), "Judging"):
         if problem is None:
             outcome.judged += 1
@@ -105,19 +108,20 @@ class _Computing:
     deterministic: bool
 
     @property
+    def batching(self) -> Batching:
+        return batching(self.device, self.deterministic)
+
+    @property
     def in_bfloat16(self) -> bool:
         return not self.deterministic and has_fast_bfloat16(self.device)
 
     def __str__(self) -> str:
-        size, _ = windows_at_once(self.device, self.deterministic)
-        windows = "single windows" if size == 1 else f"batches of {size} windows"
-        return f"{windows} in {'bfloat16' if self.in_bfloat16 else 'float32'} on {self.device.type}"
+        return f"{self.batching} in {'bfloat16' if self.in_bfloat16 else 'float32'} on {self.device.type}"
 
     def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        on_cpu, networks = self.device.type == "cpu", model.networks
-        if self.in_bfloat16 and on_cpu:
-            networks = tuple(make_fast(model.method, network) for network in networks)
-        return predict(model.method, networks, items, self.device, autocast=self.in_bfloat16 and not on_cpu,
+        prepared = self.in_bfloat16 and self.device.type == "cpu"
+        networks = make_fast(model.method, model.networks) if prepared else model.networks
+        return predict(model.method, networks, items, self.device, autocast=self.in_bfloat16 and not prepared,
                        deterministic=self.deterministic)
 
 
@@ -127,6 +131,16 @@ def _digest(model: Model) -> str:
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
     parts = [config["format"], config["method"], config["settings"], config["classes"], members]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _companies(input_folder: Path, size: int) -> Iterator[tuple[int, list[Path]]]:
+    """The headers below a folder in companies of so many, numbered."""
+    headers = map(Path, helper_code.find_recordings(input_folder))
+    for number in count():
+        company = list(islice(headers, size))
+        if not company:
+            return
+        yield number, company
 
 
 def _check_run(note: dict[str, str], output_folder: Path) -> int:
@@ -166,11 +180,11 @@ def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], ol
     return recording_id == _printable(header.stem) and found == classes and any(scores)
 
 
-def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: int, finished: set[str],
-           compute: _Computing) -> Iterator[str | None]:
+def _judge(model: Model, companies: Iterable[tuple[int, list[Path]]], output_folder: Path, workers: int,
+           finished: set[str], compute: _Computing) -> Iterator[str | None]:
     """Write the outputs; for each recording that is not finished None, or what is wrong with it."""
     unreadable: deque[str] = deque()
-    readable = _readable(model, headers, output_folder, workers, finished, unreadable)
+    readable = _readable(model, companies, output_folder, workers, finished, unreadable)
     for stem, probabilities in compute.probabilities(model, readable):
         labels, scores = model.decide(probabilities)
         _save(output_folder, stem, model.method.classes, labels, scores)
@@ -180,18 +194,19 @@ def _judge(model: Model, headers: Iterable[Path], output_folder: Path, workers: 
     yield from unreadable
 
 
-def _readable(model: Model, headers: Iterable[Path], output_folder: Path, workers: int, finished: set[str],
-              unreadable: deque[str]) -> Iterator[Item]:
+def _readable(model: Model, companies: Iterable[tuple[int, list[Path]]], output_folder: Path, workers: int,
+              finished: set[str], unreadable: deque[str]) -> Iterator[Item]:
     """Preprocessed recordings; of the others it writes the empty output and says into `unreadable` why."""
     taken: set[str] = set()  # names of recordings that can be judged
     nothing = np.zeros(len(model.method.classes))
 
-    def left() -> Iterator[Path]:
-        for path in headers:
-            if path.stem in finished and path.stem not in taken:
-                taken.add(path.stem)
-            else:
-                yield path
+    def left() -> Iterator[tuple[int, Path]]:
+        for number, company in companies:
+            for path in company:
+                if path.stem in finished and path.stem not in taken:
+                    taken.add(path.stem)
+                else:
+                    yield number, path
 
     for path, item in map_ahead(_reader(model), left(), workers=workers, ahead=4 * workers):
         if isinstance(item, str):
@@ -215,14 +230,15 @@ def _printable(stem: str) -> str:
     return "".join("_" if character == "," or not character.isprintable() else character for character in stem)
 
 
-def _reader(model: Model) -> Callable[[Path], tuple[Path, Item | str]]:
+def _reader(model: Model) -> Callable[[tuple[int, Path]], tuple[Path, Item | str]]:
     method = model.method
 
-    def read(path: Path) -> tuple[Path, Item | str]:
+    def read(numbered: tuple[int, Path]) -> tuple[Path, Item | str]:
+        company, path = numbered
         try:
             header, signal = helper_code.read_recording(path)
             prepared = method.preprocess(signal, header.sampling_frequency)
-            return path, Item(path.stem, prepared, method.demographics(header))
+            return path, Item(path.stem, prepared, method.demographics(header), company)
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers
             return path, helper_code.describe_failure(path, error)
 

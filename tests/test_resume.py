@@ -30,11 +30,15 @@ def models(tmp_path_factory):
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """Run `driver.main` or `train_model.main` in this process: its exit status, what it printed and what it said."""
+    """Run `driver.main` or `train_model.main` in this process: its exit status, what it printed and what it said.
+
+    The driver computes one by one, so that each recording is kept or judged for itself.
+    """
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
     monkeypatch.setattr(team_code, "DEFAULT_METHOD", "tiny")
 
     def run(module, *words):
+        words += ("--deterministic",) * (module is driver)
         monkeypatch.setattr("sys.argv", [module.__name__, *map(str, words)])
         return module.main(), *capsys.readouterr()
 
@@ -56,7 +60,7 @@ def test_the_driver_keeps_finished_outputs_and_judges_the_rest_to_the_same_bytes
     status, printed, said = command(driver, models / "model1", models / "data", half / "out", "--resume")
     assert status == 0
     assert "6 recordings judged (4 of them before), 0 could not be" in printed
-    assert "4 outputs are finished, 2 recordings are left" in said
+    assert "4 finished outputs are kept, 2 recordings are left" in said
     assert "2/2" in said  # progress counts what there is to do
     assert visible_bytes(half / "out") == visible_bytes(half / "whole")
     changed = {name for name, written in kept.items() if (half / "out" / name).stat().st_mtime_ns != written}
