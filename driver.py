@@ -39,8 +39,8 @@ def _drive() -> int:
     parser.add_argument("--resume", action="store_true",
                         help="keep what an earlier run with the same model has finished, judge the rest")
     parser.add_argument("--deterministic", action="store_true",
-                        help="compute in float32, window by window: what a recording gets does not depend on the others "
-                             "in the folder, but it takes longer")
+                        help="compute in float32, window by window: what a recording gets does not depend on the "
+                             "others in the folder, but it takes longer")
     parser.add_argument("--allow-failures", action="store_true",
                         help="exit with 0 even if some recordings could not be judged")
     arguments = parser.parse_args()

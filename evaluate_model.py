@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import helper_code
+from ecg.signal_files import read_file
 from helper_code import SCORED_CLASSES, write_file
 
 BoolArray = NDArray[np.bool_]
@@ -292,10 +293,9 @@ def compute_scores(
 
 def _read_text(path: StrPath) -> str:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read().decode("utf-8-sig")
-    except OSError as error:
-        raise EvaluationError(f"{path}: expected a readable file, found: {error.strerror}") from None
+        return read_file(path).decode("utf-8-sig")
+    except helper_code.RecordingError as error:
+        raise EvaluationError(str(error)) from None
     except UnicodeDecodeError as error:
         raise EvaluationError(f"{path}: expected UTF-8 text, found a byte that is not at {error.start}") from None
 
@@ -331,12 +331,13 @@ def find_outputs(outputs_folder: StrPath, header_files: Sequence[str]) -> list[s
     _check_folder(outputs_folder, "of output files")
     folder = os.fspath(outputs_folder)
     present = set(os.listdir(folder))
-    files = [os.path.join(folder, os.path.basename(path)[: -len(".hea")] + ".csv") for path in header_files]
-    missing = [file for file in files if os.path.basename(file) not in present]
+    names = [os.path.basename(path)[: -len(".hea")] + ".csv" for path in header_files]
+    start = os.path.join(folder, "")
+    missing = [start + name for name in names if name not in present]
     if missing:
         found = f"found none for {len(missing)}"
-        raise EvaluationError(f"{missing[0]}: expected an output file for each of the {len(files)} headers, {found}")
-    return files
+        raise EvaluationError(f"{missing[0]}: expected an output file for each of the {len(names)} headers, {found}")
+    return [start + name for name in names]
 
 
 def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> BoolArray:

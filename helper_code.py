@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.header import LEADS, LONGEST_HEADER, Header, RecordingError, parse_header, problem, shown
-from ecg.signal_files import load_dat, load_mat, open_file
+from ecg.signal_files import load_dat, load_mat, read_file
 
 # "np", "os" and "sys" are here because the organisers' scripts get them through `from helper_code import *`.
 __all__ = [  # noqa: RUF022 (by subject, not by letter)
@@ -95,8 +95,7 @@ _MISSING_SAMPLE |= {"24": -(2**23), "524": -(2**23), "32": -(2**31)}
 
 def load_header(header_file: str | os.PathLike[str]) -> str:
     """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
-    with open_file(header_file) as file:
-        data = file.read(LONGEST_HEADER + 1)
+    data = read_file(header_file, LONGEST_HEADER + 1)
     if len(data) > LONGEST_HEADER:
         raise problem(header_file, f"a header of at most {LONGEST_HEADER} bytes", "more")
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -235,8 +234,9 @@ def _find_headers(folder: str, entered: set[tuple[int, int]], with_absent: bool)
         return
     entered.add((status.st_dev, status.st_ino))
     headers, folders = _list_folder(folder, with_absent)
+    start = os.path.join(folder, "")
     for name in headers:
-        yield os.path.join(folder, name)
+        yield start + name
     for name in folders:
         yield from _find_headers(os.path.join(folder, name), entered, with_absent)
 

@@ -2,8 +2,8 @@
 
 Batch norm is folded into the convolution before it, and convolutions become matrix products in bfloat16; all else
 stays in float32. `nn.Conv1d` brings its weights into the processor's layout on every call, which takes as long as the
-products themselves where the network runs on one window; a matrix product takes them as they lie, at any length. Channels
-stay side by side in memory from one product to the next.
+products themselves where the network runs on one window; a matrix product takes them as they lie, at any length.
+Channels stay side by side in memory from one product to the next.
 """
 
 from __future__ import annotations

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
+import stat
 import struct
 import tempfile
 import zlib
@@ -25,12 +27,34 @@ _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Arit
 def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open for reading; what the system has against it becomes RecordingError. Folders, pipes, devices are refused."""
     try:
-        # The first question takes a third of the time, and the scorer asks it for every header; only the second raises.
-        if not os.path.isfile(path) and not Path(path).is_file():
+        if not Path(path).is_file():
             raise problem(path, "a file", "something else" if os.path.lexists(path) else "none")
         with open(path, "rb") as file:
             yield file
     except OSError as error:
+        raise problem(path, "a readable file", error.strerror or error) from error
+
+
+def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
+    """The first bytes of a file, all if there are no more than `most`; errors as of `open_file`.
+
+    For the many small files of the scorer: it takes a third of the time.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe does not keep it waiting
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise problem(path, "a file", "something else")
+            data, left = b"", min(status.st_size, most)
+            while left and (part := os.read(descriptor, left)):  # nearly always once
+                data, left = data + part, left - len(part)
+            return data
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise problem(path, "a file", "something else" if os.path.lexists(path) else "none") from None
         raise problem(path, "a readable file", error.strerror or error) from error
 
 

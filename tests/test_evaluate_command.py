@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -115,29 +113,31 @@ def test_command_names_a_wrong_folder(tmp_path):
     assert_fails(run_command(labels, outputs, tmp_path / "nowhere" / "scores.csv"), "nowhere/scores.csv")
 
 
-def open_when_read(pipe, process):
-    """Open a named pipe for writing as soon as the process has opened it for reading."""
-    while process.poll() is None:
-        try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            time.sleep(0.01)
-    raise AssertionError(f"the command ended early: {process.stderr.read()}")
+INTERRUPTED = """
+import os, runpy, signal, sys
+import ecg.signal_files
+ecg.signal_files.read_file = lambda path: os.kill(os.getpid(), signal.SIGINT)
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
 
 
 def test_interrupted_command_ends_with_130_and_no_traceback(tmp_path):
     labels, outputs = write_record(tmp_path)
+    words = [ROOT / "evaluate_model.py", labels, outputs, tmp_path / "scores.csv"]
+    run = subprocess.run([sys.executable, "-c", INTERRUPTED, *words], capture_output=True, text=True, cwd=ROOT,
+                         timeout=60)
+    assert (run.returncode, run.stderr) == (130, "interrupted\n")
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_a_pipe_in_place_of_an_output_does_not_keep_the_command_waiting(tmp_path):
+    labels, outputs = write_record(tmp_path)
     (outputs / "A0001.csv").unlink()
     os.mkfifo(outputs / "A0001.csv")
-    command = [sys.executable, str(ROOT / "evaluate_model.py"), str(labels), str(outputs), str(tmp_path / "scores.csv")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        pipe = open_when_read(outputs / "A0001.csv", process)  # the command now waits for text
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        os.close(pipe)
-    assert process.returncode == 130
-    assert errors == "interrupted\n"
-    assert not (tmp_path / "scores.csv").exists()
+    run = subprocess.run([sys.executable, ROOT / "evaluate_model.py", labels, outputs], capture_output=True, text=True,
+                         timeout=60)
+    assert run.returncode == 1
+    assert run.stderr.endswith("A0001.csv: expected a file, found something else\n")
 
 
 def test_import_is_light():

@@ -79,14 +79,17 @@ def test_file_that_may_not_be_read(header_file, suffix, monkeypatch):
     header_file.write_text(header_text(file_name="A0001.dat" if suffix == ".dat" else "A0001.mat", format_="16"))
     header_file.with_suffix(".dat").write_bytes(RAW.T.tobytes())
     forbidden = header_file.with_suffix(suffix)
-    really_open = open
 
-    def refusing_open(file, *arguments, **options):  # file modes do not bind root, who runs tests in containers
-        if str(file) == str(forbidden):
-            raise PermissionError(13, "Permission denied", str(file))
-        return really_open(file, *arguments, **options)
+    def refusing(really_open):  # file modes do not bind root, who runs tests in containers
+        def refusing_open(file, *arguments, **options):
+            if str(file) == str(forbidden):
+                raise PermissionError(13, "Permission denied", str(file))
+            return really_open(file, *arguments, **options)
 
-    monkeypatch.setattr("builtins.open", refusing_open)
+        return refusing_open
+
+    monkeypatch.setattr("builtins.open", refusing(open))
+    monkeypatch.setattr("os.open", refusing(os.open))
     assert_refused(header_file, rf"A0001\{suffix}: expected a readable file, found Permission denied")
 
 
@@ -96,6 +99,14 @@ def test_disk_that_fails_while_the_file_is_read(header_file, monkeypatch):
 
     monkeypatch.setattr(np, "fromfile", failing_fromfile)
     assert_refused(header_file, r"A0001\.mat: expected a readable file, found Input/output error")
+
+
+def test_a_header_that_comes_in_pieces_is_read_whole(header_file, monkeypatch):
+    """Some network file systems give less at once than is asked for."""
+    header_file.write_text(header_text())
+    read = os.read
+    monkeypatch.setattr("os.read", lambda descriptor, n: read(descriptor, min(n, 7)))
+    assert helper_code.load_header(header_file) == header_text()
 
 
 def test_header_of_absurd_size(header_file):
