@@ -12,7 +12,6 @@ begin or not go on, 130 stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def main() -> int:
 
 def _drive() -> int:
     import team_code
-    from ecg.driving import run_folder
+    from ecg.driving import READERS, run_folder
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a trained model")
@@ -34,8 +33,8 @@ def _drive() -> int:
                                       "below it")
     parser.add_argument("output", help="folder the outputs are written to")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", default=os.cpu_count() or 1,
-                        help="threads that read recordings while the network runs (default: all cores)")
+    parser.add_argument("--workers", type=int, metavar="N", default=READERS,
+                        help="threads that read recordings while the network runs (default: half the cores)")
     parser.add_argument("--resume", action="store_true",
                         help="keep what an earlier run with the same model has finished, judge the rest")
     parser.add_argument("--deterministic", action="store_true",

@@ -139,7 +139,7 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     path = Path(header_file)
     text = load_header(path)
     header = parse_header(text, str(path))
-    files = {name: path.with_name(name) for name in header.file_names}
+    files = {name: path.with_name(name) for name in dict.fromkeys(header.file_names)}
     if not any(map(os.path.lexists, files.values())):
         own = [path.with_suffix(suffix) for suffix in (".mat", ".dat") if os.path.lexists(path.with_suffix(suffix))]
         files = dict.fromkeys(files, own[0]) if own else files

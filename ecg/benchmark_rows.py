@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import math
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ import helper_code
 from ecg import benchmark_references as plain
 from ecg.benchmark_measuring import Machine, Measured, Measurement, Options, Row, Sides
 from ecg.dataset import Dataset, build_dataset
-from ecg.driving import run_folder
+from ecg.driving import READERS, run_folder
 from ecg.method import Batch, Method
 from ecg.model_folder import Member, Model, as_stored, save_model
 from ecg.prediction import make_batch
@@ -163,7 +162,7 @@ def drive(model: Model, recordings: Path, output: Path) -> float:
     """What driver.py does without options, once the model is loaded; the share of its time the network was idle."""
     watch = Watch(model.method)
     with quietly():
-        run_folder(replace(model, method=watch.method), recordings, output, workers=os.cpu_count() or 1)
+        run_folder(replace(model, method=watch.method), recordings, output, workers=READERS)
     return watch.idle()
 
 
@@ -179,7 +178,7 @@ def _against(method: Method, reference: Method) -> str:
 
 
 class Driver(Measurement):
-    name, default_records = "driver", 192
+    name, default_records = "driver", 384
 
     def prepare(self) -> None:
         simulate(self.folder / "recordings", self.n_recordings, self.options.seed)
@@ -235,7 +234,7 @@ class Driver(Measurement):
 class Growth(Measurement):
     """The driver with the shipped method, one thing doubled at a time."""
 
-    name, default_records = "growth", 64
+    name, default_records = "growth", 128
     SECONDS = 60  # of the long recordings: several windows, so that a doubled length is twice as many
 
     def prepare(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from ecg.parallel import map_ahead
 from ecg.prediction import Batching, Item, batching, predict
 from ecg.progress import progress, say
 
+READERS = max(1, (os.cpu_count() or 1) // 2)  # threads; with more than that the networks' threads get slower
 RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of, and how they were computed
 
 
