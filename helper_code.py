@@ -148,7 +148,7 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     if raw.shape[1] < header.sampling_frequency:
         raise problem(first, f"at least 1 s ({header.sampling_frequency:g} samples)", f"{raw.shape[1]} samples")
     millivolts = to_millivolts(raw, header, path)
-    if not (np.fmax.reduce(millivolts, axis=1) > np.fmin.reduce(millivolts, axis=1)).any():  # they pass over NaN
+    if not any(np.fmax.reduce(lead) > np.fmin.reduce(lead) for lead in millivolts):  # they pass over NaN
         raise problem(first, "a signal", "no lead that ever changes")
     return header, millivolts
 

@@ -4,7 +4,8 @@ Each measurement has a plain way and the project's way: the two take turns, and 
 
 - driver: recordings judged by five networks, reading files and writing outputs included, models already loaded. Plain
   is the published way: one recording after another, scipy reads the file, each lead is resampled by itself, five
-  networks one after another in float32. The project's way is what `driver.py` does when it is given no option.
+  networks one after another in float32. It takes every fourth recording, and its time counts four times. The project's
+  way is what `driver.py` does when it is given no option.
 - preprocessing: a recording in mV to the network's input, on one core. Plain is the same filter lead by lead.
 - training: one epoch over recordings that have been read before. Plain is the published loop: in every epoch every
   item is read from its file, resampled lead by lead with linear interpolation and cropped when its batch is due, in

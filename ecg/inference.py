@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ecg.method import Method
 from ecg.prediction import make_batch
@@ -44,8 +44,10 @@ def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
     list of nn.Module
         Float32 in and out.
     """
-    can_fold = bool(networks) and _is_same(method, networks[0], fold_batch_norms(networks[0]))
-    return [_with_products(fold_batch_norms(network) if can_fold else _copy(network)) for network in networks]
+    copies = [fold_batch_norms(network) for network in networks]
+    if copies and not _is_same(method, networks[0], copies[0]):
+        copies = [_copy(network) for network in networks]
+    return [_with_products(copied) for copied in copies]
 
 
 def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
@@ -70,9 +72,13 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
     """A copy in which each batch norm that is registered right after a convolution has become part of it."""
     folded = _copy(network)
     for module in list(folded.modules()):
-        for (name, convolution), (next_name, norm) in pairwise(list(module.named_children())):
+        for (_, convolution), (next_name, norm) in pairwise(list(module.named_children())):
             if isinstance(convolution, nn.Conv1d) and isinstance(norm, nn.BatchNorm1d) and _fit(convolution, norm):
-                setattr(module, name, fuse_conv_bn_eval(convolution, norm))
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                convolution.weight, convolution.bias = fuse_conv_bn_weights(
+                    convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+                    norm.bias)
                 setattr(module, next_name, nn.Identity())
     return folded
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import butter, firwin, sosfiltfilt
+from scipy.signal import butter, firwin, sosfilt, sosfilt_zi
 
 from helper_code import LEADS
 
@@ -133,11 +133,12 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
 
 
 @lru_cache(maxsize=16)
-def _band_sections(low: float, high: float, sampling_frequency: float) -> NDArray[np.float64]:
+def _band_filter(low: float, high: float, sampling_frequency: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Second-order sections, and their state after a constant 1, (n_sections, 1, 2)."""
     high_pass = butter(3, low, "highpass", fs=sampling_frequency, output="sos")
     low_pass = butter(6, high, "lowpass", fs=sampling_frequency, output="sos")
-    sections: NDArray[np.float64] = np.vstack([high_pass, low_pass])
-    return sections
+    sections = np.vstack([high_pass, low_pass])
+    return sections, sosfilt_zi(sections)[:, np.newaxis]
 
 
 def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_frequency: float) -> NDArray[np.float32]:
@@ -156,10 +157,14 @@ def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_fre
     -------
     ndarray, shape (n_leads, n_samples), float32
     """
-    sections = _band_sections(low, high, sampling_frequency)
+    # scipy's sosfiltfilt does the same, but works the state out anew each time, which takes a fifth of it.
+    sections, settled = _band_filter(low, high, sampling_frequency)
     # Half a second of mirror image at either end, less where the recording is shorter.
     padding = min(int(sampling_frequency / 2), signal.shape[1] - 1)
-    return np.asarray(sosfiltfilt(sections, signal, axis=1, padlen=padding), dtype=np.float32)
+    filtered = np.pad(signal, ((0, 0), (padding, padding)), mode="reflect", reflect_type="odd").astype(np.float64)
+    for _ in range(2):  # forward, then backward
+        filtered = sosfilt(sections, filtered, axis=1, zi=settled * filtered[:, :1])[0][:, ::-1]
+    return np.ascontiguousarray(filtered[:, padding:padding + signal.shape[1]], dtype=np.float32)
 
 
 def pad_right(signal: NDArray[np.float32], n_samples: int) -> NDArray[np.float32]:
