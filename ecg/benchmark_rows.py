@@ -178,7 +178,7 @@ def _against(method: Method, reference: Method) -> str:
 
 
 class Driver(Measurement):
-    name, default_records = "driver", 768
+    name, default_records = "driver", 384
     plain_takes = slice(None, None, 4)  # of the recordings: one costs it what the next one does
 
     def prepare(self) -> None:

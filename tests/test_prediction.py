@@ -22,7 +22,7 @@ from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
 from ecg import device, driving, prediction
 from ecg.butteam import butteam
 from ecg.driving import run_folder
-from ecg.inference import ConvolutionAsProduct, PoolInPlace, fold_batch_norms, make_fast
+from ecg.inference import ConvolutionInPlace, PoolInPlace, fold_batch_norms, make_fast
 from ecg.prediction import Item, make_batch, predict
 from ecg.simulator import simulate_recording
 from ecg.training import train
@@ -69,21 +69,23 @@ def fast_bfloat16(monkeypatch):
 # --- Networks made ready
 
 
-@given(channels=st.tuples(st.integers(1, 5), st.integers(1, 5)), size=st.integers(1, 9), stride=st.integers(1, 4),
-       padding=st.integers(0, 5), n_items=st.integers(1, 3), extra=st.integers(0, 30), bias=st.booleans(),
-       turned=st.booleans(), seed=st.integers(0, 99))
-def test_a_convolution_is_a_product(channels, size, stride, padding, n_items, extra, bias, turned, seed):
+@given(channels=st.tuples(st.integers(1, 5), st.integers(1, 5)), groups=st.integers(1, 3), size=st.integers(1, 9),
+       stride=st.integers(1, 4), dilation=st.integers(1, 3), padding=st.integers(0, 5), n_items=st.integers(1, 3),
+       extra=st.integers(0, 30), bias=st.booleans(), turned=st.booleans(), seed=st.integers(0, 99))
+def test_a_convolution_is_the_same_with_channels_side_by_side(channels, groups, size, stride, dilation, padding,
+                                                              n_items, extra, bias, turned, seed):
+    n_in, n_out = (groups * n for n in channels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        convolution = nn.Conv1d(*channels, size, stride=stride, padding=padding, bias=bias)
-        x = torch.randn(n_items, channels[0], size + extra)
+        convolution = nn.Conv1d(n_in, n_out, size, stride, padding, dilation, groups, bias)
+        x = torch.randn(n_items, n_in, dilation * size + extra)
     if turned:  # channels side by side in memory, as products hand them on
         x = x.transpose(1, 2).contiguous().transpose(1, 2)
     with torch.inference_mode():
         expected = convolution(x)
-        exact = ConvolutionAsProduct(convolution, torch.float32)(x)
+        exact = ConvolutionInPlace(convolution, torch.float32)(x)
         torch.testing.assert_close(exact, expected, rtol=1e-5, atol=1e-5)
-        rough = ConvolutionAsProduct(convolution)(x)
+        rough = ConvolutionInPlace(convolution)(x)
         assert rough.dtype == torch.float32
         torch.testing.assert_close(rough, expected, rtol=0.02, atol=0.05)
 
@@ -94,10 +96,10 @@ def test_rounded_kernels_keep_their_sums():
         torch.manual_seed(0)
         convolution = nn.Conv1d(20, 20, 15, bias=False)
     sums = convolution.weight.detach().double().sum(dim=2)
-    as_product = ConvolutionAsProduct(convolution).weight.double().view(20, 15, 20).sum(dim=1)
+    rounded = ConvolutionInPlace(convolution).weight.double().sum(dim=(2, 3))
     one_by_one = convolution.weight.detach().bfloat16().double().sum(dim=2)
-    assert (as_product - sums).abs().max() <= convolution.weight.abs().max() * 2**-8
-    assert (as_product - sums).square().mean() < (one_by_one - sums).square().mean() / 5
+    assert (rounded - sums).abs().max() <= convolution.weight.abs().max() * 2**-8
+    assert (rounded - sums).square().mean() < (one_by_one - sums).square().mean() / 5
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -119,7 +121,7 @@ def test_the_known_networks_are_made_fast_and_stay_close(name):
     network = trained_like(method)
     fast = make_fast(method, [network])[0]
     kinds = {type(module) for module in fast.modules()}
-    assert ConvolutionAsProduct in kinds
+    assert ConvolutionInPlace in kinds
     assert not kinds & {nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d}
     items = items_of(method, [1.5, 10, 20], seed=3)
     for item in items:
@@ -156,7 +158,7 @@ class NormBefore(TinyNet):
 
 
 class Unusual(TinyNet):
-    """Convolutions that are no plain products, and norms that can't be folded."""
+    """Convolutions of all kinds, and norms that can't be folded."""
 
     def __init__(self):
         super().__init__()
@@ -170,13 +172,13 @@ class Unusual(TinyNet):
         return self.fc(torch.cat([x, demographics], dim=1))
 
 
-@pytest.mark.parametrize(("build", "counts"), [(NormBefore, (0, 1, 1)), (Unusual, (4, 1, 2))])
-def test_what_can_not_be_folded_or_made_a_product_stays_as_it_is(build, counts):
+@pytest.mark.parametrize(("build", "counts"), [(NormBefore, (0, 1, 1)), (Unusual, (2, 1, 4))])
+def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
     method = replace(tiny(), build_network=build)
     network = trained_like(method)
     fast = make_fast(method, [network])[0]
     kinds = [type(module) for module in fast.modules()]
-    assert tuple(kinds.count(kind) for kind in (nn.Conv1d, nn.BatchNorm1d, ConvolutionAsProduct)) == counts
+    assert tuple(kinds.count(kind) for kind in (nn.Conv1d, nn.BatchNorm1d, ConvolutionInPlace)) == counts
     items = items_of(method, [10], seed=3)
     [(_, found)], [(_, expected)] = (list(predict(method, [either], items, CPU)) for either in (fast, network))
     assert 0 < np.abs(found - expected).max() < 0.05
