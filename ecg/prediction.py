@@ -69,7 +69,7 @@ def predict(method: Method, networks: Sequence[nn.Module], items: Iterable[Item]
             autocast: bool = False, deterministic: bool = False) -> Iterator[tuple[Any, NDArray[np.float64]]]:
     """Run recordings through networks.
 
-    What a recording gets depends on its company in a batch by rounding alone, about 1e-6.
+    What a recording gets depends on its company in a batch by rounding alone.
 
     Parameters
     ----------
