@@ -283,6 +283,16 @@ def test_windows_share_batches_within_their_company_and_none_is_lost(companies, 
     assert groups_of([item for item in items if item.company not in left_out]) == without
 
 
+def test_a_recordings_windows_come_back_in_their_order():
+    method = replace(tiny(), merge=lambda probabilities: probabilities[0])
+    network = trained_like(method)
+    [item] = items_of(method, [200])
+    first = replace(item, signal=method.windows(item.signal)[0].copy())
+    assert len(method.windows(item.signal)) > 1
+    [(_, found)], [(_, expected)] = (list(predict(method, [network], [either], CPU)) for either in (item, first))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
 def test_batches_suit_the_device_unless_it_is_to_be_deterministic():
     cpu, gpu = (prediction.batching(torch.device(name)) for name in ("cpu", "cuda"))
     assert (gpu.n_samples // 4096, gpu.at_once) == (64, 1)
