@@ -38,7 +38,7 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
     """The first bytes of a file, all if there are no more than `most`; errors as of `open_file`.
 
-    For the many small files of the scorer: it takes a third of the time.
+    For the many small files of the scorer, which takes three quarters of its time with it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe does not keep it waiting
