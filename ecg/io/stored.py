@@ -67,12 +67,15 @@ class Stored:
         mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
     device : DeviceReport
     identity : Identity
+    notes : tuple of str
+        What was decided in reading that whoever uses the samples should know.
     """
 
     header: Header
     samples: NDArray[np.generic]
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
+    notes: tuple[str, ...] = ()
 
 
 def make_header(
@@ -149,3 +152,10 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
     minutes = n_samples / sampling_frequency / 60
     if minutes > LONGEST_MINUTES:
         raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
+
+
+def years_between(born: datetime.date | None, day: datetime.date | None) -> float:
+    """Age in whole years on a day; NaN where either date is unknown or the day comes first."""
+    if born is None or day is None or day < born:
+        return math.nan
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
