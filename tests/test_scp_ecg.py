@@ -191,7 +191,7 @@ def test_patient_device_measurements_and_statements(tmp_path):
     patient = b"".join(tag(number, value) for number, value in facts.items())
     measured = struct.pack("<BBHH", 1, 1, 800, 29999) + struct.pack("<5H3h", 286, 388, 434, 554, 854, 44, -61, 999)
     measured += bytes(10) + struct.pack("<H", 2) + bytes(2) + struct.pack("<HHHBH", 76, 29999, 443, 1, 0)
-    texts = [b"Sinus rhythm\0", b"Left axis deviation\0", b"\0"]
+    texts = [b"Sinus rhythm\0", b"Left axis deviation\0", b"\0", b"Confirmed by Dr. No\0"]
     said = bytes(8) + bytes([len(texts)]) + b"".join(struct.pack("<BH", i, len(t)) + t for i, t in enumerate(texts))
     coded = bytes(8) + b"\1" + struct.pack("<BH", 1, 6) + b"\1ANMI\0"
     stored = read(tmp_path, Recording(signal(), others={1: patient, 7: measured, 8: said, 11: coded}))
@@ -205,8 +205,8 @@ def test_patient_device_measurements_and_statements(tmp_path):
     }  # fmt: skip
     assert (stored.identity.name, stored.identity.patient_id) == ("Eva Müller", "ID-7")
     assert str(stored.identity.birth_date) == "1960-06-15"
-    assert stored.identity.others == {"referring physician": "Dr. Who"}
-    for secret in ("Eva", "ID-7", "1960", "Who"):
+    assert stored.identity.others == {"referring physician": "Dr. Who", "signature 1": "Confirmed by Dr. No"}
+    for secret in ("Eva", "ID-7", "1960", "Who", "Dr. No"):
         assert secret not in repr(stored)
 
 

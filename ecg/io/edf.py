@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from ecg.header import RecordingError, problem, shown
+from ecg.io.dates import years_between
 from ecg.io.lead_labels import lead_of, notes_on
-from ecg.io.optional import import_for
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header, years_between
+from ecg.io.optional import import_optional
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 from ecg.signal_files import open_file
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
@@ -56,7 +57,7 @@ def read_edf(path: str | os.PathLike[str]) -> Stored:
         For everything wrong with the file, also where its data are cut, where the recording is discontinuous (EDF+D),
         and where leads differ in their rates or have no voltage as physical dimension.
     """
-    edfio = import_for(path, "edfio")
+    edfio = import_optional("edfio", path, "EDF and BDF files")
     start = _check_header(path)
     is_bdf = start[:1] == b"\xff"
     try:
@@ -128,7 +129,7 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
         samples,
         [gain for gain, _ in scales],
         [baseline for _, baseline in scales],
-        age=years_between(born, acquired.date() if acquired else None),
+        age=years_between(born, acquired),
         sex={"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown"),
     )
     report = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=acquired)

@@ -10,7 +10,8 @@ import struct
 import numpy as np
 
 from ecg.header import problem, shown
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header, years_between
+from ecg.io.dates import years_between
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 from ecg.signal_files import open_file
 
 _MAGIC = b"ISHNE1.0"
@@ -96,15 +97,14 @@ def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = 
     gains = [1e6 / resolution if resolution > 0 else 0.0 for resolution in numbers[24 : 24 + n_leads]]
     sex, _, *dates = struct.unpack_from("<2h12h", head, 128)
     born = _date(dates[0:3])
-    recorded = _date(dates[3:6])
-    acquired = _moment(recorded, dates[9:12])
+    acquired = _moment(_date(dates[3:6]), dates[9:12])
     header = make_header(
         path,
         leads,
         rate,
         samples,
         gains,
-        age=years_between(born, recorded),
+        age=years_between(born, acquired),
         sex={1: "Male", 2: "Female"}.get(sex, "Unknown"),
     )
     identity = Identity(

@@ -1,19 +1,18 @@
-"""Packages that only some formats need."""
+"""Packages that only some formats need: imported when such a file is met, with a sentence where they are missing."""
 
 from __future__ import annotations
 
 import importlib
-import os
-from types import ModuleType
+from typing import Any
 
 from ecg.header import problem
 
 
-def import_for(path: str | os.PathLike[str], package: str) -> ModuleType:
-    """The package, without which this file can't be read; RecordingError where it is missing says how to get it."""
+def import_optional(name: str, source: object, what: str) -> Any:
+    """The module `name`, which reading or writing `what` needs; RecordingError about `source` where it is missing."""
     try:
-        return importlib.import_module(package)
+        return importlib.import_module(name)
     except ImportError as error:
-        raise problem(
-            path, f"the package {package} for such files (pip install .[formats])", f"none ({error})"
-        ) from error
+        package = name.split(".")[0]
+        needed = f"the package {package} for {what} (pip install .[formats])"
+        raise problem(source, needed, "it missing") from error

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.header import problem
+from ecg.io.dates import years_between
 from ecg.io.scp_compression import (
     Beat,
     Code,
@@ -30,7 +31,8 @@ from ecg.io.scp_compression import (
     undo_decimation,
     undo_differences,
 )
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header, years_between
+from ecg.io.signatures import without_signatures
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 from ecg.signal_files import read_file
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
@@ -102,9 +104,10 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
     )
     maker, model = _device(facts.get(14, b""))
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
-    statements = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
-    report = DeviceReport(maker, model, acquired, measurements, tuple(dict.fromkeys(statements)))
-    return Stored(header, rhythm.samples, report, _identity(facts))
+    said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
+    statements, signatures = without_signatures(dict.fromkeys(said))
+    report = DeviceReport(maker, model, acquired, measurements, statements)
+    return Stored(header, rhythm.samples, report, _identity(facts, signatures))
 
 
 class _Section:
@@ -380,7 +383,7 @@ def _age(facts: Mapping[int, bytes], acquired: datetime.datetime | None) -> floa
         if value and unit in _YEARS:
             return value * _YEARS[unit]
     born = _date(facts.get(5, b""))
-    return years_between(born, None if acquired is None else acquired.date())
+    return years_between(born, acquired)
 
 
 def _device(data: bytes) -> tuple[str, str]:
@@ -393,13 +396,13 @@ def _device(data: bytes) -> tuple[str, str]:
     return maker or (_MAKERS[data[7]] if data[7] < len(_MAKERS) else ""), _text(data[8:14])
 
 
-def _identity(facts: Mapping[int, bytes]) -> Identity:
+def _identity(facts: Mapping[int, bytes], signatures: Mapping[str, str]) -> Identity:
     others = {name: _text(facts[tag]) for tag, name in _OTHER_IDENTIFIERS.items() if tag in facts}
     return Identity(
         name=" ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0)))),
         patient_id=_text(facts.get(2, b"")),
         birth_date=_date(facts.get(5, b"")),
-        others={name: text for name, text in others.items() if text},
+        others={name: text for name, text in others.items() if text} | dict(signatures),
     )
 
 

@@ -152,10 +152,3 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
     minutes = n_samples / sampling_frequency / 60
     if minutes > LONGEST_MINUTES:
         raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
-
-
-def years_between(born: datetime.date | None, day: datetime.date | None) -> float:
-    """Age in whole years on a day; NaN where either date is unknown or the day comes first."""
-    if born is None or day is None or day < born:
-        return math.nan
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from ecg.header import RecordingError, problem, shown
 from ecg.io.lead_labels import lead_of, notes_on
-from ecg.io.optional import import_for
+from ecg.io.optional import import_optional
 from ecg.io.stored import Stored, check_frequency, check_length, make_header
 from ecg.signal_files import open_file, read_file
 
@@ -374,7 +374,7 @@ def _read_npz(path: str | os.PathLike[str]) -> _Table:
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> _Table:
-    pyarrow, parquet = import_for(path, "pyarrow"), import_for(path, "pyarrow.parquet")
+    pyarrow, parquet = (import_optional(name, path, "Parquet files") for name in ("pyarrow", "pyarrow.parquet"))
     with open_file(path):  # refuses what is no file
         pass
     limits = {"thrift_string_size_limit": 1 << 20, "thrift_container_size_limit": 1 << 16}

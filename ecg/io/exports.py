@@ -1,0 +1,337 @@
+"""A recording written as Challenge files, DICOM, EDF or CSV. Nothing of the identity, unless it is handed in."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import math
+import struct
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.header import LEADS, problem
+from ecg.io.dicom import EXPLICIT, LEAD_NUMBERS
+from ecg.io.optional import import_optional
+from ecg.io.stored import Identity, Stored
+from helper_code import SCORED_CLASSES, write_file
+
+_NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
+_HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}
+NOBODY = Identity()
+
+
+def as_integers(stored: Stored) -> Stored:
+    """The same with integers: those of the file, or nV where the file has mV (float)."""
+    if stored.samples.dtype.kind == "i":
+        return stored
+    scaled = np.rint(stored.samples.astype(np.float64) * _NANOVOLTS)
+    scaled[~(np.abs(scaled) < 2**31)] = -(2**31)  # missing, and what no ECG has
+    header = replace(
+        stored.header, adc_gains=(_NANOVOLTS,) * len(stored.header.leads), baselines=(0.0,) * len(stored.header.leads),
+        formats=("32",) * len(stored.header.leads),
+    )
+    return replace(stored, header=header, samples=scaled.astype(np.int32))
+
+
+# ---- Challenge files -------------------------------------------------------------------------------------------------
+
+
+def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
+    """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
+
+    Parameters
+    ----------
+    folder : path
+        It exists.
+    stored : Stored
+    comments : sequence of str
+        Lines behind those on age, sex and diagnoses, without `#`.
+
+    Returns
+    -------
+    pathlib.Path
+        The header file.
+    """
+    stored = as_integers(stored)
+    header, samples = stored.header, stored.samples
+    name = header.recording_id
+    n_bits = samples.dtype.itemsize * 8
+    kind = 30 if n_bits == 16 else 20  # little-endian matrices of these
+    content = struct.pack("<5i4s", kind, *samples.shape, 0, 4, b"val")
+    content += samples.astype(f"<i{n_bits // 8}").tobytes(order="F")
+    lines = [f"{name} {len(header.leads)} {np.format_float_positional(header.sampling_frequency, trim='-')} {samples.shape[1]}"]
+    for lead, row, gain, baseline in zip(header.leads, samples, header.adc_gains, header.baselines, strict=True):
+        zero = f"({np.format_float_positional(baseline, trim='-')})" if baseline else ""
+        checksum = int(row.sum(dtype=np.int64).astype(np.int16))
+        scale = np.format_float_positional(gain, trim="-")  # the fewest digits that read back the same
+        lines.append(f"{name}.mat {n_bits}+24 {scale}{zero}/mV {n_bits} 0 {row[0]} {checksum} 0 {_one_line(lead)}")
+    lines += [
+        f"#Age: {'Unknown' if math.isnan(header.age) else f'{header.age:g}'}",
+        f"#Sex: {header.sex}",
+        f"#Dx: {','.join(header.labels) or 'Unknown'}",
+        "#Rx: Unknown",
+        "#Hx: Unknown",
+        "#Sx: Unknown",
+        *(f"#{_one_line(comment)}" for comment in comments),
+    ]
+    write_file(folder / f"{name}.mat", content)
+    header_file = folder / f"{name}.hea"
+    write_file(header_file, "\n".join(lines) + "\n")
+    return header_file
+
+
+def _one_line(text: str) -> str:
+    """Text on one line, without characters that don't print."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+
+
+# ---- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> Path:
+    """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
+    header, device = stored.header, stored.device
+    rows = [i for i, row in enumerate(millivolts) if not np.isnan(row).all()]
+    lines = [",".join(LEADS[i] for i in rows)]
+    columns = [["" if math.isnan(x) else np.format_float_positional(x, trim="-") for x in millivolts[i]] for i in rows]
+    lines += [",".join(values) for values in zip(*columns, strict=True)]
+    sidecar: dict[str, Any] = {
+        "sampling_frequency": header.sampling_frequency,
+        "unit": "mV",
+        "leads": [LEADS[i] for i in rows],
+        "age": None if math.isnan(header.age) else header.age,
+        "sex": header.sex,
+        "labels": list(header.labels),
+        "maker": device.maker,
+        "model": device.model,
+        "measurements": dict(device.measurements),
+        "statements": list(device.statements),
+    }
+    path = folder / f"{header.recording_id}.csv"
+    write_file(path, "\n".join(lines) + "\n")
+    write_file(path.with_suffix(".json"), json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+# ---- EDF -------------------------------------------------------------------------------------------------------------
+
+
+def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
+    """Write EDF (integers of 16 bits) or BDF (those of 24 bits), with the integers of the recording.
+
+    Raises
+    ------
+    RecordingError
+        Where samples are missing, or larger than 24 bits: the formats have no way to say so.
+    """
+    stored = as_integers(stored)
+    header, samples = stored.header, stored.samples
+    path = folder / f"{header.recording_id}.edf"
+    edfio = import_optional("edfio", path, "EDF")
+    largest = max(int(samples.max()), -int(samples.min()))
+    wide = largest > 2**15 - 1
+    missing = (samples == np.iinfo(samples.dtype).min).any(axis=1)
+    kept = [i for i in range(len(samples)) if not (samples[i] == np.iinfo(samples.dtype).min).all()]
+    if any(missing[kept]):
+        raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
+    limit = 2**23 - 1 if wide else 2**15 - 1
+    signals = []
+    for i in kept:
+        row, microvolts = samples[i].astype(np.float64), 1000 / header.adc_gains[i]
+        top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
+        physical = (row - header.baselines[i]) * microvolts
+        bounds = (np.array([-top, top]) - header.baselines[i]) * microvolts
+        signals.append((edfio.BdfSignal if wide else edfio.EdfSignal)(
+            physical, header.sampling_frequency, label=f"ECG {header.leads[i]}"[:16], physical_dimension="uV",
+            physical_range=(float(bounds[0]), float(bounds[1])), digital_range=(-top, top),
+        ))  # fmt: skip
+    patient = edfio.Patient(
+        code=_word(identity.patient_id), sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
+        birthdate=identity.birth_date, name=_word(identity.name),
+    )
+    when = stored.device.acquired if identity is not NOBODY else None
+    recording = edfio.Recording(startdate=when.date() if when else None, equipment_code=_word(stored.device.model))
+    file = (edfio.Bdf if wide else edfio.Edf)(
+        signals, patient=patient, recording=recording, starttime=when.time() if when else None,
+        data_record_duration=_record_samples(samples.shape[1]) / header.sampling_frequency,
+    )
+    path = path.with_suffix(".bdf") if wide else path
+    write_file(path, file.to_bytes())
+    return path
+
+
+def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> int:
+    """A digital maximum whose amplitude has few enough digits for EDF's eight characters, so that nothing is rounded."""
+    for top in range(limit, max(needed, limit // 2) - 1, -1):
+        amplitude = top * microvolts
+        if len(f"{-amplitude:.10g}") <= 8 and abs(float(f"{amplitude:.10g}") - amplitude) < 1e-9 * amplitude:
+            return top
+    if needed > limit:
+        raise problem(path, f"integers up to {limit}", needed)
+    return limit
+
+
+def _record_samples(n_samples: int) -> int:
+    """Samples of a data record: the largest divisor of their number up to 2,000; EDF has whole records only."""
+    return max(k for k in range(1, min(n_samples, 2000) + 1) if n_samples % k == 0)
+
+
+def _word(text: str) -> str:
+    """As EDF+ has it: ASCII, no spaces, "X" where unknown."""
+    return "_".join(text.encode("ascii", "replace").decode().split()) or "X"
+
+
+# ---- DICOM -----------------------------------------------------------------------------------------------------------
+
+# Measurements with their codes in the scheme SCPECG and their units, as Mortara's files have them.
+_CODES = {
+    "pr_ms": ("5.13.5-7", "PR Interval", "ms"),
+    "qrs_ms": ("5.13.5-9", "QRS Duration", "ms"),
+    "qt_ms": ("5.13.5-11", "QT Interval", "ms"),
+    "qtc_ms": ("5.10.2.5-5", "QTc Interval", "ms"),
+    "p_axis_deg": ("5.10.3-11", "P Axis", "deg"),
+    "qrs_axis_deg": ("5.10.3-13", "QRS Axis", "deg"),
+    "t_axis_deg": ("5.10.3-15", "T Axis", "deg"),
+}
+_UNITS = {"ms": "milliseconds", "deg": "degrees", "uV": "microvolt", "/min": "per minute"}
+
+
+def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
+    """Write a DICOM ECG: 12-lead ECG where its limits hold, else General, General 32-bit or Ambulatory ECG.
+
+    The limits are those of PS3.3 A.34.3 to A.34.5 and A.34.13. UIDs are made of the recording's name and samples, so
+    that the same recording has the same ones again. Without an identity the dates, which must be there, are 1900-01-01.
+
+    Raises
+    ------
+    RecordingError
+        Where no ECG object allows for its number of leads or its rate.
+    """
+    stored = as_integers(stored)
+    header, samples = stored.header, stored.samples
+    path = folder / f"{header.recording_id}.dcm"
+    pydicom = import_optional("pydicom", path, "DICOM")
+    new = pydicom.Dataset
+    uids = [_uid(stored, part) for part in ("study", "series", "instance")]
+    when = stored.device.acquired if identity is not NOBODY else None
+    moment = when or datetime.datetime(1900, 1, 1)
+
+    def code(scheme: str, value: str, meaning: str) -> Any:
+        item = new()
+        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning[:64]
+        return [item]
+
+    def unit(name: str) -> Any:
+        return code("UCUM", name, _UNITS[name])
+
+    dataset = new()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SOPClassUID, dataset.SOPInstanceUID = _sop_class(stored, path), uids[2]
+    dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.Modality, dataset.Manufacturer = "ECG", stored.device.maker
+    dataset.ManufacturerModelName = stored.device.model
+    dataset.ContentDate = f"{moment:%Y%m%d}"
+    dataset.ContentTime = f"{moment:%H%M%S}"
+    dataset.AcquisitionDateTime = f"{moment:%Y%m%d%H%M%S}"
+    dataset.PatientName, dataset.PatientID = identity.name, identity.patient_id
+    dataset.PatientBirthDate = f"{identity.birth_date:%Y%m%d}" if identity.birth_date else ""
+    dataset.PatientSex = {"Female": "F", "Male": "M"}.get(header.sex, "")
+    if not math.isnan(header.age):
+        dataset.PatientAge = f"{int(header.age):03d}Y"
+    if identity is NOBODY:
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.DeidentificationMethod = "Names, identifiers and dates left out"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids[:2]
+    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "", 1, 1
+    dataset.AcquisitionContextSequence = []
+
+    group = new()
+    group.WaveformOriginality, group.MultiplexGroupLabel = "ORIGINAL", "RHYTHM"
+    group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = samples.shape
+    group.SamplingFrequency = f"{header.sampling_frequency:.12g}"
+    group.ChannelDefinitionSequence = []
+    for lead, gain, baseline in zip(header.leads, header.adc_gains, header.baselines, strict=True):
+        channel = new()
+        number = next((number for number, name in LEAD_NUMBERS.items() if name == lead), None)
+        channel.ChannelLabel = lead[:16]
+        channel.ChannelSourceSequence = (
+            code("SCPECG", "5.6.3-9-0", lead) if number is None else code("MDC", f"2:{number}", f"Lead {lead}")
+        )
+        if math.isfinite(gain):
+            channel.ChannelSensitivity = f"{1000 / gain:.10g}"
+            channel.ChannelSensitivityUnitsSequence = unit("uV")
+            channel.ChannelSensitivityCorrectionFactor = "1"
+            channel.ChannelBaseline = f"{0.0 - baseline * 1000 / gain:.10g}"
+        channel.ChannelSampleSkew = "0"
+        channel.WaveformBitsStored = samples.dtype.itemsize * 8
+        group.ChannelDefinitionSequence.append(channel)
+    wide = samples.dtype == np.int32
+    group.WaveformBitsAllocated = 32 if wide else 16
+    group.WaveformSampleInterpretation = "SL" if wide else "SS"
+    group.add_new("WaveformPaddingValue", "OW", struct.pack("<i" if wide else "<h", np.iinfo(samples.dtype).min))
+    group.add_new("WaveformData", "OW", samples.T.astype("<i4" if wide else "<i2").tobytes())
+    dataset.WaveformSequence = [group]
+
+    def annotation(number: int) -> Any:
+        item = new()
+        item.ReferencedWaveformChannels, item.AnnotationGroupNumber = [1, 0], number
+        return item
+
+    annotations = []
+    for text in stored.device.statements:
+        annotations.append(annotation(0))
+        annotations[-1].UnformattedTextValue = text[:1024]
+    for label in header.labels:
+        annotations.append(annotation(0))
+        annotations[-1].ConceptNameCodeSequence = code("DCM", "121071", "Finding")
+        annotations[-1].ConceptCodeSequence = code("SCT", label, SCORED_CLASSES.get(label, ("", label))[1])
+    measured = dict(stored.device.measurements)
+    codes = {name: ("SCPECG", *rest) for name, rest in _CODES.items()}
+    for name, (scheme, value, meaning, unit_name) in {**codes, "heart_rate_bpm": ("LN", "8867-4", "Heart rate", "/min")}.items():
+        if name in measured:
+            annotations.append(annotation(1))
+            annotations[-1].ConceptNameCodeSequence = code(scheme, value, meaning)
+            annotations[-1].MeasurementUnitsCodeSequence = unit(unit_name)
+            annotations[-1].NumericValue = f"{measured[name]:.10g}"
+    if annotations:
+        dataset.WaveformAnnotationSequence = annotations
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = EXPLICIT
+    write_file(path, _bytes_of(dataset, pydicom))
+    return path
+
+
+def _bytes_of(dataset: Any, pydicom: Any) -> bytes:
+    buffer = pydicom.filebase.DicomBytesIO()
+    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _uid(stored: Stored, part: str) -> str:
+    """A UID below 2.25 (a UUID as a number, PS3.5 B.2), always the same for the same recording."""
+    digest = hashlib.sha256(f"{part} {stored.header.recording_id} ".encode() + stored.samples.tobytes()).digest()
+    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
+
+
+def _sop_class(stored: Stored, path: Path) -> str:
+    n_leads, n_samples = stored.samples.shape
+    rate, wide = stored.header.sampling_frequency, stored.samples.dtype == np.int32
+    common = n_leads <= 24 and 200 <= rate <= 1000
+    limits: Mapping[str, bool] = {
+        "1.2.840.10008.5.1.4.1.1.9.1.1": not wide and common and n_leads <= 13 and n_samples <= 16384,
+        "1.2.840.10008.5.1.4.1.1.9.1.2": not wide and common,
+        "1.2.840.10008.5.1.4.1.1.9.1.4": wide and common,
+        "1.2.840.10008.5.1.4.1.1.9.1.3": not wide and n_leads <= 12 and 50 <= rate <= 1000,
+    }
+    for uid, holds in limits.items():
+        if holds:
+            return uid
+    raise problem(path, "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)",
+                  f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits")  # fmt: skip
