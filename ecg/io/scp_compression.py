@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST_PREFIX = 16  # bits; those of the standard's own table have 10
-_LONGEST_RAW = 32  # bits of a number that follows its prefix
+_LONGEST_RAW = 16  # bits of a number that follows its prefix
 _SWITCH = 0x80  # marks, in a table of steps, codes that choose another table instead of a value
 _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
 
@@ -145,12 +145,12 @@ class _Bits:
         self._n_bits = 8 * len(data)
 
     def read(self, places: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-        """The `width` bits (at most 32) from each place on, as numbers."""
+        """The `width` bits (at most 16) from each place on, as numbers."""
         first, shift = places >> 3, places & 7
         word = np.zeros(len(places), dtype=np.int64)
-        for i in range(5):
+        for i in range(3):
             word = word << 8 | self._bytes[first + i]
-        return word >> (40 - width - shift) & ((1 << width) - 1)
+        return word >> (24 - width - shift) & ((1 << width) - 1)
 
     def windows(self, width: int) -> NDArray[np.int64]:
         """The `width` bits from every place on."""
@@ -206,8 +206,8 @@ def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
 def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[Beat], factor: int) -> NDArray[np.int64]:
     """Interpolate what was decimated, and smooth it.
 
-    Outside the protected zones each stored sample is the mean of `factor` ones: straight lines join them, level before
-    the first and behind the last; what is left at the end of a gap is stored as it is. Then a mean of three, which
+    Outside the protected zones each stored sample stands for `factor` ones: straight lines join them, level before the
+    first and behind the last; what is left over at the end of a gap is stored as it is. Then a mean of three, which
     crosses neither a protected zone nor the ends of a subtracted one, takes off the corners (annex C).
 
     Parameters

@@ -11,7 +11,7 @@ import datetime
 import math
 import os
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.header import problem
+from ecg.io.dates import years_between
 from ecg.io.scp_compression import (
     Beat,
     Code,
@@ -30,12 +31,13 @@ from ecg.io.scp_compression import (
     undo_decimation,
     undo_differences,
 )
+from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 from ecg.signal_files import read_file
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
 _LONGEST_FILE = 1 << 25  # bytes
-_MOST_SAMPLES = 1 << 24  # of all leads together
+_LONGEST_LEAD, _MOST_SAMPLES = 1 << 20, 1 << 23  # samples, and those of all leads together
 _MOST_BEATS = 10_000
 _MOST_TABLES = 64
 _HIGHEST_FACTOR = 16  # of decimation; the standard has 4
@@ -101,18 +103,11 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
         sex={b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown"),
     )
     maker, model = _device(facts.get(14, b""))
-    report = DeviceReport(
-        maker,
-        model,
-        acquired,
-        _read_measurements(sections[7]) if 7 in sections else {},
-        tuple(
-            dict.fromkeys(
-                text for number in (8, 11) if number in sections for text in _read_statements(sections[number])
-            )
-        ),
-    )
-    return Stored(header, rhythm.samples, report, _identity(facts))
+    measurements = _read_measurements(sections[7]) if 7 in sections else {}
+    said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
+    statements, signatures = without_signatures(dict.fromkeys(said))
+    report = DeviceReport(maker, model, acquired, measurements, statements)
+    return Stored(header, rhythm.samples, report, _identity(facts, signatures))
 
 
 class _Section:
@@ -135,7 +130,7 @@ class _Section:
     def numbers(self, layout: str) -> tuple[Any, ...]:
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))
 
-    def number_(self, layout: str) -> int:
+    def single(self, layout: str) -> int:
         return self.numbers(layout)[0]
 
 
@@ -204,7 +199,15 @@ class _Packed:
             raise problem(self.source, f"{n_samples} samples of lead {lead}", f"{len(data)} bytes")
         else:
             values = np.frombuffer(data, "<i2", n_samples).astype(np.int64)
-        return undo_differences(values, self.order)
+        samples = undo_differences(values, self.order)
+        _check_range(samples, lead, self.source)
+        return samples
+
+
+def _check_range(samples: NDArray[np.int64], lead: str, source: object) -> None:
+    highest = int(np.abs(samples).max(initial=0))
+    if highest >= 2**31:
+        raise problem(source, f"samples of lead {lead} within 32 bits", highest)
 
 
 def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]) -> _Rhythm:
@@ -219,9 +222,7 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
     if is_subtracted or packed.is_bimodal:
         for number, content in ((4, "QRS locations"), (5, "the reference beat")):
             if number not in sections:
-                raise problem(
-                    path, f"a section {number} ({content}), without which section 6 can't be unpacked", "none"
-                )
+                raise problem(path, f"a section {number} ({content}), which section 6 is packed with", "none")
         reference = _read_packed(sections[5], len(leads))
     interval = reference.interval if reference is not None and packed.is_bimodal else packed.interval
     factor, rest = divmod(packed.interval, interval)
@@ -231,8 +232,9 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
     first, end = min(starts), max(start + n for start, n in zip(starts, lengths, strict=True))
     check_frequency(path, 1e6 / interval)
     check_length(path, end - first, 1e6 / interval)
-    if (end - first) * len(leads) > _MOST_SAMPLES:
-        raise problem(path, f"at most {_MOST_SAMPLES} samples", f"{len(leads)} leads of {end - first}")
+    if end - first > _LONGEST_LEAD or (end - first) * len(leads) > _MOST_SAMPLES:
+        bounds = f"at most {_LONGEST_LEAD} samples in a lead and {_MOST_SAMPLES} together"
+        raise problem(path, bounds, f"{len(leads)} leads of {end - first}")
     unit = packed.unit if reference is None or not is_subtracted else math.gcd(packed.unit, reference.unit)
     zones = _read_zones(sections[4]) if reference is not None else None
     unpacked = []
@@ -246,19 +248,19 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
         if reference is not None and zones is not None and is_subtracted:
             beat = reference.unpack(i, lead, zones.reference_length(interval), tables)
             samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
-        if np.abs(samples).max() >= 2**31:
-            raise problem(path, f"samples of lead {lead} within 32 bits", f"{np.abs(samples).max()}")
+        _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
-    dtype = np.int16 if max(int(np.abs(lead).max()) for lead in unpacked) < 2**15 else np.int32
+    fits = max(int(np.abs(lead).max()) for lead in unpacked) < 2**15
+    dtype: type[np.signedinteger[Any]] = np.int16 if fits else np.int32
     together = np.full((len(leads), end - first), np.iinfo(dtype).min, dtype=dtype)
-    for row, start, samples in zip(together, starts, unpacked, strict=True):
-        row[start - first : start - first + len(samples)] = samples
+    for row, start, lead_samples in zip(together, starts, unpacked, strict=True):
+        row[start - first : start - first + len(lead_samples)] = lead_samples
     return _Rhythm(leads, together, unit, interval)
 
 
 def _read_tables(section: _Section) -> tuple[Table, ...]:
     """Section 2 (clause 5.5): the Huffman tables; none means that samples are stored as numbers of 16 bits."""
-    n_tables = section.number_("H")
+    n_tables = section.single("H")
     if n_tables == 19999:
         return (Table(default_table()),)
     if n_tables > _MOST_TABLES:
@@ -266,7 +268,7 @@ def _read_tables(section: _Section) -> tuple[Table, ...]:
     tables = []
     for number in range(1, n_tables + 1):
         codes = []
-        for _ in range(section.number_("H")):
+        for _ in range(section.single("H")):
             n_prefix, n_bits, mode, value, code = section.numbers("BBBhI")
             if not 1 <= n_prefix <= min(n_bits, 32) or mode > 1 or code >> n_prefix:
                 raise problem(section.source, f"codes in table {number}", f"{n_prefix} of {n_bits} bits, mode {mode}")
@@ -332,9 +334,8 @@ def _read_zones(section: _Section) -> _Zones:
     # In versions 1.0 and 1.1 what is subtracted is protected, and not written again.
     is_old = section.version in (10, 11) and section.left < 8 * n_beats
     protected = [(row[1], row[3]) if is_old else section.numbers("II") for row in subtracted]
-    return _Zones(
-        milliseconds, fiducial, tuple((*one, *other) for one, other in zip(subtracted, protected, strict=True))
-    )
+    rows = tuple((*one, *other) for one, other in zip(subtracted, protected, strict=True))
+    return _Zones(milliseconds, fiducial, rows)
 
 
 # ---- patient and device ----------------------------------------------------------------------------------------------
@@ -382,9 +383,7 @@ def _age(facts: Mapping[int, bytes], acquired: datetime.datetime | None) -> floa
         if value and unit in _YEARS:
             return value * _YEARS[unit]
     born = _date(facts.get(5, b""))
-    if born is None or acquired is None or acquired.date() < born:
-        return math.nan
-    return acquired.year - born.year - ((acquired.month, acquired.day) < (born.month, born.day))
+    return years_between(born, acquired)
 
 
 def _device(data: bytes) -> tuple[str, str]:
@@ -397,24 +396,24 @@ def _device(data: bytes) -> tuple[str, str]:
     return maker or (_MAKERS[data[7]] if data[7] < len(_MAKERS) else ""), _text(data[8:14])
 
 
-def _identity(facts: Mapping[int, bytes]) -> Identity:
+def _identity(facts: Mapping[int, bytes], signatures: Mapping[str, str]) -> Identity:
     others = {name: _text(facts[tag]) for tag, name in _OTHER_IDENTIFIERS.items() if tag in facts}
     return Identity(
         name=" ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0)))),
         patient_id=_text(facts.get(2, b"")),
         birth_date=_date(facts.get(5, b"")),
-        others={name: text for name, text in others.items() if text},
+        others={name: text for name, text in others.items() if text} | dict(signatures),
     )
+
+
+def _is_measured(value: int) -> bool:
+    return value > 0 and value not in _NOT_MEASURED
 
 
 def _read_measurements(section: _Section) -> dict[str, float]:
     """Section 7 (clause 5.10): those of the reference beat (or of the first one), ms, degrees and 1/min."""
     n_beats, n_spikes, rr, _ = section.numbers("BBHH")
     found: dict[str, float] = {}
-
-    def keep(name: str, value: float, is_there: bool) -> None:
-        if is_there:
-            found[name] = float(value)
 
     rows = [section.numbers("5H3h") for _ in range(min(n_beats, section.left // 16))]
     if rows:
@@ -425,23 +424,25 @@ def _read_measurements(section: _Section) -> dict[str, float]:
             ("qrs_ms", qrs_onset, qrs_offset),
             ("qt_ms", qrs_onset, t_offset),
         ):
-            keep(name, end - start, start <= end and not {start, end} & set(_NOT_MEASURED))
+            if start <= end and not {start, end} & set(_NOT_MEASURED):
+                found[name] = float(end - start)
         for name, axis in zip(("p_axis_deg", "qrs_axis_deg", "t_axis_deg"), axes, strict=True):
-            keep(name, axis, abs(axis) <= 360)
-    is_measured: Callable[[int], bool] = lambda value: value > 0 and value not in _NOT_MEASURED  # noqa: E731
+            if abs(axis) <= 360:  # 999 and more: not measured
+                found[name] = float(axis)
     rate = 0
     # Earlier versions end before this.
     if section.left >= 10 * n_spikes + 2:
         section.take(10 * n_spikes)
-        n_types = section.number_("H")
+        n_types = section.single("H")
         if section.left >= n_types + 6 and n_types not in _NOT_MEASURED:
             section.take(n_types)
             rate, _, qtc = section.numbers("3H")
-            keep("qtc_ms", qtc, is_measured(qtc))
-    if is_measured(rate):
-        keep("heart_rate_bpm", rate, True)
-    elif is_measured(rr):
-        keep("heart_rate_bpm", 60000 / rr, True)
+            if _is_measured(qtc):
+                found["qtc_ms"] = float(qtc)
+    if _is_measured(rate):
+        found["heart_rate_bpm"] = float(rate)
+    elif _is_measured(rr):
+        found["heart_rate_bpm"] = 60000 / rr
     return found
 
 

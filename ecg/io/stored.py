@@ -67,12 +67,15 @@ class Stored:
         mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
     device : DeviceReport
     identity : Identity
+    notes : tuple of str
+        What was decided in reading that whoever uses the samples should know.
     """
 
     header: Header
     samples: NDArray[np.generic]
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
+    notes: tuple[str, ...] = ()
 
 
 def make_header(
