@@ -224,6 +224,8 @@ def _comments(stored: Stored, name: str, identity: Identity) -> Iterator[str]:
         yield f"Measurement: {key} {value:.12g}"
     for statement in device.statements:
         yield f"Statement: {statement}"
+    for note in stored.notes:
+        yield f"Note: {note}"
     if identity is not NOBODY:
         yield f"Patient name: {identity.name}"
         yield f"Patient id: {identity.patient_id}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import os
 import zlib
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
 import pydicom
-from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 
 import helper_code
@@ -285,40 +283,3 @@ def dicom_file(path: Path, *groups: Dataset, syntax=EXPLICIT, sop="1.2.840.10008
     dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID = sop, SECRETS["uid"]
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)
     return path
-
-
-# ---- damage ----------------------------------------------------------------------------------------------------------
-
-CASES = int(os.environ.get("FUZZ_CASES", "60"))
-_PLACES = st.integers(0, 400) | st.integers(0, 40_000)
-_PIECES = st.sampled_from(
-    [b"<", b">", b"&x;", b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>", b"</", b"\xff\xff\xff\xff", b"\0\0\0\0",
-     b"\xfe\xff\0\xe0\xff\xff\xff\xff", b"SQ", b"1e300", b"nan", b"-1", b"99999999999", b"\x7f\xff\xff\xff", b"="]
-)  # fmt: skip
-DAMAGE = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), _PLACES, st.binary(min_size=1, max_size=8) | _PIECES),
-        st.tuples(st.just("insert"), _PLACES, _PIECES),
-        st.tuples(st.just("flip"), _PLACES, st.binary(min_size=1, max_size=1)),
-        st.tuples(st.just("cut"), _PLACES, st.just(b"")),
-        st.tuples(st.just("drop"), _PLACES, st.binary(min_size=1, max_size=60)),
-        st.tuples(st.just("all"), st.just(0), st.binary(max_size=200)),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def damaged(data: bytes, damage: list[tuple[str, int, bytes]]) -> bytes:
-    for kind, place, content in damage:
-        place %= len(data) + 1
-        before, size = data[:place], len(content)
-        data = {
-            "put": before + content + data[place + size :],
-            "insert": before + content + data[place:],
-            "flip": before + bytes(a ^ b for a, b in zip(data[place : place + 1], content, strict=False)) + data[place + 1 :],
-            "cut": before,
-            "drop": before + data[place + size :],
-            "all": content,
-        }[kind]
-    return data

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import struct
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +22,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import format_files
 import helper_code
 import scp_writer
 import test_edf
 import test_ishne
 from ecg.header import LEADS, RecordingError
+from ecg.io.aecg import is_aecg, read_aecg
+from ecg.io.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
 from ecg.io.edf import is_edf, read_edf
 from ecg.io.ishne import is_ishne, read_ishne
+from ecg.io.muse import is_muse, read_muse
+from ecg.io.philips import is_philips, read_philips
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.tables import is_table, read_table
 
@@ -130,6 +136,34 @@ def table_files() -> list[bytes]:
     return [*files, file.getvalue()]
 
 
+def dicom_files() -> list[bytes]:
+    samples = format_files.integers(400, 1, 100)
+    median = format_files.dicom_group(samples[:, :60], fs=100, originality="DERIVED", label="MEDIAN BEAT")
+    files = []
+    with tempfile.TemporaryDirectory() as folder:
+        for syntax in (IMPLICIT, EXPLICIT, DEFLATED):
+            path = Path(folder, "a.dcm")
+            format_files.dicom_file(path, median, format_files.dicom_group(samples, fs=100), syntax=syntax)
+            files.append(path.read_bytes())
+    return files
+
+
+def muse_files() -> list[bytes]:
+    samples = format_files.integers(400, 1, 100, format_files.STORED)
+    encodings = ("ISO-8859-1", "UTF-8", "UTF-16")
+    # Without checksums, so that damage gets past them.
+    return [format_files.muse_xml(samples, fs=100, encoding=encoding, crc=lambda _: "") for encoding in encodings]
+
+
+def philips_files() -> list[bytes]:
+    samples = format_files.integers(200, 1, 100)
+    kinds = (("1.04", "XLI", "utf-16"), ("1.03", "XLI", "utf-8"), ("1.04", "Uncompressed", "utf-8"))
+    return [
+        format_files.philips_xml(samples, fs=100, version=version, compression=compression, encoding=encoding)
+        for version, compression, encoding in kinds
+    ]
+
+
 SIDECAR = json.dumps({"sampling_frequency": 100, "unit": "mV", "leads": LEADS, "age": 61, "sex": "Female"}).encode()
 
 
@@ -154,6 +188,12 @@ FORMATS = {
     ),
     "ishne": Format(lambda: [test_ishne.ishne()], is_ishne, read_ishne, seal_ishne),
     "table": Format(table_files, is_table, read_table),
+    "dicom": Format(dicom_files, is_dicom, read_dicom),
+    "aecg": Format(
+        lambda: [format_files.aecg_xml(format_files.integers(400, 1, 100), increment=("0.01", "s"))], is_aecg, read_aecg
+    ),
+    "muse": Format(muse_files, is_muse, read_muse),
+    "philips": Format(philips_files, is_philips, read_philips),
 }
 
 

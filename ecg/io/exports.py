@@ -106,7 +106,7 @@ def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> 
         "sampling_frequency": header.sampling_frequency,
         "unit": "mV",
         "leads": [LEADS[i] for i in rows],
-        "age": None if math.isnan(header.age) else header.age,
+        **({} if math.isnan(header.age) else {"age": header.age}),
         "sex": header.sex,
         "labels": list(header.labels),
         "maker": device.maker,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS, problem
+from ecg.header import LEADS, RecordingError, problem
 from ecg.io.aecg import is_aecg, read_aecg
 from ecg.io.dicom import is_dicom, read_dicom
+from ecg.io.edf import is_edf, read_edf
+from ecg.io.ishne import is_ishne, read_ishne
 from ecg.io.muse import is_muse, read_muse
 from ecg.io.philips import is_philips, read_philips
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.stored import DeviceReport, Stored, make_header
+from ecg.io.tables import is_table, read_table
 from ecg.io.xml_files import measurements_of
 from ecg.signal_files import read_file
 from helper_code import load_header, read_recording
@@ -34,7 +37,7 @@ class Format:
     name : str
         For people.
     suffixes : tuple of str
-        By which a folder's files are taken for recordings; the format itself is told by the content.
+        By which a folder's files are taken for recordings; which format it is the content tells.
     is_it : callable
         Whether a file that begins with these bytes (up to `START`) is of this format.
     read : callable
@@ -51,11 +54,16 @@ class Format:
 FORMATS: tuple[Format, ...] = (
     Format("DICOM", (".dcm", ".dicom"), is_dicom, read_dicom),
     Format("SCP-ECG", (".scp",), is_scp_ecg, read_scp_ecg),
+    Format("EDF", (".edf", ".bdf"), is_edf, read_edf),
+    Format("ISHNE Holter", (".ecg",), is_ishne, read_ishne),
     Format("GE MUSE XML", (".xml",), is_muse, read_muse),
     Format("Philips SierraECG XML", (".xml",), is_philips, read_philips),
     Format("HL7 aECG", (".xml", ".aecg"), is_aecg, read_aecg),
+    Format("table of samples", (".csv", ".npy", ".npz", ".parquet"), is_table, read_table),
 )
 SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
+# What else has these suffixes, or none, is no recording: it is taken for one only if its content is.
+_COMMON_SUFFIXES = ("", *FORMATS[-1].suffixes)
 
 
 def format_of(path: str | os.PathLike[str]) -> Format | None:
@@ -79,9 +87,9 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
         expected = "an ECG (" + ", ".join(one.name for one in FORMATS) + ")"
         # Not the first bytes, as elsewhere: they may be a patient's name.
         raise problem(path, expected, "another content" if read_file(path, 1) else "an empty file")
-    suffixes = (".hea", ".mat", *SUFFIXES)
-    rivals = [path.stem + suffix for suffix in suffixes if os.path.lexists(path.with_name(path.stem + suffix))]
-    if others := [name for name in rivals if name != path.name]:
+    suffixes = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
+    siblings = [path.with_name(path.stem + suffix) for suffix in suffixes]
+    if others := [one.name for one in siblings if one.name != path.name and is_recording(one)]:
         raise problem(path, f"one recording named {path.stem} in its folder", f"{', '.join(others)} beside it")
     return kind.read(path)
 
@@ -126,13 +134,32 @@ def _device_in(text: str) -> DeviceReport:
     )
 
 
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that a scan of its folder takes for a recording.
+
+    By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, and files without a suffix, are taken
+    only if their content is of a known format.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file() or (suffix not in _COMMON_SUFFIXES and suffix not in (".hea", *SUFFIXES)):
+        return False
+    if suffix not in _COMMON_SUFFIXES:
+        return True
+    try:
+        kind = format_of(path)
+    except RecordingError:
+        return False
+    return kind is not None if suffix else kind not in (None, FORMATS[-1])
+
+
 def find_ecg_files(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
 
     Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` is there); else files
-    with one of `SUFFIXES`, and those without a suffix that are DICOM. Of several files that would give a recording of
-    the same name a Challenge header is taken and the rest passed over; without one the first is taken, and `read_any`
-    refuses it and names the others. What is hidden is passed over. Links to folders are followed, each folder once.
+    of which `is_recording` holds. Of several files that would give a recording of the same name a Challenge header is
+    taken and the rest passed over; without one the first is taken, and `read_any` refuses it and names the others. What
+    is hidden is passed over. Links to folders are followed, each folder once.
     """
     yield from _find(os.fspath(folder), set())
 
@@ -142,40 +169,32 @@ def _find(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
     if (status.st_dev, status.st_ino) in entered:
         return
     entered.add((status.st_dev, status.st_ino))
+    headers: set[str] = set()
     files, folders = [], []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else files).append(entry.name)
-    for name in recordings_among(files, lambda name: _is_dicom_file(os.path.join(folder, name))):
+            stem, suffix = os.path.splitext(entry.name)
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif suffix in (".hea", ".mat"):
+                headers.add(stem)
+            else:
+                files.append(entry.name)
+    names = {stem: f"{stem}.hea" for stem in headers}
+    for name in sorted(files):
+        stem = os.path.splitext(name)[0]
+        if stem not in names and is_recording(os.path.join(folder, name)):
+            names[stem] = name
+    for name in sorted(names.values()):
         yield os.path.join(folder, name)
     for name in sorted(folders):
         yield from _find(os.path.join(folder, name), entered)
-
-
-def recordings_among(names: Iterable[str], is_dicom_file: Callable[[str], bool]) -> list[str]:
-    """Names of the recordings among the files of one folder, sorted; see `find_ecg_files`."""
-    headers: set[str] = set()
-    others: dict[str, str] = {}
-    for name in sorted(names):
-        stem, suffix = os.path.splitext(name)
-        if suffix in (".hea", ".mat"):
-            headers.add(stem)
-        elif suffix.lower() in SUFFIXES or (not suffix and is_dicom_file(name)):
-            others.setdefault(stem, name)
-    return sorted([stem + ".hea" for stem in headers] + [name for stem, name in others.items() if stem not in headers])
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # a link that leads back to itself
-        return False
-
-
-def _is_dicom_file(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
         return False
