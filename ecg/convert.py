@@ -4,7 +4,8 @@
     python -m ecg.convert INPUT OUTPUT --labels labels.csv
     python -m ecg.convert INPUT OUTPUT --to dicom
 
-exit status: 0 all recordings converted, 1 some could not be, 2 it could not begin or not go on, 130 stopped with Ctrl-C.
+exit status: 0 all recordings converted, 1 some could not be, 2 it could not begin or not go on, 130 stopped with
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import re
 import sys
 from collections import Counter
@@ -29,9 +31,30 @@ from ecg.progress import progress, say
 from helper_code import describe_failure, remove_leftovers, to_millivolts, write_file
 
 REPORTS = "device_reports.csv"
-_MEASUREMENTS = ("heart_rate_bpm", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "p_axis_deg", "qrs_axis_deg", "t_axis_deg")
-_COLUMNS = ("record", "format", "maker", "model", "sampling_frequency_hz", "seconds", "age", "sex", *_MEASUREMENTS, "codes",
-            "statements")  # fmt: skip
+_MEASUREMENTS = (
+    "heart_rate_bpm",
+    "p_ms",
+    "pr_ms",
+    "qrs_ms",
+    "qt_ms",
+    "qtc_ms",
+    "p_axis_deg",
+    "qrs_axis_deg",
+    "t_axis_deg",
+)
+_COLUMNS = (
+    "record",
+    "format",
+    "maker",
+    "model",
+    "sampling_frequency_hz",
+    "seconds",
+    "age",
+    "sex",
+    *_MEASUREMENTS,
+    "codes",
+    "statements",
+)
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
@@ -43,17 +66,30 @@ def _convert() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ecg.convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("input", type=Path, help="a file, or a folder of files in any of the formats, with folders below")
+    parser.add_argument(
+        "input", type=Path, help="a file, or a folder of files in any of the formats, with folders below"
+    )
     parser.add_argument("output", type=Path, help="folder for the recordings, made if absent")
-    parser.add_argument("--to", choices=["challenge", "dicom", "edf", "csv"], default="challenge",
-                        help="what to write: Challenge files (.hea and .mat), DICOM, EDF or CSV (default: %(default)s)")
-    parser.add_argument("--labels", metavar="FILE",
-                        help="take diagnoses from the device's statements by this CSV file of statement and code, and by "
-                             "the table of common statements; 'common' for the latter alone")
-    parser.add_argument("--keep-identity", action="store_true",
-                        help="also write names, identifiers, birth date and date of the recording, where the files have them")
-    parser.add_argument("--allow-failures", action="store_true",
-                        help="exit with 0 even if some recordings could not be converted")
+    parser.add_argument(
+        "--to",
+        choices=["challenge", "dicom", "edf", "csv"],
+        default="challenge",
+        help="what to write: Challenge files (.hea and .mat), DICOM, EDF or CSV (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="take diagnoses from the device's statements by this CSV file of statement and code, and by "
+        "the table of common statements; 'common' for the latter alone",
+    )
+    parser.add_argument(
+        "--keep-identity",
+        action="store_true",
+        help="also write names, identifiers, birth date and date of the recording, where the files have them",
+    )
+    parser.add_argument(
+        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be converted"
+    )
     arguments = parser.parse_args()
     table = _table(arguments.labels)
     paths = _paths(arguments.input)
@@ -165,7 +201,7 @@ class Conversion:
             "model": device.model,
             "sampling_frequency_hz": f"{header.sampling_frequency:.12g}",
             "seconds": f"{stored.samples.shape[1] / header.sampling_frequency:.12g}",
-            "age": "" if header.age != header.age else f"{header.age:g}",
+            "age": "" if math.isnan(header.age) else f"{header.age:g}",
             "sex": header.sex,
             "codes": ";".join(header.labels),
             "statements": " | ".join(device.statements),
@@ -231,8 +267,8 @@ def _comments(stored: Stored, name: str, identity: Identity) -> Iterator[str]:
         yield f"Patient id: {identity.patient_id}"
         yield f"Birth date: {identity.birth_date or ''}"
         yield f"Acquired: {device.acquired or ''}"
-        for key, value in identity.others.items():
-            yield f"Identifier: {key}: {value}"
+        for what, text in identity.others.items():
+            yield f"Identifier: {what}: {text}"
 
 
 if __name__ == "__main__":

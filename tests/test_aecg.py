@@ -37,7 +37,9 @@ def test_millivolts_are_origin_and_scale(read, scale, origin):
     assert np.allclose(millivolts(read(aecg_xml(SAMPLES, scale=scale, origin=origin))), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("increment", "rate"), [(("0.002", "s"), 500), (("2", "ms"), 500), (("1000", "us"), 1000), (("0.004", "s"), 250)])
+@pytest.mark.parametrize(
+    ("increment", "rate"), [(("0.002", "s"), 500), (("2", "ms"), 500), (("1000", "us"), 1000), (("0.004", "s"), 250)]
+)
 def test_rates(read, increment, rate):
     assert read(aecg_xml(SAMPLES, increment=increment)).header.sampling_frequency == rate
 
@@ -53,23 +55,35 @@ def test_wide_integers_and_fractions(read):
 
 def test_a_longer_series_of_another_kind_is_not_the_rhythm(read):
     other = aecg_xml(np.tile(SAMPLES, 3)).decode()
-    other = other[other.index("<series>") : other.index("</series>") + 9].replace('"RHYTHM"', '"REPRESENTATIVE_BEAT"', 1)
+    other = other[other.index("<series>") : other.index("</series>") + 9].replace(
+        '"RHYTHM"', '"REPRESENTATIVE_BEAT"', 1
+    )
     assert np.array_equal(read(aecg_xml(SAMPLES, before=other)).samples, SAMPLES)
 
 
 def test_measurements_are_those_of_all_leads_and_statements_without_what_surrounds_them(read):
     stored = read(aecg_xml(SAMPLES))
     assert stored.device.measurements == {
-        "heart_rate_bpm": 48, "pr_ms": 148, "qrs_ms": 120, "qt_ms": 420, "qtc_ms": 443, "qrs_axis_deg": -61,
-    }  # fmt: skip
+        "heart_rate_bpm": 48,
+        "pr_ms": 148,
+        "qrs_ms": 120,
+        "qt_ms": 420,
+        "qtc_ms": 443,
+        "qrs_axis_deg": -61,
+    }
     assert stored.device.statements[0] == "(SB) SINUS BRADYCARDIA, V-rate<50"
     assert (stored.device.maker, stored.device.model) == ("Mortara", "ELI250")
     assert (stored.header.age, stored.header.sex) == (71, "Female")
-    assert (stored.identity.name, stored.identity.patient_id) == (f"{SECRETS['last']} {SECRETS['first']}", SECRETS["id"])
+    assert (stored.identity.name, stored.identity.patient_id) == (
+        f"{SECRETS['last']} {SECRETS['first']}",
+        SECRETS["id"],
+    )
     assert SECRETS["doctor"] in stored.identity.others.values()
 
 
-@pytest.mark.parametrize(("age", "years"), [('<value value="18" unit="mo"/>', 1.5), ('<value unit="a"/>', 71), ("", 71)])
+@pytest.mark.parametrize(
+    ("age", "years"), [('<value value="18" unit="mo"/>', 1.5), ('<value unit="a"/>', 71), ("", 71)]
+)
 def test_ages(read, age, years):
     assert read(aecg_xml(SAMPLES, age=age)).header.age == years
 
@@ -117,6 +131,14 @@ def test_the_real_file_of_mortara():
         pytest.skip("without the real files")
     stored = read_aecg(path)
     assert stored.samples.shape == (12, 5000) and set(stored.header.adc_gains) == {400.0}
-    expected = {"pr_ms": 148, "qrs_ms": 120, "qt_ms": 420, "qtc_ms": 443, "p_axis_deg": 44, "qrs_axis_deg": -61, "t_axis_deg": 86}
+    expected = {
+        "pr_ms": 148,
+        "qrs_ms": 120,
+        "qt_ms": 420,
+        "qtc_ms": 443,
+        "p_axis_deg": 44,
+        "qrs_axis_deg": -61,
+        "t_axis_deg": 86,
+    }
     assert expected.items() <= stored.device.measurements.items()
     assert stored.device.statements == ("Sinus Rhythm",) and stored.header.age == 46

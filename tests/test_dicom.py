@@ -1,4 +1,4 @@
-"""DICOM: scale by hand, kinds of samples, groups, leads, padding, hostile files; pydicom as the independent reference."""
+"""DICOM: scale by hand, kinds of samples, groups, leads, padding, hostile files; pydicom as the reference."""
 
 import struct
 import tracemalloc
@@ -50,7 +50,9 @@ def test_kinds_of_samples_and_the_scale_by_hand(tmp_path, kind, interpretation):
     info = np.iinfo(kind)
     low = max(int(info.min), -(2**30))
     samples = np.random.default_rng(3).integers(low + 1, min(int(info.max), 2**30), (12, 501))
-    group = dicom_group(samples, kind=kind, interpretation=interpretation, sensitivity="1.25", factor="1.02", baseline="-100")
+    group = dicom_group(
+        samples, kind=kind, interpretation=interpretation, sensitivity="1.25", factor="1.02", baseline="-100"
+    )
     stored = read_dicom(dicom_file(tmp_path / "a.dcm", group))
     assert np.array_equal(stored.samples, samples)
     expected = (samples * 1.25 * 1.02 - 100) / 1000
@@ -151,12 +153,15 @@ def test_pydicoms_own_example_has_pydicoms_own_values():
 
 @given(
     samples=hnp.arrays(st.sampled_from([np.int16, np.int32]), (3, 300), elements=st.integers(-30000, 30000)),
-    gain=st.floats(50, 2000), baseline=st.integers(-2000, 2000),
-)  # fmt: skip
+    gain=st.floats(50, 2000),
+    baseline=st.integers(-2000, 2000),
+)
 @settings(max_examples=25)
 def test_what_is_written_is_read_by_both(tmp_path_factory, samples, gain, baseline):
     folder = tmp_path_factory.mktemp("dicom")
-    header = make_header(folder / "a.x", ("I", "V1", "aVF"), 250, samples, [gain] * 3, [baseline] * 3, age=50, sex="Male")
+    header = make_header(
+        folder / "a.x", ("I", "V1", "aVF"), 250, samples, [gain] * 3, [baseline] * 3, age=50, sex="Male"
+    )
     path = write_dicom(folder, Stored(header, samples))
     assert np.array_equal(read_dicom(path).samples, samples)
     expected = (samples - baseline) / gain * 1000
@@ -169,7 +174,15 @@ def test_the_real_file_with_invalid_uids():
         pytest.skip("without the real files")
     stored = read_dicom(path)
     assert stored.samples.shape == (12, 5000) and not np.isnan(millivolts(stored)).any()  # its padding value is 0
-    expected = {"pr_ms": 148, "qrs_ms": 120, "qt_ms": 420, "qtc_ms": 443, "p_axis_deg": 44, "qrs_axis_deg": -61, "t_axis_deg": 86}
+    expected = {
+        "pr_ms": 148,
+        "qrs_ms": 120,
+        "qt_ms": 420,
+        "qtc_ms": 443,
+        "p_axis_deg": 44,
+        "qrs_axis_deg": -61,
+        "t_axis_deg": 86,
+    }
     assert stored.device.measurements == expected
 
 
@@ -203,9 +216,17 @@ HOSTILE = {
     "endless nesting": preamble() + IS_ECG + (SEQUENCE + ITEM) * 100_000,
     "endless nesting, implicit": preamble(IMPLICIT) + (b"\x00\x54\x00\x01\xff\xff\xff\xff" + ITEM) * 100_000,
     "three million empty elements": preamble() + empty_elements(3_000_000),
-    "and in the waveform": preamble() + IS_ECG + b"\x00\x54\x00\x01SQ\0\0" + struct.pack("<I", 8_000_008) + ITEM + empty_elements(10**6),
+    "and in the waveform": preamble()
+    + IS_ECG
+    + b"\x00\x54\x00\x01SQ\0\0"
+    + struct.pack("<I", 8_000_008)
+    + ITEM
+    + empty_elements(10**6),
     "three million items": preamble() + IS_ECG + SEQUENCE + b"\xfe\xff\0\xe0\0\0\0\0" * 3_000_000,
-    "character sets without end": preamble() + b"\x08\0\x05\0UC\0\0" + struct.pack("<I", 20_000_000) + b"\\" * 20_000_000,
+    "character sets without end": preamble()
+    + b"\x08\0\x05\0UC\0\0"
+    + struct.pack("<I", 20_000_000)
+    + b"\\" * 20_000_000,
     "no end of numbers": preamble() + b"\x08\0\x60\0UC\0\0" + struct.pack("<I", 20_000_000) + b"1\\" * 10_000_000,
 }
 

@@ -57,10 +57,14 @@ def test_no_format_takes_the_file_of_another(originals, name):
     assert not [one.name for one in FORMATS if one.is_it(originals[name][1:4097]) and one.name == "DICOM"]
 
 
-@pytest.mark.parametrize("content", [b"", b"\0", b"Zwiebelmann, Quirina", b"<html></html>", b"<!-- RestingECG -->", bytes(5000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0", b"Zwiebelmann, Quirina", b"<html></html>", b"<!-- RestingECG -->", bytes(5000)]
+)
 def test_unknown_content_is_refused_and_not_shown(tmp_path, content):
     (tmp_path / "a.xml").write_bytes(content)
-    with pytest.raises(RecordingError, match=r"a.xml: expected an ECG \(DICOM, .*\), found (another content|an empty file)$"):
+    with pytest.raises(
+        RecordingError, match=r"a.xml: expected an ECG \(DICOM, .*\), found (another content|an empty file)$"
+    ):
         read_any(tmp_path / "a.xml")
 
 
@@ -71,7 +75,9 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path, originals, 
     monkeypatch.setattr(optional.importlib, "import_module", refuse)
     for name, package in (("DICOM", "pydicom"), ("GE MUSE XML", "defusedxml")):
         (tmp_path / "a").write_bytes(originals[name])
-        with pytest.raises(RecordingError, match=rf"the package {package} for .* \(pip install .\[formats\]\), found it missing"):
+        with pytest.raises(
+            RecordingError, match=rf"the package {package} for .* \(pip install .\[formats\]\), found it missing"
+        ):
             read_any(tmp_path / "a")
 
 
@@ -105,7 +111,9 @@ def test_two_files_that_would_give_one_record_are_refused_by_name(tmp_path, orig
     (tmp_path / "a.xml").write_bytes(originals["HL7 aECG"])
     assert names_in(tmp_path) == ["a.dcm"]
     for one, other in (("a.dcm", "a.xml"), ("a.xml", "a.dcm")):
-        with pytest.raises(RecordingError, match=f"{one}: expected one recording named a in its folder, found {other} beside it"):
+        with pytest.raises(
+            RecordingError, match=f"{one}: expected one recording named a in its folder, found {other} beside it"
+        ):
             read_any(tmp_path / one)
 
 
@@ -132,7 +140,10 @@ def test_challenge_files_give_their_integers_and_what_a_conversion_wrote(tmp_pat
 def test_three_formats_of_one_ecg_give_the_same_array():
     if not FORMATS_FOLDER.exists():
         pytest.skip("without the real files")
-    signals = [millivolts(read_any(FORMATS_FOLDER / name)) for name in ("aecg-example.xml", "dicom-example.dcm", "scp-example.scp")]
+    signals = [
+        millivolts(read_any(FORMATS_FOLDER / name))
+        for name in ("aecg-example.xml", "dicom-example.dcm", "scp-example.scp")
+    ]
     assert signals[0].shape == (12, 5000)
     assert np.array_equal(signals[0], signals[1]) and np.array_equal(signals[0], signals[2])
 
@@ -150,10 +161,11 @@ def test_the_readers_can_be_called_at_once_in_threads(tmp_path, originals):
 
 ENTITIES = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "lol"}">' for i in range(10))
 XML = '<?xml version="1.0" encoding="UTF-8"?>'
+LONG = "a" * 100_000
 ATTRIBUTES = " ".join(f"a{i}=''" for i in range(1_200_000))
 HOSTILE = {
     "billion laughs": f"{XML}<!DOCTYPE RestingECG [{ENTITIES}]><RestingECG>&e9;</RestingECG>",
-    "quadratic blowup": f'{XML}<!DOCTYPE RestingECG [<!ENTITY a "{"a" * 100_000}">]><RestingECG>{"&a;" * 50_000}</RestingECG>',
+    "quadratic blowup": f'{XML}<!DOCTYPE RestingECG [<!ENTITY a "{LONG}">]><RestingECG>{"&a;" * 50_000}</RestingECG>',
     "external entity": f'{XML}<!DOCTYPE RestingECG [<!ENTITY x SYSTEM "file://PLACE">]><RestingECG>&x;</RestingECG>',
     "external parameter entity": f'{XML}<!DOCTYPE RestingECG [<!ENTITY % x SYSTEM "file://PLACE">%x;]><RestingECG/>',
     "over the network": f'{XML}<!DOCTYPE RestingECG [<!ENTITY x SYSTEM "http://127.0.0.1:9/x">]><RestingECG>&x;</RestingECG>',
@@ -202,10 +214,13 @@ def test_the_bounds_themselves_are_allowed_and_one_more_is_not(tmp_path):
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("<a/>", "a"), ("\ufeff<?xml version='1.0'?>\n<!-- <b> -->\n<!DOCTYPE a [<!ENTITY c '<d>'>]>\n<n:a x='1'>", "a"),
-        ("text <a>", ""), ("<!-- <a>", ""), ("", ""),
+        ("<a/>", "a"),
+        ("\ufeff<?xml version='1.0'?>\n<!-- <b> -->\n<!DOCTYPE a [<!ENTITY c '<d>'>]>\n<n:a x='1'>", "a"),
+        ("text <a>", ""),
+        ("<!-- <a>", ""),
+        ("", ""),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be"])
 def test_the_root_is_found_in_the_first_bytes(text, name, encoding):
     assert root_name(text.encode(encoding)) == name

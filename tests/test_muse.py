@@ -56,13 +56,25 @@ def test_a_declaration_of_utf_16_on_text_in_utf_8_is_passed_over(read):
 def test_what_the_device_said_and_whose_recording_it_is(read):
     stored = read(muse_xml(SAMPLES))
     assert stored.device.measurements == {
-        "heart_rate_bpm": 48, "pr_ms": 138, "qrs_ms": 96, "qt_ms": 452, "qtc_ms": 403, "p_axis_deg": 51,
-        "qrs_axis_deg": -20, "t_axis_deg": 40,
-    }  # fmt: skip
+        "heart_rate_bpm": 48,
+        "pr_ms": 138,
+        "qrs_ms": 96,
+        "qt_ms": 452,
+        "qtc_ms": 403,
+        "p_axis_deg": 51,
+        "qrs_axis_deg": -20,
+        "t_axis_deg": 40,
+    }
     assert stored.device.statements == ("Sinus bradycardia with 1st degree A-V block", "Left axis deviation")
-    assert (stored.device.maker, stored.device.model, str(stored.device.acquired)) == ("GE", "MAC55", "2022-11-20 14:05:59")
+    assert (stored.device.maker, stored.device.model, str(stored.device.acquired)) == (
+        "GE",
+        "MAC55",
+        "2022-11-20 14:05:59",
+    )
     assert (stored.header.age, stored.header.sex, stored.header.labels) == (71, "Female", ())
-    assert stored.identity.name == f"{SECRETS['last']} {SECRETS['first']}" and stored.identity.patient_id == SECRETS["id"]
+    assert (
+        stored.identity.name == f"{SECRETS['last']} {SECRETS['first']}" and stored.identity.patient_id == SECRETS["id"]
+    )
     assert SECRETS["doctor"] in stored.identity.others["signature 1"]
     assert not [word for word in SECRETS.values() if word in repr(stored)]
 
@@ -95,12 +107,16 @@ def test_an_absent_checksum_and_a_negative_one_are_fine(read, crc):
 
 
 def test_a_lost_sample_is_noticed_without_a_checksum(read):
-    data = muse_xml(SAMPLES, crc=lambda data: "").replace(b"<LeadSampleCountTotal>1000", b"<LeadSampleCountTotal>1001", 9)
+    data = muse_xml(SAMPLES, crc=lambda data: "").replace(
+        b"<LeadSampleCountTotal>1000", b"<LeadSampleCountTotal>1001", 9
+    )
     with pytest.raises(RecordingError, match="2002 bytes in lead"):
         read(data)
 
 
-@pytest.mark.parametrize(("number", "values"), [(1, (48, 138, 96, 452, 403)), (2, (65, 184, 100, 420, 437)), (3, (59, 164, 106, 436, 432))])
+@pytest.mark.parametrize(
+    ("number", "values"), [(1, (48, 138, 96, 452, 403)), (2, (65, 184, 100, 420, 437)), (3, (59, 164, 106, 436, 432))]
+)
 def test_real_files(number, values):
     path = FORMATS_FOLDER / f"muse-{number}.xml"
     if not path.exists():

@@ -61,10 +61,18 @@ def test_what_the_device_said_and_whose_recording_it_is(read):
     for version in ("1.03", "1.04"):
         stored = read(philips_xml(SAMPLES, version=version))
         assert stored.device.measurements == {
-            "heart_rate_bpm": 41, "pr_ms": 144, "qrs_ms": 102, "qt_ms": 564, "qtc_ms": 466, "p_axis_deg": 19,
+            "heart_rate_bpm": 41,
+            "pr_ms": 144,
+            "qrs_ms": 102,
+            "qt_ms": 564,
+            "qtc_ms": 466,
+            "p_axis_deg": 19,
             "qrs_axis_deg": -85,
-        }  # fmt: skip
-        assert stored.device.statements[0] == "Sinus bradycardia, rate< 50" and stored.device.statements[-1] == "ABNORMAL ECG"
+        }
+        assert (
+            stored.device.statements[0] == "Sinus bradycardia, rate< 50"
+            and stored.device.statements[-1] == "ABNORMAL ECG"
+        )
         assert (stored.header.age, stored.header.sex, stored.device.model) == (71, "Female", "PageWriter")
         assert stored.identity.name == f"{SECRETS['last']} {SECRETS['first']} {SECRETS['middle']}"
         assert {SECRETS["room"], SECRETS["other"], SECRETS["order"]} <= set(stored.identity.others.values())
@@ -123,7 +131,9 @@ def test_the_pulse_is_found_at_any_rate_and_place():
 # ---- real files ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("version", "n_samples", "values"), [("1.03", 5264, (41, 151, 135, 476)), ("1.04", 5300, (41, 144, 102, 564))])
+@pytest.mark.parametrize(
+    ("version", "n_samples", "values"), [("1.03", 5264, (41, 151, 135, 476)), ("1.04", 5300, (41, 144, 102, 564))]
+)
 def test_real_files(version, n_samples, values):
     path = FORMATS_FOLDER / f"philips-{version}.xml"
     if not path.exists():
@@ -133,8 +143,8 @@ def test_real_files(version, n_samples, values):
     assert stored.samples.shape == (12, n_samples)
     measured = stored.device.measurements
     assert tuple(measured[name] for name in ("heart_rate_bpm", "pr_ms", "qrs_ms", "qt_ms")) == values
-    I, II, III, aVR, aVL, aVF = stored.samples[:6].astype(int)
-    assert np.abs(I + III - II).max() <= 2 and np.abs(aVR + aVL + aVF).max() <= 4
+    one, two, three, aVR, aVL, aVF = stored.samples[:6].astype(int)
+    assert np.abs(one + three - two).max() <= 2 and np.abs(aVR + aVL + aVF).max() <= 4
 
 
 def test_philips_own_conversion_to_aecg_has_the_same_samples():

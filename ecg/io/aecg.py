@@ -82,7 +82,12 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
     age = _age(root)
     sex = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
     header = make_header(
-        path, leads, frequency, samples, gains, baselines,
+        path,
+        leads,
+        frequency,
+        samples,
+        gains,
+        baselines,
         age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
         sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
     )
@@ -91,7 +96,9 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
     device = DeviceReport(
         text_of(author, "manufacturerOrganization/name"),
         text_of(author, "manufacturedSeriesDevice/manufacturerModelName"),
-        acquired, _measurements(series), statements,
+        acquired,
+        _measurements(series),
+        statements,
     )
     return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
 
@@ -189,7 +196,7 @@ def _stored(
     """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
     digits = np.array(rows) if rows else np.empty((0, 0))
     if digits.size and (np.isfinite(digits) & (digits == np.rint(digits)) & (np.abs(digits) < 2**31)).all():
-        kind = np.int16 if -32768 <= digits.min() and digits.max() <= 32767 else np.int32
+        kind = np.int16 if digits.min() >= -32768 and digits.max() <= 32767 else np.int32
         gains = [float(f"{1 / scale:.12g}") for scale, _ in scales]
         return digits.astype(kind), gains, [0.0 - origin / scale for scale, origin in scales]
     millivolts = [row * scale + origin for row, (scale, origin) in zip(digits, scales, strict=False)]
@@ -258,7 +265,7 @@ def _identity(root: Element) -> Identity:
     own_id, own_name, birth = (
         subject.find(place) for place in ("id", "subjectDemographicPerson/name", "subjectDemographicPerson/birthTime")
     )
-    others = {}
+    others: dict[str, str] = {}
     makers = {part for maker in root.iter("manufacturerOrganization") for part in maker.iter()}
     for element in root.iter():
         if element not in makers and element.tag in ("id", "name", "title"):
@@ -267,7 +274,7 @@ def _identity(root: Element) -> Identity:
                 others[f"{element.tag} {len(others) + 1}"] = text
     return Identity(
         "" if own_name is None else _whole_text(own_name),
-        "" if own_id is None else own_id.get("extension") or own_id.get("root", ""),
+        "" if own_id is None else own_id.get("extension", own_id.get("root", "")),
         None if birth is None else date_of(birth.get("value", "")),
         others,
     )

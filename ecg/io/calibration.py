@@ -10,9 +10,7 @@ _SHORTEST, _LONGEST = 0.1, 0.4  # s
 _TOLERANCE = 0.025  # mV
 
 
-def without_pulse(
-    samples: NDArray[np.generic], gain: float, sampling_frequency: float
-) -> NDArray[np.generic]:
+def without_pulse(samples: NDArray[np.generic], gain: float, sampling_frequency: float) -> NDArray[np.generic]:
     """Cut off a calibration pulse at the end, and the zeros around it.
 
     Philips electrocardiographs write 11 s of which the end is the same in all leads: 0 mV, 1 mV for 0.2 s, 0 mV. It is
@@ -35,7 +33,7 @@ def without_pulse(
     if len(samples) < 2:  # a rectangle in one lead may be its electrode coming off
         return samples
     millivolts = samples.astype(np.float64) / gain
-    low = (np.abs(millivolts) <= _TOLERANCE).all(axis=0)
+    low: NDArray[np.bool_] = np.all(np.abs(millivolts) <= _TOLERANCE, axis=0)
     first = max(samples.shape[1] - int(_WINDOW * sampling_frequency), 0)
     high = np.flatnonzero((np.abs(millivolts[:, first:] - 1) <= _TOLERANCE).all(axis=0)) + first
     if not high.size:

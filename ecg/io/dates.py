@@ -31,7 +31,8 @@ def time_of(date: str, time: str) -> datetime.datetime | None:
         return None
     match = _TIME.match(time.strip())
     try:
-        clock = datetime.time(*(int(part or 0) for part in match.groups())) if match else datetime.time()
+        hour, minute, second = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+        clock = datetime.time(hour, minute, second)
     except ValueError:
         clock = datetime.time()
     return datetime.datetime.combine(day, clock)

@@ -40,7 +40,14 @@ LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8:
 _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
-_TYPES = {(8, "SB"): "<i1", (8, "UB"): "<u1", (16, "SS"): "<i2", (16, "US"): "<u2", (32, "SL"): "<i4", (32, "UL"): "<u4"}
+_TYPES = {
+    (8, "SB"): "<i1",
+    (8, "UB"): "<u1",
+    (16, "SS"): "<i2",
+    (16, "US"): "<u2",
+    (32, "SL"): "<i4",
+    (32, "UL"): "<u4",
+}
 # Codes of scheme SCPECG, and meanings (lower case, without "global" and the like) of any scheme.
 _MEASUREMENTS = {
     "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"),
@@ -212,7 +219,9 @@ class _Object:
 def _stored(dataset: _Object, path: Path) -> Stored:
     kind = dataset.text("SOPClassUID")
     if kind not in _ECG_CLASSES and dataset.text("Modality") != "ECG":
-        raise problem(path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class")
+        raise problem(
+            path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"
+        )
     group = _rhythm(dataset, path)
     samples = _samples(group, path)
     leads, gains, baselines = [], [], []
@@ -221,7 +230,9 @@ def _stored(dataset: _Object, path: Path) -> Stored:
         gain, baseline = _scale(channel)
         if leads[-1] in STANDARD_NAMES.values() and not math.isfinite(gain * baseline):
             value, unit = channel.text("ChannelSensitivity"), channel.code("ChannelSensitivityUnitsSequence")[0]
-            raise problem(path, f"a sensitivity in uV or mV of lead {leads[-1]}", shown(f"{value} {unit}".strip() or "none"))
+            raise problem(
+                path, f"a sensitivity in uV or mV of lead {leads[-1]}", shown(f"{value} {unit}".strip() or "none")
+            )
         gains.append(gain)
         baselines.append(baseline)
     if len(leads) != len(samples):
@@ -231,7 +242,12 @@ def _stored(dataset: _Object, path: Path) -> Stored:
     birth = date_of(dataset.text("PatientBirthDate"))
     age = _age(dataset.text("PatientAge"))
     header = make_header(
-        path, leads, group.number("SamplingFrequency"), samples, gains, baselines,
+        path,
+        leads,
+        group.number("SamplingFrequency"),
+        samples,
+        gains,
+        baselines,
         age=years_between(birth, acquired) if math.isnan(age) else age,
         sex={"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown"),
     )

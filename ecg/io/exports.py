@@ -34,10 +34,17 @@ def as_integers(stored: Stored) -> Stored:
     scaled = np.rint(stored.samples.astype(np.float64) * _NANOVOLTS)
     scaled[~(np.abs(scaled) < 2**31)] = -(2**31)  # missing, and what no ECG has
     header = replace(
-        stored.header, adc_gains=(_NANOVOLTS,) * len(stored.header.leads), baselines=(0.0,) * len(stored.header.leads),
+        stored.header,
+        adc_gains=(_NANOVOLTS,) * len(stored.header.leads),
+        baselines=(0.0,) * len(stored.header.leads),
         formats=("32",) * len(stored.header.leads),
     )
     return replace(stored, header=header, samples=scaled.astype(np.int32))
+
+
+def _missing(samples: NDArray[Any]) -> int:
+    """The integer by which a sample is missing."""
+    return int(np.iinfo(samples.dtype).min)
 
 
 # ---- Challenge files -------------------------------------------------------------------------------------------------
@@ -66,7 +73,8 @@ def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Pa
     kind = 30 if n_bits == 16 else 20  # little-endian matrices of these
     content = struct.pack("<5i4s", kind, *samples.shape, 0, 4, b"val")
     content += samples.astype(f"<i{n_bits // 8}").tobytes(order="F")
-    lines = [f"{name} {len(header.leads)} {np.format_float_positional(header.sampling_frequency, trim='-')} {samples.shape[1]}"]
+    rate = np.format_float_positional(header.sampling_frequency, trim="-")
+    lines = [f"{name} {len(header.leads)} {rate} {samples.shape[1]}"]
     for lead, row, gain, baseline in zip(header.leads, samples, header.adc_gains, header.baselines, strict=True):
         zero = f"({np.format_float_positional(baseline, trim='-')})" if baseline else ""
         checksum = int(row.sum(dtype=np.int64).astype(np.int16))
@@ -137,9 +145,9 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     edfio = import_optional("edfio", path, "EDF")
     largest = max(int(samples.max()), -int(samples.min()))
     wide = largest > 2**15 - 1
-    missing = (samples == np.iinfo(samples.dtype).min).any(axis=1)
-    kept = [i for i in range(len(samples)) if not (samples[i] == np.iinfo(samples.dtype).min).all()]
-    if any(missing[kept]):
+    missing = np.equal(samples, _missing(samples))
+    kept = np.flatnonzero(~missing.all(axis=1)).tolist()
+    if missing[kept].any():
         raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
     limit = 2**23 - 1 if wide else 2**15 - 1
     signals = []
@@ -148,18 +156,29 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
         top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
         physical = (row - header.baselines[i]) * microvolts
         bounds = (np.array([-top, top]) - header.baselines[i]) * microvolts
-        signals.append((edfio.BdfSignal if wide else edfio.EdfSignal)(
-            physical, header.sampling_frequency, label=f"ECG {header.leads[i]}"[:16], physical_dimension="uV",
-            physical_range=(float(bounds[0]), float(bounds[1])), digital_range=(-top, top),
-        ))  # fmt: skip
+        signals.append(
+            (edfio.BdfSignal if wide else edfio.EdfSignal)(
+                physical,
+                header.sampling_frequency,
+                label=f"ECG {header.leads[i]}"[:16],
+                physical_dimension="uV",
+                physical_range=(float(bounds[0]), float(bounds[1])),
+                digital_range=(-top, top),
+            )
+        )
     patient = edfio.Patient(
-        code=_word(identity.patient_id), sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
-        birthdate=identity.birth_date, name=_word(identity.name),
+        code=_word(identity.patient_id),
+        sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
+        birthdate=identity.birth_date,
+        name=_word(identity.name),
     )
     when = stored.device.acquired if identity is not NOBODY else None
     recording = edfio.Recording(startdate=when.date() if when else None, equipment_code=_word(stored.device.model))
     file = (edfio.Bdf if wide else edfio.Edf)(
-        signals, patient=patient, recording=recording, starttime=when.time() if when else None,
+        signals,
+        patient=patient,
+        recording=recording,
+        starttime=when.time() if when else None,
         data_record_duration=_record_samples(samples.shape[1]) / header.sampling_frequency,
     )
     path = path.with_suffix(".bdf") if wide else path
@@ -168,7 +187,7 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
 
 
 def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> int:
-    """A digital maximum whose amplitude has few enough digits for EDF's eight characters, so that nothing is rounded."""
+    """A digital maximum whose amplitude fits into EDF's eight characters, so that nothing is rounded."""
     for top in range(limit, max(needed, limit // 2) - 1, -1):
         amplitude = top * microvolts
         if len(f"{-amplitude:.10g}") <= 8 and abs(float(f"{amplitude:.10g}") - amplitude) < 1e-9 * amplitude:
@@ -275,7 +294,7 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     wide = samples.dtype == np.int32
     group.WaveformBitsAllocated = 32 if wide else 16
     group.WaveformSampleInterpretation = "SL" if wide else "SS"
-    group.add_new("WaveformPaddingValue", "OW", struct.pack("<i" if wide else "<h", np.iinfo(samples.dtype).min))
+    group.add_new("WaveformPaddingValue", "OW", struct.pack("<i" if wide else "<h", _missing(samples)))
     group.add_new("WaveformData", "OW", samples.T.astype("<i4" if wide else "<i2").tobytes())
     dataset.WaveformSequence = [group]
 
@@ -294,7 +313,10 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
         annotations[-1].ConceptCodeSequence = code("SCT", label, SCORED_CLASSES.get(label, ("", label))[1])
     measured = dict(stored.device.measurements)
     codes = {name: ("SCPECG", *rest) for name, rest in _CODES.items()}
-    for name, (scheme, value, meaning, unit_name) in {**codes, "heart_rate_bpm": ("LN", "8867-4", "Heart rate", "/min")}.items():
+    for name, (scheme, value, meaning, unit_name) in {
+        **codes,
+        "heart_rate_bpm": ("LN", "8867-4", "Heart rate", "/min"),
+    }.items():
         if name in measured:
             annotations.append(annotation(1))
             annotations[-1].ConceptNameCodeSequence = code(scheme, value, meaning)
@@ -333,5 +355,8 @@ def _sop_class(stored: Stored, path: Path) -> str:
     for uid, holds in limits.items():
         if holds:
             return uid
-    raise problem(path, "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)",
-                  f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits")  # fmt: skip
+    raise problem(
+        path,
+        "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)",
+        f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits",
+    )

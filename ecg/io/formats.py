@@ -118,9 +118,15 @@ def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
         kind = np.int16 if np.abs(whole).max() < 2**15 else np.int32
         samples = np.where(missing, np.iinfo(kind).min, whole).astype(kind)
     new = make_header(
-        path, list(at), header.sampling_frequency, samples, gains[:, 0].tolist(), baselines[:, 0].tolist(),
-        age=header.age, sex=header.sex,
-    )  # fmt: skip
+        path,
+        list(at),
+        header.sampling_frequency,
+        samples,
+        gains[:, 0].tolist(),
+        baselines[:, 0].tolist(),
+        age=header.age,
+        sex=header.sex,
+    )
     return Stored(replace(new, labels=header.labels), samples, _device_in(load_header(path)))
 
 

@@ -71,9 +71,15 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
     patient, test = root.find("PatientDemographics"), root.find("TestDemographics")
     acquired = time_of(text_of(test, "AcquisitionDate"), text_of(test, "AcquisitionTime"))
     birth = date_of(text_of(patient, "DateofBirth"))
-    age = number_of(text_of(patient, "PatientAge")) * _YEARS.get(text_of(patient, "AgeUnits").upper() or "YEARS", math.nan)
+    age = number_of(text_of(patient, "PatientAge")) * _YEARS.get(
+        text_of(patient, "AgeUnits").upper() or "YEARS", math.nan
+    )
     header = make_header(
-        path, leads, frequency * 10.0**exponent, samples, gains,
+        path,
+        leads,
+        frequency * 10.0**exponent,
+        samples,
+        gains,
         age=years_between(birth, acquired) if math.isnan(age) else age,
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
     )
@@ -82,7 +88,8 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
     statements, signatures = _statements(root)
     names = (text_of(patient, "PatientLastName"), text_of(patient, "PatientFirstName"))
     return Stored(
-        header, samples,
+        header,
+        samples,
         DeviceReport("GE", text_of(test, "AcquisitionDevice"), acquired, measurements, statements),
         Identity(" ".join(filter(None, names)), text_of(patient, "PatientID"), birth, signatures | _others(root)),
     )
@@ -91,7 +98,9 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
 def _rhythm(root: Element, path: Path) -> Element:
     """The rhythm waveform, the longest if there are several; a median beat is none."""
     kinds = [text_of(waveform, "WaveformType") for waveform in root.iterfind("Waveform")]
-    rhythms = [waveform for waveform in root.iterfind("Waveform") if text_of(waveform, "WaveformType").lower() == "rhythm"]
+    rhythms = [
+        waveform for waveform in root.iterfind("Waveform") if text_of(waveform, "WaveformType").lower() == "rhythm"
+    ]
     if not rhythms:
         raise problem(path, "a waveform of type Rhythm", shown(", ".join(kinds)) if kinds else "no waveform")
     return max(rhythms, key=lambda one: sum(len(text.text or "") for text in one.iterfind("LeadData/WaveFormData")))
@@ -118,7 +127,7 @@ def _lead(data: Element, path: Path) -> NDArray[np.int16]:
     if text_of(data, "LeadSampleSize") not in ("", "2"):
         raise problem(path, f"two bytes a sample in {lead}", shown(text_of(data, "LeadSampleSize")))
     expected = n_bytes if n_samples is None else 2 * n_samples
-    if expected is not None and len(content) != expected or len(content) % 2:
+    if (expected is not None and len(content) != expected) or len(content) % 2:
         raise problem(path, f"{expected} bytes in {lead}", len(content))
     checksum = text_of(data, "LeadDataCRC32")
     if checksum and number_of(checksum) % 2**32 != zlib.crc32(content):

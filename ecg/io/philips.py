@@ -78,7 +78,12 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
     identity = _identity(root, patient)
     age = number_of(text_of(patient, "age/years"))
     header = make_header(
-        path, leads, scale.frequency, stored, [scale.gain] * len(leads), [scale.baseline] * len(leads),
+        path,
+        leads,
+        scale.frequency,
+        stored,
+        [scale.gain] * len(leads),
+        [scale.baseline] * len(leads),
         age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown"),
     )
@@ -94,10 +99,13 @@ class _Scale:
         signal = root.find("dataacquisition/signalcharacteristics")
         said = {
             "rate": waveforms.get("samplespersecond") or text_of(signal, "samplingrate"),
-            "resolution": waveforms.get("resolution") or text_of(signal, "resolution")
+            "resolution": waveforms.get("resolution")
+            or text_of(signal, "resolution")
             or text_of(signal, "signalresolution"),
             "offset": waveforms.get("signaloffset") or text_of(signal, "signaloffset") or "0",
-            "bits": waveforms.get("bitspersample") or waveforms.get("nbitspersample") or text_of(signal, "bitspersample"),
+            "bits": waveforms.get("bitspersample")
+            or waveforms.get("nbitspersample")
+            or text_of(signal, "bitspersample"),
             "duration": waveforms.get("durationperchannel") or "",
         }
         self.frequency = number_of(said["rate"])
@@ -171,7 +179,7 @@ def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> NDArray[np
 
 
 def _lzw(packed: bytes, most: int, path: Path) -> bytes:
-    """Undo LZW with codes of ten bits, the highest first; the last code says that it ends. No more than `most` bytes."""
+    """Undo LZW with codes of ten bits, high bits first, of which the last ends it; gives no more than `most` bytes."""
     n_codes = len(packed) * 8 // _CODE_BITS
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), count=n_codes * _CODE_BITS).reshape(n_codes, _CODE_BITS)
     codes: list[int] = (bits @ (1 << np.arange(_CODE_BITS)[::-1])).tolist()
@@ -254,9 +262,15 @@ def _statements(root: Element) -> list[str]:
 def _identity(root: Element, patient: Element | None) -> Identity:
     names = (text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
     places = (
-        "patient/generalpatientdata/MRN", "patient/generalpatientdata/uniquepatientid", "documentinfo/documentname",
-        "documentinfo/editor", "documentinfo/filename", "orderinfo/ordernumber", "orderinfo/uniqueorderid", "orderinfo/orderbillingcode",
-    )  # fmt: skip
+        "patient/generalpatientdata/MRN",
+        "patient/generalpatientdata/uniquepatientid",
+        "documentinfo/documentname",
+        "documentinfo/editor",
+        "documentinfo/filename",
+        "orderinfo/ordernumber",
+        "orderinfo/uniqueorderid",
+        "orderinfo/orderbillingcode",
+    )
     others = {place.rpartition("/")[2]: text_of(root, place) for place in places}
     for element in root.iterfind("interpretations/interpretation/*"):
         if element.tag in ("mdsignatureline", "confirmingclinician"):
@@ -266,6 +280,8 @@ def _identity(root: Element, patient: Element | None) -> Identity:
     for i, element in enumerate(root.iterfind("userdefines/userdefine/value")):
         others[f"userdefine {i + 1}"] = text_of(element)
     return Identity(
-        " ".join(filter(None, names)), text_of(patient, "patientid"), date_of(text_of(patient, "age/dateofbirth")),
+        " ".join(filter(None, names)),
+        text_of(patient, "patientid"),
+        date_of(text_of(patient, "age/dateofbirth")),
         {name: text for name, text in others.items() if text},
     )

@@ -23,13 +23,12 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d
 
 def root_name(start: bytes) -> str:
     """Name of the root element, without its namespace, of the file that begins like this; "" where it is no XML."""
-    for marks, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be")):
-        if start.startswith(marks):
-            break
-    else:
-        encoding = "utf-8-sig"
+    encodings = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+    encoding = encodings.get(start[:2], "utf-8")
     text = start.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n")
-    match = re.match(r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)*<(?:[\w.-]+:)?([\w.-]+)", text, re.DOTALL)
+    match = re.match(
+        r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)*<(?:[\w.-]+:)?([\w.-]+)", text, re.DOTALL
+    )
     return match[1] if match else ""
 
 
@@ -53,8 +52,11 @@ def read_xml(path: str | os.PathLike[str]) -> Element:
     # Text that went through a database may say UTF-16 and be in UTF-8; the parser takes the declaration's word for it.
     says_wide = re.match(rb"\s*(?:\xef\xbb\xbf)?<\?xml[^>]*encoding=[\"']utf-16", data[:200], re.IGNORECASE)
     parser = defused.DefusedXMLParser(
-        target=tree, encoding="utf-8" if says_wide else None,
-        forbid_dtd=False, forbid_entities=True, forbid_external=True,
+        target=tree,
+        encoding="utf-8" if says_wide else None,
+        forbid_dtd=False,
+        forbid_entities=True,
+        forbid_external=True,
     )
     try:
         for place in range(0, len(data), _PIECE):
