@@ -1,16 +1,22 @@
 """Every format by its content; hostile XML; which files of a folder are recordings."""
 
+import base64
+import os
 import re
+import shutil
 import tracemalloc
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import helper_code
 from ecg.header import RecordingError
 from ecg.io import optional
 from ecg.io.aecg import read_aecg
 from ecg.io.dicom import read_dicom
+from ecg.io.exports import write_challenge
 from ecg.io.formats import FORMATS, SUFFIXES, find_ecg_files, format_of, read_any, read_challenge
 from ecg.io.xml_files import DEEPEST, LARGEST_FILE, MOST_ELEMENTS, read_xml, root_name
 from format_files import (
@@ -242,3 +248,45 @@ def test_digits_without_end_take_little_memory(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 200e6
     finally:
         tracemalloc.stop()
+
+
+# ---- damage to values, where the XML stays whole ---------------------------------------------------------------------
+
+VALUES = st.one_of(
+    st.sampled_from(
+        ["", "0", "-1", "1e300", "-1e-300", "nan", "inf", "99999999999999999999", "0x10", "1_0", "I", "V1", "µ", "AAAA"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='<>&"'), max_size=40),
+    st.integers(-(2**40), 2**40).map(str),
+    st.binary(max_size=60).map(lambda data: base64.b64encode(data).decode()),
+    st.lists(st.integers(-(2**33), 2**33), max_size=300).map(lambda numbers: " ".join(map(str, numbers))),
+)
+
+
+@pytest.mark.parametrize("name", [name for name in BUILD if name != "DICOM"])
+@given(changes=st.lists(st.tuples(st.integers(0, 2000), VALUES), min_size=1, max_size=3))
+@settings(max_examples=int(os.environ.get("FUZZ_CASES", "30")), deadline=None, derandomize=True, database=None)
+def test_any_value_may_be_anything(tmp_path_factory, originals, name, changes):
+    text = originals[name].decode("utf-16" if name.startswith("Philips") else "latin-1")
+    for number, value in changes:
+        places = [match.span(1) for match in re.finditer(r'(?<=[>"])([^<>"=]+)(?=[<"])', text) if match[1].strip()]
+        start, end = places[number % len(places)]
+        text = text[:start] + value + text[end:]
+    path = tmp_path_factory.mktemp("values") / "a"
+    path.write_bytes(re.sub(r'encoding="[^"]*"', 'encoding="utf-8"', text, count=1).encode())
+    try:
+        stored = next(one.read for one in FORMATS if one.name == name)(path)
+        signal = millivolts(stored)
+    except RecordingError as error:
+        assert re.search(r"a: expected .*, found ", str(error), re.DOTALL), error
+    else:
+        assert signal.shape == (12, stored.header.n_samples) and not np.isinf(signal).any()
+        assert all(np.isfinite(value) for value in stored.device.measurements.values())
+        write_challenge(path.parent, stored, list(stored.device.statements))
+        assert np.array_equal(helper_code.to_millivolts(*reversed(load(path.parent / "a.hea"))), signal, equal_nan=True)
+    shutil.rmtree(path.parent)
+
+
+def load(header_file):
+    text = header_file.read_text()
+    return helper_code.parse_header(text), helper_code.load_recording(header_file.with_suffix(".mat"), text)

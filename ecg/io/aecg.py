@@ -209,8 +209,6 @@ def _stored(
 def _global_annotations(element: Element) -> Iterator[Element]:
     """Annotations that are about no single lead, in file order, those inside others too."""
     for child in element:
-        if child.tag == "derivation":
-            continue
         if child.tag == "annotation":
             support = child.find("support")
             if support is not None and any(_LEAD.fullmatch(code.get("code", "")) for code in support.iter("code")):
