@@ -113,7 +113,8 @@ def read_table(
             table = _read_parquet(path)
         else:
             table = _read_csv(path)
-        return _to_stored(table, facts, path)
+        with np.errstate(all="ignore"):  # infinities and the like become missing samples, or are refused
+            return _to_stored(table, facts, path)
     except RecordingError:
         raise
     except _UNREADABLE as error:
@@ -306,8 +307,8 @@ def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def _rate(times: NDArray[Any], unit: str, path: str | os.PathLike[str]) -> float:
     """Hz, from even times in s or ms. Without a unit: only one of the two gives a rate that an ECG can have."""
     n_steps = len(times) - 1
-    step = (float(times[-1]) - float(times[0])) / n_steps if n_steps else 0.0
-    even = times[0] + step * np.arange(n_steps + 1)
+    step = (float(times[-1]) - float(times[0])) / n_steps if n_steps > 0 else 0.0
+    even = np.linspace(times[0], times[-1], len(times)) if np.isfinite(step) else math.nan
     if not step > 0 or not np.abs(times - even).max() < step:
         raise problem(path, "evenly spaced times", "others")
     is_ms = unit == "ms" if unit else step >= 0.1
