@@ -14,11 +14,11 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import STANDARD_NAMES, problem, shown
+from ecg.header import STANDARD_NAMES, RecordingError, problem, shown
 from ecg.io.calibration import without_pulse
 from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.signatures import without_signatures
-from ecg.io.stored import DeviceReport, Identity, Stored, make_header
+from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, make_header
 from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -64,12 +64,13 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         raise problem(path, "an AnnotatedECG element", shown(root.tag))
     series, sequences = _rhythm(root, path)
     frequency = _frequency(sequences, path)
+    most = int(LONGEST_MINUTES * 60 * frequency)
     leads, scales, rows = [], [], []
     for sequence in sequences:
         if match := _LEAD.fullmatch(_code(sequence)):
             leads.append(STANDARD_NAMES.get(match[1].lower(), match[1]))
             scales.append(_scale(sequence, path))
-            rows.append(_digits(text_of(sequence, "value/digits"), path))
+            rows.append(_digits(text_of(sequence, "value/digits"), most, path))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
         raise problem(path, "leads of one length", shown(lengths))
@@ -133,7 +134,9 @@ def _frequency(sequences: list[Element], path: Path) -> float:
             if not 0 < seconds < math.inf:
                 found = f"{said.get('value', 'none')} {said.get('unit', '')}"
                 raise problem(path, "an increment of time such as 0.002 s", shown(found))
-            return round(1 / seconds, 6)  # 1 / 0.001 s and the like, without what the division leaves
+            frequency = round(1 / seconds, 6)  # 1 / 0.001 s and the like, without what the division leaves
+            check_frequency(path, frequency)
+            return frequency
     raise problem(path, "a sequence TIME_ABSOLUTE or TIME_RELATIVE", "none")
 
 
@@ -154,12 +157,12 @@ def _scale(sequence: Element, path: Path) -> tuple[float, float]:
             continue
         millivolts = number_of(text) * _MILLIVOLTS.get(unit, math.nan)
         if not math.isfinite(millivolts) or (tag == "scale" and not 1e-6 <= abs(millivolts) <= 1):
-            raise problem(path, f"a {tag} in nV, uV or mV in {lead}", shown(f"{text} {unit}"))
+            raise problem(path, f"the {tag} in nV, uV or mV in {lead}", shown(f"{text} {unit}"))
         numbers.append(millivolts)
     return numbers[0], numbers[1]
 
 
-def _digits(text: str, path: Path) -> NDArray[np.float64]:
+def _digits(text: str, most: int, path: Path) -> NDArray[np.float64]:
     """Numbers separated by white space; whole ones as the standard has it, though some writers give fractions."""
     parts: list[NDArray[np.float64]] = []
     place = 0
@@ -171,6 +174,10 @@ def _digits(text: str, path: Path) -> NDArray[np.float64]:
             end = space.start() if space else len(text)
             parts.append(np.array([float(word) for word in text[place:end].split()], dtype=np.float64))
             place = end
+            if sum(part.size for part in parts) > most:
+                raise problem(path, f"at most {most} samples a lead", "more")
+    except RecordingError:
+        raise
     except ValueError as error:
         raise problem(path, "numbers as digits", str(error)[-60:]) from error
     return np.concatenate(parts) if parts else np.empty(0)

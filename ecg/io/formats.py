@@ -16,6 +16,7 @@ from ecg.io.aecg import is_aecg, read_aecg
 from ecg.io.dicom import is_dicom, read_dicom
 from ecg.io.muse import is_muse, read_muse
 from ecg.io.philips import is_philips, read_philips
+from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.io.xml_files import measurements_of
 from ecg.signal_files import read_file
@@ -49,6 +50,7 @@ class Format:
 # In the order in which they are tried; none takes what is another's.
 FORMATS: tuple[Format, ...] = (
     Format("DICOM", (".dcm", ".dicom"), is_dicom, read_dicom),
+    Format("SCP-ECG", (".scp",), is_scp_ecg, read_scp_ecg),
     Format("GE MUSE XML", (".xml",), is_muse, read_muse),
     Format("Philips SierraECG XML", (".xml",), is_philips, read_philips),
     Format("HL7 aECG", (".xml", ".aecg"), is_aecg, read_aecg),

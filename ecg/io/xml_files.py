@@ -16,6 +16,7 @@ from ecg.signal_files import read_file
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
 MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000
 DEEPEST = 64  # levels; an aECG has 20
+LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
 _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
@@ -27,7 +28,7 @@ def root_name(start: bytes) -> str:
             break
     else:
         encoding = "utf-8-sig"
-    text = start.decode(encoding, errors="replace").lstrip()
+    text = start.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n")
     match = re.match(r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)*<(?:[\w.-]+:)?([\w.-]+)", text, re.DOTALL)
     return match[1] if match else ""
 
@@ -41,7 +42,8 @@ def read_xml(path: str | os.PathLike[str]) -> Element:
     ------
     RecordingError
         Where it can't be read, is larger than `LARGEST_FILE`, is not well-formed XML in a known encoding, declares an
-        entity, refers outside, or is nested deeper than `DEEPEST` or has more than `MOST_ELEMENTS` elements.
+        entity, refers outside, is nested deeper than `DEEPEST`, or has more than `MOST_ELEMENTS` elements or a tag
+        longer than `LONGEST_TAG`.
     """
     data = read_file(path, LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
@@ -57,6 +59,8 @@ def read_xml(path: str | os.PathLike[str]) -> Element:
     try:
         for place in range(0, len(data), _PIECE):
             parser.feed(data[place : place + _PIECE])
+            if place - parser.parser.CurrentByteIndex > LONGEST_TAG:
+                raise problem(path, f"tags and comments of at most {LONGEST_TAG >> 10} KiB", "a longer one")
         parser.close()
     except RecordingError:
         raise
