@@ -78,7 +78,7 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
     -------
     Stored
         Samples are int16, or int32 where they do not fit. Where leads were not recorded at the same time, -32768
-        (-2**31) stands where a lead has nothing.
+        (-2**31) stands where a lead has nothing; an int16 sample that is -32768 itself counts as missing too.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
             samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
         _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
-    fits = max(int(np.abs(lead).max()) for lead in unpacked) < 2**15
+    fits = all(-(2**15) <= lead.min() and lead.max() < 2**15 for lead in unpacked)
     dtype: type[np.signedinteger[Any]] = np.int16 if fits else np.int32
     together = np.full((len(leads), end - first), np.iinfo(dtype).min, dtype=dtype)
     for row, start, lead_samples in zip(together, starts, unpacked, strict=True):

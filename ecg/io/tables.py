@@ -31,7 +31,7 @@ from ecg.signal_files import open_file, read_file
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3}
 _LARGEST_CSV, _LARGEST_SIDECAR = 1 << 28, 1 << 16  # bytes
 # Of a compressed table, which may be a bomb: 30 minutes of twelve leads at 500 Hz; pyarrow takes more memory for them.
-_MOST_IN_NPZ, _MOST_IN_PARQUET = 11_000_000, 8_000_000
+_MOST_IN_NPZ, _MOST_IN_PARQUET = 11_000_000, 7_000_000
 _NPY, _ZIP, _PARQUET = b"\x93NUMPY", b"PK\x03\x04", b"PAR1"
 # The whole header of a .npy file with an array of numbers or texts of at most two dimensions.
 _NPY_HEADER = re.compile(
