@@ -249,7 +249,7 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
             samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
         _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
-    fits = all(-(2**15) <= lead.min() and lead.max() < 2**15 for lead in unpacked)
+    fits = all(lead.min() >= -(2**15) and lead.max() < 2**15 for lead in unpacked)
     dtype: type[np.signedinteger[Any]] = np.int16 if fits else np.int32
     together = np.full((len(leads), end - first), np.iinfo(dtype).min, dtype=dtype)
     for row, start, lead_samples in zip(together, starts, unpacked, strict=True):
