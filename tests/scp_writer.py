@@ -185,7 +185,7 @@ def seal(data: bytes) -> bytes:
     record = bytearray(data)
     for i in range(22, min(len(record) - 10, 6 + 16 + 120), 10):
         _, length, index = struct.unpack_from("<HII", record, i)
-        if 16 <= length <= len(record) and 7 <= index <= len(record):
+        if length >= 16 and index >= 7 and index - 1 + length <= len(record):
             start, end = index - 1, index - 1 + length
             struct.pack_into("<H", record, start, binascii.crc_hqx(bytes(record[start + 2 : end]), 0xFFFF))
     length = struct.unpack_from("<I", record, 2)[0] if len(record) >= 6 else 0

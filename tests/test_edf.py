@@ -2,15 +2,15 @@
 
 import datetime
 
-import edfio
 import numpy as np
 import pytest
-from edfio.edf_signal import BdfSignal
 
 import helper_code
 from ecg.header import RecordingError
 from ecg.io.edf import is_edf, read_edf
 from ecg.io.lead_labels import lead_of
+
+edfio = pytest.importorskip("edfio")
 
 RNG = np.random.default_rng(2)
 
@@ -79,7 +79,9 @@ def test_units_and_offsets(tmp_path, unit, per_millivolt):
 def test_a_file_of_edfio(tmp_path, version):
     t = np.arange(2000) / 500
     ecg = [np.sin(2 * np.pi * (i + 1) * t) for i in range(3)]
-    make, container, suffix = (BdfSignal, edfio.Bdf, "bdf") if version != b"0" else (edfio.EdfSignal, edfio.Edf, "edf")
+    make, container, suffix = (
+        (edfio.BdfSignal, edfio.Bdf, "bdf") if version != b"0" else (edfio.EdfSignal, edfio.Edf, "edf")
+    )
     limits = {} if suffix == "edf" else {"digital_range": (-(2**23), 2**23 - 1)}
     signals = [
         make(x, 500, label=label, physical_dimension="mV", physical_range=(-2, 2), **limits)

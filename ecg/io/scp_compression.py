@@ -5,7 +5,6 @@ EN 1064:2005+A1 (SCP-ECG 2.x), clauses 5.5 (Huffman tables), 5.7 (zones) and ann
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 _LONGEST_PREFIX = 16  # bits; those of the standard's own table have 10
 _LONGEST_RAW = 16  # bits of a number that follows its prefix
-_SWITCH = 0x80  # marks, in a table of steps, codes that choose another table instead of a value
 _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
 
 
@@ -58,6 +56,8 @@ class Table:
                 raise ValueError(f"a code with a prefix of {len(code.prefix)} bits and {code.n_raw} more")
             if code.n_raw and (code.value or code.switches):
                 raise ValueError("a code with both raw bits and a base value")
+            if code.switches and not 1 <= code.value <= 255:
+                raise ValueError(f"a switch to table {code.value}")
         # Sorted, a prefix stands right before what it is a prefix of.
         for one, other in pairwise(sorted(code.prefix for code in codes)):
             if other.startswith(one):
@@ -76,9 +76,11 @@ class Table:
         return found
 
     @cached_property
-    def steps(self) -> NDArray[np.uint8]:
-        """Bits that each code takes, with the mark of those that switch; 0 at the end, for no code."""
-        return np.array([len(c.prefix) + c.n_raw + (_SWITCH if c.switches else 0) for c in self.codes] + [0], np.uint8)
+    def steps(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """For each code, and at the end for none: the bits that it takes, and the table that it switches to or 0."""
+        lengths = [len(code.prefix) + code.n_raw for code in self.codes]
+        targets = [code.value if code.switches else 0 for code in self.codes]
+        return np.array([*lengths, 0], np.uint8), np.array([*targets, 0], np.uint8)
 
 
 def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDArray[np.int64]:
@@ -102,38 +104,35 @@ def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDAr
     """
     n_bits = 8 * len(data)
     stream = _Bits(data)
-    # What each table would take at each place: a lead then needs no more than one addition a sample.
-    steps_of: dict[int, bytes] = {}
+    # What each table would find at each place: a sample then takes no more than a look-up and an addition.
+    found: dict[int, tuple[bytes, bytes]] = {}
     table, place = 0, 0
     places: list[int] = []
     stretches = [(0, 0)]  # from which sample on which table holds
     while len(places) < n_samples:
-        if table not in steps_of:
-            found = tables[table].lookup[stream.windows(tables[table].width)]
-            steps_of[table] = tables[table].steps[found].tobytes() + bytes(_PADDING)
-        steps = steps_of[table]
-        while len(places) < n_samples:
-            step = steps[place]
-            if not 0 < step < _SWITCH:
-                break
+        if table not in found:
+            codes = tables[table].lookup[stream.windows(tables[table].width)]
+            bits, switches = tables[table].steps
+            found[table] = bits[codes].tobytes() + bytes(_PADDING), switches[codes].tobytes() + bytes(_PADDING)
+        steps, targets = found[table]
+        while len(places) < n_samples and not targets[place] and steps[place]:
             places.append(place)
-            place += step
+            place += steps[place]
         if place > n_bits or (len(places) < n_samples and place == n_bits):
             raise ValueError(f"the end of the data after {max(len(places) - (place > n_bits), 0)} samples")
         if len(places) == n_samples:
             break
-        if step == 0:
+        if not steps[place]:
             raise ValueError(f"bits that are no code after {len(places)} samples")
-        code = tables[table].codes[stream.at(tables[table], place)]
-        place += step - _SWITCH
-        table = code.value - 1
-        if not 0 <= table < len(tables):
-            raise ValueError(f"a switch to table {code.value} of {len(tables)}")
+        table, place = targets[place] - 1, place + steps[place]
+        if table >= len(tables):
+            raise ValueError(f"a switch to table {table + 1} of {len(tables)}")
         stretches.append((len(places), table))
+    at, used = np.array(places, dtype=np.int32), np.array([table for _, table in stretches])
+    table_of = np.repeat(used, np.diff([start for start, _ in stretches] + [n_samples]))
     values = np.empty(n_samples, dtype=np.int64)
-    for (start, table), (end, _) in pairwise([*stretches, (n_samples, 0)]):
-        if start < end:
-            values[start:end] = stream.values(tables[table], np.array(places[start:end]))
+    for table in np.unique(table_of):
+        values[table_of == table] = stream.values(tables[table], at[table_of == table])
     return values
 
 
@@ -141,25 +140,22 @@ class _Bits:
     """A string of bits that is read at any place."""
 
     def __init__(self, data: bytes) -> None:
-        self._bytes = np.frombuffer(data + bytes(_PADDING // 8 + 8), dtype=np.uint8).astype(np.int64)
+        self._bytes = np.frombuffer(data + bytes(_PADDING // 8 + 8), dtype=np.uint8).astype(np.int32)
         self._n_bits = 8 * len(data)
 
-    def read(self, places: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    def read(self, places: NDArray[np.int32], width: int) -> NDArray[np.int32]:
         """The `width` bits (at most 16) from each place on, as numbers."""
         first, shift = places >> 3, places & 7
-        word = np.zeros(len(places), dtype=np.int64)
+        word = np.zeros(len(places), dtype=np.int32)
         for i in range(3):
             word = word << 8 | self._bytes[first + i]
         return word >> (24 - width - shift) & ((1 << width) - 1)
 
-    def windows(self, width: int) -> NDArray[np.int64]:
+    def windows(self, width: int) -> NDArray[np.int32]:
         """The `width` bits from every place on."""
-        return self.read(np.arange(self._n_bits), width)
+        return self.read(np.arange(self._n_bits, dtype=np.int32), width)
 
-    def at(self, table: Table, place: int) -> int:
-        return int(table.lookup[self.read(np.array([place]), table.width)[0]])
-
-    def values(self, table: Table, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    def values(self, table: Table, places: NDArray[np.int32]) -> NDArray[np.int64]:
         found = table.lookup[self.read(places, table.width)]
         values = np.array([code.value for code in table.codes], dtype=np.int64)[found]
         for i, code in enumerate(table.codes):
@@ -199,8 +195,9 @@ class Beat:
 
 def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
     """How many samples are stored of a lead that is decimated by `factor` outside the protected zones."""
-    gaps = _gaps(n_samples, beats)
-    return n_samples - sum(end - start - (end - start) // factor - (end - start) % factor for start, end in gaps)
+    starts, ends = _gaps(n_samples, beats)
+    n_means, n_left = np.divmod(ends - starts, factor)
+    return n_samples - int((ends - starts - n_means - n_left).sum())
 
 
 def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[Beat], factor: int) -> NDArray[np.int64]:
@@ -223,43 +220,60 @@ def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[B
     -------
     ndarray, shape (n_samples,), int64
     """
+    starts, ends = _gaps(n_samples, beats)
+    n_means = (ends - starts) // factor
+    is_mean = np.zeros(n_samples + 1, dtype=np.int64)
+    is_mean[starts] += 1
+    is_mean[starts + n_means * factor] -= 1
+    is_between = np.cumsum(is_mean[:-1]) > 0  # samples that means stand for
+    nth = np.arange(n_means.sum()) - np.repeat(np.cumsum(n_means) - n_means, n_means)
+    centres = np.repeat(starts, n_means) + nth * factor + factor // 2
+    # Each stored sample has a place of its own, and they are stored in the order of these.
+    kept = np.flatnonzero(~is_between)
+    order = np.argsort(np.concatenate([kept, centres]), kind="stable")
+    placed = np.empty(len(order), dtype=np.int64)
+    placed[order] = stored
     samples = np.empty(n_samples, dtype=np.int64)
-    gaps = _gaps(n_samples, beats)
-    taken = done = 0
-    for start, end in [*gaps, (n_samples, n_samples)]:
-        samples[done:start] = stored[taken : taken + start - done]
-        taken += start - done
-        n_means, n_left = divmod(end - start, factor)
-        if n_means:
-            means = stored[taken : taken + n_means]
-            centres = np.arange(n_means) * factor + factor // 2
-            line = np.interp(np.arange(n_means * factor), centres, means)
-            samples[start : end - n_left] = np.rint(line)
-        samples[end - n_left : end] = stored[taken + n_means : taken + n_means + n_left]
-        taken += n_means + n_left
-        done = end
-    cuts = sorted(
-        {place for beat in beats if beat.subtracted for place in (beat.subtracted.start, beat.subtracted.stop)}
-    )
+    samples[kept] = placed[: len(kept)]
+    means = placed[len(kept) :]
+    if len(means):
+        # Level to either end of a gap, so that no line leads across a zone.
+        last = np.cumsum(n_means)[n_means > 0] - 1
+        first = last + 1 - n_means[n_means > 0]
+        knots = np.concatenate([centres, centres[first] - factor // 2, centres[last] + factor - factor // 2 - 1])
+        knots, at = np.unique(knots, return_index=True)
+        lines = np.interp(np.flatnonzero(is_between), knots, np.concatenate([means, means[first], means[last]])[at])
+        samples[is_between] = np.rint(lines)
+    return _smoothed(samples, starts, ends, beats)
+
+
+def _smoothed(
+    samples: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], beats: Sequence[Beat]
+) -> NDArray[np.int64]:
+    """A mean of three in the gaps, but not across the ends of a subtracted zone."""
+    inner = np.zeros(len(samples) + 2, dtype=np.int64)
+    inner[starts] += 1
+    inner[ends] -= 1
+    is_inner = np.cumsum(inner)[: len(samples)] > 0
+    is_inner[[0, -1]] = False
+    for beat in beats:
+        for place in (beat.subtracted.start, beat.subtracted.stop) if beat.subtracted else ():
+            is_inner[max(place - 1, 0) : max(place + 1, 0)] = False
+    places = np.flatnonzero(is_inner)
+    total = samples[places - 1] + samples[places] + samples[places + 1]
     smooth = samples.copy()
-    for start, end in gaps:
-        first, last = max(start - 1, 0), min(end + 1, n_samples)
-        inner = cuts[bisect_right(cuts, first) : bisect_left(cuts, last)]
-        for one, other in pairwise([first, *inner, last]):
-            if other - one > 2:
-                total = samples[one : other - 2] + samples[one + 1 : other - 1] + samples[one + 2 : other]
-                smooth[one + 1 : other - 1] = np.sign(total) * ((np.abs(total) + 1) // 3)  # to the nearest
+    smooth[places] = np.sign(total) * ((np.abs(total) + 1) // 3)  # to the nearest
     return smooth
 
 
-def _gaps(n_samples: int, beats: Sequence[Beat]) -> list[tuple[int, int]]:
-    """The ranges between the protected zones."""
+def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Starts and ends of the ranges between the protected zones."""
     free = np.ones(n_samples + 2, dtype=bool)
     free[[0, -1]] = False
     for beat in beats:
         free[1 + max(beat.protected.start, 0) : 1 + max(beat.protected.stop, 0)] = False
     edges = np.flatnonzero(np.diff(free.view(np.int8)))
-    return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    return edges[::2], edges[1::2]
 
 
 def add_reference_beats(

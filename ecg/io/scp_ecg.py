@@ -38,8 +38,7 @@ from ecg.signal_files import read_file
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
 _LONGEST_FILE = 1 << 25  # bytes
 _LONGEST_LEAD, _MOST_SAMPLES = 1 << 20, 1 << 23  # samples, and those of all leads together
-_MOST_BEATS = 10_000
-_MOST_TABLES = 64
+_MOST_LEADS, _MOST_BEATS, _MOST_TABLES = 64, 1000, 16
 _HIGHEST_FACTOR = 16  # of decimation; the standard has 4
 
 _LEADS = {1: "I", 2: "II", 61: "III", 62: "aVR", 63: "aVL", 64: "aVF", 65: "-aVR", 16: "X", 17: "Y", 18: "Z"}
@@ -79,7 +78,7 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
     -------
     Stored
         Samples are int16, or int32 where they do not fit. Where leads were not recorded at the same time, -32768
-        (-2**31) stands where a lead has nothing.
+        (-2**31) stands where a lead has nothing; an int16 sample that is -32768 itself counts as missing too.
 
     Raises
     ------
@@ -250,7 +249,7 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
             samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
         _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
-    fits = max(int(np.abs(lead).max()) for lead in unpacked) < 2**15
+    fits = all(lead.min() >= -(2**15) and lead.max() < 2**15 for lead in unpacked)
     dtype: type[np.signedinteger[Any]] = np.int16 if fits else np.int32
     together = np.full((len(leads), end - first), np.iinfo(dtype).min, dtype=dtype)
     for row, start, lead_samples in zip(together, starts, unpacked, strict=True):
@@ -284,6 +283,8 @@ def _read_tables(section: _Section) -> tuple[Table, ...]:
 def _read_leads(section: _Section) -> tuple[tuple[str, ...], list[int], list[int], bool]:
     """Section 3 (clause 5.6): names, first samples and lengths of the leads; whether reference beats are subtracted."""
     n_leads, flags = section.numbers("BB")
+    if n_leads > _MOST_LEADS:
+        raise problem(section.source, f"at most {_MOST_LEADS} leads", n_leads)
     rows = [section.numbers("IIB") for _ in range(n_leads)]
     if not rows or any(start > end for start, end, _ in rows):
         raise problem(section.source, "leads that end after they begin", [row[:2] for row in rows][:12])

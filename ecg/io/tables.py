@@ -30,7 +30,8 @@ from ecg.signal_files import open_file, read_file
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3}
 _LARGEST_CSV, _LARGEST_SIDECAR = 1 << 28, 1 << 16  # bytes
-_MOST_VALUES = 12_000_000  # of a compressed table: 30 minutes of twelve leads at 500 Hz; more may be a bomb
+# Of a compressed table, which may be a bomb: 30 minutes of twelve leads at 500 Hz; pyarrow takes more memory for them.
+_MOST_IN_NPZ, _MOST_IN_PARQUET = 11_000_000, 7_000_000
 _NPY, _ZIP, _PARQUET = b"\x93NUMPY", b"PK\x03\x04", b"PAR1"
 # The whole header of a .npy file with an array of numbers or texts of at most two dimensions.
 _NPY_HEADER = re.compile(
@@ -113,7 +114,8 @@ def read_table(
             table = _read_parquet(path)
         else:
             table = _read_csv(path)
-        return _to_stored(table, facts, path)
+        with np.errstate(all="ignore"):  # infinities and the like become missing samples, or are refused
+            return _to_stored(table, facts, path)
     except RecordingError:
         raise
     except _UNREADABLE as error:
@@ -206,7 +208,8 @@ def _stored_samples(samples: NDArray[Any], gain: float) -> tuple[NDArray[np.gene
             # Wider ones stay in 32 bits even where they would fit: there -32768 is a sample, not a missing one.
             if np.can_cast(samples.dtype, dtype) or (dtype == np.int32 and np.abs(samples.astype(float)).max() < 2**31):
                 return np.ascontiguousarray(samples, dtype=dtype), gain
-    values = samples.astype(np.float64) / gain
+    values = np.array(samples, dtype=np.float64, order="C")
+    values /= gain
     values[~np.isfinite(values)] = np.nan
     return values, 1.0
 
@@ -306,8 +309,8 @@ def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
 def _rate(times: NDArray[Any], unit: str, path: str | os.PathLike[str]) -> float:
     """Hz, from even times in s or ms. Without a unit: only one of the two gives a rate that an ECG can have."""
     n_steps = len(times) - 1
-    step = (float(times[-1]) - float(times[0])) / n_steps if n_steps else 0.0
-    even = times[0] + step * np.arange(n_steps + 1)
+    step = (float(times[-1]) - float(times[0])) / n_steps if n_steps > 0 else 0.0
+    even = np.linspace(times[0], times[-1], len(times)) if np.isfinite(step) else math.nan
     if not step > 0 or not np.abs(times - even).max() < step:
         raise problem(path, "evenly spaced times", "others")
     is_ms = unit == "ms" if unit else step >= 0.1
@@ -350,7 +353,7 @@ def _read_npz(path: str | os.PathLike[str]) -> _Table:
             ):
                 raise problem(path, "arrays of numpy, stored or deflated", shown(info.filename))
             with archive.open(info) as member:
-                most = _MOST_VALUES - sum(array.size for array in arrays.values())
+                most = _MOST_IN_NPZ - sum(array.size for array in arrays.values())
                 arrays[info.filename.removesuffix(".npy")] = _load_npy(member, path, most)
     said = {name: arrays.pop(name).tolist() for name in ("sampling_frequency", "unit", "leads") if name in arrays}
     rate, unit, leads = said.get("sampling_frequency"), said.get("unit"), said.get("leads")
@@ -383,11 +386,14 @@ def _read_parquet(path: str | os.PathLike[str]) -> _Table:
         n_values = about.num_rows * about.num_columns
         groups = [about.row_group(i) for i in range(about.num_row_groups)]
         n_bytes = sum(group.column(i).total_uncompressed_size for group in groups for i in range(group.num_columns))
-        if not 0 <= n_values <= _MOST_VALUES or n_bytes > 16 * _MOST_VALUES:
-            raise problem(path, f"at most {_MOST_VALUES} values", f"{n_values} in {n_bytes} bytes")
+        if not 0 <= n_values <= _MOST_IN_PARQUET or n_bytes > 16 * _MOST_IN_PARQUET:
+            raise problem(path, f"at most {_MOST_IN_PARQUET} values", f"{n_values} in {n_bytes} bytes")
         is_number = [pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) for kind in schema.types]
         names = [name for name, chosen in zip(schema.names, is_number, strict=True) if chosen]
         if len(set(schema.names)) < len(schema.names):
             raise problem(path, "columns with different names", shown(", ".join(schema.names)))
-        columns = [column.to_numpy() for column in file.read(columns=names, use_threads=False).columns]
-    return _from_columns(columns, names, path)
+        columns = [file.read(columns=[name], use_threads=False).column(0).to_numpy() for name in names]
+    table = _from_columns(columns, names, path)
+    del columns
+    pyarrow.default_memory_pool().release_unused()  # as much again as the table, which pyarrow would keep
+    return table
