@@ -17,18 +17,19 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ecg.command import run_command
-from ecg.header import RecordingError, problem
+from ecg.io.errors import RecordingError, problem
 from ecg.io.exports import NOBODY, write_challenge, write_csv, write_dicom, write_edf
+from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_ecg_files, format_of, read_any, read_challenge
+from ecg.io.recording import describe_failure, to_millivolts
 from ecg.io.statements import COMMON_TABLE, StatementTable
 from ecg.io.stored import Identity, Stored
-from ecg.progress import progress, say
-from helper_code import describe_failure, remove_leftovers, to_millivolts, write_file
+from ecg.runtime.command import run_command
+from ecg.runtime.progress import progress, say
 
 REPORTS = "device_reports.csv"
 _MEASUREMENTS = (
@@ -58,11 +59,12 @@ _COLUMNS = (
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
-def main() -> int:
-    return run_command("python -m ecg.convert", _convert, "the recordings written so far are whole")
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return run_command("python -m ecg.convert", lambda: _convert(words), "the recordings written so far are whole")
 
 
-def _convert() -> int:
+def _convert(words: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ecg.convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -90,7 +92,7 @@ def _convert() -> int:
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be converted"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     table = _table(arguments.labels)
     paths = _paths(arguments.input)
     arguments.output.mkdir(parents=True, exist_ok=True)

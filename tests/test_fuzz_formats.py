@@ -27,15 +27,16 @@ import helper_code
 import scp_writer
 import test_edf
 import test_ishne
-from ecg.header import LEADS, RecordingError
 from ecg.io.aecg import is_aecg, read_aecg
 from ecg.io.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
 from ecg.io.edf import is_edf, read_edf
+from ecg.io.errors import RecordingError
 from ecg.io.ishne import is_ishne, read_ishne
 from ecg.io.muse import is_muse, read_muse
 from ecg.io.philips import is_philips, read_philips
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.tables import is_table, read_table
+from ecg.leads import LEADS
 
 CASES = int(os.environ.get("FUZZ_CASES", "150"))
 MOST_MEGABYTES = 200

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import helper_code
-from ecg.header import RecordingError
+from ecg.io.errors import RecordingError
 from ecg.io.ishne import is_ishne, read_ishne
 
 SIGNAL = np.random.default_rng(1).integers(-3000, 3000, (3, 1000)).astype(np.int16)

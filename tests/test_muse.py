@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ecg.header import RecordingError
+from ecg.io.errors import RecordingError
 from ecg.io.muse import is_muse, read_muse
+from ecg.leads import LEADS
 from format_files import FORMATS_FOLDER, SECRETS, STORED, integers, millivolts, muse_xml
-from helper_code import LEADS
 
 SAMPLES = integers(1000 / 4.88, leads=STORED)
 

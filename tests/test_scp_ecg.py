@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import helper_code
-from ecg.header import LEADS, RecordingError
+from ecg.io.errors import RecordingError
 from ecg.io.scp_compression import Code, Table, decode_huffman, default_table
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
+from ecg.leads import LEADS
 from scp_writer import STANDARD, SWITCHING, Beat, Recording, assemble, encode, seal
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "formats"

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import helper_code
-from ecg.header import LEADS, RecordingError
+from ecg.io.errors import RecordingError
 from ecg.io.tables import is_table, read_table
+from ecg.leads import LEADS
 
 MILLIVOLTS = np.round(np.random.default_rng(3).normal(0, 0.4, (3, 1000)), 3)
 ADC = np.random.default_rng(4).integers(-2000, 2000, (3, 1000))

@@ -14,12 +14,13 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import STANDARD_NAMES, RecordingError, problem, shown
 from ecg.io.calibration import without_pulse
 from ecg.io.dates import date_of, time_of, years_between
+from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, make_header
 from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
+from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
 _SPACE = re.compile(r"\s")

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import STANDARD_NAMES, RecordingError, problem, shown
 from ecg.io.dates import date_of, time_of, years_between
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import read_file
 from ecg.io.optional import import_optional
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, make_header
 from ecg.io.xml_files import measurements_of
-from ecg.signal_files import read_file
+from ecg.leads import STANDARD_NAMES
 
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ecg.header import RecordingError, problem, shown
 from ecg.io.dates import years_between
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import open_file
 from ecg.io.lead_labels import lead_of, notes_on
 from ecg.io.optional import import_optional
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
-from ecg.signal_files import open_file
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
 _LARGEST_BDF = 1 << 28  # bytes; edfio takes eight times as much memory for them

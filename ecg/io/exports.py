@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS, problem
+from ecg.classes import SCORED_CLASSES
 from ecg.io.dicom import EXPLICIT, LEAD_NUMBERS
+from ecg.io.errors import problem
+from ecg.io.files import write_file
 from ecg.io.optional import import_optional
 from ecg.io.stored import Identity, Stored
-from helper_code import SCORED_CLASSES, write_file
+from ecg.leads import LEADS
 
 _NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
 _HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}

@@ -11,19 +11,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS, RecordingError, problem
 from ecg.io.aecg import is_aecg, read_aecg
 from ecg.io.dicom import is_dicom, read_dicom
 from ecg.io.edf import is_edf, read_edf
+from ecg.io.errors import RecordingError, problem
+from ecg.io.files import read_file
+from ecg.io.header import load_header
 from ecg.io.ishne import is_ishne, read_ishne
 from ecg.io.muse import is_muse, read_muse
 from ecg.io.philips import is_philips, read_philips
+from ecg.io.recording import read_recording
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.io.tables import is_table, read_table
 from ecg.io.xml_files import measurements_of
-from ecg.signal_files import read_file
-from helper_code import load_header, read_recording
+from ecg.leads import LEADS
 
 START = 4096  # bytes by which a format is told
 

@@ -9,10 +9,10 @@ import struct
 
 import numpy as np
 
-from ecg.header import problem, shown
 from ecg.io.dates import years_between
+from ecg.io.errors import problem, shown
+from ecg.io.files import open_file
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
-from ecg.signal_files import open_file
 
 _MAGIC = b"ISHNE1.0"
 _FIXED = 522  # bytes up to the block of variable length

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ecg.header import STANDARD_NAMES
+from ecg.leads import STANDARD_NAMES
 
 # "ECG II", "EKG V1-REF", "Lead aVR", "ECG I-Ref"; "MLII" has its limb electrodes on the trunk (Mason & Likar 1966).
 _LABEL = re.compile(

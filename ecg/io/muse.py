@@ -14,11 +14,12 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import STANDARD_NAMES, problem, shown
 from ecg.io.dates import date_of, time_of, years_between
+from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, make_header
 from ecg.io.xml_files import count_of, measurements_of, number_of, read_xml, root_name, text_of
+from ecg.leads import STANDARD_NAMES
 
 _MOST_SAMPLES = 1 << 23  # of a lead; a file of the largest size has fewer
 _MICROVOLTS = {"MICROVOLTS": 1.0, "MILLIVOLTS": 1000.0, "NANOVOLTS": 1e-3}

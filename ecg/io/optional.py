@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ecg.header import problem
+from ecg.io.errors import problem
 
 
 def import_optional(name: str, source: object, what: str) -> Any:

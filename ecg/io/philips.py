@@ -18,12 +18,13 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS, STANDARD_NAMES, problem, shown
 from ecg.io.calibration import without_pulse
 from ecg.io.dates import date_of, time_of, years_between
+from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_header
 from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
+from ecg.leads import LEADS, STANDARD_NAMES
 
 _LONGEST = 60.0  # s of a resting ECG; real ones have 11. XLI can pack hours into a few bytes
 _MOST_LEADS = 16

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import problem
 from ecg.io.dates import years_between
+from ecg.io.errors import problem
+from ecg.io.files import read_file
 from ecg.io.scp_compression import (
     Beat,
     Code,
@@ -33,7 +34,6 @@ from ecg.io.scp_compression import (
 )
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
-from ecg.signal_files import read_file
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
 _LONGEST_FILE = 1 << 25  # bytes

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from ecg.header import problem, shown
+from ecg.io.errors import problem, shown
 
 COMMON_TABLE = Path(__file__).with_name("statements.csv")
 

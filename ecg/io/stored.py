@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import HIGHEST_FREQUENCY, LEADS, LOWEST_FREQUENCY, Header, problem, shown
+from ecg.io.errors import problem, shown
+from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
+from ecg.leads import LEADS
 
 LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods are made for
 

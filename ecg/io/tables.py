@@ -22,11 +22,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import open_file, read_file
 from ecg.io.lead_labels import lead_of, notes_on
 from ecg.io.optional import import_optional
 from ecg.io.stored import Stored, check_frequency, check_length, make_header
-from ecg.signal_files import open_file, read_file
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3}
 _LARGEST_CSV, _LARGEST_SIDECAR = 1 << 28, 1 << 16  # bytes

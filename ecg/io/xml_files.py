@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, SubElement
 
-from ecg.header import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import read_file
 from ecg.io.optional import import_optional
-from ecg.signal_files import read_file
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
 MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000

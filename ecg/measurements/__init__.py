@@ -1,0 +1,4 @@
+"""What an electrocardiograph measures: beats, intervals, axes, amplitudes, quality.
+
+numpy and scipy only.
+"""
