@@ -61,6 +61,13 @@ def test_a_longer_series_of_another_kind_is_not_the_rhythm(read):
     assert np.array_equal(read(aecg_xml(SAMPLES, before=other)).samples, SAMPLES)
 
 
+def test_leads_recorded_one_after_the_other_are_refused(read):
+    other = aecg_xml(SAMPLES[:3, :500], leads=("V7", "V6", "I")).decode()
+    other = other[other.index("<series>") : other.index("</series>") + 9]
+    with pytest.raises(RecordingError, match="leads that were recorded together, found 'V6 apart from I, II"):
+        read(aecg_xml(SAMPLES[:11], leads=LEADS[:11], before=other))
+
+
 def test_measurements_are_those_of_all_leads_and_statements_without_what_surrounds_them(read):
     stored = read(aecg_xml(SAMPLES))
     assert stored.device.measurements == {

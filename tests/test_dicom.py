@@ -79,6 +79,18 @@ def test_the_median_beat_is_not_the_rhythm(tmp_path):
         read_dicom(dicom_file(tmp_path / "a.dcm", long_median))
 
 
+def test_leads_recorded_one_after_the_other_are_refused(tmp_path):
+    groups = [dicom_group(SAMPLES), dicom_group(SAMPLES[:, :999])]
+    for group, kept in zip(groups, (slice(0, 6), slice(6, 12)), strict=True):
+        group.ChannelDefinitionSequence = group.ChannelDefinitionSequence[kept]
+        group.NumberOfWaveformChannels = 6
+        group.WaveformData = SAMPLES[kept, : group.NumberOfWaveformSamples].T.tobytes()
+    with pytest.raises(
+        RecordingError, match="leads that were recorded together, found 'V1, V2, V3, V4, V5, V6 apart from"
+    ):
+        read_dicom(dicom_file(tmp_path / "a.dcm", *groups))
+
+
 @pytest.mark.parametrize(
     "naming",
     [

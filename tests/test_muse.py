@@ -32,6 +32,13 @@ def test_the_longest_of_several_rhythms_is_taken(read):
     assert np.array_equal(read(two).samples, SAMPLES)
 
 
+def test_leads_recorded_one_after_the_other_are_refused(read):
+    data = muse_xml(SAMPLES, order=("Rhythm", "Median")).replace(b">Median<", b">Rhythm<")
+    first, second = data[: data.rindex(b"<Waveform>")], data[data.rindex(b"<Waveform>") :]
+    with pytest.raises(RecordingError, match="leads that were recorded together, found 'III apart from I, II"):
+        read(first + second.replace(b"<LeadID>V1<", b"<LeadID>III<"))
+
+
 def test_millivolts_are_units_per_bit_and_absent_leads_stay_absent(read):
     signal = millivolts(read(muse_xml(SAMPLES)))
     assert np.allclose(signal[LEADS.index("V3")], SAMPLES[4] * 0.00488, atol=1e-6)

@@ -18,7 +18,7 @@ from ecg.io.calibration import without_pulse
 from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.signatures import without_signatures
-from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, make_header
+from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
 from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import STANDARD_NAMES
 
@@ -63,21 +63,23 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
     root = read_xml(path)
     if root.tag != "AnnotatedECG":
         raise problem(path, "an AnnotatedECG element", shown(root.tag))
-    series, sequences = _rhythm(root, path)
+    series, sequences, others = _rhythm(root, path)
     frequency = _frequency(sequences, path)
     most = int(LONGEST_MINUTES * 60 * frequency)
     leads, scales, rows = [], [], []
     for sequence in sequences:
-        if match := _LEAD.fullmatch(_code(sequence)):
-            leads.append(STANDARD_NAMES.get(match[1].lower(), match[1]))
+        if lead := _lead(sequence):
+            leads.append(lead)
             scales.append(_scale(sequence, path))
             rows.append(_digits(text_of(sequence, "value/digits"), most, path))
+    check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
         raise problem(path, "leads of one length", shown(lengths))
     samples, gains, baselines = _stored(rows, scales)
+    notes: tuple[str, ...] = ()
     if len(set(gains)) == len(set(baselines)) == 1 and baselines[0] == 0:
-        samples = without_pulse(samples, gains[0], frequency)
+        samples, notes = without_pulse(samples, gains[0], frequency)
     acquired = _time(series) or _time(root)
     identity = _identity(root)
     age = _age(root)
@@ -101,7 +103,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         _measurements(series),
         statements,
     )
-    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
+    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}), notes)
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
@@ -112,8 +114,14 @@ def _code(element: Element) -> str:
     return "" if code is None else code.get("code", "")
 
 
-def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element]]:
-    """The rhythm series with the most samples, and its sequences."""
+def _lead(sequence: Element) -> str:
+    """The lead of a sequence by its MDC code; "" for other sequences."""
+    match = _LEAD.fullmatch(_code(sequence))
+    return STANDARD_NAMES.get(match[1].lower(), match[1]) if match else ""
+
+
+def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element], list[Element]]:
+    """The rhythm series with the most samples in a sequence set, the sequences of the set, and those of other sets."""
     found = root.findall("component/series")
     rhythms = [series for series in found if _code(series) in ("RHYTHM", "")]
     sets = [
@@ -126,10 +134,10 @@ def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element]]:
         raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
 
     def size(one: tuple[Element, list[Element]]) -> int:
-        named = [sequence for sequence in one[1] if _LEAD.fullmatch(_code(sequence))]
-        return sum(len(text_of(sequence, "value/digits")) for sequence in named)
+        return sum(len(text_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
 
-    return max(sets, key=size)
+    series, sequences = max(sets, key=size)
+    return series, sequences, [sequence for _, other in sets if other is not sequences for sequence in other]
 
 
 def _frequency(sequences: list[Element], path: Path) -> float:

@@ -22,7 +22,7 @@ from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file
 from ecg.io.optional import import_optional
 from ecg.io.signatures import without_signatures
-from ecg.io.stored import DeviceReport, Identity, Stored, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
 from ecg.io.xml_files import measurements_of
 from ecg.leads import STANDARD_NAMES
 
@@ -223,7 +223,7 @@ def _stored(dataset: _Object, path: Path) -> Stored:
         raise problem(
             path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"
         )
-    group = _rhythm(dataset, path)
+    group, others = _rhythm(dataset, path)
     samples = _samples(group, path)
     leads, gains, baselines = [], [], []
     for channel in group.items("ChannelDefinitionSequence"):
@@ -236,6 +236,9 @@ def _stored(dataset: _Object, path: Path) -> Stored:
             )
         gains.append(gain)
         baselines.append(baseline)
+    check_together(
+        path, leads, [_lead(channel) for one in others for channel in one.items("ChannelDefinitionSequence")]
+    )
     if len(leads) != len(samples):
         raise problem(path, f"{len(samples)} channel definitions", len(leads))
     samples = _mark_padding(samples, group, gains)
@@ -263,8 +266,8 @@ def _stored(dataset: _Object, path: Path) -> Stored:
     )  # fmt: skip
 
 
-def _rhythm(dataset: _Object, path: Path) -> _Object:
-    """The original multiplex group with the most samples; a median beat is derived."""
+def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
+    """The original multiplex group with the most samples, and other original ones; a median beat is derived."""
     groups = list(dataset.items("WaveformSequence"))
     if not groups:
         raise problem(path, "a waveform sequence", "none")
@@ -274,7 +277,8 @@ def _rhythm(dataset: _Object, path: Path) -> _Object:
     if not (original or named):
         found = ", ".join(group.text("MultiplexGroupLabel") or "DERIVED" for group in groups)
         raise problem(path, "an original multiplex group (the rhythm)", shown(found))
-    return max(original or named, key=lambda group: len(group.content("WaveformData")))
+    longest = max(original or named, key=lambda group: len(group.content("WaveformData")))
+    return longest, [group for group in original or named if group is not longest]
 
 
 def _samples(group: _Object, path: Path) -> NDArray[np.generic]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
-from ecg.io.stored import DeviceReport, Identity, Stored, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
 from ecg.io.xml_files import count_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import STANDARD_NAMES
 
@@ -53,7 +53,7 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
     root = read_xml(path)
     if root.tag.lower() != "restingecg":
         raise problem(path, "a RestingECG element", shown(root.tag))
-    waveform = _rhythm(root, path)
+    waveform, others = _rhythm(root, path)
     frequency = number_of(text_of(waveform, "SampleBase"))
     exponent = number_of(text_of(waveform, "SampleExponent") or "0")
     if not abs(exponent) <= 6:
@@ -61,10 +61,10 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
     lead_data = waveform.findall("LeadData")
     leads, gains, rows = [], [], []
     for data in lead_data:
-        label = text_of(data, "LeadID")
-        leads.append(STANDARD_NAMES.get(label.lower(), label))
+        leads.append(_name(data))
         gains.append(_gain(data, path))
         rows.append(_lead(data, path))
+    check_together(path, leads, (_name(data) for other in others for data in other.iterfind("LeadData")))
     spans = {(len(row), _start(data, path)) for row, data in zip(rows, lead_data, strict=True)}
     if len(spans) > 1:
         raise problem(path, "leads of one length and start", f"several (samples, start in ms): {sorted(spans)}")
@@ -96,15 +96,21 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
     )
 
 
-def _rhythm(root: Element, path: Path) -> Element:
-    """The rhythm waveform, the longest if there are several; a median beat is none."""
+def _name(data: Element) -> str:
+    label = text_of(data, "LeadID")
+    return STANDARD_NAMES.get(label.lower(), label)
+
+
+def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element]]:
+    """The longest rhythm waveform, and other ones; a median beat is none."""
     kinds = [text_of(waveform, "WaveformType") for waveform in root.iterfind("Waveform")]
     rhythms = [
         waveform for waveform in root.iterfind("Waveform") if text_of(waveform, "WaveformType").lower() == "rhythm"
     ]
     if not rhythms:
         raise problem(path, "a waveform of type Rhythm", shown(", ".join(kinds)) if kinds else "no waveform")
-    return max(rhythms, key=lambda one: sum(len(text.text or "") for text in one.iterfind("LeadData/WaveFormData")))
+    longest = max(rhythms, key=lambda one: sum(len(text.text or "") for text in one.iterfind("LeadData/WaveFormData")))
+    return longest, [waveform for waveform in rhythms if waveform is not longest]
 
 
 def _gain(data: Element, path: Path) -> float:

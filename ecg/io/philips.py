@@ -72,7 +72,7 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
         raise problem(path, "an element waveforms/parsedwaveforms", "none")
     scale = _Scale(root, waveforms, path)
     leads, samples = _samples(waveforms, scale, path)
-    stored = without_pulse(samples, scale.gain, scale.frequency)
+    stored, notes = without_pulse(samples, scale.gain, scale.frequency)
     acquisition, patient = root.find("dataacquisition"), root.find("patient/generalpatientdata")
     attributes = {} if acquisition is None else acquisition.attrib
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
@@ -90,7 +90,7 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
     )
     statements, signatures = without_signatures(_statements(root))
     device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
-    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}))
+    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}), notes)
 
 
 class _Scale:

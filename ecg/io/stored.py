@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,3 +154,13 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
     minutes = n_samples / sampling_frequency / 60
     if minutes > LONGEST_MINUTES:
         raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
+
+
+def check_together(path: str | os.PathLike[str], leads: Sequence[str], elsewhere: Iterable[str]) -> None:
+    """RecordingError where a part of the file that is not read has leads which the part that is read lacks.
+
+    Three leads at a time for 2.5 s each are such files: a part would pass for the whole.
+    """
+    if apart := [lead for lead in dict.fromkeys(elsewhere) if lead in LEADS and lead not in leads]:
+        found = f"{', '.join(apart)} apart from {', '.join(leads)}"
+        raise problem(path, "leads that were recorded together", shown(found))
