@@ -230,6 +230,18 @@ def test_a_declaration_nested_without_end_does_no_harm(tmp_path):
     assert read_xml(tmp_path / "a.xml").tag == "a"
 
 
+@pytest.mark.parametrize("tag", ["StmtText", "WaveFormData", "PatientLastName", "LeadID"])
+def test_words_without_end_take_little_memory(tmp_path, originals, tag):
+    text = originals["GE MUSE XML"].decode("latin-1")
+    place = text.rindex(f"<{tag}>") + len(tag) + 2
+    (tmp_path / "a.xml").write_text(text[:place] + "AB " * 5_000_000 + text[place:])
+    with little_memory():
+        try:
+            read_any(tmp_path / "a.xml")
+        except RecordingError as error:
+            assert len(str(error)) < 500
+
+
 def test_digits_without_end_take_little_memory(tmp_path):
     text = aecg_xml(SMALL, increment=("0.01", "s")).decode()
     start, end = text.index("<digits>") + 8, text.index("</digits>")

@@ -19,7 +19,7 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
-from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import LONGEST_TEXT, data_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -71,7 +71,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         if lead := _lead(sequence):
             leads.append(lead)
             scales.append(_scale(sequence, path))
-            rows.append(_digits(text_of(sequence, "value/digits"), most, path))
+            rows.append(_digits(data_of(sequence, "value/digits"), most, path))
     check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
@@ -134,7 +134,7 @@ def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element], list[Ele
         raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
 
     def size(one: tuple[Element, list[Element]]) -> int:
-        return sum(len(text_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
+        return sum(len(data_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
 
     series, sequences = max(sets, key=size)
     return series, sequences, [sequence for _, other in sets if other is not sequences for sequence in other]
@@ -289,4 +289,4 @@ def _identity(root: Element) -> Identity:
 
 def _whole_text(element: Element) -> str:
     """The text of an element and of all below it ("family", "given")."""
-    return " ".join(" ".join(element.itertext()).split())
+    return " ".join(" ".join(text[:LONGEST_TEXT] for text in element.itertext()).split())

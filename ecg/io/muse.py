@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import os
 import re
@@ -18,7 +16,7 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
-from ecg.io.xml_files import count_of, measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import base64_of, count_of, data_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import STANDARD_NAMES
 
 _MOST_SAMPLES = 1 << 23  # of a lead; a file of the largest size has fewer
@@ -125,10 +123,7 @@ def _gain(data: Element, path: Path) -> float:
 def _lead(data: Element, path: Path) -> NDArray[np.int16]:
     """The samples of a lead, checked against their number, bytes and CRC-32 where the file has these."""
     lead = f"lead {shown(text_of(data, 'LeadID'))}"
-    try:
-        content = base64.b64decode("".join(text_of(data, "WaveFormData").split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise problem(path, f"Base64 in {lead}", f"other characters ({error})") from error
+    content = base64_of(data_of(data, "WaveFormData"), path, lead)
     n_samples = count_of(data, "LeadSampleCountTotal", path, _MOST_SAMPLES)
     n_bytes = count_of(data, "LeadByteCountTotal", path, 2 * _MOST_SAMPLES)
     if text_of(data, "LeadSampleSize") not in ("", "2"):

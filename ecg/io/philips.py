@@ -7,8 +7,6 @@ conversion to aECG has.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import os
 from dataclasses import replace
@@ -23,7 +21,7 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_header
-from ecg.io.xml_files import measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import base64_of, data_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import LEADS, STANDARD_NAMES
 
 _LONGEST = 60.0  # s of a resting ECG; real ones have 11. XLI can pack hours into a few bytes
@@ -133,10 +131,7 @@ def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], 
     encoding = waveforms.get("dataencoding", "")
     if encoding.lower() != "base64":
         raise problem(path, "waveforms in Base64", shown(encoding))
-    try:
-        data = base64.b64decode("".join((waveforms.text or "").split()), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise problem(path, "waveforms in Base64", f"other characters ({error})") from error
+    data = base64_of(data_of(waveforms), path, "the waveforms")
     compression = waveforms.get("compression") or waveforms.get("compressmethod") or "Uncompressed"
     if waveforms.get("compressflag", "True").lower() == "false":
         compression = "Uncompressed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 import re
@@ -16,6 +17,7 @@ from ecg.io.optional import import_optional
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
 MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000
 DEEPEST = 64  # levels; an aECG has 20
+LONGEST_TEXT = 10_000  # characters of anything but samples
 LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
 _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
@@ -112,9 +114,25 @@ class _Tree:
 
 
 def text_of(element: Element | None, place: str = ".") -> str:
-    """The text of an element, or of the first one at a place below it, without spaces around; "" where absent."""
+    """The text of an element, or of the first one at a place below it, without spaces around; "" where absent.
+
+    Of a long text the first `LONGEST_TEXT` characters; for samples there is `data_of`.
+    """
+    return data_of(element, place)[:LONGEST_TEXT].strip()
+
+
+def data_of(element: Element | None, place: str = ".") -> str:
+    """The whole text of an element, or of the first one at a place below it; "" where absent."""
     found = None if element is None else element.find(place)
-    return "" if found is None else (found.text or "").strip()
+    return "" if found is None else found.text or ""
+
+
+def base64_of(text: str, path: Path, what: str) -> bytes:
+    """What a text in Base64 stands for; white space doesn't matter. RecordingError for other characters."""
+    try:
+        return base64.b64decode(text.encode("ascii").translate(None, b" \t\r\n"), validate=True)
+    except ValueError as error:
+        raise problem(path, f"Base64 in {what}", f"other characters ({type(error).__name__})") from error
 
 
 def number_of(text: str) -> float:
