@@ -24,7 +24,7 @@ from pathlib import Path
 from ecg.io.errors import RecordingError, problem
 from ecg.io.exports import NOBODY, write_challenge, write_csv, write_dicom, write_edf
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import find_ecg_files, format_of, read_any, read_challenge
+from ecg.io.formats import find_ecg_files, format_of, read_any
 from ecg.io.recording import describe_failure, to_millivolts
 from ecg.io.statements import COMMON_TABLE, StatementTable
 from ecg.io.stored import Identity, Stored
@@ -153,12 +153,9 @@ class Conversion:
 
     def convert(self, path: Path) -> None:
         """Convert one recording. Raises RecordingError where it can't be read or written in the wanted format."""
-        if path.suffix == ".hea":
-            stored, name = read_challenge(path), "Challenge"
-        else:
-            stored = read_any(path)
-            kind = format_of(path)
-            name = kind.name if kind else ""
+        stored = read_any(path)
+        kind = None if path.suffix == ".hea" else format_of(path)
+        name = kind.name if kind else "Challenge"
         earlier = self.sources.setdefault(stored.header.recording_id, path)
         if earlier != path:
             raise problem(path, f"one recording named {stored.header.recording_id}", f"{earlier} before it")

@@ -11,14 +11,15 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
+import pytest
 
 import helper_code
 from ecg.io.dicom import EXPLICIT
 from ecg.leads import LEADS
 from tiny import heart_like
 
+pydicom = pytest.importorskip("pydicom")
+pytest.importorskip("defusedxml")
 FORMATS_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "formats"
 STORED = ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")
 # Whatever says whose recording it is; none of these may come out of a conversion.
@@ -300,8 +301,8 @@ def philips_xml(
 # ---- DICOM -----------------------------------------------------------------------------------------------------------
 
 
-def coded(value: str, meaning: str = "", scheme: str = "SCPECG") -> list[Dataset]:
-    item = Dataset()
+def coded(value: str, meaning: str = "", scheme: str = "SCPECG") -> list[pydicom.Dataset]:
+    item = pydicom.Dataset()
     item.CodeValue, item.CodeMeaning, item.CodingSchemeDesignator = value, meaning, scheme
     return [item]
 
@@ -321,15 +322,15 @@ def dicom_group(
     labels=None,
     padding=None,
     fs=500,
-) -> Dataset:
+) -> pydicom.Dataset:
     numbers = (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8)
-    group = Dataset()
+    group = pydicom.Dataset()
     group.WaveformOriginality, group.MultiplexGroupLabel = originality, label
     group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = samples.shape
     group.SamplingFrequency = str(fs)
     group.ChannelDefinitionSequence = []
     for i in range(len(samples)):
-        channel = Dataset()
+        channel = pydicom.Dataset()
         channel.ChannelSourceSequence = sources[i] if sources else coded(f"5.6.3-9-{numbers[i]}", f"Lead {LEADS[i]}")
         if labels:
             channel.ChannelLabel = labels[i]
@@ -345,8 +346,10 @@ def dicom_group(
     return group
 
 
-def dicom_file(path: Path, *groups: Dataset, syntax=EXPLICIT, sop="1.2.840.10008.5.1.4.1.1.9.1.1", **more) -> Path:
-    dataset = Dataset()
+def dicom_file(
+    path: Path, *groups: pydicom.Dataset, syntax=EXPLICIT, sop="1.2.840.10008.5.1.4.1.1.9.1.1", **more
+) -> Path:
+    dataset = pydicom.Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.Modality = sop, SECRETS["uid"], "ECG"
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID = SECRETS["uid"] + ".1", SECRETS["uid"] + ".2"
@@ -364,7 +367,7 @@ def dicom_file(path: Path, *groups: Dataset, syntax=EXPLICIT, sop="1.2.840.10008
     dataset.AcquisitionDateTime = "20221120140559"
     dataset.WaveformAnnotationSequence = []
     for text in ("Sinus bradycardia", f"Known from {SECRETS['last']}", f"Confirmed by {SECRETS['doctor']}"):
-        dataset.WaveformAnnotationSequence.append(Dataset())
+        dataset.WaveformAnnotationSequence.append(pydicom.Dataset())
         dataset.WaveformAnnotationSequence[-1].UnformattedTextValue = text
     for value, code, meaning, channels in (
         (999, "5.13.5-7", "PR Interval", [1, 3]),
@@ -372,14 +375,14 @@ def dicom_file(path: Path, *groups: Dataset, syntax=EXPLICIT, sop="1.2.840.10008
         (-61, "x", "QRS Axis", [1, 0]),
         (48, "8867-4", "Heart rate", [1, 0]),
     ):
-        dataset.WaveformAnnotationSequence.append(Dataset())
+        dataset.WaveformAnnotationSequence.append(pydicom.Dataset())
         dataset.WaveformAnnotationSequence[-1].NumericValue = str(value)
         dataset.WaveformAnnotationSequence[-1].ConceptNameCodeSequence = coded(code, meaning)
         dataset.WaveformAnnotationSequence[-1].ReferencedWaveformChannels = channels
     dataset.WaveformSequence = list(groups)
     for keyword, value in more.items():
         setattr(dataset, keyword, value)
-    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID = sop, SECRETS["uid"]
     pydicom.dcmwrite(path, dataset, enforce_file_format=True)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,8 @@ from ecg.leads import LEADS
 from format_files import SECRETS, STORED, aecg_xml, dicom_file, dicom_group, integers, millivolts, muse_xml, philips_xml
 from tiny import heart_like, write_recording
 
+pydicom = pytest.importorskip("pydicom")
+edfio = pytest.importorskip("edfio")
 SAMPLES = integers(200)
 
 
@@ -231,8 +232,6 @@ def test_edf_says_that_it_cannot_mark_missing_samples(tmp_path):
 
 
 def test_wide_integers_become_bdf_with_the_same_integers(tmp_path):
-    import edfio
-
     samples = SAMPLES.astype(np.int32) * 1000
     stored = Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [200000.0] * 12), samples)
     path = write_edf(tmp_path, stored)

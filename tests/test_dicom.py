@@ -4,12 +4,10 @@ import struct
 import zlib
 
 import numpy as np
-import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pydicom.data import get_testdata_file
 
 from ecg.io.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
 from ecg.io.errors import RecordingError
@@ -18,6 +16,8 @@ from ecg.io.stored import Stored, make_header
 from ecg.leads import LEADS
 from format_files import FORMATS_FOLDER, SECRETS, coded, dicom_file, dicom_group, integers, little_memory, millivolts
 
+pydicom = pytest.importorskip("pydicom")
+pytest.importorskip("pydicom.data")
 SAMPLES = integers(400)
 
 
@@ -153,7 +153,7 @@ def test_samples_that_are_not_all_there_are_refused(tmp_path):
 
 
 def test_pydicoms_own_example_has_pydicoms_own_values():
-    path = get_testdata_file("waveform_ecg.dcm", download=False)
+    path = pydicom.data.get_testdata_file("waveform_ecg.dcm", download=False)
     stored = read_dicom(path)
     expected = pydicom.dcmread(path).waveform_array(0).T / 1000  # µV
     assert np.allclose(millivolts(stored), expected, atol=1e-6)

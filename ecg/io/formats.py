@@ -75,7 +75,7 @@ def format_of(path: str | os.PathLike[str]) -> Format | None:
 
 
 def read_any(path: str | os.PathLike[str]) -> Stored:
-    """Read a recording in any of `FORMATS`.
+    """Read a recording in any of `FORMATS`, or Challenge files by their header (`.hea`).
 
     Raises
     ------
@@ -84,6 +84,8 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
         of the same name.
     """
     path = Path(path)
+    if path.suffix == ".hea":
+        return read_challenge(path)
     kind = format_of(path)
     if kind is None:
         expected = "an ECG (" + ", ".join(one.name for one in FORMATS) + ")"
