@@ -49,7 +49,8 @@ from ecg.networks.se_resnet import SEResNet
 from ecg.runtime.device import pick_device
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
-from ecg.training import trainer
+from ecg.training.options import TrainingOptions
+from ecg.training.trainer import train
 
 SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (paper, section 2.1)
 WINDOW = 4096  # samples, 15.94 s
@@ -287,22 +288,12 @@ def training_code(
     method : str
         One of `METHODS`, with settings where wanted (``butteam:width=12``).
     members, epochs, seed, device, workers, limit, resume
-        See `ecg.training.trainer.train`.
+        See `ecg.training.options.TrainingOptions`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
-    trainer.train(
-        build_method(method, METHODS),
-        data_directory,
-        model_directory,
-        members=members,
-        epochs=epochs,
-        seed=seed,
-        device=device,
-        workers=workers,
-        limit=limit,
-        resume=resume,
-    )
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, resume)
+    train(build_method(method, METHODS), data_directory, model_directory, options)
 
 
 def load_model(

@@ -147,7 +147,7 @@ def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     Returns
     -------
     list of ndarray, each of shape (12, n <= 21874), float32
-        The last one goes on to the recording's end (so that one of less than 175 s is still whole).
+        The last one extends to the recording's end (so that one of less than 175 s is still whole).
     """
     recording = pad_right(recording, SHORTEST)
     n_samples = recording.shape[1]
@@ -307,7 +307,7 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
 
 
 # Corrected: the published code runs the first stage once for all members, on all data, their validation sets
-# included. The engine shows a stage its member's own training part only.
+# included. A stage sees its member's training part only.
 WCE_STAGE = Stage(
     "wce",
     epochs=60,
