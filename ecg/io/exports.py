@@ -247,6 +247,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     def code(scheme: str, value: str, meaning: str) -> Any:
         item = new()
         item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning[:64]
+        if scheme == "SCPECG":
+            item.CodingSchemeVersion = "1.3"
         return [item]
 
     def unit(name: str) -> Any:
@@ -255,7 +257,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     dataset = new()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID, dataset.SOPInstanceUID = _sop_class(stored, path), uids[2]
-    dataset.StudyDate = dataset.StudyTime = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
+    dataset.StudyDate, dataset.StudyTime = (f"{when:%Y%m%d}", f"{when:%H%M%S}") if when else ("", "")
+    dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.Modality, dataset.Manufacturer = "ECG", stored.device.maker
     dataset.ManufacturerModelName = stored.device.model
     dataset.ContentDate = f"{moment:%Y%m%d}"
