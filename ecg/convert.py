@@ -21,8 +21,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ecg.io.dicom_writer import write_dicom
 from ecg.io.errors import RecordingError, problem
-from ecg.io.exports import NOBODY, write_challenge, write_csv, write_dicom, write_edf
+from ecg.io.exports import NOBODY, write_challenge, write_csv, write_edf
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_ecg_files, format_of, read_any
 from ecg.io.recording import describe_failure, to_millivolts

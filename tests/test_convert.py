@@ -16,8 +16,9 @@ from hypothesis.extra import numpy as hnp
 import helper_code
 from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg import convert
+from ecg.io.dicom_writer import write_dicom
 from ecg.io.errors import RecordingError
-from ecg.io.exports import as_integers, write_challenge, write_dicom, write_edf
+from ecg.io.exports import as_integers, write_challenge, write_edf
 from ecg.io.formats import read_any, read_challenge
 from ecg.io.statements import COMMON_TABLE, StatementTable
 from ecg.io.stored import DeviceReport, Stored, make_header

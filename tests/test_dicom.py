@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ecg.io.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
+from ecg.io.dicom_writer import write_dicom
 from ecg.io.errors import RecordingError
-from ecg.io.exports import write_dicom
 from ecg.io.stored import Stored, make_header
 from ecg.leads import LEADS
 from format_files import FORMATS_FOLDER, SECRETS, coded, dicom_file, dicom_group, integers, little_memory, millivolts

@@ -1,14 +1,11 @@
-"""A recording written as Challenge files, DICOM, EDF or CSV. Nothing of the identity, unless it is handed in."""
+"""A recording written as Challenge files, CSV or EDF. Nothing of the identity, unless it is handed in."""
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import json
 import math
 import struct
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import SCORED_CLASSES
-from ecg.io.dicom import EXPLICIT, LEAD_NUMBERS
 from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
@@ -44,7 +39,7 @@ def as_integers(stored: Stored) -> Stored:
     return replace(stored, header=header, samples=scaled.astype(np.int32))
 
 
-def _missing(samples: NDArray[Any]) -> int:
+def missing_value(samples: NDArray[Any]) -> int:
     """The integer by which a sample is missing."""
     return int(np.iinfo(samples.dtype).min)
 
@@ -147,7 +142,7 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     edfio = import_optional("edfio", path, "EDF")
     largest = max(int(samples.max()), -int(samples.min()))
     wide = largest > 2**15 - 1
-    missing = np.equal(samples, _missing(samples))
+    missing = np.equal(samples, missing_value(samples))
     kept = np.flatnonzero(~missing.all(axis=1)).tolist()
     if missing[kept].any():
         raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
@@ -207,161 +202,3 @@ def _record_samples(n_samples: int) -> int:
 def _word(text: str) -> str:
     """As EDF+ has it: ASCII, no spaces, "X" where unknown."""
     return "_".join(text.encode("ascii", "replace").decode().split()) or "X"
-
-
-# ---- DICOM -----------------------------------------------------------------------------------------------------------
-
-# Measurements with their codes in the scheme SCPECG and their units, as Mortara's files have them.
-_CODES = {
-    "pr_ms": ("5.13.5-7", "PR Interval", "ms"),
-    "qrs_ms": ("5.13.5-9", "QRS Duration", "ms"),
-    "qt_ms": ("5.13.5-11", "QT Interval", "ms"),
-    "qtc_ms": ("5.10.2.5-5", "QTc Interval", "ms"),
-    "p_axis_deg": ("5.10.3-11", "P Axis", "deg"),
-    "qrs_axis_deg": ("5.10.3-13", "QRS Axis", "deg"),
-    "t_axis_deg": ("5.10.3-15", "T Axis", "deg"),
-}
-_UNITS = {"ms": "milliseconds", "deg": "degrees", "uV": "microvolt", "/min": "per minute"}
-
-
-def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
-    """Write a DICOM ECG: 12-lead ECG where its limits hold, else General, General 32-bit or Ambulatory ECG.
-
-    The limits are those of PS3.3 A.34.3 to A.34.5 and A.34.13. UIDs are made of the recording's name and samples, so
-    that the same recording has the same ones again. Without an identity the dates, which must be there, are 1900-01-01.
-
-    Raises
-    ------
-    RecordingError
-        Where no ECG object allows for its number of leads or its rate.
-    """
-    stored = as_integers(stored)
-    header, samples = stored.header, stored.samples
-    path = folder / f"{header.recording_id}.dcm"
-    pydicom = import_optional("pydicom", path, "DICOM")
-    new = pydicom.Dataset
-    uids = [_uid(stored, part) for part in ("study", "series", "instance")]
-    when = stored.device.acquired if identity is not NOBODY else None
-    moment = when or datetime.datetime(1900, 1, 1)
-
-    def code(scheme: str, value: str, meaning: str) -> Any:
-        item = new()
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning[:64]
-        if scheme == "SCPECG":
-            item.CodingSchemeVersion = "1.3"
-        return [item]
-
-    def unit(name: str) -> Any:
-        return code("UCUM", name, _UNITS[name])
-
-    dataset = new()
-    dataset.SpecificCharacterSet = "ISO_IR 192"
-    dataset.SOPClassUID, dataset.SOPInstanceUID = _sop_class(stored, path), uids[2]
-    dataset.StudyDate, dataset.StudyTime = (f"{when:%Y%m%d}", f"{when:%H%M%S}") if when else ("", "")
-    dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
-    dataset.Modality, dataset.Manufacturer = "ECG", stored.device.maker
-    dataset.ManufacturerModelName = stored.device.model
-    dataset.ContentDate = f"{moment:%Y%m%d}"
-    dataset.ContentTime = f"{moment:%H%M%S}"
-    dataset.AcquisitionDateTime = f"{moment:%Y%m%d%H%M%S}"
-    dataset.PatientName, dataset.PatientID = identity.name, identity.patient_id
-    dataset.PatientBirthDate = f"{identity.birth_date:%Y%m%d}" if identity.birth_date else ""
-    dataset.PatientSex = {"Female": "F", "Male": "M"}.get(header.sex, "")
-    if not math.isnan(header.age):
-        dataset.PatientAge = f"{int(header.age):03d}Y"
-    if identity is NOBODY:
-        dataset.PatientIdentityRemoved = "YES"
-        dataset.DeidentificationMethod = "Names, identifiers and dates left out"
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids[:2]
-    dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "", 1, 1
-    dataset.AcquisitionContextSequence = []
-
-    group = new()
-    group.WaveformOriginality, group.MultiplexGroupLabel = "ORIGINAL", "RHYTHM"
-    group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = samples.shape
-    group.SamplingFrequency = f"{header.sampling_frequency:.12g}"
-    group.ChannelDefinitionSequence = []
-    for lead, gain, baseline in zip(header.leads, header.adc_gains, header.baselines, strict=True):
-        channel = new()
-        number = next((number for number, name in LEAD_NUMBERS.items() if name == lead), None)
-        channel.ChannelLabel = lead[:16]
-        channel.ChannelSourceSequence = (
-            code("SCPECG", "5.6.3-9-0", lead) if number is None else code("MDC", f"2:{number}", f"Lead {lead}")
-        )
-        if math.isfinite(gain):
-            channel.ChannelSensitivity = f"{1000 / gain:.10g}"
-            channel.ChannelSensitivityUnitsSequence = unit("uV")
-            channel.ChannelSensitivityCorrectionFactor = "1"
-            channel.ChannelBaseline = f"{0.0 - baseline * 1000 / gain:.10g}"
-        channel.ChannelSampleSkew = "0"
-        channel.WaveformBitsStored = samples.dtype.itemsize * 8
-        group.ChannelDefinitionSequence.append(channel)
-    wide = samples.dtype == np.int32
-    group.WaveformBitsAllocated = 32 if wide else 16
-    group.WaveformSampleInterpretation = "SL" if wide else "SS"
-    group.add_new("WaveformPaddingValue", "OW", struct.pack("<i" if wide else "<h", _missing(samples)))
-    group.add_new("WaveformData", "OW", samples.T.astype("<i4" if wide else "<i2").tobytes())
-    dataset.WaveformSequence = [group]
-
-    def annotation(number: int) -> Any:
-        item = new()
-        item.ReferencedWaveformChannels, item.AnnotationGroupNumber = [1, 0], number
-        return item
-
-    annotations = []
-    for text in stored.device.statements:
-        annotations.append(annotation(0))
-        annotations[-1].UnformattedTextValue = text[:1024]
-    for label in header.labels:
-        annotations.append(annotation(0))
-        annotations[-1].ConceptNameCodeSequence = code("DCM", "121071", "Finding")
-        annotations[-1].ConceptCodeSequence = code("SCT", label, SCORED_CLASSES.get(label, ("", label))[1])
-    measured = dict(stored.device.measurements)
-    codes = {name: ("SCPECG", *rest) for name, rest in _CODES.items()}
-    for name, (scheme, value, meaning, unit_name) in {
-        **codes,
-        "heart_rate_bpm": ("LN", "8867-4", "Heart rate", "/min"),
-    }.items():
-        if name in measured:
-            annotations.append(annotation(1))
-            annotations[-1].ConceptNameCodeSequence = code(scheme, value, meaning)
-            annotations[-1].MeasurementUnitsCodeSequence = unit(unit_name)
-            annotations[-1].NumericValue = f"{measured[name]:.10g}"
-    if annotations:
-        dataset.WaveformAnnotationSequence = annotations
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = EXPLICIT
-    write_file(path, _bytes_of(dataset, pydicom))
-    return path
-
-
-def _bytes_of(dataset: Any, pydicom: Any) -> bytes:
-    buffer = pydicom.filebase.DicomBytesIO()
-    pydicom.dcmwrite(buffer, dataset, enforce_file_format=True)
-    return buffer.getvalue()
-
-
-def _uid(stored: Stored, part: str) -> str:
-    """A UID below 2.25 (a UUID as a number, PS3.5 B.2), always the same for the same recording."""
-    digest = hashlib.sha256(f"{part} {stored.header.recording_id} ".encode() + stored.samples.tobytes()).digest()
-    return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
-
-
-def _sop_class(stored: Stored, path: Path) -> str:
-    n_leads, n_samples = stored.samples.shape
-    rate, wide = stored.header.sampling_frequency, stored.samples.dtype == np.int32
-    common = n_leads <= 24 and 200 <= rate <= 1000
-    limits: Mapping[str, bool] = {
-        "1.2.840.10008.5.1.4.1.1.9.1.1": not wide and common and n_leads <= 13 and n_samples <= 16384,
-        "1.2.840.10008.5.1.4.1.1.9.1.2": not wide and common,
-        "1.2.840.10008.5.1.4.1.1.9.1.4": wide and common,
-        "1.2.840.10008.5.1.4.1.1.9.1.3": not wide and n_leads <= 12 and 50 <= rate <= 1000,
-    }
-    for uid, holds in limits.items():
-        if holds:
-            return uid
-    raise problem(
-        path,
-        "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)",
-        f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits",
-    )
