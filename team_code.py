@@ -219,8 +219,8 @@ def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
     return losses.binary_cross_entropy
 
 
-# Not in the paper: keeping the best epoch by validation score. The published code does so at one fixed threshold, here it
-# is the best shared one.
+# Not in the paper: keeping the best epoch by validation score. The published code does so at one fixed threshold, here
+# it is the best shared one.
 BCE_STAGE = Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam, learning_rate=_steps_at_40_and_80_percent)
 
 
