@@ -12,9 +12,9 @@ Each measurement compares a plain reference with the project: the two take turns
   The project reads and preprocesses each recording once; the cost of that is given below the table.
 - scoring: labels and outputs of as many recordings as the Challenge had with a scored diagnosis, from files to all
   measures. Plain is loops over recordings and classes.
-- thresholds: Plain is one pass over 24 classes with the metric anew for each step of 0.01; one class is timed and the
-  time multiplied by 24. The project makes the same pass, then another from there in which each class gets the best of
-  all its distinct scores. (That pass alone, from the start, can end a little below the grid's: what is best for one
+- thresholds: Plain is one pass over 24 classes with the metric recomputed for each step of 0.01; one class is timed and
+  the time multiplied by 24. The project makes the same pass, then another from there in which each class gets the best
+  of all its distinct scores. (That pass alone, from the start, can end a little below the grid's: what is best for one
   class, the others as they stand, need not be for those that follow.)
 
 Recordings are simulated (`ecg.simulator`, 12 leads, 10 s at 500 Hz unless another length is given); the input of
@@ -22,7 +22,7 @@ scoring and of the threshold search is drawn at random. Networks have the weight
 `--model`, members repeated up to five; a method without one gets random weights with batch norm fitted to the
 recordings, whose probabilities lie near the thresholds.
 
-"Over the floor" is the project's time over a lower bound for the machine: multiply-adds of all that the network (or
+"Over the bound" is the project's time over a lower bound for the machine: multiply-adds of all that the network (or
 filter) does over the rate measured for a square matrix product in the precision used, and bytes of the input over the
 rate measured for a copy in memory. "Peak memory" is the largest resident memory (VmHWM) of a process that does only
 this once, Python and its packages included.
@@ -67,7 +67,7 @@ COLUMNS = (
     "project, s",
     "ratio",
     "target",
-    "over the floor",
+    "over the bound",
     "peak memory, MB: plain, project",
     "same result",
 )
