@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import read_text
 
+_LONGEST = 1 << 22  # bytes
 COMMON_TABLE = Path(__file__).with_name("statements.csv")
 
 
@@ -17,7 +19,7 @@ class StatementTable:
 
     A statement is found by its whole text, or without what follows a comma, semicolon or colon (the reason: "Sinus
     bradycardia, rate < 50"), or as several known ones joined by "with" or "and". Nothing is found by a part of it: "no
-    longer has left bundle branch block" has none. Upper and lower case, accents of white space, a leading code in
+    longer has left bundle branch block" has none. Upper and lower case, white space, a leading code in
     parentheses ("(SB) SINUS BRADYCARDIA") and a full stop at the end don't matter.
     """
 
@@ -34,11 +36,7 @@ class StatementTable:
         RecordingError
             Where it is no such file.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise problem(path, "a table of statements in UTF-8", type(error).__name__) from error
-        rows = csv.DictReader(text.splitlines())
+        rows = csv.DictReader(read_text(path, _LONGEST).splitlines())
         if not {"statement", "code"} <= set(rows.fieldnames or ()):
             raise problem(path, "the columns statement and code", shown(", ".join(rows.fieldnames or ())))
         for row in rows:
