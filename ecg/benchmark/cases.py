@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections import defaultdict
@@ -85,14 +86,14 @@ def rows_by_method(
 ) -> list[Row]:
     """The published method; the default one, against the reference of the published one and against its own.
 
-    `timings` are those of each method's reference and project.
+    `timings` are those of each method's reference and project; `checks` are the rows'.
     """
     (first, second), (theirs, ours, default_theirs, default_ours) = (f"{what}, {m.name}" for m in methods), timings
     against = f"{second} against reference {methods[0].name}"
     return [
         Row(first, n_recordings, theirs, ours, bounds[0], checks[0], targets[0], scale),
-        Row(against, n_recordings, theirs, default_ours, bounds[1], "next line", targets[1], scale),
-        Row(second, n_recordings, default_theirs, default_ours, bounds[1], checks[1], None, scale),
+        Row(against, n_recordings, theirs, default_ours, bounds[1], checks[1], targets[1], scale),
+        Row(second, n_recordings, default_theirs, default_ours, bounds[1], checks[2], None, scale),
     ]
 
 
@@ -124,14 +125,13 @@ def random_network(method: Method, header_files: Sequence[Path], seed: int) -> n
 
 def make_model(folder: Path, method: Method, header_files: Sequence[Path], options: Options, n_members: int) -> str:
     """Write a model with the networks of the options' models of this method, "trained", or else with "random" ones."""
-    models = [load_model(path, find_methods(), CPU) for path in options.models]
-    given = [
-        pair for m in models if m.method.name == method.name for pair in zip(m.networks, m.thresholds, strict=True)
-    ]
-    pairs = given or [
-        (random_network(method, header_files, options.seed + k), np.full(len(method.classes), 0.5))
-        for k in range(n_members)
-    ]
+    given: list[tuple[nn.Module, FloatArray]] = []
+    for path in options.models:
+        if json.loads((path / "config.json").read_text())["method"] == method.name:
+            model = load_model(path, find_methods(), CPU)
+            given += zip(model.networks, model.thresholds, strict=True)
+    half = np.full(len(method.classes), 0.5)
+    pairs = given or [(random_network(method, header_files, options.seed), half)]
     validated = np.empty(0, dtype=np.int64), np.empty((0, len(method.classes)))
     members = [
         Member(as_stored(network.state_dict()), thresholds, *validated, [{"epoch": 0}])
@@ -197,6 +197,7 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         error = np.abs(scores - found_scores).max()
         checks.append(f"{np.mean(labels == found_labels):.2%} of labels, scores within {error:.4f}")
         idle.append(f"{method.name}, {given} weights: {timing.result:.1%}")
+    checks.insert(1, "next line")
     rows = rows_by_method("driver", methods, len(headers), timings, bounds, checks, (2.2, 4.0), scale)
     note = "Driver: share of its time in which a network thread was not in the network, while other threads read and"
     return Report(rows, [f"{note} preprocessed: {'; '.join(idle)}."])
@@ -213,7 +214,7 @@ def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
         "members": (base, (n_recordings, 10, 2 * MEMBERS)),
     }
     sides = {}
-    for size in {size for pair in doubled.values() for size in pair}:
+    for size in dict.fromkeys(size for pair in doubled.values() for size in pair):
         place = folder / "-".join(map(str, size))
         headers = simulate(place / "recordings", size[0], options.seed, size[1])
         make_model(place / "model", method, headers, options, size[2])
@@ -289,7 +290,7 @@ def measure_training(folder: Path, options: Options, machine: Machine) -> Report
         # Forward and two gradients.
         bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
     timings = measure(sides, options.repeats)
-    rows = rows_by_method(what, methods, n_recordings, timings, bounds, ["see --seeds"] * 2, (target, target))
+    rows = rows_by_method(what, methods, n_recordings, timings, bounds, ["see --seeds"] * 3, (target, target))
     note = "reading and preprocessing, once for all epochs, takes for each recording on one core"
     return Report(rows, [f"{what.capitalize()}: {note}: {'; '.join(costs)}."])
 
