@@ -1,0 +1,1 @@
+"""Measuring an ECG: rate, intervals, axes, amplitudes, quality."""
