@@ -19,7 +19,7 @@ from ecg.header import LEADS
 from ecg.measurements.types import Quality
 
 _FLAT_WINDOW, _FLAT_RANGE = 2.0, 0.01  # s, mV: every heart beats at least once in 2 s and shows in every lead
-_RUN, _AT_LIMIT, _LIMIT = 0.010, 0.020, 0.5  # s, s, mV
+_RUN, _LONG_RUN, _LIMIT = 0.010, 0.5, 0.5  # s, s, mV
 _WINDOW = 0.1  # s: 5 periods of 50 Hz, 6 of 60 Hz; short enough to lie between two QRS complexes
 _NOISE_BAND = (35.0, 150.0)  # Hz: above what P and T waves hold
 _QUARTILE = 0.25
@@ -31,8 +31,8 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
     """Quality of a recording; `suspected_swap` is left empty, it needs the median beat.
 
     A lead is off where in at least half of the recording (in windows of 2 s) it has no samples or varies by less than
-    10 µV. It is saturated where it stays at its own highest or lowest value for 10 ms or longer at a time, 20 ms or
-    longer in all, and more than 0.5 mV away from its median.
+    10 µV. It is saturated where it stays at its own highest or lowest value, more than 0.5 mV away from its median,
+    for 10 ms or longer at least twice (no wave of the heart has the same flat top twice), or once for 0.5 s.
 
     Noise is what lies between 35 Hz and 150 Hz (or 0.45 of the sampling frequency) beside mains. Its power is taken in
     windows of 0.1 s; the lower quartile over the windows stands for the lead, because QRS complexes, which hold the
@@ -81,13 +81,13 @@ def _are_off(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[
 
 def _is_saturated(lead: NDArray[np.float32], sampling_frequency: float) -> bool:
     """Whether a lead, shape (n_samples,), stays at its extremes for a while."""
-    run, enough = max(3, round(_RUN * sampling_frequency)), round(_AT_LIMIT * sampling_frequency)
+    short, long = max(3, round(_RUN * sampling_frequency)), round(_LONG_RUN * sampling_frequency)
     for limit in (np.fmax.reduce(lead), np.fmin.reduce(lead)):
         places = np.flatnonzero(lead == limit)
-        if len(places) < max(run, enough):
+        if len(places) < 2 * short:
             continue
-        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
-        if sum(len(samples) for samples in runs if len(samples) >= run) >= enough:
+        lengths = [len(run) for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)]
+        if sum(length >= short for length in lengths) >= 2 or max(lengths) >= long:
             return bool(abs(limit - np.nanmedian(lead)) > _LIMIT)
     return False
 
