@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecg.header import LEADS
+from ecg.measurements.median_beat import PAST
 from ecg.measurements.types import Measurements, MedianBeat
 
 _NUMBERS = (
@@ -136,9 +137,10 @@ def annotations_of(
 def _waves_around_peak(median: MedianBeat, scale: float) -> dict[str, tuple[int, int, int]]:
     """Onset, peak and offset of those of P, QRS and T that are known, in samples of the recording from the R peak."""
     waves = {}
+    centre = round(PAST * median.sampling_frequency)  # where the R peaks lie on each other
     for symbol, name in (("p", "p"), ("N", "qrs"), ("t", "t")):
-        points = [getattr(median.marks, f"{name}_{point}") - median.marks.qrs_peak for point in _POINTS]
+        points = [scale * (getattr(median.marks, f"{name}_{point}") - centre) for point in _POINTS]
         if all(map(math.isfinite, points)):
-            onset, peak, offset = (round(scale * point) for point in points)
-            waves[symbol] = (onset, peak, offset)
+            onset, peak, offset = map(round, points)
+            waves[symbol] = (onset, 0 if symbol == "N" else peak, offset)
     return waves
