@@ -2,11 +2,11 @@
 
 When two of the electrodes on the right arm (RA), left arm (LA) and left leg (LL) are exchanged, the limb leads change
 places and signs; the chest leads stay as they are, because Wilson's central terminal is the mean of all three. So the
-chest leads, which mirror the same dipole, tell which arrangement of the three electrodes is the right one (Kors and van
-Herpen 2001, J Electrocardiol 34 Suppl:235-237, use the redundancy of the leads; Batchvarov et al. 2007, Europace
-9:1081-1090, review the patterns). An exchange of the right arm and the right leg (RL, the reference) shows itself by a
-flat lead II, for then both of its electrodes are on legs. In dextrocardia with electrodes in their usual places the
-chest leads turn round with the limb leads, and nothing is suspected.
+chest leads, which see the same dipole, tell which arrangement of the three electrodes is the right one: the idea of
+Kors and van Herpen 2001 (Am J Cardiol 88:396-399), who reconstruct leads from each other. Batchvarov et al. 2007
+(Europace 9:1081-1090) review the patterns. An exchange of the right arm and the right leg (RL, the reference) shows
+itself by a nearly flat lead II, for then both of its electrodes are on legs. In dextrocardia with electrodes in their
+usual places the chest leads turn round with the limb leads, and nothing is suspected.
 """
 
 from __future__ import annotations
@@ -68,12 +68,11 @@ def suspected_swap(median_beat: MedianBeat) -> str:
     Returns
     -------
     str
-        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" where the electrodes seem to be in their places, and where leads are
-        missing or the QRS complex has no marks.
+        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" where the electrodes seem to be in their places, and where leads that
+        are needed are missing or the QRS complex has no marks.
     """
-    spans = np.ptp(median_beat.signal[[_I, _II, _III]], axis=1)
-    largest = max(spans[0], spans[2])
-    if np.isfinite(largest) and largest > 0 and not spans[1] >= _FLAT * largest:  # also where II is NaN: nothing at all
+    i, iii = median_beat.signal[_I], median_beat.signal[_III]
+    if np.ptp(i + iii) < _FLAT * max(np.ptp(i), np.ptp(iii)):  # I + III = II, which may be missing
         return "RA-RL"
     features = features_of(median_beat)
     if features is None:
