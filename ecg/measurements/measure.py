@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,58 @@ from numpy.typing import NDArray
 from ecg.header import LEADS
 from ecg.measurements.delineation import delineate, qrs_boundaries
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
-from ecg.measurements.median_beat import level_baseline, median_of, sort_beats
+from ecg.measurements.median_beat import Classes, level_baseline, median_of, sort_beats
 from ecg.measurements.qrs import find_complexes, find_spikes, without_spikes
-from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
+from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
 from ecg.signal import fill_missing, resample
 
 RATE = 500.0  # Hz, at which everything is measured
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
 _FLAT = 0.005  # mV, range of a lead without a signal
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recording whose beats are found and sorted.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (12, n_samples), float32, mV
+        At `RATE`, without pacing spikes, the level before each QRS complex at 0.
+    on : ndarray, shape (12,), bool
+        Leads with a signal.
+    spikes : ndarray, shape (n_spikes,), int64
+        Samples of the pacing spikes.
+    classes : Classes
+    usable : ndarray, shape (n_beats,), bool
+        Beats that stand for the recording: of the dominant class, and not early.
+    """
+
+    signal: NDArray[np.float32]
+    on: NDArray[np.bool_]
+    spikes: NDArray[np.int64]
+    classes: Classes
+    usable: NDArray[np.bool_]
+
+
+def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared | None:
+    """Find and sort the beats of a recording; None where there are none. The arguments are those of `measure`."""
+    filled = fill_missing(given)
+    at_rate = resample(filled - filled.mean(axis=1, keepdims=True), sampling_frequency, RATE)
+    on = np.ptp(at_rate, axis=1) > _FLAT
+    spikes = find_spikes(at_rate[on], RATE)
+    clean = without_spikes(at_rate, RATE, spikes)
+    found = find_complexes(clean[on], RATE)
+    if len(found) == 0:
+        return None
+    classes = sort_beats(clean[on], RATE, found)
+    usable = classes.of_beat == classes.dominant
+    if (usable & ~classes.ectopic).any():
+        usable &= ~classes.ectopic
+    rough, centre, _ = median_of(clean, RATE, classes.samples[usable])
+    onset, _ = qrs_boundaries(rough[on], RATE, centre)
+    levelled = level_baseline(clean, RATE, classes.samples + round(onset - centre))
+    return Prepared(levelled, on, spikes, classes, usable)
 
 
 def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
@@ -40,21 +85,11 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     nothing = Beats(np.zeros(0, dtype=np.int64), ())
     if given.shape[1] < 0.5 * sampling_frequency:
         return _unmeasured(quality, nothing)
-    filled = fill_missing(given)
-    at_rate = resample(filled - filled.mean(axis=1, keepdims=True), sampling_frequency, RATE)
-    on = np.ptp(at_rate, axis=1) > _FLAT
-    spikes = find_spikes(at_rate[on], RATE)
-    clean = without_spikes(at_rate, RATE, spikes)
-    found = find_complexes(clean[on], RATE)
-    if len(found) == 0:
+    prepared = prepare(given, sampling_frequency)
+    if prepared is None:
         return _unmeasured(quality, nothing)
-    classes = sort_beats(clean[on], RATE, found)
-    is_dominant = classes.of_beat == classes.dominant
-    usable = is_dominant & ~classes.ectopic if (is_dominant & ~classes.ectopic).any() else is_dominant
-    rough, centre, _ = median_of(clean, RATE, classes.samples[usable])
-    onset, offset = qrs_boundaries(rough[on], RATE, centre)
-    levelled = level_baseline(clean, RATE, classes.samples + round(onset - centre))
-    beat, centre, n_used = median_of(levelled, RATE, classes.samples[usable])
+    classes, on, spikes = prepared.classes, prepared.on, prepared.spikes
+    beat, centre, n_used = median_of(prepared.signal, RATE, classes.samples[prepared.usable])
     intervals = np.diff(classes.samples) / RATE
     marks = delineate(beat[on], RATE, centre, float(np.median(intervals)) * RATE if len(intervals) else math.nan)
     beat[~on] = np.nan
