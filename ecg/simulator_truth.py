@@ -21,8 +21,7 @@ class Truth:
     r_samples : ndarray, shape (n_beats,), float64
         R peaks in samples: where the root mean square of the twelve leads is largest within each QRS complex.
     kinds : tuple of str
-        Per beat by its shape: "dominant", "ectopic" (of ventricular origin) or "paced". Premature beats of atrial
-        origin have the QRS complex of the others, so they are "dominant".
+        Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced".
     p_ms, pr_ms : float
         P duration and PR interval of the dominant beats, ms; NaN without P waves (fibrillation, flutter, junctional
         rhythm, pacing of the ventricle alone without P waves before it).
@@ -54,7 +53,7 @@ def truth_of(simulated: Simulated) -> Truth:
     return Truth(
         r_samples=samples[inside],
         kinds=tuple(
-            "ectopic" if beat.origin == "ventricular" else usual
+            "ectopic" if beat.origin in ("atrial", "ventricular") else usual
             for beat, kept in zip(p.beats, inside, strict=True)
             if kept
         ),
