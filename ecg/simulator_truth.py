@@ -19,7 +19,7 @@ class Truth:
     Attributes
     ----------
     r_samples : ndarray, shape (n_beats,), float64
-        R peaks in samples: where the root mean square of the twelve leads is largest within each QRS complex.
+        R peaks in samples: the median over the leads of where each has its largest deflection in the QRS complex.
     kinds : tuple of str
         Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced".
     p_ms, pr_ms : float
@@ -69,4 +69,4 @@ def _peak_time(simulated: Simulated, ventricular: bool) -> float:
     """From the onset of a QRS complex to its R peak, s."""
     p = simulated.parameters
     waves, duration = qrs_of(p, Beat(0.0, "ventricular" if ventricular else p.rhythm))
-    return float(np.argmax(np.square(sample_leads(waves, duration)).sum(axis=0))) / 1000
+    return float(np.median(np.abs(sample_leads(waves, duration)).argmax(axis=1))) / 1000
