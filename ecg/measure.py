@@ -98,6 +98,11 @@ def measure_folder(
     """
     if not recordings.is_dir():
         raise ValueError(f"{recordings}: expected a folder of recordings, found no folder")
+    for file in (output, json_file):
+        if file is not None and file.is_dir():
+            raise ValueError(f"{file}: expected a file to write, found a folder")
+    if output == json_file:
+        raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
     total = sum(1 for _ in find_recordings(recordings))
     if not total:
         raise ValueError(f"{recordings}: expected Challenge recordings (.hea), found none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ _NUMBERS = (
 )
 _AMPLITUDES = ("p", "q", "r", "s", "t", "st_j", "st_60")
 _QUALITY = ("leads_off", "saturated", "noise_uv", "mains_uv", "baseline_uv", "suspected_swap")
-_POINTS = ("onset", "peak", "offset")
 
 COLUMNS: tuple[str, ...] = (
     *_NUMBERS,
@@ -89,9 +89,9 @@ def annotations_of(
 ) -> tuple[list[int], list[str], list[str]]:
     """The waves of every beat, as WFDB annotations: `(`, `p`, `N`, `t`, `)` as in LUDB (Kalyakulina et al. 2020).
 
-    Dominant beats have the marks of the median beat, laid so that the QRS peaks coincide. Beats of other kinds have
-    only their R peak. Waves that would lie outside the recording, and P or T waves that would reach into the
-    neighbouring beat's waves, are left out.
+    Dominant beats have the marks of the median beat, laid so that the R peaks coincide; the onset of T, which has no
+    definition of its own, may be missing. Beats of other kinds have only their R peak. Left out are waves that would
+    lie outside the recording or reach into a QRS complex, and the end of a T wave in which the next P wave begins.
 
     Parameters
     ----------
@@ -113,34 +113,38 @@ def annotations_of(
     waves = {} if median is None else _waves_around_peak(median, sampling_frequency / median.sampling_frequency)
     samples: list[int] = []
     symbols: list[str] = []
-    notes: list[str] = []
     peaks = beats.samples.tolist()
     with_waves = [kind != "ectopic" and "N" in waves for kind in beats.kinds]
-    starts = [peak + waves["N"][0] if known else peak for peak, known in zip(peaks, with_waves, strict=True)]
-    for k, (peak, kind) in enumerate(zip(peaks, beats.kinds, strict=True)):
+    starts = [peak + waves["N"]["("] if known else peak for peak, known in zip(peaks, with_waves, strict=True)]
+    for k, peak in enumerate(peaks):
         end = starts[k + 1] if k + 1 < len(peaks) else n_samples
-        for symbol, points in waves.items() if with_waves[k] else {"N": (0, 0, 0)}.items():
+        for symbol, points in waves.items() if with_waves[k] else [("N", {})]:
+            if symbol == "p" and symbols[-2:] == ["t", ")"] and samples[-2] < peak + points["("] <= samples[-1]:
+                del samples[-1], symbols[-1]
             first = samples[-1] + 1 if samples else 0
-            limit = end if symbol != "p" else starts[k]
-            note = kind if symbol == "N" and kind != "dominant" else ""
-            if first <= peak + points[0] and peak + points[2] < limit and len(set(points)) == 3:
-                samples += [peak + point for point in points]
-                symbols += ["(", symbol, ")"]
-                notes += ["", note, ""]
-            elif symbol == "N" and peak >= first:
+            limit = starts[k] if symbol == "p" else end
+            if points and first <= peak + min(points.values()) and peak + max(points.values()) < limit:
+                samples += [peak + point for point in points.values()]
+                symbols += points
+            elif symbol == "N":
                 samples.append(peak)
                 symbols.append(symbol)
-                notes.append(note)
+    kind_at = {peak: kind for peak, kind in zip(peaks, beats.kinds, strict=True) if kind != "dominant"}
+    notes = [kind_at.get(sample, "") if symbol == "N" else "" for sample, symbol in zip(samples, symbols, strict=True)]
     return samples, symbols, notes
 
 
-def _waves_around_peak(median: MedianBeat, scale: float) -> dict[str, tuple[int, int, int]]:
-    """Onset, peak and offset of those of P, QRS and T that are known, in samples of the recording from the R peak."""
+def _waves_around_peak(median: MedianBeat, scale: float) -> dict[str, dict[str, int]]:
+    """Those of P, QRS and T that are known: symbols in their order and samples of the recording from the R peak."""
     waves = {}
     centre = round(PAST * median.sampling_frequency)  # where the R peaks lie on each other
     for symbol, name in (("p", "p"), ("N", "qrs"), ("t", "t")):
-        points = [scale * (getattr(median.marks, f"{name}_{point}") - centre) for point in _POINTS]
-        if all(map(math.isfinite, points)):
-            onset, peak, offset = map(round, points)
-            waves[symbol] = (onset, 0 if symbol == "N" else peak, offset)
+        marks = {"(": f"{name}_onset", symbol: f"{name}_peak", ")": f"{name}_offset"}
+        places = {mark: scale * (getattr(median.marks, field) - centre) for mark, field in marks.items()}
+        if symbol == "N":
+            places["N"] = 0.0
+        points = {mark: round(place) for mark, place in places.items() if math.isfinite(place)}
+        in_order = all(a < b for a, b in pairwise(points.values()))
+        if in_order and set(points) >= ({symbol, ")"} if symbol == "t" else set(marks)):
+            waves[symbol] = points
     return waves

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from ecg.header import LEADS
 from ecg.measurements.delineation import delineate, qrs_boundaries
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.lead_reversal import suspected_swap
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, sort_beats
 from ecg.measurements.qrs import find_complexes, find_spikes, without_spikes
+from ecg.measurements.quality import assess_quality
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
 from ecg.signal import fill_missing, resample
 
@@ -81,7 +83,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         NaN where something can't be measured; no content of the signal raises.
     """
     given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
-    quality = _quality(given, sampling_frequency)
+    quality = assess_quality(given, sampling_frequency)
     nothing = Beats(np.zeros(0, dtype=np.int64), ())
     if given.shape[1] < 0.5 * sampling_frequency:
         return _unmeasured(quality, nothing)
@@ -125,14 +127,10 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         rmssd_ms=float(np.sqrt(np.mean(np.diff(nn) ** 2))) if len(nn) > 1 else math.nan,
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
-        quality=quality,
+        quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
         beats=beats,
         median_beat=median_beat,
     )
-
-
-def _quality(signal: NDArray[np.float32], sampling_frequency: float) -> Quality:
-    return Quality((), (), math.nan, math.nan, math.nan, "")
 
 
 def _unmeasured(quality: Quality, beats: Beats) -> Measurements:
