@@ -6,7 +6,7 @@ chest leads, which see the same dipole, tell which arrangement of the three elec
 Kors and van Herpen 2001 (Am J Cardiol 88:396-399), who reconstruct leads from each other. Batchvarov et al. 2007
 (Europace 9:1081-1090) review the patterns. An exchange of the right arm and the right leg (RL, the reference) shows
 itself by a nearly flat lead II, for then both of its electrodes are on legs. In dextrocardia with electrodes in their
-usual places the chest leads turn round with the limb leads, and nothing is suspected.
+usual places the chest leads turn round with the limb leads: V5 and V6 are mainly negative as lead I is, and nothing is suspected.
 """
 
 from __future__ import annotations
@@ -80,7 +80,17 @@ def suspected_swap(median_beat: MedianBeat) -> str:
     scores = np.einsum("awf,wf->a", features, WEIGHTS)
     margins = {name: scores[k] - scores[AS_NAMED] - MARGINS[name] for name, k in EXCHANGES.items()}
     name = max(margins, key=lambda exchange: margins[exchange])
-    return name if margins[name] > 0 else ""
+    # The lower half of the estimate from the chest leads fails in a mirrored heart, for which RA-LL fits best.
+    if margins[name] <= 0 or (name == "RA-LL" and _looks_mirrored(median_beat)):
+        return ""
+    return name
+
+
+def _looks_mirrored(median_beat: MedianBeat) -> bool:
+    """Whether QRS is mainly negative in leads I, V5 and V6 alike: no exchange of limb electrodes does that."""
+    onset, offset = round(median_beat.marks.qrs_onset), round(median_beat.marks.qrs_offset)
+    lateral = median_beat.signal[[_I, *_CHEST[-2:]], onset : offset + 1]
+    return bool((lateral.sum(axis=1) < 0).all())
 
 
 def features_of(median_beat: MedianBeat) -> NDArray[np.float64] | None:
