@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from ecg.header import LEADS
 from ecg.measurements.delineation import boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.lead_reversal import suspected_swap
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import find_complexes, find_spikes, without_spikes
+from ecg.measurements.quality import assess_quality
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
 from ecg.signal import fill_missing, resample
 
@@ -82,7 +84,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         NaN where something can't be measured; no content of the signal raises.
     """
     given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
-    quality = _quality(given, sampling_frequency)
+    quality = assess_quality(given, sampling_frequency)
     nothing = Beats(np.zeros(0, dtype=np.int64), ())
     if given.shape[1] < 0.5 * sampling_frequency:
         return _unmeasured(quality, nothing)
@@ -101,6 +103,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         has_p = probability(evidence(prepared.signal[on], RATE, used, *p_at, found[1][:2], intervals)) > 0.5
     marks, lead_marks = delineate(beat, on, RATE, found, has_p)
     beat[~on] = np.nan
+    median_beat = MedianBeat(beat, RATE, n_used, marks, lead_marks)
 
     kinds = _kinds(classes, prepared.spikes)
     samples = np.rint(_positions(classes, prepared.spikes) * (sampling_frequency / RATE)).astype(np.int64)
@@ -127,9 +130,9 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         rmssd_ms=_rmssd(intervals, normal),
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
-        quality=quality,
+        quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
         beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds),
-        median_beat=MedianBeat(beat, RATE, n_used, marks, lead_marks),
+        median_beat=median_beat,
     )
 
 
@@ -172,10 +175,6 @@ def _rmssd(intervals: NDArray[np.float64], normal: NDArray[np.bool_]) -> float:
     between = normal[1:] & normal[:-1]
     changes = np.diff(intervals)[between[1:] & between[:-1]]
     return 1e3 * float(np.sqrt(np.mean(changes**2))) if len(changes) else math.nan
-
-
-def _quality(signal: NDArray[np.float32], sampling_frequency: float) -> Quality:
-    return Quality((), (), math.nan, math.nan, math.nan, "")
 
 
 def _unmeasured(quality: Quality, beats: Beats) -> Measurements:
