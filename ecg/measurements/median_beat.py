@@ -19,7 +19,7 @@ _MOST_LEADERS = 40
 _MOST_BEATS = 200  # more make no better median
 _AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
 _PREMATURE = 0.85  # of the interval that neighbours have
-PAST, FUTURE = 0.45, 0.75  # s, the most that a median beat shows before and after the largest deflection
+PAST, FUTURE = 0.448, 0.752  # s, the most that a median beat shows before and after the largest deflection
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,22 @@ def _dominant(of_beat: Samples, early: NDArray[np.bool_], windows: _Windows) -> 
         wide = (speed > 0.2 * speed.max()).sum()
         ranks.append((early[members].mean() > 0.5, wide, -counts[label]))
     return int(often[min(range(len(often)), key=lambda k: ranks[k])])
+
+
+def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
+    """About where the complexes begin, samples from `beats` (negative): the mean spatial velocity leaves its quiet."""
+    before, after = round(0.22 * rate), round(0.1 * rate)
+    some = beats[:_MOST_BEATS, np.newaxis] + np.arange(-before, after)
+    shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
+    step = round(0.008 * rate)
+    speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
+    quiet = np.percentile(speed[: before - step], 15)
+    slow = speed < quiet + 0.08 * (speed.max() - quiet)
+    gap = round(0.024 * rate)  # the velocity is low at a peak, but not for long
+    k = before
+    while k > gap and not slow[k - gap : k].all():
+        k -= 1
+    return k + step // 2 - before
 
 
 def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:

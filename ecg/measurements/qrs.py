@@ -70,8 +70,9 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     heights, quiet = hump[candidates], np.median(hump[::3])
     accepted = _accept(candidates / rate, heights - quiet, _sharpness(signal, weights, rate, candidates))
     reach = round(0.08 * rate)
-    largest = np.array([np.abs(change[:, max(0, k - reach) : k + reach + 1]).max() for k in candidates[accepted]])
-    found = candidates[accepted][largest > _SMALLEST]
+    found = candidates[accepted]
+    near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
+    found = found[np.abs(change[:, near]).max(axis=(0, 2), initial=0) > _SMALLEST]
     if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
         return np.zeros(0, dtype=np.int64)
     return largest_deflections(signal, rate, found.astype(np.int64))
@@ -131,15 +132,12 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
 
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
     """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
-    reach, width = round(0.03 * rate), round(0.3 * rate)
-    found = np.empty(len(near), dtype=np.int64)
-    for k, sample in enumerate(near):
-        first, last = max(0, sample - width), min(signal.shape[1], sample + width + 1)
-        part = signal[:, first:last]
-        part = part - np.median(part[:, ::4], axis=1, keepdims=True)
-        inner = slice(max(0, sample - reach - first), sample + reach + 1 - first)
-        found[k] = first + inner.start + int(np.argmax((part[:, inner] ** 2).sum(axis=0)))
-    return found
+    reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
+    around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
+    level = np.median(signal[:, around], axis=2)  # (n_leads, n_beats)
+    inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
+    size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
+    return inner[np.arange(len(near)), size.argmax(axis=1)]
 
 
 def find_spikes(signal: Signal, rate: float) -> Samples:
