@@ -89,7 +89,7 @@ def test_limb_leads_that_follow_from_others_are_enough():
 
 def test_without_marks_of_qrs_nothing_is_suspected():
     nowhere = WaveMarks(*[float("nan")] * 9)
-    beat = MedianBeat(np.random.default_rng(0).normal(size=(12, 500)).astype(np.float32), 500.0, 1, nowhere, ())
+    beat = MedianBeat(np.random.default_rng(0).normal(size=(12, 500)).astype(np.float32), 500.0, 1, nowhere, (), 225.0)
     assert features_of(beat) is None
     assert suspected_swap(beat) == ""
 

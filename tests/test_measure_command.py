@@ -20,7 +20,6 @@ from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refu
 from commands import ENVIRONMENT, ROOT
 from ecg.measurements import measure
 from ecg.measurements.export import annotations_of, as_json, row_of
-from ecg.measurements.median_beat import PAST
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
 from ecg.simulator import simulate, write_recording
 from ecg.simulator_truth import truth_of
@@ -221,7 +220,7 @@ def test_json_holds_what_the_table_holds_and_the_median_beat(tmp_path, monkeypat
 
 def measurements_of(samples, kinds, marks, rate=500.0):
     missing = np.full(12, np.nan, dtype=np.float32)
-    beat = MedianBeat(np.zeros((12, 600), dtype=np.float32), rate, 3, marks, (marks,) * 12)
+    beat = MedianBeat(np.zeros((12, 600), dtype=np.float32), rate, 3, marks, (marks,) * 12, CENTRE)
     return Measurements(
         *[NAN] * 10, len(samples), 0, NAN, NAN, has_p_waves=False, amplitudes=Amplitudes(*[missing] * 7),
         quality=Quality((), (), NAN, NAN, NAN, ""), beats=Beats(np.array(samples, dtype=np.int64), kinds),
@@ -229,7 +228,7 @@ def measurements_of(samples, kinds, marks, rate=500.0):
     )  # fmt: skip
 
 
-CENTRE = PAST * 500
+CENTRE = 225
 MARKS = WaveMarks(CENTRE - 90, CENTRE - 70, CENTRE - 45, CENTRE - 20, CENTRE, CENTRE + 25, NAN, CENTRE + 130, NAN)
 
 

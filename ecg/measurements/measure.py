@@ -103,10 +103,12 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         has_p = probability(evidence(prepared.signal[on], RATE, used, *p_at, found[1][:2], intervals)) > 0.5
     marks, lead_marks = delineate(beat, on, RATE, found, has_p)
     beat[~on] = np.nan
-    median_beat = MedianBeat(beat, RATE, n_used, marks, lead_marks)
+    positions = _positions(classes, prepared.spikes)
+    r_peak = centre + float(np.median((positions - classes.samples)[prepared.usable]))
+    median_beat = MedianBeat(beat, RATE, n_used, marks, lead_marks, r_peak)
 
     kinds = _kinds(classes, prepared.spikes)
-    samples = np.rint(_positions(classes, prepared.spikes) * (sampling_frequency / RATE)).astype(np.int64)
+    samples = np.rint(positions * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
     nn = 1e3 * intervals[normal[1:] & normal[:-1]]
     heart_rate = _heart_rate(classes.samples, given.shape[1] * RATE / sampling_frequency)
