@@ -14,7 +14,7 @@ from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
-from ecg.measurements.qrs import find_complexes, find_spikes, without_spikes
+from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
 from ecg.signal import fill_missing, resample
@@ -103,12 +103,14 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         has_p = probability(evidence(prepared.signal[on], RATE, used, *p_at, found[1][:2], intervals)) > 0.5
     marks, lead_marks = delineate(beat, on, RATE, found, has_p)
     beat[~on] = np.nan
-    positions = _positions(classes, prepared.spikes)
-    r_peak = centre + float(np.median((positions - classes.samples)[prepared.usable]))
-    median_beat = MedianBeat(beat, RATE, n_used, marks, lead_marks, r_peak)
+    median_beat = MedianBeat(beat, RATE, n_used, marks, lead_marks, float(centre))
 
-    kinds = _kinds(classes, prepared.spikes)
-    samples = np.rint(positions * (sampling_frequency / RATE)).astype(np.int64)
+    ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
+    kinds = _kinds(classes.of_beat, ectopic, _spike_distance(classes.samples, prepared.spikes))
+    r_peaks = _r_peaks(classes, median_beat, centre, _spike_distance(classes.samples, prepared.spikes))
+    shift = float(np.median((r_peaks - classes.samples)[prepared.usable]))
+    median_beat = replace(median_beat, r_peak=centre + shift)
+    samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
     nn = 1e3 * intervals[normal[1:] & normal[:-1]]
     heart_rate = _heart_rate(classes.samples, given.shape[1] * RATE / sampling_frequency)
@@ -138,31 +140,44 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     )
 
 
-def _spike_distance(classes: Classes, spikes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Samples from the last pacing spike to each beat, a large number where none is near."""
-    far = round(10 * RATE)
-    distance = np.full(len(classes.samples), far)
-    if len(spikes):
-        last = np.searchsorted(spikes, classes.samples + round(0.02 * RATE)) - 1
-        distance = np.where(last >= 0, classes.samples - spikes[np.maximum(last, 0)], far)
-    return np.where(distance < _PACED_WITHIN * RATE, distance, far)
+def _spike_distance(beats: NDArray[np.int64], spikes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Samples from the last pacing spike to each beat, infinite where none is near."""
+    if len(spikes) == 0:
+        return np.full(len(beats), np.inf)
+    last = np.searchsorted(spikes, beats + round(0.02 * RATE)) - 1
+    distance = np.where(last >= 0, beats - spikes[last], np.inf)
+    return np.where(distance < _PACED_WITHIN * RATE, distance, np.inf)
 
 
-def _kinds(classes: Classes, spikes: NDArray[np.int64]) -> tuple[str, ...]:
+def _kinds(
+    of_beat: NDArray[np.int64], ectopic: NDArray[np.bool_], spike_distance: NDArray[np.float64]
+) -> tuple[str, ...]:
     """Paced is a class of beats of which half at least have a spike just before."""
-    near = _spike_distance(classes, spikes) < round(10 * RATE)
-    labels = np.unique(classes.of_beat)
-    paced = {label for label in labels if near[classes.of_beat == label].mean() >= 0.5}
+    near = np.isfinite(spike_distance)
+    paced = {label for label in np.unique(of_beat) if near[of_beat == label].mean() >= 0.5}
     return tuple(
         "paced" if label in paced else "ectopic" if early else "dominant"
-        for label, early in zip(classes.of_beat, classes.ectopic, strict=True)
+        for label, early in zip(of_beat, ectopic, strict=True)
     )
 
 
-def _positions(classes: Classes, spikes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The largest deflections; halfway from the spike in paced beats, whose slow complex begins with it."""
-    distance = _spike_distance(classes, spikes)
-    return classes.samples - np.where(distance < round(10 * RATE), distance / 2, 0)
+def _r_peaks(
+    classes: Classes, median_beat: MedianBeat, centre: int, spike_distance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Samples of the R peaks: of the dominant class the median over the leads, of others the largest deflection.
+
+    In a wide complex the leads disagree about which deflection is the R wave: there the R peak stays within 20 ms of
+    the middle of the complex. A paced one begins with its spike, which is the sharpest deflection of many leads: its R
+    peak is put about halfway between both.
+    """
+    peaks = np.array([marks.qrs_peak for marks in median_beat.lead_marks])
+    known = np.isfinite(peaks)
+    peak = float(centre)
+    if known.any():
+        middle = centre_of_complex(median_beat.signal[known], RATE, centre)
+        peak = float(np.clip(np.median(peaks[known]), middle - 0.02 * RATE, middle + 0.02 * RATE))
+    position = classes.samples + np.where(classes.of_beat == classes.dominant, peak - centre, 0.0)
+    return position - np.where(np.isfinite(spike_distance), 0.47 * (spike_distance + position - classes.samples), 0.0)
 
 
 def _heart_rate(beats: NDArray[np.int64], n_samples: float) -> float:

@@ -50,19 +50,14 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     ndarray, shape (n_beats,), int64
         Samples of the largest deflection of each complex, ascending.
     """
-    half = round(_HALF * rate)
-    if len(signal) == 0 or signal.shape[1] < 12 * half:
+    if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
-    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
-    change = np.zeros(signal.shape, dtype=np.float32)
-    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, : signal.shape[1] - 1]
-    change /= half
+    change = _change(signal, rate)
     typical = np.median(np.abs(change[:, ::3]), axis=1)
     weights = 1 / (typical + _NOISE_FLOOR)
     weights = (weights**2).astype(np.float32)
     velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
-    span = round(_SMOOTHING * rate / 2)
-    hump = box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+    hump = _hump(velocity, rate)
     candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
     if len(candidates) == 0:
@@ -76,6 +71,27 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
         return np.zeros(0, dtype=np.int64)
     return largest_deflections(signal, rate, found.astype(np.int64))
+
+
+def _change(signal: Signal, rate: float) -> Signal:
+    """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
+    half = round(_HALF * rate)
+    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
+    change = np.zeros(signal.shape, dtype=np.float32)
+    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, :-1]
+    return change / np.float32(half)
+
+
+def _hump(velocity: Signal, rate: float) -> NDArray[np.float64]:
+    span = round(_SMOOTHING * rate / 2)
+    return box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+
+
+def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
+    """The sample within 60 ms of `near` around which the spatial velocity of a beat is greatest."""
+    hump = _hump(np.sqrt((_change(beat, rate) ** 2).sum(axis=0)), rate)
+    first = max(0, near - round(0.06 * rate))
+    return first + int(hump[first : near + round(0.06 * rate) + 1].argmax())
 
 
 def _sharpness(
