@@ -15,28 +15,29 @@ exit status: 0 all recordings measured, 1 some could not be (their rows say why)
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import json
 import os
 import signal
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TextIO
 
-from ecg.command import run_command
+from ecg.io.files import whole_file, write_file
+from ecg.io.folders import find_recordings
+from ecg.io.recording import describe_failure, read_recording
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.types import Measurements
-from ecg.parallel import map_ahead
-from ecg.progress import progress, say
-from helper_code import describe_failure, find_recordings, read_recording, write_file
+from ecg.runtime.command import run_command
+from ecg.runtime.parallel import map_ahead
+from ecg.runtime.progress import progress, say
 
 HEADER = ("record", *COLUMNS, "problem")
 EXTENSION = "ecgm"  # of the annotation files
@@ -106,10 +107,14 @@ def measure_folder(
     total = sum(1 for _ in find_recordings(recordings))
     if not total:
         raise ValueError(f"{recordings}: expected Challenge recordings (.hea), found none")
+    for file in (output, json_file):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
     n_measured, problems = 0, []
     with ExitStack() as files:
-        table = csv.writer(files.enter_context(_whole_file(output)), lineterminator="\n")
-        lines = None if json_file is None else files.enter_context(_whole_file(json_file))
+        in_utf8 = codecs.getwriter("utf-8")
+        table = csv.writer(in_utf8(files.enter_context(whole_file(output))), lineterminator="\n")
+        lines = None if json_file is None else in_utf8(files.enter_context(whole_file(json_file)))
         table.writerow(HEADER)
         results = _results(_jobs(recordings, beats, json_file is not None), workers)
         for result in progress(results, total, "Measuring"):
@@ -190,25 +195,6 @@ def _annotation_file(measurements: Measurements, sampling_frequency: float, n_sa
             "record", EXTENSION, np.array(samples), symbols, aux_note=notes, fs=sampling_frequency, write_dir=folder
         )
         return Path(folder, f"record.{EXTENSION}").read_bytes()
-
-
-@contextmanager
-def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write into that is at `path` when all is written, and nowhere if that fails. As `write_file`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.filename not in (None, str(temporary)):
-            raise  # about another file
-        raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def main() -> int:

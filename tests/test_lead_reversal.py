@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg.diagnoses import Parameters
 from ecg.evaluation.lead_reversal import exchange, fit_from_chest, fit_weights
-from ecg.heartbeat import DOWER, leads_of_vectors, twelve_leads
+from ecg.io.recording import read_recording
+from ecg.leads import LEADS, twelve_leads
 from ecg.measurements import lead_reversal, measure
 from ecg.measurements.lead_reversal import AS_NAMED, EXCHANGES, features_of, suspected_swap
 from ecg.measurements.types import MedianBeat, WaveMarks
-from ecg.noise import Noise, reverse_arms
-from ecg.simulator import record, simulate
-from helper_code import LEADS, read_recording
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.dipole import DOWER, leads_of_vectors
+from ecg.simulator.noise import Noise, reverse_arms
+from ecg.simulator.simulate import record, simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 LUDB = ROOT.parent / "shared" / "data" / "ludb-odd.tar.xz"

@@ -18,12 +18,13 @@ import ecg.measure
 import ecg.measurements
 from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
 from commands import ENVIRONMENT, ROOT
+from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.export import annotations_of, as_json, row_of
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
-from ecg.simulator import simulate, write_recording
-from ecg.simulator_truth import truth_of
-from helper_code import LEADS
+from ecg.simulator.simulate import simulate
+from ecg.simulator.truth import truth_of
+from ecg.simulator.write import write_recording
 
 FRONT = [
     *("record", "heart_rate_bpm", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms"),

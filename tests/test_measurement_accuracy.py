@@ -24,9 +24,10 @@ from ecg.evaluation.measurement_accuracy import (
     auroc,
     differences_table,
 )
-from ecg.simulator import simulate, write_recording
-from ecg.simulator_truth import truth_of
-from helper_code import LEADS
+from ecg.leads import LEADS
+from ecg.simulator.simulate import simulate
+from ecg.simulator.truth import truth_of
+from ecg.simulator.write import write_recording
 
 peaks = st.lists(st.integers(0, 300), max_size=12, unique=True).map(sorted)
 

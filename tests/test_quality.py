@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from ecg.leads import LEADS
 from ecg.measurements.quality import assess_quality
-from ecg.noise import Noise, add_noise, clip, take_lead_off
-from ecg.simulator import simulate
-from helper_code import LEADS
+from ecg.simulator.noise import Noise, add_noise, clip, take_lead_off
+from ecg.simulator.simulate import simulate
 
 
 def clean(seed=0, diagnosis="NSR", fs=500.0):
