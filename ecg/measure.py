@@ -22,7 +22,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -197,11 +197,11 @@ def _annotation_file(measurements: Measurements, sampling_frequency: float, n_sa
         return Path(folder, f"record.{EXTENSION}").read_bytes()
 
 
-def main() -> int:
-    return run_command("ecg.measure", _measure, "nothing was written to the table")
+def main(words: Sequence[str] | None = None) -> int:
+    return run_command("python -m ecg.measure", lambda: _measure(words), "nothing was written to the table")
 
 
-def _measure() -> int:
+def _measure(words: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ecg.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -227,7 +227,7 @@ def _measure() -> int:
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be measured"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
     n_measured, problems = measure_folder(
