@@ -25,13 +25,16 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
 
-from ecg.heartbeat import P_DURATION
+from ecg.io.files import write_file
+from ecg.io.folders import find_recordings
+from ecg.io.recording import read_recording
+from ecg.leads import LEADS
 from ecg.measurements import boundary_network as marks
 from ecg.measurements.measure import RATE, Prepared, outline, p_wave_evidence, prepare
 from ecg.measurements.median_beat import FUTURE, PAST
-from ecg.progress import progress
-from ecg.simulator import simulate_recording
-from helper_code import LEADS, find_recordings, read_recording, write_file
+from ecg.runtime.progress import progress
+from ecg.simulator.dipole import P_DURATION
+from ecg.simulator.simulate import simulate_recording
 
 Floats = NDArray[np.float64]
 

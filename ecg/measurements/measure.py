@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS, fill_missing
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
@@ -17,7 +17,7 @@ from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
-from ecg.signal import fill_missing, resample
+from ecg.signal.resampling import resample
 
 RATE = 500.0  # Hz, at which everything is measured
 _SHORTEST = 0.5  # s, less shows no beat
@@ -142,13 +142,15 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     has_p = for_p is not None and probability(for_p) > 0.5
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
     beat[~on] = np.nan
-    median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks)
+    median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
 
     ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
     intervals = np.diff(beats) / RATE
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
+    shift = float(np.median((r_peaks - beats)[prepared.usable]))
+    median_beat = replace(median_beat, r_peak=centre + shift)
     samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
     nn = 1e3 * intervals[normal[1:] & normal[:-1]]
