@@ -137,20 +137,23 @@ def test_each_boundary_is_looked_for_somewhere():
     assert RATE * 0.448 == CENTRE
 
 
-def _evidence(p_of_beat, rr):
+def _evidence(p_of_beat, rr, spread):
     """Beats 400 samples apart whose P wave is that of `p_of_beat(k, rng)`, shape (60,)."""
     rng = np.random.default_rng(0)
     beats = 300 + 400 * np.arange(12)
     signal = rng.normal(0, 0.005, (12, 5200))
     for k, beat in enumerate(beats):
         signal[:, beat - 110 : beat - 50] += p_of_beat(k, rng)
-    return evidence(signal.astype(np.float32), FINE, beats, -105, -55, np.array([4.0, 4.0]), np.asarray(rr))
+    return evidence(signal.astype(np.float32), FINE, beats, -105, -55, np.full(2, spread), np.asarray(rr))
 
 
 def test_waves_that_repeat_are_p_waves_and_those_that_do_not_are_none():
     bump = 0.12 * np.exp(-0.5 * ((np.arange(60) - 30) / 10) ** 2)
     regular = np.full(11, 0.8)
     irregular = np.random.default_rng(1).uniform(0.5, 1.1, 11)
-    assert probability(_evidence(lambda k, rng: bump, regular)) > 0.9
+    assert probability(_evidence(lambda k, rng: bump, regular, spread=4.0)) > 0.9
     waves = 0.1 * np.sin(2 * np.pi * 6 * np.arange(6000) / 500)
-    assert probability(_evidence(lambda k, rng: waves[(start := rng.integers(5000)) : start + 60], irregular)) < 0.1
+    assert (
+        probability(_evidence(lambda k, rng: waves[(start := rng.integers(5000)) : start + 60], irregular, spread=12.0))
+        < 0.1
+    )

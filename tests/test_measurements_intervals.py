@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.types import WaveMarks
 

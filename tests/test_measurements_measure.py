@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ecg.diagnoses import Parameters
-from ecg.header import LEADS
+from ecg.io.recording import read_recording
+from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
-from ecg.noise import Noise
-from ecg.simulator import record, simulate_recording
-from ecg.simulator_truth import truth_of
-from helper_code import read_recording
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import record, simulate_recording
+from ecg.simulator.truth import truth_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 HEALTHY = Parameters(50, "Male", respiration=0.25)
@@ -126,8 +126,8 @@ def test_ectopic_beats_are_counted_and_kept_out():
 
 @pytest.mark.parametrize("sampling_frequency", [250.0, 257.0, 360.0, 1000.0])
 def test_the_sampling_frequency_does_not_matter(healthy, sampling_frequency):
-    simulated, reference = healthy
-    again, found = _measured(sampling_frequency=sampling_frequency)
+    _, reference = healthy
+    _, found = _measured(sampling_frequency=sampling_frequency)
     for name in INTERVALS:
         assert getattr(found, name) == pytest.approx(getattr(reference, name), abs=10), name
     seconds = found.beats.samples / sampling_frequency

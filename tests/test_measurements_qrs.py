@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.diagnoses import Parameters
 from ecg.measurements.qrs import box, find_complexes, find_spikes, without_spikes
-from ecg.noise import Noise, add_noise
-from ecg.simulator import record
-from ecg.simulator_truth import truth_of
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.noise import Noise, add_noise
+from ecg.simulator.simulate import record
+from ecg.simulator.truth import truth_of
 
 RATE = 250.0
 HEALTHY = Parameters(50, "Male", respiration=0.25)
