@@ -81,6 +81,7 @@ def test_intervals_and_axis_follow_the_heart(changes):
     assert found.heart_rate_bpm == pytest.approx(changes.get("rate", 75), abs=1.5)
 
 
+@pytest.mark.slow
 def test_differences_over_many_hearts():
     differences = {name: [] for name in INTERVALS}
     found_beats = true_beats = 0
@@ -246,6 +247,7 @@ def test_the_argument_is_not_changed(healthy):
     np.testing.assert_array_equal(signal, before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the recordings are not here")
 def test_cardiologists_agree(tmp_path):
     with open(SHARED / "reference" / "ludb_truth.csv", newline="") as file:
