@@ -265,7 +265,7 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
         of_whole, of_leads = network(x, on)
         loss = _loss(of_whole, whole, allowed) + 0.5 * _loss(of_leads, leads.transpose(1, 2), allowed[:, None])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -347,9 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ecg.measurements.fit", description="Fit the measurements.")
     parser.add_argument("ludb", type=Path, help="recordings of LUDB with their annotations")
     parser.add_argument("data", type=Path, help="Challenge recordings with folds.csv")
-    parser.add_argument(
-        "--leave-out", metavar="K/N", help="leave every N-th recording of LUDB out, from the K-th (0...)"
-    )
+    parser.add_argument("--leave-out", metavar="K/N", help="of LUDB leave every N-th out, from the K-th (0 first)")
     parser.add_argument("--steps", type=int, default=_STEPS, help=f"of training the network ({_STEPS})")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # more are not faster on so little, and differ in the last bit

@@ -218,7 +218,7 @@ def _r_peaks(
         middle = centre_of_complex(median_beat.signal[known], RATE, centre)
         peak = float(np.clip(np.median(peaks[known]), middle - 0.02 * RATE, middle + 0.02 * RATE))
     dominant = prepared.classes.of_beat == prepared.classes.dominant
-    position = prepared.beats + np.where(dominant, peak - centre, 0.0)
+    position = prepared.beats.astype(np.float64) + np.where(dominant, peak - centre, 0.0)
     return position - np.where(np.isfinite(spike_distance), 0.47 * (spike_distance + position - prepared.beats), 0.0)
 
 

@@ -57,8 +57,8 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
     """
     coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
     leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
-    alike, lags = coarse.match(coarse.at(leaders))
-    lags = np.rint(lags).astype(np.int64)
+    alike, at = coarse.match(coarse.at(leaders))
+    lags = np.rint(at).astype(np.int64)
     of_beat = np.full(len(beats), -1)
     shift = np.zeros(len(beats), dtype=np.int64)
     for label in range(_MOST_CLASSES):

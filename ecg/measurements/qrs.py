@@ -110,8 +110,12 @@ def _accept(
 ) -> NDArray[np.bool_]:
     """Which humps, that high above what lies between the complexes, are complexes."""
     level = _level(times, heights)
-    accepted = heights > _ACCEPT * level
-    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp.
+    accepted: NDArray[np.bool_] = heights > _ACCEPT * level
+    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
+    # before the first sample is known by the others' sharpness.
+    first = np.flatnonzero(accepted)[:1]
+    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * np.median(sharpness[accepted]):
+        accepted[first] = False
     previous = -1
     for k in np.flatnonzero(accepted).tolist():
         if previous >= 0:
@@ -125,10 +129,10 @@ def _accept(
     if len(inside) < 3:
         return accepted
     usual = np.median(np.diff(times[inside]))
-    for first, last in itertools.pairwise(inside):
-        if times[last] - times[first] > 1.6 * usual:
-            between = np.arange(first + 1, last)
-            apart = (times[between] - times[first] > 0.36) & (times[last] - times[between] > 0.3)
+    for before, after in itertools.pairwise(inside):
+        if times[after] - times[before] > 1.6 * usual:
+            between = np.arange(before + 1, after)
+            apart = (times[between] - times[before] > 0.36) & (times[after] - times[between] > 0.3)
             between = between[apart & (heights[between] > _SEARCH_BACK * level[between])]
             if len(between):
                 accepted[between[np.argmax(heights[between])]] = True
