@@ -128,6 +128,7 @@ def test_the_fit_finds_the_lead_field_of_the_simulator_and_weights_that_tell_arr
     assert (scores.argmax(axis=1) == AS_NAMED).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LUDB.exists(), reason="the recordings of LUDB are not here")
 def test_arm_reversal_in_real_recordings(tmp_path):
     numbers = range(1, 60, 2)
