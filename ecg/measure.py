@@ -208,7 +208,7 @@ def _measure(words: Sequence[str] | None) -> int:
     parser.add_argument(
         "recordings",
         type=Path,
-        help="folder of recordings (Challenge files, DICOM, SCP-ECG, XML, EDF ...), in it or below it",
+        help="folder of recordings (Challenge files, DICOM, SCP-ECG, XML ...), in it or below it",
     )
     parser.add_argument("output", type=Path, help="table to write (CSV)")
     parser.add_argument(
