@@ -64,8 +64,8 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
         seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
-    position, spread = read_boundaries(whole, may_be)
-    return Boundaries(step * position, step * spread, step * read_boundaries(leads, may_be[:, np.newaxis])[0])
+    first, middle, third = read_boundaries(whole, may_be, (0.25, 0.5, 0.75))
+    return Boundaries(step * middle, step * (third - first), step * read_boundaries(leads, may_be[:, np.newaxis])[0])
 
 
 def delineate(

@@ -88,9 +88,12 @@ def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
 
 def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
     """The sample within 60 ms of `near` around which the spatial velocity of a beat is greatest."""
-    hump = _hump(np.sqrt((_change(beat, rate) ** 2).sum(axis=0)), rate)
-    first = max(0, near - round(0.06 * rate))
-    return first + int(hump[first : near + round(0.06 * rate) + 1].argmax())
+    reach, beyond = round(0.06 * rate), round(0.15 * rate)
+    first = max(0, near - beyond)
+    part = beat[:, first : near + beyond + 1]
+    hump = _hump(np.sqrt((_change(part, rate) ** 2).sum(axis=0)), rate)
+    inner = max(0, near - reach)
+    return inner + int(hump[inner - first : near + reach + 1 - first].argmax())
 
 
 def _sharpness(
