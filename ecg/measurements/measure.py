@@ -22,6 +22,8 @@ from ecg.signal.resampling import resample
 RATE = 500.0  # Hz, at which everything is measured
 _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
+# Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 5 % of fibrillation and flutter.
+_P_WAVES_FROM = 0.4
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 _FLAT = 0.005  # mV, range of a lead without a signal
 
@@ -139,7 +141,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     outlined = outline(prepared)
     beat, centre = outlined.beat, outlined.centre
     for_p = p_wave_evidence(prepared, outlined)
-    has_p = for_p is not None and probability(for_p) > 0.5
+    has_p = for_p is not None and probability(for_p) > _P_WAVES_FROM
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
     beat[~on] = np.nan
     median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
