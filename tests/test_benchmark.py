@@ -2,8 +2,10 @@
 
 import math
 import pickle
+import sys
 from dataclasses import replace
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,7 +22,10 @@ from ecg.benchmark.measure import Machine, Row, Side, Timing
 from ecg.decisions.thresholds import coordinate_ascent
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.evaluation.score_folder import evaluate_model
+from ecg.measurements import measure
 from ecg.methods.base import Batch
+from ecg.simulator.simulate import simulate_recording
+from ecg.simulator.truth import truth_of
 from test_project import ROOT
 from tiny import tiny, write_recording
 
@@ -57,6 +62,8 @@ def _small_and_quick(monkeypatch):
     monkeypatch.setattr(measuring, "peak_memory", send)
     monkeypatch.setattr(Machine, "measure", lambda device: Machine(device, 1e11, 2e11, 1e10))
     monkeypatch.setattr(cases, "LONG", 17)
+    monkeypatch.setattr(cases, "HALF_AN_HOUR", 60)
+    monkeypatch.setattr(cases, "find_spec", lambda name: None)  # NeuroKit2, where it is installed
 
 
 # --- References ---------------------------------------------------------------------------------------------------
@@ -167,6 +174,43 @@ def test_the_reference_loop_trains_and_its_seed_decides(tmp_path):
         assert not torch.equal(first["conv.weight"], method.build_network().conv.weight)
 
 
+def neurokit_with(delineate):
+    """A module with the functions of NeuroKit2 that are used."""
+    module = ModuleType("neurokit2")
+    module.ecg_clean = lambda lead, sampling_rate: lead
+    module.ecg_peaks = lambda cleaned, sampling_rate: (None, {"ECG_R_Peaks": [400, 900]})
+    module.ecg_delineate = lambda cleaned, peaks, sampling_rate, method: (None, delineate(cleaned))
+    return module
+
+
+@pytest.mark.usefixtures("_small_and_quick")
+def test_measurements_are_compared_with_neurokit_where_it_is_installed(tmp_path, monkeypatch):
+    asked = []
+
+    def delineate(cleaned):
+        asked.append(cleaned)
+        if len(asked) % 3 == 1:
+            return {"ECG_R_Onsets": [380, math.nan, 1380], "ECG_R_Offsets": [440, 940, 1450]}
+        raise ZeroDivisionError("integer division or modulo by zero")
+
+    monkeypatch.setattr(cases, "find_spec", lambda name: name == "neurokit2")
+    monkeypatch.setitem(sys.modules, "neurokit2", neurokit_with(delineate))
+    report = cases.measure_measurements(tmp_path, options(3), Machine(torch.device("cpu"), 1e11, 2e11, 1e10))
+    [row] = report.rows
+    simulated = [simulate_recording(3, k) for k in (1, 2, 3)]
+    expected = [130.0, math.nan, math.nan]  # the median of 120 and 140 ms
+    np.testing.assert_array_equal(row.reference.result, expected)
+    assert [lead.tolist() for lead in asked[:3]] == [each.signal[1].tolist() for each in simulated]
+    found = np.array([measure(each.signal, 500).qrs_ms for each in simulated])
+    np.testing.assert_array_equal(row.project.result, found)
+    differences = found - [truth_of(each).qrs_ms for each in simulated]
+    theirs = f"{130 - truth_of(simulated[0]).qrs_ms:.1f} ± 0.0 of 1"
+    assert row.check == f"QRS less the true one, ms: {theirs}, {differences.mean():.1f} ± {differences.std():.1f} of 3"
+    assert row.lower_bound > 0
+    assert "ms for a recording of 10 s" in report.notes[0]
+    assert "for one of 1 minutes" in report.notes[0]
+
+
 # --- Counts -------------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +317,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path):
     assert checks["driver, tiny"].startswith("100.00% of labels, scores within 0.00")
     assert checks["driver, tiny-filtered"].startswith("100.00% of labels, scores within 0.00")
     assert "no GPU here" in printed or torch.cuda.is_available()
+    assert "Measurements: not compared, NeuroKit2 is not installed (pip install .[benchmark])." in printed
     text = page.read_text()
     assert text.startswith("# How fast it is\n")
     assert f"`python -m ecg.benchmark all --records 4 --repeats 1 --output {page}`" in text

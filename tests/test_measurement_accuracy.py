@@ -25,6 +25,8 @@ from ecg.evaluation.measurement_accuracy import (
     differences_table,
 )
 from ecg.leads import LEADS
+from ecg.measurements import fit, measure
+from ecg.measurements.boundary_network import parameters, use_parameters
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
@@ -99,6 +101,41 @@ def test_annotations_in_the_form_of_ludb_are_read(tmp_path):
     tables = against_ludb(tmp_path, tmp_path / "truth.csv")
     assert f"| all | {len(truth.r_samples)} | 100.00 % | 100.00 % | 0 | 0 |" in tables
     assert "| QT (median over leads) | nan | nan | nan | 0 | 0 | 1 |" in tables
+
+
+def test_each_recording_is_measured_by_what_was_fitted_without_it(tmp_path, monkeypatch):
+    folder = tmp_path / "ludb"
+    folder.mkdir()
+    for k in range(7):
+        write_recording(folder, str(k), simulate(np.random.default_rng(k), "NSR", comorbidity=False))
+    truths = [{"record": str(k)} for k in range(7)]
+    fits, in_use, measured_by = [], [], {}
+    monkeypatch.setattr(fit, "ludb_example", lambda path: path.stem)
+    monkeypatch.setattr(fit, "simulated_examples", lambda: ["simulated"])
+    monkeypatch.setattr(fit, "fit_all", lambda *arguments: fits.append(arguments) or in_use.append(set(arguments[0])))
+
+    def measure_part(of_folder, part):
+        measured_by.update({truth["record"]: in_use[-1] for truth in part})
+        return {truth["record"]: of_folder for truth in part}
+
+    monkeypatch.setattr(measurement_accuracy, "_measure_all", measure_part)
+    found = measurement_accuracy._measure_unseen(folder, truths, tmp_path, None)
+    assert sorted(found) == sorted(measured_by) == [str(k) for k in range(7)]
+    assert all(record not in seen and len(seen) >= 5 for record, seen in measured_by.items())
+    assert [arguments[1:] for arguments in fits] == [(["simulated"], tmp_path, fit.STEPS)] * 5
+
+
+def test_a_fit_is_measured_with_until_the_shipped_one_is_taken_again():
+    simulated = simulate(np.random.default_rng(0), "NSR", comorbidity=False)
+    before = measure(simulated.signal, 500.0)
+    assert before.has_p_waves
+    no_p_waves = {"p_waves.bias": np.full(1, -100, np.float32)}
+    try:
+        use_parameters(parameters() | no_p_waves)
+        assert not measure(simulated.signal, 500.0).has_p_waves
+    finally:
+        use_parameters({})
+    assert measure(simulated.signal, 500.0).pr_ms == before.pr_ms
 
 
 def test_labels_are_told_by_the_numbers_that_define_them(tmp_path):

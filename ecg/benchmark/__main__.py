@@ -29,6 +29,7 @@ MEASUREMENTS: dict[str, tuple[Callable[[Path, Options, Machine], Report], ...]] 
     "training": (cases.measure_training, cases.measure_training_on_gpu, cases.compare_seeds),
     "scoring": (cases.measure_scoring,),
     "thresholds": (cases.measure_thresholds,),
+    "measurements": (cases.measure_measurements,),
 }
 TABLE_HEAD = """\
 | what | recordings | reference, s | project, s | ratio | target | over the lower bound \

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
 from threading import get_ident
@@ -29,17 +30,22 @@ from ecg.inference.run_folder import READERS, run_folder
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
+from ecg.measurements import boundary_network as marks
+from ecg.measurements import measure as measure_ecg
 from ecg.methods.base import Batch, Method, Preprocess
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
 from ecg.runtime.device import pick_device
+from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
+from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 
 MEMBERS = 5
+HALF_AN_HOUR = 1800  # s
 LONG = 60  # s: several windows, so that twice the length is twice as many
 SCORED_RECORDINGS = 37_749  # of the Challenge's training recordings have a scored diagnosis
 CPU = torch.device("cpu")
@@ -393,3 +399,51 @@ def measure_thresholds(folder: Path, options: Options, machine: Machine) -> Repo
     bound = machine.lower_bound(0, labels.nbytes + probabilities.nbytes)
     check = f"metric {exact:.6f}, on the grid {grid:.6f}"
     return Report([Row("thresholds", n_recordings, expected, found, bound, check, 50.0, len(method.classes))])
+
+
+def simulated_signals(numbers: Sequence[int], seed: int, seconds: float = 10) -> list[tuple[reference.Signal, float]]:
+    drawn = [simulate_recording(seed, k, seconds=seconds) for k in numbers]
+    return [(each.signal, each.sampling_frequency) for each in drawn]
+
+
+def measure_all(recordings: Sequence[tuple[reference.Signal, float]]) -> Floats:
+    """QRS durations by the project, ms."""
+    return np.array([measure_ecg(signal, fs).qrs_ms for signal, fs in recordings])
+
+
+def describe_differences(differences: Floats) -> str:
+    known = differences[np.isfinite(differences)]
+    return f"{known.mean():.1f} ± {known.std():.1f} of {len(known)}" if len(known) else "none measured"
+
+
+def measure_measurements(folder: Path, options: Options, machine: Machine) -> Report:
+    """On one core; compared only where NeuroKit2 is installed."""
+    limit_blas_threads()
+    numbers = range(1, (options.records or 64) + 1)
+    load = partial(simulated_signals, numbers, options.seed)
+    long = Side(measure_all, partial(simulated_signals, [1], options.seed, HALF_AN_HOUR))
+    sides = [Side(measure_all, load), long]
+    has_neurokit = find_spec("neurokit2") is not None
+    if has_neurokit:
+        sides.append(Side(reference.reference_measure, load))
+    found, found_long, *expected = measure(sides, options.repeats)
+    notes = [
+        f"Measurements, on one core: {1000 * found.seconds / len(numbers):.1f} ms for a recording of 10 s, "
+        f"{found_long.seconds:.2f} s and {found_long.peak_memory:.0f} MB for one of {HALF_AN_HOUR / 60:g} minutes."
+    ]
+    if not has_neurokit:
+        missing = "NeuroKit2 is not installed (pip install .[benchmark])"
+        return Report(notes=[*notes, f"Measurements: not compared, {missing}."])
+    truth = np.array([truth_of(simulate_recording(options.seed, k)).qrs_ms for k in numbers])
+    signals = load()
+    # The network looks at each lead alone, then at all of them; the rate is that of all cores, and one is at work.
+    adds = sum(
+        values.size * marks.N_SAMPLES * (len(LEADS) if name.startswith("lead") else 1)
+        for name, values in marks.parameters().items()
+        if values.ndim == 3
+    )
+    n_bytes = sum(signal.nbytes for signal, _ in signals)
+    bound = machine.lower_bound(len(numbers) * adds * torch.get_num_threads(), n_bytes)
+    theirs, ours = (describe_differences(side.result - truth) for side in (expected[0], found))
+    check = f"QRS less the true one, ms: {theirs}, {ours}"
+    return Report([Row("measurements", len(numbers), expected[0], found, bound, check)], notes)

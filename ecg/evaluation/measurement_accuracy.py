@@ -1,13 +1,15 @@
 """How far measurements are off: against cardiologists, against the simulator, against labels.
 
-    python -m ecg.evaluation.measurement_accuracy ludb FOLDER TRUTH.csv
+    python -m ecg.evaluation.measurement_accuracy ludb FOLDER TRUTH.csv [--refit DATA]
     python -m ecg.evaluation.measurement_accuracy simulated [--records 2000] [--seed 1]
     python -m ecg.evaluation.measurement_accuracy labels DATA [--fold 9]
 
 FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-186190) with their annotations in each
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
-T over the leads) and qt_median_ms (to the median end), empty where not marked. DATA holds Challenge recordings and, for
---fold, their `folds.csv` (record, database, fold). Each prints Markdown tables.
+T over the leads) and qt_median_ms (to the median end), empty where not marked. What was fitted has seen recordings of
+LUDB; with --refit it is fitted anew for each fifth of them, on the others and on DATA (`ecg.measurements.fit`), and the
+figures are those of recordings that it has not seen. DATA holds Challenge recordings and, for --fold and --refit, their
+`folds.csv` (record, database, fold). Each prints Markdown tables.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from scipy.stats import rankdata
 
 from ecg.classes import SCORED_CLASSES
 from ecg.io.formats import find_recordings
+from ecg.io.header import Header
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
+from ecg.measurements.boundary_network import use_parameters
 from ecg.runtime.progress import progress
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
@@ -37,6 +41,7 @@ _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute
 _FEWEST_LEADS = 8  # that a beat of LUDB is marked in
 _WHOLE = 0.100  # s, a simulated beat closer than that to an end of the recording is cut off
+_PARTS = 5  # of the cross-validation over recordings
 _ONE_BEAT = 0.150  # s, R peaks of different leads further apart than that are of different beats
 
 Positions = NDArray[np.float64] | NDArray[np.int64]
@@ -154,24 +159,35 @@ def annotated_r_peaks(record: Path, sampling_frequency: float) -> NDArray[np.flo
     return np.array([np.median(at) for at, of_lead in beats if len(set(of_lead.tolist())) >= _FEWEST_LEADS])
 
 
-def against_ludb(folder: Path, truth_file: Path) -> str:
-    """Tables against the annotations of LUDB."""
+def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_steps: int | None = None) -> str:
+    """Tables against the annotations of LUDB.
+
+    Parameters
+    ----------
+    folder : Path
+        Its recordings.
+    truth_file : Path
+        Their global intervals.
+    data : Path, optional
+        Challenge recordings. If given, what was fitted is fitted anew for each of five parts, on the others and these.
+    n_steps : int, optional
+        Of each fit; as many as `ecg.measurements.fit` takes if left out.
+    """
     with open(truth_file, newline="") as file:
         truths = list(csv.DictReader(file))
+    found = _measure_all(folder, truths) if data is None else _measure_unseen(folder, truths, data, n_steps)
     intervals = {name: Differences() for name in ("P", "PR", "QRS", "QT", "QT (median over leads)")}
     rates, truth_rates, detections = Differences(), Differences(), Detections()
-    for truth in progress(truths, len(truths), "Measuring"):
-        path = folder / f"{truth['record']}.hea"
-        header, signal = read_recording(path)
-        found = measure(signal, header.sampling_frequency)
+    for truth in truths:
+        header, one = found[truth["record"]]
         columns = ("p_ms", "pr_ms", "qrs_ms", "qt_ms", "qt_median_ms")
-        measured = (found.p_ms, found.pr_ms, found.qrs_ms, found.qt_ms, found.qt_ms)
+        measured = (one.p_ms, one.pr_ms, one.qrs_ms, one.qt_ms, one.qt_ms)
         for differences, column, value in zip(intervals.values(), columns, measured, strict=True):
             differences.add(value, float(truth[column] or "nan"))
-        peaks = annotated_r_peaks(path, header.sampling_frequency)
-        detections.add(found.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
-        rates.add(found.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
-        truth_rates.add(found.heart_rate_bpm, 60000 / float(truth["rr_ms"] or "nan"))
+        peaks = annotated_r_peaks(_path(folder, truth), header.sampling_frequency)
+        detections.add(one.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
+        rates.add(one.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
+        truth_rates.add(one.heart_rate_bpm, 60000 / float(truth["rr_ms"] or "nan"))
     return "\n\n".join(
         [
             differences_table(intervals),
@@ -180,6 +196,42 @@ def against_ludb(folder: Path, truth_file: Path) -> str:
             rates_line(truth_rates) + " Against rr_ms.",
         ]
     )
+
+
+def _path(folder: Path, truth: dict[str, str]) -> Path:
+    return folder / f"{truth['record']}.hea"
+
+
+def _measure_all(folder: Path, truths: Sequence[dict[str, str]]) -> dict[str, tuple[Header, Measurements]]:
+    """Header and measurements of each recording, by its name."""
+    found = {}
+    for truth in progress(truths, len(truths), "Measuring"):
+        header, signal = read_recording(_path(folder, truth))
+        found[truth["record"]] = header, measure(signal, header.sampling_frequency)
+    return found
+
+
+def _measure_unseen(
+    folder: Path, truths: Sequence[dict[str, str]], data: Path, n_steps: int | None
+) -> dict[str, tuple[Header, Measurements]]:
+    """The same, each recording by what was fitted without it; afterwards this process measures as before."""
+    import torch
+
+    from ecg.measurements import fit
+
+    torch.set_num_threads(1)  # as in the command that fits
+    examples = [fit.ludb_example(_path(folder, truth)) for truth in progress(truths, len(truths), "Reading")]
+    simulated = fit.simulated_examples()
+    part = np.arange(len(truths)) % _PARTS
+    found: dict[str, tuple[Header, Measurements]] = {}
+    try:
+        for k in range(_PARTS):
+            seen = [example for example, of_example in zip(examples, part, strict=True) if of_example != k]
+            fit.fit_all(seen, simulated, data, n_steps or fit.STEPS)
+            found |= _measure_all(folder, truths[k::_PARTS])
+    finally:
+        use_parameters({})
+    return found
 
 
 # ---- simulator -------------------------------------------------------------------------------------------------------
@@ -310,6 +362,7 @@ def main() -> int:
     ludb = commands.add_parser("ludb", help="against cardiologists' marks")
     ludb.add_argument("folder", type=Path)
     ludb.add_argument("truth", type=Path)
+    ludb.add_argument("--refit", type=Path, metavar="DATA", help="fit anew, without the recordings that are measured")
     simulated = commands.add_parser("simulated", help="against the simulator's truth")
     simulated.add_argument("--records", type=int, default=2000)
     simulated.add_argument("--seed", type=int, default=1)
@@ -318,7 +371,7 @@ def main() -> int:
     labels.add_argument("--fold", type=int)
     options = parser.parse_args()
     if options.against == "ludb":
-        print(against_ludb(options.folder, options.truth))
+        print(against_ludb(options.folder, options.truth, options.refit))
     elif options.against == "simulated":
         print(against_simulator(options.records, options.seed))
     else:

@@ -7,6 +7,7 @@ sample. `ecg.measurements.fit` trains it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,10 +47,13 @@ def network_input(beat: Floats) -> Floats:
     return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)]).astype(np.float32)
 
 
+_given: dict[str, Floats] = {}
+
+
 @lru_cache(maxsize=1)
 def parameters() -> dict[str, Floats]:
-    """All that was fitted, as it is in the file beside this one."""
-    return load(FITTED.read_bytes())
+    """All that was fitted: as it is in the file beside this one, or as `use_parameters` was told."""
+    return _given or load(FITTED.read_bytes())
 
 
 @lru_cache(maxsize=1)
@@ -61,8 +65,10 @@ def _weights() -> dict[str, Floats]:
     }
 
 
-def forget_parameters() -> None:
-    """Read the file again when it is next needed: it has changed."""
+def use_parameters(fitted: Mapping[str, Floats]) -> None:
+    """Measure with these in place of the file's, in this process and from now on; with the file's where empty."""
+    _given.clear()
+    _given.update(fitted)
     parameters.cache_clear()
     _weights.cache_clear()
 

@@ -1,12 +1,12 @@
 """Fit what `ecg.measurements` has learned: the network that marks boundaries, and what tells P waves.
 
-    python -m ecg.measurements.fit LUDB DATA [--steps 2500] [--leave-out K/N]
+    python -m ecg.measurements.fit LUDB DATA [--steps 2500]
 
 LUDB is the folder of that database's recordings with their annotations in each lead (Kalyakulina et al. 2020, IEEE
 Access 8:186181-186190), DATA a folder of Challenge recordings, of which sinus rhythms and atrial fibrillation and
 flutter are used, fold 9 of `folds.csv` excepted. Simulated recordings join both. Writes `fitted.safetensors` beside
-this file. With --leave-out 0/5 every fifth recording of LUDB has no part in it, so that
-`ecg.evaluation.measurement_accuracy` can say how far the measurements of these are off.
+this file. How far the measurements are off on recordings that had no part in the fit:
+`ecg.evaluation.measurement_accuracy ludb --refit`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 _SIMULATED, _SIMULATED_SEED = 1400, 11
 _SIMULATED_RHYTHMS = 300
 _FROM_LUDB, _FROM_SIMULATOR = 8, 4  # in a batch
-_STEPS = 2500
+STEPS = 2500
 _LEARNING_RATE = 4e-3
 _RIDGE = 1e-3
 _TARGET = 2.0  # samples, standard deviation of what the network is to say around a boundary
@@ -131,7 +131,7 @@ def _waves(samples: Sequence[int], symbols: Sequence[str]) -> list[tuple[str, fl
 # ---- simulator -------------------------------------------------------------------------------------------------------
 
 
-def simulated_examples(n_records: int, seed: int) -> list[Example]:
+def simulated_examples(n_records: int = _SIMULATED, seed: int = _SIMULATED_SEED) -> list[Example]:
     """Simulated recordings with what the simulator laid down; it knows no boundaries of single leads and no T onset."""
     examples = []
     for k in progress(range(1, n_records + 1), n_records, "Simulating"):
@@ -318,15 +318,25 @@ def fit_p_waves(numbers: Floats, present: NDArray[np.bool_]) -> dict[str, NDArra
 # ---- command ---------------------------------------------------------------------------------------------------------
 
 
-def _write(fitted: dict[str, NDArray[np.float32]]) -> None:
-    write_file(marks.FITTED, save(fitted))
-    marks.forget_parameters()
+def fit_all(
+    real: list[Example], simulated: list[Example], data: Path, n_steps: int = STEPS
+) -> dict[str, NDArray[np.float32]]:
+    """Fit the network, then with it the P waves; from then on this process measures with both.
 
-
-def fit_p_waves_with(network: dict[str, NDArray[np.float32]], data: Path) -> None:
-    """Fit the P waves to what this network sees, and write both."""
+    Parameters
+    ----------
+    real, simulated : list of Example
+    data : Path
+        Challenge recordings with folds.csv, for the P waves.
+    n_steps : int
+        Of training the network.
+    """
+    network = {
+        name: values.numpy() for name, values in fit_network(real, simulated, n_steps, seed=0).state_dict().items()
+    }
     n_numbers = len(marks.parameters()["p_waves.weight"])
-    _write(network | {"p_waves.weight": np.zeros(n_numbers, np.float32), "p_waves.bias": np.zeros(1, np.float32)})
+    no_p_waves = {"p_waves.weight": np.zeros(n_numbers, np.float32), "p_waves.bias": np.zeros(1, np.float32)}
+    marks.use_parameters(network | no_p_waves)
     numbers, present = p_wave_evidence_of(data)
     for k in progress(range(1, _SIMULATED_RHYTHMS + 1), _SIMULATED_RHYTHMS, "Measuring"):
         drawn = simulate_recording(_SIMULATED_SEED + 1, k)
@@ -334,7 +344,9 @@ def fit_p_waves_with(network: dict[str, NDArray[np.float32]], data: Path) -> Non
         if of_recording is not None:
             numbers = np.vstack([numbers, of_recording])
             present = np.append(present, drawn.parameters.pr is not None)
-    _write(network | fit_p_waves(numbers, present))
+    fitted = network | fit_p_waves(numbers, present)
+    marks.use_parameters(fitted)
+    return fitted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -342,20 +354,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ecg.measurements.fit", description="Fit the measurements.")
     parser.add_argument("ludb", type=Path, help="recordings of LUDB with their annotations")
     parser.add_argument("data", type=Path, help="Challenge recordings with folds.csv")
-    parser.add_argument("--leave-out", metavar="K/N", help="of LUDB leave every N-th out, from the K-th (0 first)")
-    parser.add_argument("--steps", type=int, default=_STEPS, help=f"of training the network ({_STEPS})")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training the network ({STEPS})")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # more are not faster on so little, and differ in the last bit
     paths = sorted(map(Path, find_recordings(options.ludb)), key=lambda path: int(path.stem))
-    if options.leave_out:
-        first, step = map(int, options.leave_out.split("/"))
-        left_out = paths[first::step]
-        print("Left out:", *(path.stem for path in left_out))
-        paths = [path for path in paths if path not in left_out]
     real = [ludb_example(path) for path in progress(paths, len(paths), "Reading")]
-    simulated = simulated_examples(_SIMULATED, _SIMULATED_SEED)
-    network = fit_network(real, simulated, options.steps, seed=0)
-    fit_p_waves_with({name: values.numpy() for name, values in network.state_dict().items()}, options.data)
+    write_file(marks.FITTED, save(fit_all(real, simulated_examples(), options.data, options.steps)))
     return 0
 
 
