@@ -114,6 +114,10 @@ def _accept(
     """Which humps, that high above what lies between the complexes, are complexes."""
     level = _level(times, heights)
     accepted: NDArray[np.bool_] = heights > _ACCEPT * level
+    # A large P wave of small complexes is followed at once by something higher.
+    inside = np.flatnonzero(accepted)
+    before_higher = (np.diff(times[inside]) < 0.28) & (heights[inside[:-1]] < 0.65 * heights[inside[1:]])
+    accepted[inside[:-1][before_higher]] = False
     # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
     # before the first sample is known by the others' sharpness.
     first = np.flatnonzero(accepted)[:1]
