@@ -96,6 +96,9 @@ def _convert(words: Sequence[str] | None) -> int:
     arguments = parser.parse_args(words)
     table = load_statements(arguments.labels) if arguments.labels else None
     paths = _paths(arguments.input)
+    source = arguments.input if arguments.input.is_dir() else arguments.input.parent
+    if arguments.output.resolve() == source.resolve():
+        raise problem(arguments.output, "another folder than that of the input, whose files it may replace", "the same")
     arguments.output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(arguments.output)
     conversion = Conversion(arguments.output, arguments.to, table, arguments.keep_identity)

@@ -261,6 +261,15 @@ def test_exit_statuses(hospital, tmp_path, capfd):
     run(hospital / "new.xml", tmp_path / "out")
 
 
+def test_the_input_is_not_written_over(tmp_path, capfd):
+    write_recording(tmp_path, "A0001", np.ones((12, 600), np.float32))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for source in (tmp_path, tmp_path / "A0001.hea"):
+        assert convert_here(source, tmp_path) == 2
+        assert "expected another folder than that of the input" in capfd.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_two_recordings_of_one_name_are_not_written_over_each_other(hospital, tmp_path, capfd):
     (hospital / "sub").mkdir()
     (hospital / "sub" / "muse.xml").write_bytes(muse_xml(integers(100, leads=STORED)))

@@ -104,10 +104,6 @@ def test_annotations_in_the_form_of_ludb_are_read(tmp_path):
 
 
 def test_each_recording_is_measured_by_what_was_fitted_without_it(tmp_path, monkeypatch):
-    folder = tmp_path / "ludb"
-    folder.mkdir()
-    for k in range(7):
-        write_recording(folder, str(k), simulate(np.random.default_rng(k), "NSR", comorbidity=False))
     truths = [{"record": str(k)} for k in range(7)]
     fits, in_use, measured_by = [], [], {}
     monkeypatch.setattr(fit, "ludb_example", lambda path: path.stem)
@@ -119,7 +115,7 @@ def test_each_recording_is_measured_by_what_was_fitted_without_it(tmp_path, monk
         return {truth["record"]: of_folder for truth in part}
 
     monkeypatch.setattr(measurement_accuracy, "_measure_all", measure_part)
-    found = measurement_accuracy._measure_unseen(folder, truths, tmp_path, None)
+    found = measurement_accuracy._measure_unseen(tmp_path, truths, tmp_path, None)
     assert sorted(found) == sorted(measured_by) == [str(k) for k in range(7)]
     assert all(record not in seen and len(seen) >= 5 for record, seen in measured_by.items())
     assert [arguments[1:] for arguments in fits] == [(["simulated"], tmp_path, fit.STEPS)] * 5
