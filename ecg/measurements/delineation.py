@@ -24,7 +24,7 @@ _SMALLEST = (0.015, 0.03, 0.03)  # mV, RMS over the leads; a smaller wave is not
 _SMALLEST_IN_LEAD = (0.02, 0.04, 0.04)  # mV
 _SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
-_VAGUE_T = 0.080  # s between the quartiles of where the T wave may end: it has no end to be seen
+_VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has no end to be seen
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,10 @@ _SMOOTHING = 0.080  # s, over which one complex's slopes melt into one hump
 _REFRACTORY = 0.200  # s, no two complexes are closer
 _NOISE_FLOOR = 0.015  # mV, a lead whose wavelet coefficients are mostly below that is as good as a lead can be
 _ACCEPT, _SEARCH_BACK = 0.35, 0.20  # of the level of the complexes around, above what lies between them
-_CREST = 1.36  # noise alone makes humps of up to 1.3 times their median height (200 simulated recordings of it)
+_CREST = (
+    1.7  # small humps are complexes if they are that high relative to the median: noise makes 1.6 (250 simulated ones)
+)
+_LARGE = 0.2  # mV, change over 20 ms in the liveliest lead; ventricular tachycardia has large humps and nothing between
 _SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
 _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
 
@@ -61,14 +64,15 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
-    heights, quiet = hump[candidates], np.median(hump[::3])
-    accepted = _accept(candidates / rate, heights - quiet, _sharpness(signal, weights, rate, candidates))
+    times, quiet = candidates / rate, np.median(hump[::3])
+    heights = hump[candidates] - quiet
+    level = _level(times, heights)
+    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
     reach = round(0.08 * rate)
-    found = candidates[accepted]
     near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
-    found = found[np.abs(change[:, near]).max(axis=(0, 2), initial=0) > _SMALLEST]
-    if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
-        return np.zeros(0, dtype=np.int64)
+    largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
+    low = np.median(heights[heights > _ACCEPT * level]) < (_CREST - 1) * quiet
+    found = found[largest > (_LARGE if low else _SMALLEST)]
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
@@ -109,10 +113,12 @@ def _sharpness(
 
 
 def _accept(
-    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.floating]
+    times: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    level: NDArray[np.float64],
+    sharpness: NDArray[np.floating],
 ) -> NDArray[np.bool_]:
     """Which humps, that high above what lies between the complexes, are complexes."""
-    level = _level(times, heights)
     accepted: NDArray[np.bool_] = heights > _ACCEPT * level
     # A large P wave of small complexes is followed at once by something higher.
     inside = np.flatnonzero(accepted)
