@@ -20,7 +20,8 @@ import numpy as np
 
 import evaluate_model
 import helper_code
-from ecg import report, tables
+from ecg import report_statistics as report
+from ecg import tables
 from ecg.command import run_command
 from ecg.model_folder import ModelError
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import evaluate_model
-from ecg import report
+from ecg import report_statistics as report
 
 Result = Mapping[str, NDArray[Any]]
 """A method's answers, a row for each recording that it was tested on: ``records``, ``databases``, ``in_database`` (was

@@ -30,7 +30,7 @@ from ecg.model_folder import Member, State
 from ecg.parallel import map_ahead
 from ecg.prediction import Item, make_batch, predict
 from ecg.progress import progress, say
-from ecg.report import measure
+from ecg.report_statistics import measure
 from ecg.thresholds import shared_threshold
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
