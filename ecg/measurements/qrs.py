@@ -1,0 +1,163 @@
+"""Where the QRS complexes are, and where a pacemaker fired."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+Signal = NDArray[np.float32]
+Samples = NDArray[np.int64]
+
+_HALF = 0.020  # s, half of the wavelet; its whole period of 40 ms is null at the mains' 50 Hz (second at 100 Hz)
+_SMOOTHING = 0.080  # s, over which one complex's slopes melt into one hump
+_REFRACTORY = 0.200  # s, no two complexes are closer
+_NOISE_FLOOR = 0.015  # mV, a lead whose wavelet coefficients are mostly below that is as good as a lead can be
+_ACCEPT, _SEARCH_BACK = 0.35, 0.18  # of the level of the complexes around
+_CREST = 2.2  # a recording whose highest humps are less than this times its median shows no complexes
+_SMALLEST = 0.06  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
+_SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
+
+
+def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
+    """Moving average along the last axis over `length` samples (odd), mirrored at the ends; the same shape, float64."""
+    half = length // 2
+    width = [(0, 0)] * (signal.ndim - 1) + [(half + 1, half)]
+    total = np.cumsum(
+        np.pad(signal, width, mode="symmetric" if signal.shape[-1] > half else "edge"), axis=-1, dtype=np.float64
+    )
+    return (total[..., length:] - total[..., :-length]) / length
+
+
+def find_complexes(signal: Signal, rate: float) -> Samples:
+    """Find the QRS complexes in all leads together.
+
+    Each lead goes through a Haar wavelet of 40 ms, is weighted by what lies between its complexes, and all are summed
+    as vectors: the spatial velocity of vectorcardiography. Humps of it are complexes where they reach a share of the
+    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+        Finite; leads without a signal left out.
+    rate : float
+        Sampling frequency, Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_beats,), int64
+        Samples of the largest deflection of each complex, ascending.
+    """
+    half = round(_HALF * rate)
+    if len(signal) == 0 or signal.shape[1] < 12 * half:
+        return np.zeros(0, dtype=np.int64)
+    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
+    change = np.zeros(signal.shape, dtype=np.float32)
+    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, : signal.shape[1] - 1]
+    change /= half
+    typical = np.median(np.abs(change[:, ::3]), axis=1)
+    weights = 1 / (typical + _NOISE_FLOOR)
+    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights.astype(np.float32) ** 2))
+    hump = box(velocity, 2 * (round(_SMOOTHING * rate) // 2) + 1)
+    candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
+    candidates = candidates - 1
+    if len(candidates) == 0:
+        return candidates.astype(np.int64)
+    heights = hump[candidates]
+    accepted = _accept(candidates / rate, heights)
+    middle = np.median(hump[::3])
+    accepted &= heights > _CREST * middle
+    found = candidates[accepted]
+    reach = round(0.08 * rate)
+    largest = np.array([np.abs(change[:, max(0, k - reach) : k + reach + 1]).max() for k in found])
+    found = found[largest > _SMALLEST] if len(found) else found
+    return largest_deflections(signal, rate, found.astype(np.int64))
+
+
+def _accept(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which humps are complexes."""
+    level = _level(times, heights)
+    accepted = heights > _ACCEPT * level
+    # A T wave may be as high as a small complex, but it follows a higher hump and none follows it at once.
+    previous = -1
+    for k in np.flatnonzero(accepted):
+        if previous >= 0 and times[k] - times[previous] < 0.36 and heights[k] < 0.5 * heights[previous]:
+            accepted[k] = False
+        else:
+            previous = k
+    # Search back in the gaps.
+    inside = np.flatnonzero(accepted)
+    if len(inside) >= 3:
+        usual = np.median(np.diff(times[inside]))
+        for first, last in zip(inside[:-1], inside[1:], strict=True):
+            if times[last] - times[first] > 1.6 * usual:
+                between = np.arange(first + 1, last)
+                fit = (times[between] - times[first] > 0.36) & (times[last] - times[between] > 0.3)
+                between = between[fit & (heights[between] > _SEARCH_BACK * level[between])]
+                if len(between):
+                    accepted[between[np.argmax(heights[between])]] = True
+    return accepted
+
+
+def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the complexes around each hump: median over five blocks of two seconds of the highest hump."""
+    block = (times // 2.0).astype(int)
+    highest = np.zeros(block[-1] + 1)
+    np.maximum.at(highest, block, heights)
+    padded = np.pad(highest, 2, mode="reflect" if len(highest) > 2 else "edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 5)
+    return np.median(around, axis=1)[block]
+
+
+def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
+    """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
+    reach, width = round(0.03 * rate), round(0.3 * rate)
+    found = np.empty(len(near), dtype=np.int64)
+    for k, sample in enumerate(near):
+        first, last = max(0, sample - width), min(signal.shape[1], sample + width + 1)
+        part = signal[:, first:last]
+        part = part - np.median(part[:, ::4], axis=1, keepdims=True)
+        inner = slice(max(0, sample - reach - first), sample + reach + 1 - first)
+        found[k] = first + inner.start + int(np.argmax((part[:, inner] ** 2).sum(axis=0)))
+    return found
+
+
+def find_spikes(signal: Signal, rate: float) -> Samples:
+    """Find pacing spikes: a deflection of a few ms, far steeper than all else around it.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_spikes,), int64
+        Their samples, ascending.
+    """
+    if len(signal) == 0 or signal.shape[1] < 5:
+        return np.zeros(0, dtype=np.int64)
+    bend = np.zeros(signal.shape[1], dtype=np.float32)
+    bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
+    near, far = round(0.008 * rate), round(0.04 * rate)
+    kept = []
+    for k in candidates:
+        before, after = bend[max(0, k - far) : max(0, k - near)], bend[k + near + 1 : k + far + 1]
+        around = max(before.max(initial=0.0), after.max(initial=0.0))
+        if bend[k] > 4 * around:
+            kept.append(k)
+    return np.array(kept, dtype=np.int64)
+
+
+def without_spikes(signal: Signal, rate: float, spikes: Samples) -> Signal:
+    """Bridge each spike by a straight line, 6 ms to either side; the argument is not changed."""
+    if len(spikes) == 0:
+        return signal
+    signal = signal.copy()
+    reach = round(0.006 * rate)
+    for spike in spikes:
+        first, last = max(0, spike - reach), min(signal.shape[1] - 1, spike + reach)
+        signal[:, first : last + 1] = np.linspace(signal[:, first], signal[:, last], last - first + 1, axis=1)
+    return signal
