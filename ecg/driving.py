@@ -37,7 +37,8 @@ class Outcome:
 
 
 def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers: int,
-               resume: bool = False, deterministic: bool = False) -> Outcome:
+               resume: bool = False, deterministic: bool = False,
+               see_members: Callable[[str, NDArray[np.float64]], None] | None = None) -> Outcome:
     """Write ``<record>.csv`` for every recording below a folder.
 
     A recording that can't be judged gets an output without positive labels and with zero scores; the others are not
@@ -55,6 +56,9 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
     deterministic : bool
         Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
         hardware has it.
+    see_members : callable, optional
+        Is given each recording's name and its members' probabilities, (n_members, n_classes), before its output is
+        written.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, *, workers
         say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
     companies = _companies(input_folder, compute.batching.n_recordings)
-    results = _judge(model, companies, output_folder, workers, finished, compute)
+    results = _judge(model, companies, output_folder, workers, finished, compute, see_members)
     for problem in progress(results, total - len(finished), "Judging"):
         if problem is None:
             outcome.judged += 1
@@ -183,12 +187,15 @@ def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], ol
 
 
 def _judge(model: Model, companies: Iterable[tuple[int, list[Path]]], output_folder: Path, workers: int,
-           finished: set[str], compute: _Computing) -> Iterator[str | None]:
+           finished: set[str], compute: _Computing,
+           see_members: Callable[[str, NDArray[np.float64]], None] | None) -> Iterator[str | None]:
     """Write the outputs; for each recording that is not finished None, or what is wrong with it."""
     unreadable: deque[str] = deque()
     readable = _readable(model, companies, output_folder, workers, finished, unreadable)
     for stem, probabilities in compute.probabilities(model, readable):
         labels, scores = model.decide(probabilities)
+        if see_members is not None:
+            see_members(stem, probabilities)
         _save(output_folder, stem, model.method.classes, labels, scores)
         yield None
         while unreadable:

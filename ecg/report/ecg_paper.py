@@ -114,16 +114,19 @@ def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float)
     return keep
 
 
-def trace_path(lead: NDArray[np.float32], sampling_frequency: float, *, ms_unit: float = 1.0) -> str:
-    """The `d` of an SVG path of one lead, its median at 0, gaps where samples are missing.
+def trace_path(lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None,
+               units_per_ms: float = 1.0) -> str:
+    """The `d` of an SVG path of one lead, with gaps where samples are missing.
 
     Parameters
     ----------
     lead : ndarray, shape (n_samples,), float32, mV
     sampling_frequency : float
         Hz.
-    ms_unit : float
-        Units per ms: 1 at 25 mm/s.
+    zero : float, optional
+        mV that are drawn at 0; the lead's median if left out.
+    units_per_ms : float
+        1 at 25 mm/s.
 
     Returns
     -------
@@ -133,9 +136,9 @@ def trace_path(lead: NDArray[np.float32], sampling_frequency: float, *, ms_unit:
     known = np.isfinite(lead)
     if not known.any():
         return ""
-    y = -(lead.astype(np.float64) - np.median(lead[known])) * MM_PER_MV * PER_MM
+    y = -(lead.astype(np.float64) - (np.median(lead[known]) if zero is None else zero)) * MM_PER_MV * PER_MM
     y = np.clip(y, -_LARGEST_MM * PER_MM, _LARGEST_MM * PER_MM)
-    x = np.arange(len(lead)) * (1000.0 * ms_unit / sampling_frequency)
+    x = np.arange(len(lead)) * (1000.0 * units_per_ms / sampling_frequency)
     edges = np.flatnonzero(np.diff(known.astype(np.int8))) + 1
     parts = []
     for first, last in pairwise([0, *edges.tolist(), len(lead)]):

@@ -69,7 +69,7 @@ UNSCORED_WORDS: dict[str, str] = {
     "54329005": "anterior myocardial infarction",
 }
 
-NO_DEVICE = ("Not a medical device. Research software, often wrong, not tested on patients. "
+NO_DEVICE = ("Research software, often wrong, not tested on patients. "
              "Don't use it for a person's care.")
 NOT_SAID = (
     "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation or "
@@ -79,7 +79,7 @@ NOT_SAID = (
 
 CLOSE = 0.1  # of probability: nearer to its threshold than this, a class could as well be said as not
 NOISY_UV, MAINS_UV, WANDER_UV = 40.0, 50.0, 250.0  # a quarter, a half and a whole of the small squares, about
-PLAUSIBLE_QRS_MV = (0.12, 5.0)  # median over the leads of R to S; a gain that is wrong by 4.88 is outside, mostly
+PLAUSIBLE_QRS_MV = (0.2, 4.0)  # median over leads of R to S
 
 
 @dataclass(frozen=True)
