@@ -21,7 +21,7 @@ MM_PER_SECOND, MM_PER_MV = 25.0, 10.0
 SECONDS = 10.0  # of a recording on its page
 LEFT_MM = 10.0  # in front of the traces, for the calibration pulse
 WIDTH_MM = LEFT_MM + SECONDS * MM_PER_SECOND
-FOOT_MM = 5.0
+HEAD_MM, FOOT_MM = 5.0, 5.0  # above the rows, for high R waves, and below them
 TOLERANCE = 1.2  # units, 3 µV: a quarter of the line's width; a trace is simplified by no more than that
 _BIN_MS = 4  # of a faster recording the extremes of each such bin are drawn
 _LARGEST_MM = 200.0  # a sample further out is drawn there, off the paper
@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def height_mm(self) -> float:
-        return self.n_rows * self.row_mm + FOOT_MM
+        return HEAD_MM + self.n_rows * self.row_mm + FOOT_MM
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -85,7 +85,7 @@ def strips(layout: Layout) -> list[Strip]:
 
 
 def _zero_mm(layout: Layout, row: int) -> float:
-    return (row + 0.6) * layout.row_mm
+    return HEAD_MM + (row + 0.6) * layout.row_mm
 
 
 def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:

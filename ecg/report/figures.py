@@ -18,8 +18,8 @@ _CELL_MM = (65.0, 35.0)
 _BEAT_SECONDS = 1.2
 BIN = 0.04  # s, one small square
 MARKED = 0.1  # share of the bins that is marked
-_ROW_MM = 15.0
-_LANE_MM = 2.0  # the highest bar
+_ROW_MM = 20.0
+_LANE_MM = 2.5  # the highest bar
 
 
 def likely_bar(probability: float, threshold: float) -> Markup:

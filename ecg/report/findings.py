@@ -79,7 +79,7 @@ NOT_SAID = (
 
 CLOSE = 0.1  # of probability: nearer to its threshold than this, a class could as well be said as not
 NOISY_UV, MAINS_UV, WANDER_UV = 40.0, 50.0, 250.0  # a quarter, a half and a whole of the small squares, about
-PLAUSIBLE_QRS_MV = (0.2, 4.0)  # median over leads of R to S
+PLAUSIBLE_QRS_MV = (0.15, 4.0)  # median over leads of R to S
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,6 @@ class Row:
 
     name: str
     value: str
-    unit: str
     range: str
     verdict: str
     source: str
@@ -205,11 +204,17 @@ def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
 
 
 def _row(name: str, value: float, unit: str, low: float, high: float, source: str, *, judged: bool) -> Row:
-    shown = "not measurable" if not math.isfinite(value) else f"{value:.0f}"
-    limits = ("" if not source else f"up to {high:g}" if low == -math.inf else f"{low:g} to {high:g}")
+    space = "" if unit in ("°", "/min") else "\N{NO-BREAK SPACE}"
+    shown = "not measurable" if not math.isfinite(value) else f"{signed(value)}{space}{unit}"
+    limits = "" if not source else f"up to {high:g}" if low == -math.inf else f"{signed(low)} to {high:g}"
     rounded = round(value) if math.isfinite(value) else math.nan
     verdict = "" if not judged or not source else "low" if rounded < low else "high" if rounded > high else ""
-    return Row(name, shown, unit if math.isfinite(value) else "", limits, verdict, source)
+    return Row(name, shown, limits, verdict, source)
+
+
+def signed(value: float) -> str:
+    """A whole number with a minus sign that is one."""
+    return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 # --- Warnings and doubts ----------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (kind) made.className = kind;
     return made;
   }
-  function put(cell, value) { if (value !== null && value !== undefined) cell.textContent = value; }
+  function put(cell, value) { if (value !== null && value !== undefined) cell.textContent = String(value).replace("-", "\u2212"); }
   function tags(cell, words, kind) {
     for (const word of words ?? []) cell.append(element("span", word, `tag ${kind}`), " ");
   }
