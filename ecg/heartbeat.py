@@ -40,6 +40,8 @@ _CLINICAL_TO_FRANK = np.linalg.inv(
 # A Gaussian has left the line for the eye about this many standard deviations from its peak.
 _REACH = 2.5
 
+P_DURATION = 0.1  # s
+
 
 def twelve_leads(independent: np.ndarray) -> np.ndarray:
     """Twelve leads from the eight independent ones, by Einthoven's and Goldberger's equations.
@@ -236,7 +238,7 @@ def wave_area(waves: list[Wave]) -> np.ndarray:
     return np.asarray(np.sqrt(np.pi / 2) * (widths @ np.stack([wave.vector for wave in waves])))
 
 
-def p_waves(pr: float, amplitude: float, duration: float = 0.1, ectopic: bool = False) -> list[Wave]:
+def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: bool = False) -> list[Wave]:
     """Right, then left atrium; `amplitude` is about that of lead II, mV. The P wave of a PAC comes from elsewhere."""
     width = duration / (2 * _REACH + 2)
     right, left = np.array([0.18, 0.80, -0.42]), np.array([0.30, 0.48, 0.30])

@@ -8,8 +8,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecg.measurements.qrs import box
-
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
@@ -19,8 +17,9 @@ _ALIKE = 0.88  # correlation over all leads from which two complexes have the sa
 _MOST_CLASSES = 8
 _MOST_LEADERS = 40
 _MOST_BEATS = 200  # more make no better median
+_AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
 _PREMATURE = 0.85  # of the interval that neighbours have
-PAST, FUTURE = 0.45, 0.75  # s, the most that a median beat shows before and after the largest deflection
+PAST, FUTURE = 0.448, 0.752  # s, the most that a median beat shows before and after the largest deflection
 
 
 @dataclass(frozen=True)
@@ -56,58 +55,90 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections, ascending; one at least.
     """
-    step = 2  # half of the samples tell as much about the shape
-    smooth = box(signal, 5)[:, ::step].astype(np.float32)
-    before, after, lag = (round(span * rate / step) for span in (_BEFORE, _AFTER, _LAG))
-    margin = before + after + lag
-    smooth = np.pad(smooth, ((0, 0), (margin, margin)), mode="edge")
-    starts = beats // step + margin - before
-    windows = sliding_window_view(smooth, before + after, axis=1).transpose(1, 0, 2)  # (positions, n_leads, window)
-
+    coarse = _Windows(signal, rate, beats, step=4, lag=_LAG)
+    leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
+    alike, lags = coarse.match(coarse.at(leaders))
     of_beat = np.full(len(beats), -1)
     shift = np.zeros(len(beats), dtype=np.int64)
     for label in range(_MOST_CLASSES):
-        rest = np.flatnonzero(of_beat < 0)
-        if len(rest) == 0:
+        rest = of_beat < 0
+        if not rest.any():
             break
-        some = rest[np.unique(np.linspace(0, len(rest) - 1, min(len(rest), _MOST_LEADERS)).astype(int))]
-        alike = np.stack([_correlate(windows, starts[some], _normalised(windows[starts[k]]), lag)[0] for k in some])
-        template = windows[starts[some[np.argmax((alike > _ALIKE).sum(axis=1) + 0.5 * alike.mean(axis=1))]]]
-        likeness, lags = _correlate(windows, starts[rest], _normalised(template), lag)
-        members = likeness > _ALIKE
+        chosen = int(np.argmax(((alike > _ALIKE) & rest[:, np.newaxis]).sum(axis=0) + 0.5 * rest[leaders]))
+        members = rest & (alike[:, chosen] > _ALIKE)
+        class_lags = lags[:, chosen]
         if members.sum() > 2:  # once more with the mean shape, which has less noise
-            template = windows[(starts[rest] + lags)[members][:_MOST_BEATS]].mean(axis=0)
-            likeness, lags = _correlate(windows, starts[rest], _normalised(template), lag)
-            members = likeness > _ALIKE
+            some = np.flatnonzero(members)[:_MOST_BEATS]
+            likeness, its_lags = coarse.match(coarse.at(some, class_lags[some]).mean(axis=0, keepdims=True))
+            members, class_lags = rest & (likeness[:, 0] > _ALIKE), its_lags[:, 0]
         if not members.any() or label == _MOST_CLASSES - 1:
-            members = np.ones(len(rest), dtype=bool)
-        of_beat[rest[members]] = label
-        shift[rest[members]] = lags[members]
+            members = rest
+        of_beat[members] = label
+        shift[members] = class_lags[members]
 
     early = _premature(beats / rate)
-    dominant = _dominant(of_beat, early, smooth, starts + before)
-    ectopic = (of_beat != dominant) | early
-    return Classes(beats + step * shift, of_beat, dominant, ectopic)
+    dominant = _dominant(of_beat, early, coarse)
+    moved = beats + coarse.step * shift
+    members = of_beat == dominant
+    fine = _Windows(signal, rate, moved[members], step=2, lag=0.012)
+    some = np.arange(min(len(fine.starts), _MOST_BEATS))
+    moved[members] += fine.step * fine.match(fine.at(some).mean(axis=0, keepdims=True))[1][:, 0]
+    return Classes(moved, of_beat, dominant, (of_beat != dominant) | early)
 
 
-def _normalised(window: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = window - window.mean(axis=-1, keepdims=True)
-    return centred / max(float(np.sqrt((centred**2).sum())), 1e-9)
+class _Windows:
+    """Pieces of a signal around beats, to be compared with templates at several shifts.
 
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+    beats : ndarray, shape (n_beats,), int64
+        Samples.
+    step : int
+        Every how many samples the signal is looked at.
+    lag : float
+        The largest shift, s.
+    """
 
-def _correlate(
-    windows: NDArray[np.float32], starts: Samples, template: NDArray[np.float32], lag: int
-) -> tuple[NDArray[np.float32], Samples]:
-    """Best correlation of each beat with a template and the shift that has it."""
-    lags = np.arange(-lag, lag + 1)
-    likeness = np.empty((len(lags), len(starts)), dtype=np.float32)
-    for k, shift in enumerate(lags):
-        shifted = windows[starts + shift]
-        shifted = shifted - shifted.mean(axis=-1, keepdims=True)
-        size = np.sqrt(np.einsum("blw,blw->b", shifted, shifted))
-        likeness[k] = np.tensordot(shifted, template, axes=((1, 2), (0, 1))) / np.maximum(size, 1e-9)
-    best = likeness.argmax(axis=0)
-    return likeness[best, np.arange(len(starts))], lags[best]
+    def __init__(self, signal: Signal, rate: float, beats: Samples, step: int, lag: float) -> None:
+        self.step = step
+        self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
+        self.width = self.before + round(_AFTER * rate / step)
+        margin = self.width + self.lag
+        smooth = signal[:, : signal.shape[1] // step * step].reshape(len(signal), -1, step).mean(axis=2)
+        self.smooth = np.pad(smooth, ((0, 0), (margin, margin)), mode="edge")
+        self.centres = np.minimum(beats // step, smooth.shape[1] - 1) + margin
+        self.starts = self.centres - self.before
+        # (positions, n_leads, width); a view
+        self.windows = sliding_window_view(self.smooth, self.width, axis=1).transpose(1, 0, 2)
+
+    def at(self, which: Samples, lags: Samples | int = 0) -> Signal:
+        """The windows of some beats, shape (n, n_leads, width)."""
+        return self.windows[self.starts[which] + lags]
+
+    def match(self, templates: Signal) -> tuple[Signal, Samples]:
+        """Correlate all beats with templates (n_templates, n_leads, width).
+
+        Returns the best correlation and the shift that has it, both (n_beats, n_templates).
+        """
+        centred = templates - templates.mean(axis=2, keepdims=True)
+        flat = centred.reshape(len(templates), -1)
+        flat = flat / np.maximum(np.sqrt((flat**2).sum(axis=1, keepdims=True)), 1e-9)
+        lags = np.arange(-self.lag, self.lag + 1)
+        best, at = [], []
+        for first in range(0, len(self.starts), _AT_ONCE):
+            starts = self.starts[first : first + _AT_ONCE]
+            pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
+            power = np.einsum("nklw,nklw->nk", pieces, pieces)
+            power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
+            products = pieces.reshape(len(starts) * len(lags), -1) @ flat.T
+            likeness = products.reshape(len(starts), len(lags), -1) / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            k = likeness.argmax(axis=1)
+            best.append(np.take_along_axis(likeness, k[:, np.newaxis], axis=1)[:, 0])
+            at.append(lags[k])
+        return np.concatenate(best), np.concatenate(at)
 
 
 def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -125,20 +156,35 @@ def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     return early
 
 
-def _dominant(of_beat: Samples, early: NDArray[np.bool_], smooth: Signal, centres: Samples) -> int:
+def _dominant(of_beat: Samples, early: NDArray[np.bool_], windows: _Windows) -> int:
     """The most frequent class; among classes almost as frequent the one of narrow complexes in time."""
     counts = np.bincount(of_beat)
     often = np.flatnonzero(counts >= max(2, 0.6 * counts.max())) if counts.max() > 1 else np.flatnonzero(counts)
     if len(often) == 1:
         return int(often[0])
-    speed = np.sqrt((np.diff(smooth, axis=1) ** 2).sum(axis=0))
     ranks = []
     for label in often:
         members = np.flatnonzero(of_beat == label)[:_MOST_BEATS]
-        shape = np.median(speed[centres[members][:, np.newaxis] + np.arange(-30, 31)], axis=0)
-        wide = (shape > 0.2 * shape.max()).sum()
+        speed = np.sqrt((np.diff(windows.at(members), axis=2) ** 2).sum(axis=1)).mean(axis=0)
+        wide = (speed > 0.2 * speed.max()).sum()
         ranks.append((early[members].mean() > 0.5, wide, -counts[label]))
     return int(often[min(range(len(often)), key=lambda k: ranks[k])])
+
+
+def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
+    """About where the complexes begin, samples from `beats` (negative): the mean spatial velocity leaves its quiet."""
+    before, after = round(0.22 * rate), round(0.1 * rate)
+    some = beats[:_MOST_BEATS, np.newaxis] + np.arange(-before, after)
+    shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
+    step = round(0.008 * rate)
+    speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
+    quiet = np.percentile(speed[: before - step], 15)
+    slow = speed < quiet + 0.08 * (speed.max() - quiet)
+    gap = round(0.024 * rate)  # the velocity is low at a peak, but not for long
+    k = before
+    while k > gap and not slow[k - gap : k].all():
+        k -= 1
+    return k + step // 2 - before
 
 
 def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
@@ -157,13 +203,12 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     ndarray, shape (n_leads, n_samples), float32, mV
     """
     width = round(0.02 * rate)
-    knots = np.clip(onsets - width, width, max(width, signal.shape[1] - width))
-    total = np.cumsum(np.pad(signal, ((0, 0), (1, width))), axis=1, dtype=np.float64)
-    levels = (total[:, knots + width // 2] - total[:, knots - width // 2]) / (2 * (width // 2))
+    knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
+    near = np.clip(knots[:, np.newaxis] + np.arange(-width // 2, width // 2), 0, signal.shape[1] - 1)
+    levels = signal[:, near].mean(axis=2)
     grid = np.arange(signal.shape[1])
-    return np.stack([lead - np.interp(grid, knots, level) for lead, level in zip(signal, levels, strict=True)]).astype(
-        np.float32
-    )
+    line = np.stack([np.interp(grid, knots, level) for level in levels])
+    return signal - line.astype(np.float32)
 
 
 def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
@@ -13,9 +15,9 @@ _HALF = 0.020  # s, half of the wavelet; its whole period of 40 ms is null at th
 _SMOOTHING = 0.080  # s, over which one complex's slopes melt into one hump
 _REFRACTORY = 0.200  # s, no two complexes are closer
 _NOISE_FLOOR = 0.015  # mV, a lead whose wavelet coefficients are mostly below that is as good as a lead can be
-_ACCEPT, _SEARCH_BACK = 0.35, 0.18  # of the level of the complexes around
-_CREST = 2.2  # a recording whose highest humps are less than this times its median shows no complexes
-_SMALLEST = 0.06  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
+_ACCEPT, _SEARCH_BACK = 0.35, 0.20  # of the level of the complexes around, above what lies between them
+_CREST = 1.36  # noise alone makes humps of up to 1.3 times their median height (200 simulated recordings of it)
+_SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
 _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
 
 
@@ -57,45 +59,64 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     change /= half
     typical = np.median(np.abs(change[:, ::3]), axis=1)
     weights = 1 / (typical + _NOISE_FLOOR)
-    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights.astype(np.float32) ** 2))
-    hump = box(velocity, 2 * (round(_SMOOTHING * rate) // 2) + 1)
-    candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
-    candidates = candidates - 1
+    weights = (weights**2).astype(np.float32)
+    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
+    span = round(_SMOOTHING * rate / 2)
+    hump = box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+    candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
+    candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
-    heights = hump[candidates]
-    accepted = _accept(candidates / rate, heights)
-    middle = np.median(hump[::3])
-    accepted &= heights > _CREST * middle
-    found = candidates[accepted]
+    heights, quiet = hump[candidates], np.median(hump[::3])
+    accepted = _accept(candidates / rate, heights - quiet, _sharpness(signal, weights, rate, candidates))
     reach = round(0.08 * rate)
-    largest = np.array([np.abs(change[:, max(0, k - reach) : k + reach + 1]).max() for k in found])
-    found = found[largest > _SMALLEST] if len(found) else found
+    found = candidates[accepted]
+    near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
+    found = found[np.abs(change[:, near]).max(axis=(0, 2), initial=0) > _SMALLEST]
+    if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
+        return np.zeros(0, dtype=np.int64)
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
-def _accept(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which humps are complexes."""
+def _sharpness(
+    signal: Signal, weights: NDArray[np.float32], rate: float, candidates: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """Largest spatial second difference over 10 ms near each candidate: T waves are as high as QRS, never as sharp."""
+    step, reach = round(0.010 * rate), round(0.06 * rate)
+    smooth = box(signal, 5).astype(np.float32)
+    bend = np.zeros(signal.shape[1] + 2 * reach, dtype=np.float32)
+    second = smooth[:, 2 * step :] - 2 * smooth[:, step:-step] + smooth[:, : -2 * step]
+    bend[reach + step : reach + step + second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
+    return bend[candidates[:, np.newaxis] + np.arange(2 * reach + 1)].max(axis=1)
+
+
+def _accept(
+    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Which humps, that high above what lies between the complexes, are complexes."""
     level = _level(times, heights)
     accepted = heights > _ACCEPT * level
-    # A T wave may be as high as a small complex, but it follows a higher hump and none follows it at once.
+    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp.
     previous = -1
     for k in np.flatnonzero(accepted):
-        if previous >= 0 and times[k] - times[previous] < 0.36 and heights[k] < 0.5 * heights[previous]:
-            accepted[k] = False
-        else:
-            previous = k
-    # Search back in the gaps.
+        if previous >= 0:
+            apart, ratio = times[k] - times[previous], heights[k] / heights[previous]
+            blunt = sharpness[k] < 0.42 * sharpness[previous]
+            if (apart < 0.36 and ratio < 0.5) or (apart < 0.42 and ratio < 0.7 and blunt):
+                accepted[k] = False
+                continue
+        previous = k
     inside = np.flatnonzero(accepted)
-    if len(inside) >= 3:
-        usual = np.median(np.diff(times[inside]))
-        for first, last in zip(inside[:-1], inside[1:], strict=True):
-            if times[last] - times[first] > 1.6 * usual:
-                between = np.arange(first + 1, last)
-                fit = (times[between] - times[first] > 0.36) & (times[last] - times[between] > 0.3)
-                between = between[fit & (heights[between] > _SEARCH_BACK * level[between])]
-                if len(between):
-                    accepted[between[np.argmax(heights[between])]] = True
+    if len(inside) < 3:
+        return accepted
+    usual = np.median(np.diff(times[inside]))
+    for first, last in itertools.pairwise(inside):
+        if times[last] - times[first] > 1.6 * usual:
+            between = np.arange(first + 1, last)
+            apart = (times[between] - times[first] > 0.36) & (times[last] - times[between] > 0.3)
+            between = between[apart & (heights[between] > _SEARCH_BACK * level[between])]
+            if len(between):
+                accepted[between[np.argmax(heights[between])]] = True
     return accepted
 
 
@@ -111,15 +132,12 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
 
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
     """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
-    reach, width = round(0.03 * rate), round(0.3 * rate)
-    found = np.empty(len(near), dtype=np.int64)
-    for k, sample in enumerate(near):
-        first, last = max(0, sample - width), min(signal.shape[1], sample + width + 1)
-        part = signal[:, first:last]
-        part = part - np.median(part[:, ::4], axis=1, keepdims=True)
-        inner = slice(max(0, sample - reach - first), sample + reach + 1 - first)
-        found[k] = first + inner.start + int(np.argmax((part[:, inner] ** 2).sum(axis=0)))
-    return found
+    reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
+    around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
+    level = np.median(signal[:, around], axis=2)  # (n_leads, n_beats)
+    inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
+    size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
+    return inner[np.arange(len(near)), size.argmax(axis=1)]
 
 
 def find_spikes(signal: Signal, rate: float) -> Samples:

@@ -1,0 +1,1 @@
+"""How good results are: scores, comparisons, accuracy of measurements."""

@@ -1,0 +1,135 @@
+"""Limb electrodes that seem exchanged, from the median beat.
+
+When two of the electrodes on the right arm (RA), left arm (LA) and left leg (LL) are exchanged, the limb leads change
+places and signs; the chest leads stay as they are, because Wilson's central terminal is the mean of all three. So the
+chest leads, which see the same dipole, tell which arrangement of the three electrodes is the right one: the idea of
+Kors and van Herpen 2001 (Am J Cardiol 88:396-399), who reconstruct leads from each other. Batchvarov et al. 2007
+(Europace 9:1081-1090) review the patterns. An exchange of the right arm and the right leg (RL, the reference) shows
+itself by a nearly flat lead II, for then both of its electrodes are on legs. In dextrocardia with electrodes in their
+usual places the chest leads turn round with the limb leads, and nothing is suspected.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.header import LEADS
+from ecg.measurements.types import MedianBeat
+
+# Each arrangement says which limb's potential the electrodes RA, LA and LL really show, as indices of these.
+ARRANGEMENTS: tuple[tuple[int, ...], ...] = tuple(permutations(range(3)))
+AS_NAMED = ARRANGEMENTS.index((0, 1, 2))
+# Only two electrodes are likely to be exchanged at a time.
+EXCHANGES: dict[str, int] = {
+    "RA-LA": ARRANGEMENTS.index((1, 0, 2)),
+    "RA-LL": ARRANGEMENTS.index((2, 1, 0)),
+    "LA-LL": ARRANGEMENTS.index((0, 2, 1)),
+}
+
+# Fitted by `python -m ecg.evaluation.lead_reversal fit DATA` on PTB-XL folds 1 to 8 (as published, taken for correct).
+# Per wave: what lead I and the frontal plane's vertical, (2 II - I) / sqrt(3), are on average in terms of V1..V6.
+FROM_CHEST: NDArray[np.float64] = np.array(
+    [
+        [[-0.477, 0.488, -0.089, -0.046, 0.339, 0.746], [0.369, -0.758, 0.422, 0.594, 0.407, 0.658]],  # P
+        [[-0.682, 0.292, 0.056, -0.092, 0.026, 0.373], [0.411, -0.353, 0.108, 0.216, -0.139, 0.396]],  # QRS
+        [[-0.464, 0.29, -0.021, -0.083, 0.144, 0.368], [0.222, -0.098, 0.146, 0.05, -0.123, 0.666]],  # ST and T
+    ]
+)
+# Per wave: weights of `features_of`.
+WEIGHTS: NDArray[np.float64] = np.array(
+    [
+        [0.529, 0.125, -0.236, -0.349, -2.423],
+        [1.456, -0.2, -0.577, -0.241, -1.36],
+        [0.362, 0.116, -0.505, -0.521, -0.964],
+    ]
+)
+# How much more likely, in log odds, than the arrangement as named an exchange must be; 99.85 % of the recordings of
+# folds 1 to 8 are below each. Exchanging LA and LL changes least, and a lower threshold would cost specificity.
+MARGINS: dict[str, float] = {"RA-LA": 0.56, "RA-LL": 0.38, "LA-LL": 4.79}
+
+_SMALL = (0.004, 0.02, 0.02)  # mV, mean over the wave: no direction in what is much less
+_FLOOR = 0.03  # share of a wave's energy that no combination of chest leads explains
+_FLAT = 0.12  # of the larger of leads I and III; lead II of 3,862 real recordings has 0.17 or more
+_CHEST = [LEADS.index(lead) for lead in ("V1", "V2", "V3", "V4", "V5", "V6")]
+_I, _II, _III = (LEADS.index(lead) for lead in ("I", "II", "III"))
+
+
+def suspected_swap(median_beat: MedianBeat) -> str:
+    """Limb electrodes that seem exchanged.
+
+    Parameters
+    ----------
+    median_beat : MedianBeat
+        With its global marks. Without a P wave (as in atrial fibrillation) QRS and T decide.
+
+    Returns
+    -------
+    str
+        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" where the electrodes seem to be in their places, and where leads that
+        are needed are missing or the QRS complex has no marks.
+    """
+    i, iii = median_beat.signal[_I], median_beat.signal[_III]
+    if np.ptp(i + iii) < _FLAT * max(np.ptp(i), np.ptp(iii)):  # I + III = II, which may be missing
+        return "RA-RL"
+    features = features_of(median_beat)
+    if features is None:
+        return ""
+    scores = np.einsum("awf,wf->a", features, WEIGHTS)
+    margins = {name: scores[k] - scores[AS_NAMED] - MARGINS[name] for name, k in EXCHANGES.items()}
+    name = max(margins, key=lambda exchange: margins[exchange])
+    return name if margins[name] > 0 else ""
+
+
+def features_of(median_beat: MedianBeat) -> NDArray[np.float64] | None:
+    """What the frontal plane would look like in each arrangement of the electrodes, and how well the chest leads fit.
+
+    Parameters
+    ----------
+    median_beat : MedianBeat
+
+    Returns
+    -------
+    ndarray, shape (6, 3, 5), or None
+        Per arrangement and wave (P, QRS, ST and T): cosine and sine of the axis of the net area, and of twice that
+        axis, all smaller where there is little area; and the logarithm of the share of the wave's energy that its
+        estimate from the chest leads (`FROM_CHEST`) leaves unexplained. All 0 for a wave that is not there. None where
+        leads or the marks of QRS are missing.
+    """
+    waves = waves_of(median_beat)
+    if waves is None:
+        return None
+    features = np.zeros((len(ARRANGEMENTS), 3, 5))
+    for k, wave in enumerate(waves):
+        if wave is None:
+            continue
+        frontal, chest = wave
+        sums = frontal.sum(axis=2)
+        cosine, sine = sums.T / (np.hypot(*sums.T) + _SMALL[k] * frontal.shape[2])
+        left_over = np.square(frontal - FROM_CHEST[k] @ chest).sum(axis=(1, 2))
+        energy = np.square(frontal).sum(axis=(1, 2))
+        unexplained = np.log(left_over / np.maximum(energy, 1e-9) + _FLOOR)
+        features[:, k] = np.stack([cosine, sine, cosine**2 - sine**2, 2 * cosine * sine, unexplained], axis=1)
+    return features
+
+
+def waves_of(median_beat: MedianBeat) -> list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] | None:
+    """P, QRS, and ST with T: the frontal plane in each arrangement, (6, 2, n), and the chest leads, (6, n), mV."""
+    signal, marks = median_beat.signal.astype(np.float64), median_beat.marks
+    if not np.isfinite(signal[[_I, _II, *_CHEST]]).all() or not np.isfinite(marks.qrs_onset + marks.qrs_offset):
+        return None
+    waves: list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = []
+    bounds = ((marks.p_onset, marks.p_offset), (marks.qrs_onset, marks.qrs_offset), (marks.qrs_offset, marks.t_offset))
+    for k, (onset, offset) in enumerate(bounds):
+        if not offset - onset >= 4:  # NaN also
+            waves.append(None)
+            continue
+        part = signal[:, max(0, round(onset)) : round(offset) + 1]
+        if k == 0:  # P lies on its own base line
+            part = part - np.linspace(part[:, 0], part[:, -1], part.shape[1], axis=1)
+        limbs = np.stack([np.zeros(part.shape[1]), part[_I], part[_II]])  # RA, LA, LL against RA
+        right, left, leg = limbs[np.array(ARRANGEMENTS).T]
+        waves.append((np.stack([left - right, (2 * leg - left - right) / np.sqrt(3)], axis=1), part[_CHEST]))
+    return waves
