@@ -41,33 +41,55 @@ def _report() -> int:
     model_folder, recordings, report = map(Path, arguments.folders)
     options = Options(arguments.layout, arguments.attribution, arguments.pdf, arguments.single, arguments.note)
     model = team_code.load_model(os.fspath(model_folder), device=arguments.device)
-    outcome = report_folder(model, recordings, report, options, workers=arguments.workers or READERS,
-                            resume=arguments.resume, deterministic=arguments.deterministic)
-    print(f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; "
-          f"open {report / 'index.html'} in a browser")
+    outcome = report_folder(
+        model,
+        recordings,
+        report,
+        options,
+        workers=arguments.workers or READERS,
+        resume=arguments.resume,
+        deterministic=arguments.deterministic,
+    )
+    print(
+        f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; "
+        f"open {report / 'index.html'} in a browser"
+    )
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=NAME, description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", metavar="FOLDER",
-                        help="MODEL RECORDINGS REPORT; with --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT")
+    parser = argparse.ArgumentParser(
+        prog=NAME, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        metavar="FOLDER",
+        help="MODEL RECORDINGS REPORT; with --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT",
+    )
     parser.add_argument("--evaluation", action="store_true", help="judge the model: outputs against labels")
-    parser.add_argument("--attribution", action="store_true",
-                        help="show where the network looked, for up to three findings of each recording; takes about "
-                             "half a second per finding")
+    parser.add_argument(
+        "--attribution",
+        action="store_true",
+        help="show where the network looked, for up to three findings of each recording; takes about "
+        "half a second per finding",
+    )
     parser.add_argument("--pdf", action="store_true", help="also a printable A4 page of each recording")
     parser.add_argument("--single", action="store_true", help="one self-contained file, up to 50 recordings")
-    parser.add_argument("--layout", choices=("3x4", "6x2", "12x1"), default="3x4",
-                        help="of the leads, which a page shows first (default: %(default)s)")
+    parser.add_argument(
+        "--layout",
+        choices=("3x4", "6x2", "12x1"),
+        default="3x4",
+        help="of the leads, which a page shows first (default: %(default)s)",
+    )
     parser.add_argument("--note", default="", help="a sentence for the top of each page")
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run has finished, write the rest")
     parser.add_argument("--device", default="auto", help="as of driver.py (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", default=0, help="as of driver.py")
     parser.add_argument("--deterministic", action="store_true", help="as of driver.py")
-    parser.add_argument("--allow-failures", action="store_true",
-                        help="exit with 0 even if some recordings could not be judged")
+    parser.add_argument(
+        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
+    )
     arguments = parser.parse_args()
     most = 4 if arguments.evaluation else 3
     if not 3 <= len(arguments.folders) <= most:

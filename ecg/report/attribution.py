@@ -64,8 +64,14 @@ class _Caught(nn.Module):
         return torch.zeros(len(words[0]), self.n_classes, device=words[0].device)
 
 
-def attribute(method: Method, networks: Sequence[nn.Module], signal: NDArray[np.float32],
-              demographics: NDArray[np.float32], classes: Sequence[int], device: torch.device) -> list[Attribution]:
+def attribute(
+    method: Method,
+    networks: Sequence[nn.Module],
+    signal: NDArray[np.float32],
+    demographics: NDArray[np.float32],
+    classes: Sequence[int],
+    device: torch.device,
+) -> list[Attribution]:
     """Integrated gradients of some classes on the first window of a recording, the mean over the members.
 
     Parameters
@@ -91,16 +97,20 @@ def attribute(method: Method, networks: Sequence[nn.Module], signal: NDArray[np.
         If the method gives its network anything else than the window's samples first.
     """
     first_window = method.windows(signal)[0]
-    batch = Batch(torch.from_numpy(first_window[np.newaxis].copy()).to(device),
-                  torch.tensor([first_window.shape[1]], device=device),
-                  torch.from_numpy(demographics[np.newaxis].copy()).to(device))
+    batch = Batch(
+        torch.from_numpy(first_window[np.newaxis].copy()).to(device),
+        torch.tensor([first_window.shape[1]], device=device),
+        torch.from_numpy(demographics[np.newaxis].copy()).to(device),
+    )
     caught = _Caught(len(method.classes))
     with torch.no_grad():
         method.forward(caught, batch)
     if caught.given is None or caught.given[0][0].shape != batch.signal.shape:
         found = "nothing" if caught.given is None else str(tuple(caught.given[0][0].shape))
-        raise ValueError(f"method {method.name}: expected a network input of shape {tuple(batch.signal.shape)}, "
-                         f"found {found}; what it looked at can't be shown")
+        raise ValueError(
+            f"method {method.name}: expected a network input of shape {tuple(batch.signal.shape)}, "
+            f"found {found}; what it looked at can't be shown"
+        )
     (x, *rest), named = caught.given
     each = [_integrate(network, x, rest, named, classes) for network in networks]
     n_samples = min(first_window.shape[1], signal.shape[1])
@@ -116,15 +126,16 @@ def attribute(method: Method, networks: Sequence[nn.Module], signal: NDArray[np.
     ]
 
 
-def _integrate(network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any],
-               classes: Sequence[int]) -> tuple[list[Tensor], NDArray[np.float32], NDArray[np.float32]]:
+def _integrate(
+    network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any], classes: Sequence[int]
+) -> tuple[list[Tensor], NDArray[np.float32], NDArray[np.float32]]:
     """Attributions (12, n) of each class, and the logits at the input and at the baseline, (n_classes,)."""
     # Gauss-Legendre points: far fewer are needed than of the midpoint rule for the same error.
     points, weights = np.polynomial.legendre.leggauss(STEPS)
     sums = [torch.zeros_like(x[0]) for _ in classes]
     for start in range(0, STEPS, _AT_ONCE):
-        at = torch.tensor((points[start:start + _AT_ONCE] + 1) / 2, dtype=x.dtype, device=x.device)
-        share = torch.tensor(weights[start:start + _AT_ONCE] / 2, dtype=x.dtype, device=x.device)
+        at = torch.tensor((points[start : start + _AT_ONCE] + 1) / 2, dtype=x.dtype, device=x.device)
+        share = torch.tensor(weights[start : start + _AT_ONCE] / 2, dtype=x.dtype, device=x.device)
         path = (at[:, None, None] * x).requires_grad_(True)
         logits = _run(network, path, rest, named)
         for place, k in enumerate(classes):
@@ -137,8 +148,11 @@ def _integrate(network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[s
 
 def _run(network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Logits of several inputs that share all the rest of what the network is given."""
-    logits: Tensor = network(x, *(_repeated(word, len(x)) for word in rest),
-                             **{name: _repeated(word, len(x)) for name, word in named.items()})
+    logits: Tensor = network(
+        x,
+        *(_repeated(word, len(x)) for word in rest),
+        **{name: _repeated(word, len(x)) for name, word in named.items()},
+    )
     return logits
 
 

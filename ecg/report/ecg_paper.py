@@ -114,46 +114,48 @@ def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float)
     return keep
 
 
-def trace_path(lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None,
-               units_per_ms: float = 1.0) -> str:
-    """The `d` of an SVG path of one lead, with gaps where samples are missing.
+def trace_points(
+    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> list[NDArray[np.int64]]:
+    """One lead as lines, each of shape (n, 2): whole units to the right and down; one line between gaps.
 
     Parameters
     ----------
     lead : ndarray, shape (n_samples,), float32, mV
+        NaN where missing.
     sampling_frequency : float
         Hz.
     zero : float, optional
         mV that are drawn at 0; the lead's median if left out.
     units_per_ms : float
         1 at 25 mm/s.
-
-    Returns
-    -------
-    str
-        Whole units; empty where no sample is known.
     """
     known = np.isfinite(lead)
     if not known.any():
-        return ""
+        return []
     y = -(lead.astype(np.float64) - (np.median(lead[known]) if zero is None else zero)) * MM_PER_MV * PER_MM
     y = np.clip(y, -_LARGEST_MM * PER_MM, _LARGEST_MM * PER_MM)
     x = np.arange(len(lead)) * (1000.0 * units_per_ms / sampling_frequency)
     edges = np.flatnonzero(np.diff(known.astype(np.int8))) + 1
-    parts = []
+    lines = []
     for first, last in pairwise([0, *edges.tolist(), len(lead)]):
         if known[first]:
-            parts.append(_polyline(x[first:last], y[first:last]))
+            across, down = _extremes(x[first:last], y[first:last])
+            keep = simplified(across, down, TOLERANCE)
+            lines.append(np.round(np.stack([across[keep], down[keep]], axis=1)).astype(np.int64))
+    return lines
+
+
+def trace_path(
+    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> str:
+    """The `d` of an SVG path of `trace_points`; empty where no sample is known."""
+    parts = []
+    for points in trace_points(lead, sampling_frequency, zero=zero, units_per_ms=units_per_ms):
+        steps = np.diff(points, axis=0).ravel().tolist()
+        parts.append(f"M{points[0, 0]} {points[0, 1]}")
+        parts.append("l" + " ".join(map(str, steps)).replace(" -", "-") if steps else "h1")
     return "".join(parts)
-
-
-def _polyline(x: NDArray[np.float64], y: NDArray[np.float64]) -> str:
-    x, y = _extremes(x, y)
-    keep = simplified(x, y, TOLERANCE)
-    points = np.round(np.stack([x[keep], y[keep]], axis=1)).astype(np.int64)
-    steps = np.diff(points, axis=0).ravel().tolist()
-    path = f"M{points[0, 0]} {points[0, 1]}"
-    return path + ("l" + " ".join(map(str, steps)).replace(" -", "-") if steps else "h1")
 
 
 def _extremes(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -189,8 +191,9 @@ def trace_definitions(signal: NDArray[np.float32], sampling_frequency: float, pr
     return Markup(f'<svg class="definitions" width="0" height="0" aria-hidden="true"><defs>{paths}</defs></svg>')
 
 
-def paper(name: str, prefix: str, title: str, off: Sequence[str] = (),
-          marked_beats: Sequence[tuple[float, str]] = ()) -> Markup:
+def paper(
+    name: str, prefix: str, title: str, off: Sequence[str] = (), marked_beats: Sequence[tuple[float, str]] = ()
+) -> Markup:
     """A page of ECG paper that shows the traces of `trace_definitions`.
 
     Parameters
@@ -222,8 +225,10 @@ def paper(name: str, prefix: str, title: str, off: Sequence[str] = (),
         if rhythm.start <= seconds < rhythm.start + rhythm.seconds:
             at = rhythm.left_mm + (seconds - rhythm.start) * MM_PER_SECOND
             top = rhythm.zero_mm - 0.5 * layout.row_mm
-            parts.append(f'<path class="beat" d="M{units(at)} {units(top + 2)}l-32-56h64z"><title>{escape(kind)} beat'
-                         "</title></path>")
+            parts.append(
+                f'<path class="beat" d="M{units(at)} {units(top + 2)}l-32-56h64z"><title>{escape(kind)} beat'
+                "</title></path>"
+            )
     foot = f"25 mm/s   10 mm/mV   no filter, each lead's median on its line   {name}"
     parts.append(text(WIDTH_MM - 1, layout.height_mm - 1.4, foot, "foot"))
     return svg(WIDTH_MM, layout.height_mm, title, "".join(parts), "paper")
@@ -260,8 +265,10 @@ def window(prefix: str, strip: Strip, height_mm: float) -> str:
 
 
 def box(strip: Strip, row_mm: float) -> str:
-    return (f'x="{units(strip.left_mm)}" y="{units(strip.zero_mm - row_mm / 2)}" '
-            f'width="{units(strip.seconds * MM_PER_SECOND)}" height="{units(row_mm)}"')
+    return (
+        f'x="{units(strip.left_mm)}" y="{units(strip.zero_mm - row_mm / 2)}" '
+        f'width="{units(strip.seconds * MM_PER_SECOND)}" height="{units(row_mm)}"'
+    )
 
 
 def pulse(left_mm: float, zero_mm: float) -> str:

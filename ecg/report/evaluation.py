@@ -96,8 +96,7 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
     pages = _write_pages(evaluation, listed, report, note)
     context = {
-        "facts": [f"{len(evaluation.headers)} recordings", *(f"outputs {name}: {printable(str(answers.folder))}"
-                  for name, answers in zip("AB", evaluation.answers, strict=False))],
+        "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
         "two": evaluation.second is not None,
         "scores": _score_rows(evaluation),
         "by_class": _class_rows(evaluation),
@@ -108,8 +107,9 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
         "lost": float(evaluation.first.costs.recordings.sum()),
         "side": _side_by_side(evaluation, pages),
     }
-    write_file(report / "index.html", render("evaluation.html", "Evaluation report", root="", scripts=[], note=note,
-                                             **context))
+    write_file(
+        report / "index.html", render("evaluation.html", "Evaluation report", root="", scripts=[], note=note, **context)
+    )
 
 
 def _load(labels_folder: Path, outputs: Sequence[Path]) -> _Evaluation:
@@ -125,6 +125,11 @@ def _load(labels_folder: Path, outputs: Sequence[Path]) -> _Evaluation:
     return _Evaluation(paths, labels, classes, weights, answers, databases)
 
 
+def _folders(evaluation: _Evaluation) -> list[str]:
+    names = ["outputs A", "outputs B"] if evaluation.second is not None else ["outputs"]
+    return [f"{name}: {printable(str(each.folder))}" for name, each in zip(names, evaluation.answers, strict=True)]
+
+
 # --- Tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -138,26 +143,42 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
         labels = evaluation.labels[chosen]
         measured, intervals = [], []
         for answers in evaluation.answers:
-            measured.append(statistics.measure(labels, answers.scores[chosen], answers.outputs[chosen],
-                                               evaluation.classes, evaluation.weights))
-            intervals.append(statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.classes,
-                                                           evaluation.weights))
-        shown = [(float(scores["challenge_metric"] or 0.0), *limits)
-                 for scores, limits in zip(measured, intervals, strict=True)]
+            measured.append(
+                statistics.measure(
+                    labels, answers.scores[chosen], answers.outputs[chosen], evaluation.classes, evaluation.weights
+                )
+            )
+            intervals.append(
+                statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.classes, evaluation.weights)
+            )
+        shown = [
+            (float(scores["challenge_metric"] or 0.0), *limits)
+            for scores, limits in zip(measured, intervals, strict=True)
+        ]
         difference = None
         if evaluation.second is not None:
-            difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(*statistics.difference_interval(
-                labels, evaluation.first.outputs[chosen], evaluation.second.outputs[chosen], evaluation.classes,
-                evaluation.weights)).replace("-", "\N{MINUS SIGN}")
-        rows.append({
-            "name": name,
-            "n": int(chosen.sum()),
-            "metrics": [_with_interval(*each) for each in shown],
-            "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
-            "difference": difference,
-            "values": [_digits(measured[0][key], 3) for key in
-                       ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")],
-        })
+            difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(
+                *statistics.difference_interval(
+                    labels,
+                    evaluation.first.outputs[chosen],
+                    evaluation.second.outputs[chosen],
+                    evaluation.classes,
+                    evaluation.weights,
+                )
+            ).replace("-", "\N{MINUS SIGN}")
+        rows.append(
+            {
+                "name": name,
+                "n": int(chosen.sum()),
+                "metrics": [_with_interval(*each) for each in shown],
+                "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
+                "difference": difference,
+                "values": [
+                    _digits(measured[0][key], 3)
+                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
+                ],
+            }
+        )
     return rows
 
 
@@ -179,16 +200,22 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
         code = evaluation.classes[k]
         scores = table[abbreviation(code)]
         missed, added = first.costs.missed[:, k], first.costs.added[:, k]
-        rows.append({
-            "name": _name(code), "abbreviation": abbreviation(code), "anchor": f"class-{code}",
-            "n": int(evaluation.labels[:, k].sum()),
-            "values": [_digits(scores[key], 2) for key in
-                       ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")],
-            "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
-            "missed_cost": _digits(1000 * missed.sum(), 1),
-            "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
-            "added_cost": _digits(1000 * added.sum(), 1),
-        })
+        rows.append(
+            {
+                "name": _name(code),
+                "abbreviation": abbreviation(code),
+                "anchor": f"class-{code}",
+                "n": int(evaluation.labels[:, k].sum()),
+                "values": [
+                    _digits(scores[key], 2)
+                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
+                ],
+                "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
+                "missed_cost": _digits(1000 * missed.sum(), 1),
+                "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
+                "added_cost": _digits(1000 * added.sum(), 1),
+            }
+        )
     return rows
 
 
@@ -212,14 +239,30 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     names = [abbreviation(evaluation.classes[k]) for k in order]
     rows = []
     for i, name in enumerate(names):
-        cells = [{"words": f"{lost[i, j]:.1f}" if counts[i, j] else "", "shade": int(shades[i, j]) if counts[i, j] else 0}
-                 for j in range(len(names))]
+        cells = [
+            {"words": f"{lost[i, j]:.1f}", "shade": int(shades[i, j])} if counts[i, j] else {"words": "", "shade": 0}
+            for j in range(len(names))
+        ]
         rows.append({"name": name, "full": _name(evaluation.classes[order[i]]), "cells": cells})
-    pairs = sorted(((float(lost[i, j]), int(counts[i, j]), i, j) for i in range(len(names)) for j in range(len(names))
-                    if counts[i, j]), reverse=True)[:10]
-    worst = [{"missed": _name(evaluation.classes[order[i]]), "added": _name(evaluation.classes[order[j]]),
-              "weight": f"{evaluation.weights[order[i], order[j]]:.2f}", "n": count, "cost": f"{cost:.1f}"}
-             for cost, count, i, j in pairs]
+    pairs = sorted(
+        (
+            (float(lost[i, j]), int(counts[i, j]), i, j)
+            for i in range(len(names))
+            for j in range(len(names))
+            if counts[i, j]
+        ),
+        reverse=True,
+    )[:10]
+    worst = [
+        {
+            "missed": _name(evaluation.classes[order[i]]),
+            "added": _name(evaluation.classes[order[j]]),
+            "weight": f"{evaluation.weights[order[i], order[j]]:.2f}",
+            "n": count,
+            "cost": f"{cost:.1f}",
+        }
+        for cost, count, i, j in pairs
+    ]
     return {"names": names, "rows": rows, "worst": worst}
 
 
@@ -227,8 +270,10 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
 
 
 def _lines(evaluation: _Evaluation, curve: Any, k: int) -> list[Line]:
-    return [Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
-            for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)]
+    return [
+        Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
+        for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)
+    ]
 
 
 def _curves(evaluation: _Evaluation) -> Any:
@@ -237,23 +282,43 @@ def _curves(evaluation: _Evaluation) -> Any:
         name = _name(code)
         calibration, thresholds = [], []
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False):
-            means, shares, _ = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
-            calibration.append(Line(means, shares, kind, points=True))
-            thresholds.append(Line(*class_threshold_curve(k, evaluation.labels, answers.outputs, answers.scores,
-                                                          evaluation.weights, evaluation.classes), kind))
+            means, shares, counts = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
+            calibration.append(Line(means, shares, kind, counts))
+            thresholds.append(
+                Line(
+                    *class_threshold_curve(
+                        k, evaluation.labels, answers.outputs, answers.scores, evaluation.weights, evaluation.classes
+                    ),
+                    kind,
+                )
+            )
         low = min(float(line.y.min()) for line in thresholds)
         high = max(float(line.y.max()) for line in thresholds)
         margin = max(0.002, 0.1 * (high - low))
         positives = int(evaluation.labels[:, k].sum())
         yield {
-            "name": name, "abbreviation": abbreviation(code), "anchor": f"class-{code}", "n": positives,
-            "charts": [] if positives == 0 else [
+            "name": name,
+            "abbreviation": abbreviation(code),
+            "anchor": f"class-{code}",
+            "n": positives,
+            "charts": []
+            if positives == 0
+            else [
                 chart([_EVEN, *_lines(evaluation, roc_curve, k)], "1 − specificity", "sensitivity", f"{name}: ROC"),
-                chart(_lines(evaluation, precision_recall_curve, k), "recall", "precision",
-                      f"{name}: precision against recall"),
+                chart(
+                    _lines(evaluation, precision_recall_curve, k),
+                    "recall",
+                    "precision",
+                    f"{name}: precision against recall",
+                ),
                 chart([_EVEN, *calibration], "probability", "share that has it", f"{name}: calibration"),
-                chart(thresholds, "threshold", "challenge metric", f"{name}: threshold against the score",
-                      y_range=(low - margin, high + margin)),
+                chart(
+                    thresholds,
+                    "threshold",
+                    "challenge metric",
+                    f"{name}: threshold against the score",
+                    y_range=(low - margin, high + margin),
+                ),
             ],
         }
 
@@ -263,18 +328,27 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     metrics = []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
         x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.weights, evaluation.classes)
-        given = evaluate_model.compute_challenge_metric(evaluation.weights, evaluation.labels, answers.outputs,
-                                                        evaluation.classes)
+        given = evaluate_model.compute_challenge_metric(
+            evaluation.weights, evaluation.labels, answers.outputs, evaluation.classes
+        )
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
-        words.append(f"{of}outputs as given {given:.3f}; best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
-                     .replace("-", "\N{MINUS SIGN}"))
+        words.append(
+            f"{of}outputs as given {given:.3f}; best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}".replace(
+                "-", "\N{MINUS SIGN}"
+            )
+        )
     low, high = min(metrics), max(metrics)
     margin = 0.05 * max(high - low, 0.02)
-    picture = chart(lines, "one threshold for all classes", "challenge metric",
-                    "Challenge metric against one threshold for all classes", y_range=(low - margin, high + margin),
-                    wide=True)
+    picture = chart(
+        lines,
+        "one threshold for all classes",
+        "challenge metric",
+        "Challenge metric against one threshold for all classes",
+        y_range=(low - margin, high + margin),
+        wide=True,
+    )
     return {"picture": picture, "words": words}
 
 
@@ -291,13 +365,23 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
     columns = []
     for answers in evaluation.answers:
         labels, outputs = evaluation.labels[place], answers.outputs[place]
-        columns.append({
-            "cost": f"{1000 * answers.costs.recordings[place]:.2f}".replace("-", "\N{MINUS SIGN}"),
-            "missed": [_with_score(evaluation, answers, place, k) for k in np.flatnonzero(labels & ~outputs).tolist()],
-            "added": [_with_score(evaluation, answers, place, k) for k in np.flatnonzero(outputs & ~labels).tolist()],
-        })
-    return {"name": printable(path.stem), "page": pages.get(place, ""), "database": evaluation.databases[place],
-            "answers": columns}
+        columns.append(
+            {
+                "cost": f"{1000 * answers.costs.recordings[place]:.2f}".replace("-", "\N{MINUS SIGN}"),
+                "missed": [
+                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(labels & ~outputs).tolist()
+                ],
+                "added": [
+                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(outputs & ~labels).tolist()
+                ],
+            }
+        )
+    return {
+        "name": printable(path.stem),
+        "page": pages.get(place, ""),
+        "database": evaluation.databases[place],
+        "answers": columns,
+    }
 
 
 def _with_score(evaluation: _Evaluation, answers: _Answers, place: int, k: int) -> str:
@@ -322,14 +406,24 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
     for k in _order(evaluation.classes):
         a, b = right[0][:, k], right[1][:, k]
         with_it = evaluation.labels[:, k]
-        rows.append({"name": _name(evaluation.classes[k]), "values": [
-            int((with_it & a & ~b).sum()), int((with_it & b & ~a).sum()),
-            int((~with_it & a & ~b).sum()), int((~with_it & b & ~a).sum())]})
+        rows.append(
+            {
+                "name": _name(evaluation.classes[k]),
+                "values": [
+                    int((with_it & a & ~b).sum()),
+                    int((with_it & b & ~a).sum()),
+                    int((~with_it & a & ~b).sum()),
+                    int((~with_it & b & ~a).sum()),
+                ],
+            }
+        )
     whole = [each.all(axis=1) for each in right]
     return {
         "classes": rows,
-        "only_a": int((whole[0] & ~whole[1]).sum()), "only_b": int((whole[1] & ~whole[0]).sum()),
-        "both": int((whole[0] & whole[1]).sum()), "neither": int((~whole[0] & ~whole[1]).sum()),
+        "only_a": int((whole[0] & ~whole[1]).sum()),
+        "only_b": int((whole[1] & ~whole[0]).sum()),
+        "both": int((whole[0] & whole[1]).sum()),
+        "neither": int((~whole[0] & ~whole[1]).sum()),
         "better_a": [_recording_row(evaluation, place, pages) for place in _costliest(gain)],
         "better_b": [_recording_row(evaluation, place, pages) for place in _costliest(-gain)],
     }
@@ -350,8 +444,18 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
     source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
     for number, (place, stem, header, signal) in enumerate(progress(looked, len(looked), "Writing pages")):
         judged = Judged(evaluation.classes, evaluation.first.outputs[place], evaluation.first.scores[place])
-        write_file(report / "pages" / links[number]["page"], render(
-            "recording.html", f"{printable(stem)} · Evaluation report", root="../", scripts=["recording.js"], note=note,
-            r=article(look_at(stem, header, signal, judged), "", "3x4"), before=links[number - 1] if number else None,
-            after=links[number + 1] if number + 1 < len(links) else None, source=source))
+        write_file(
+            report / "pages" / links[number]["page"],
+            render(
+                "recording.html",
+                f"{printable(stem)} · Evaluation report",
+                root="../",
+                scripts=["recording.js"],
+                note=note,
+                r=article(look_at(stem, header, signal, judged), "", "3x4"),
+                before=links[number - 1] if number else None,
+                after=links[number + 1] if number + 1 < len(links) else None,
+                source=source,
+            ),
+        )
     return {place: f"pages/{link['page']}" for (place, *_), link in zip(looked, links, strict=True)}

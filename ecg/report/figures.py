@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 from ecg.header import LEADS
 from ecg.measurements.types import MedianBeat, WaveMarks
 from ecg.report.attribution import Attribution, in_bins
-from ecg.report.ecg_paper import LAYOUTS, LEFT_MM, PER_MM, SECONDS, WIDTH_MM, Strip, grid, svg, text, trace_path, units, window
+from ecg.report.ecg_paper import (
+    LAYOUTS,
+    LEFT_MM,
+    PER_MM,
+    SECONDS,
+    WIDTH_MM,
+    Strip,
+    grid,
+    svg,
+    text,
+    trace_path,
+    units,
+    window,
+)
 
 _BEAT_MM_PER_SECOND = 50.0
 _CELL_MM = (65.0, 35.0)
@@ -24,10 +37,13 @@ _LANE_MM = 2.5  # the highest bar
 
 def likely_bar(probability: float, threshold: float) -> Markup:
     """A bar as long as the probability, a stroke at the threshold."""
-    limit = "" if math.isnan(threshold) else f'<rect class="limit" x="{threshold * 200 - 1:.1f}" width="2" height="10"/>'
-    return Markup(f'<svg class="likely" viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">'
-                  f'<rect class="ground" y="2" width="200" height="6"/>'
-                  f'<rect class="much" y="2" width="{probability * 200:.1f}" height="6"/>{limit}</svg>')
+    at = threshold * 200 - 1
+    limit = "" if math.isnan(threshold) else f'<rect class="limit" x="{at:.1f}" width="2" height="10"/>'
+    return Markup(
+        f'<svg class="likely" viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="ground" y="2" width="200" height="6"/>'
+        f'<rect class="much" y="2" width="{probability * 200:.1f}" height="6"/>{limit}</svg>'
+    )
 
 
 def median_beat(beat: MedianBeat) -> Markup:
@@ -41,8 +57,12 @@ def median_beat(beat: MedianBeat) -> Markup:
         for column, lead in enumerate(names):
             left, zero = column * width + 2.0, (row + 0.6) * height
             parts += _limits(beat.marks, left - first * per_sample, per_sample, row * height, height, letters=row == 0)
-            path = trace_path(beat.signal[LEADS.index(lead), first:last], beat.sampling_frequency, zero=0.0,
-                              units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000)
+            path = trace_path(
+                beat.signal[LEADS.index(lead), first:last],
+                beat.sampling_frequency,
+                zero=0.0,
+                units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000,
+            )
             parts.append(f'<path class="trace" transform="translate({units(left)} {units(zero)})" d="{path}"/>')
             parts.append(text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"
@@ -59,16 +79,21 @@ def _shown_part(beat: MedianBeat) -> tuple[int, int]:
     return first, min(n_samples, first + most)
 
 
-def _limits(marks: WaveMarks, left_mm: float, per_sample: float, top_mm: float, height_mm: float, *,
-            letters: bool) -> list[str]:
+def _limits(
+    marks: WaveMarks, left_mm: float, per_sample: float, top_mm: float, height_mm: float, *, letters: bool
+) -> list[str]:
     parts = []
-    for name, onset, offset in (("P", marks.p_onset, marks.p_offset), ("QRS", marks.qrs_onset, marks.qrs_offset),
-                                ("T", marks.t_onset, marks.t_offset)):
+    for name, onset, offset in (
+        ("P", marks.p_onset, marks.p_offset),
+        ("QRS", marks.qrs_onset, marks.qrs_offset),
+        ("T", marks.t_onset, marks.t_offset),
+    ):
         edges = [units(left_mm + edge * per_sample) for edge in (onset, offset) if math.isfinite(edge)]
         top, height = units(top_mm + 1), units(height_mm - 1)
         if len(edges) == 2:
-            parts.append(f'<rect class="wave-band" x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" '
-                         f'height="{height}"/>')
+            parts.append(
+                f'<rect class="wave-band" x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" height="{height}"/>'
+            )
         parts += [f'<path class="wave-line" d="M{edge} {top}v{height}"/>' for edge in edges]
         if letters and edges:
             parts.append(f'<text class="wave" x="{sum(edges) // len(edges)}" y="{units(4)}">{name}</text>')
@@ -90,8 +115,10 @@ def looked_at(attribution: Attribution, prefix: str, name: str) -> Markup:
         parts.append(f'<path class="zero" d="M{units(LEFT_MM)} {lane}h{units(SECONDS * 25)}"/>')
         heights = np.round(bins[row] * scale).astype(int)
         for kind, side in (("for", heights > 1), ("against", heights < -1)):
-            bars = "".join(f"M{units(LEFT_MM) + k * 40 + 3} {lane}v{-heights[k]}h34v{heights[k]}z"
-                           for k in np.flatnonzero(side).tolist())
+            bars = "".join(
+                f"M{units(LEFT_MM) + k * 40 + 3} {lane}v{-heights[k]}h34v{heights[k]}z"
+                for k in np.flatnonzero(side).tolist()
+            )
             if bars:
                 parts.append(f'<path class="{kind}" d="{bars}"/>')
         parts.append(text(1.5, top + 0.42 * _ROW_MM, lead, "lead"))
@@ -107,5 +134,8 @@ def marked(bins: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _boxes(chosen: NDArray[np.bool_], top: int, height: int) -> str:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]])))
-    return "".join(f'<rect class="looked" x="{units(LEFT_MM) + first * 40}" y="{top}" width="{(last - first) * 40}" '
-                   f'height="{height}"/>' for first, last in edges.reshape(-1, 2).tolist())
+    return "".join(
+        f'<rect class="looked" x="{units(LEFT_MM) + first * 40}" y="{top}" width="{(last - first) * 40}" '
+        f'height="{height}"/>'
+        for first, last in edges.reshape(-1, 2).tolist()
+    )

@@ -69,12 +69,12 @@ UNSCORED_WORDS: dict[str, str] = {
     "54329005": "anterior myocardial infarction",
 }
 
-NO_DEVICE = ("Research software, often wrong, not tested on patients. "
-             "Don't use it for a person's care.")
+NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
 NOT_SAID = (
-    "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation or "
-    "depression, hypertrophy, AV block of second or third degree, pre-excitation, ventricular tachycardia or "
-    "fibrillation, electrolytes, drugs or genetic disease. No finding, or sinus rhythm alone, does not mean a normal ECG."
+    "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation "
+    "or depression, hypertrophy, AV block of second or third degree, pre-excitation, ventricular tachycardia or "
+    "fibrillation, electrolytes, drugs or genetic disease. No finding, or sinus rhythm alone, does not mean a normal "
+    "ECG."
 )
 
 CLOSE = 0.1  # of probability: nearer to its threshold than this, a class could as well be said as not
@@ -99,9 +99,12 @@ class Finding:
         return abs(self.probability - self.threshold) < CLOSE
 
 
-def findings(classes: Sequence[str], labels: Sequence[bool] | NDArray[np.bool_],
-             probabilities: Sequence[float] | NDArray[np.float64],
-             thresholds: Sequence[float] | NDArray[np.float64] | None) -> list[Finding]:
+def findings(
+    classes: Sequence[str],
+    labels: Sequence[bool] | NDArray[np.bool_],
+    probabilities: Sequence[float] | NDArray[np.float64],
+    thresholds: Sequence[float] | NDArray[np.float64] | None,
+) -> list[Finding]:
     """One for each class, the most probable first.
 
     Parameters
@@ -229,8 +232,13 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     if quality.saturated:
         warnings.append(("clipped", f"{_listed(quality.saturated)} at the recorder's limit for a while."))
     if quality.suspected_swap:
-        warnings.append(("swapped?", f"The limb electrodes {quality.suspected_swap.replace('-', ' and ')} may be "
-                                     "exchanged: axes and findings in the limb leads would be wrong."))
+        warnings.append(
+            (
+                "swapped?",
+                f"The limb electrodes {quality.suspected_swap.replace('-', ' and ')} may be "
+                "exchanged: axes and findings in the limb leads would be wrong.",
+            )
+        )
     if quality.noise_uv > NOISY_UV:
         warnings.append(("noise", f"High-frequency noise of {quality.noise_uv:.0f} µV (RMS)."))
     if quality.mains_uv > MAINS_UV:
@@ -240,8 +248,13 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     height = measured.amplitudes.r - measured.amplitudes.s
     height = height[np.isfinite(height)]
     if height.size and not PLAUSIBLE_QRS_MV[0] <= np.median(height) <= PLAUSIBLE_QRS_MV[1]:
-        warnings.append(("gain?", f"QRS complexes of {np.median(height):.2f} mV (median over leads): the gain that the "
-                                  "header states may be wrong."))
+        warnings.append(
+            (
+                "gain?",
+                f"QRS complexes of {np.median(height):.2f} mV (median over leads): the gain that the "
+                "header states may be wrong.",
+            )
+        )
     if measured.n_beats == 0:
         warnings.append(("no beats", "No heart beat was found."))
     return warnings
@@ -262,8 +275,11 @@ def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> 
     noisy : bool
         Whether the recording's quality is doubtful.
     """
-    reasons = [f"{row.name}: probability {row.probability:.2f} is close to the threshold {row.threshold:.2f}"
-               for row in rows if row.close]
+    reasons = [
+        f"{row.name}: probability {row.probability:.2f} is close to the threshold {row.threshold:.2f}"
+        for row in rows
+        if row.close
+    ]
     reasons += [f"{name}: the model's networks disagree" for name in disagreeing]
     if noisy:
         reasons.append("the recording is disturbed, see its quality")
@@ -276,9 +292,12 @@ def doubt(rows: Sequence[Finding], n_disagreeing: int, noisy: bool) -> float:
     1 less the smallest distance of a probability from its threshold, as a share of the largest distance possible on
     its side; and 1 more for each disagreement of the members and for a disturbed recording.
     """
-    distances = [abs(row.probability - row.threshold) / max(row.threshold if row.probability < row.threshold
-                                                            else 1 - row.threshold, 1e-6) for row in rows
-                 if math.isfinite(row.threshold)]
+    distances = [
+        abs(row.probability - row.threshold)
+        / max(row.threshold if row.probability < row.threshold else 1 - row.threshold, 1e-6)
+        for row in rows
+        if math.isfinite(row.threshold)
+    ]
     return round((1 - min(distances, default=1.0)) + n_disagreeing + noisy, 4)
 
 
@@ -289,6 +308,8 @@ def summary(rows: Sequence[Finding]) -> str:
         return "No finding."
     if [row.code for row in found] == [NORMAL_CLASS]:
         return "Sinus rhythm, none of the other 23 classes."
-    names = [found[0].name, *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name
-                              for row in found[1:])]
+    names = [
+        found[0].name,
+        *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name for row in found[1:]),
+    ]
     return ", ".join(names) + "."

@@ -101,8 +101,10 @@ def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str,
     """
     inactive = np.zeros_like(labels)
     inactive[:, classes.index(evaluate_model.NORMAL_CLASS)] = True
-    scale = (evaluate_model.compute_observed_score(weights, labels, labels)
-             - evaluate_model.compute_observed_score(weights, labels, inactive)) or 1.0
+    scale = (
+        evaluate_model.compute_observed_score(weights, labels, labels)
+        - evaluate_model.compute_observed_score(weights, labels, inactive)
+    ) or 1.0
     credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     union = np.maximum((labels | outputs).sum(axis=1), 1)[:, np.newaxis]
     got = (credit * outputs).sum(axis=1, keepdims=True)
@@ -119,19 +121,22 @@ def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str,
     )
 
 
-def shared_threshold_curve(labels: Bools, scores: Floats, weights: Floats,
-                           classes: tuple[str, ...]) -> tuple[Floats, Floats]:
+def shared_threshold_curve(
+    labels: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
+) -> tuple[Floats, Floats]:
     """Challenge metric where every class at or above one threshold is given, and always the most probable one."""
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    metrics = [evaluate_model.compute_challenge_metric(weights, labels, (scores >= t) | most, classes)
-               for t in thresholds]
+    metrics = [
+        evaluate_model.compute_challenge_metric(weights, labels, (scores >= t) | most, classes) for t in thresholds
+    ]
     return thresholds, np.array(metrics)
 
 
-def class_threshold_curve(k: int, labels: Bools, outputs: Bools, scores: Floats, weights: Floats,
-                          classes: tuple[str, ...]) -> tuple[Floats, Floats]:
+def class_threshold_curve(
+    k: int, labels: Bools, outputs: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
+) -> tuple[Floats, Floats]:
     """Challenge metric where one class is given at or above a threshold and the others as they are.
 
     Parameters

@@ -28,7 +28,8 @@ def page_name(stem: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[:_LONGEST_NAME]
     if safe == stem and not re.search(r"-[0-9a-f]{10}$", stem):
         return safe
-    return f"{safe.strip('_') or 'recording'}-{hashlib.sha256(stem.encode('utf-8', 'surrogateescape')).hexdigest()[:10]}"
+    checksum = hashlib.sha256(stem.encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return f"{safe.strip('_') or 'recording'}-{checksum}"
 
 
 def printable(text: str) -> str:
@@ -49,8 +50,9 @@ def digest_of_templates() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def render(template: str, title: str, *, root: str, scripts: Sequence[str], data: str = "", note: str = "",
-           **context: Any) -> str:
+def render(
+    template: str, title: str, *, root: str, scripts: Sequence[str], data: str = "", note: str = "", **context: Any
+) -> str:
     """A page that loads style sheet and scripts from the report's folder.
 
     Parameters
@@ -69,8 +71,10 @@ def render(template: str, title: str, *, root: str, scripts: Sequence[str], data
     if data:
         sources.insert(1, f"{root}{data}")
     head = Markup(f'<link rel="stylesheet" href="{root}{_ASSETS}/report.css">\n') + Markup("\n").join(
-        Markup('<script src="{}"></script>').format(source) for source in sources)
-    return _render(template, title=title, root=root, note=note, head=head, policy=_policy("'self'", "'self'"), **context)
+        Markup('<script src="{}"></script>').format(source) for source in sources
+    )
+    policy = _policy("'self'", "'self'")
+    return _render(template, title=title, root=root, note=note, head=head, policy=policy, **context)
 
 
 def render_single(template: str, title: str, *, scripts: Sequence[str], note: str = "", **context: Any) -> str:
@@ -96,8 +100,13 @@ def _render(template: str, **context: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined,
-                       trim_blocks=True, lstrip_blocks=True)
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def as_script(data: object) -> str:

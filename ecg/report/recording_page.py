@@ -98,8 +98,16 @@ def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Record
     """
     measured = measure(signal, header.sampling_frequency)
     rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds)
-    return Recording(printable(name), header, signal, judged, measured, rows, compare(rows, header.labels),
-                     quality_warnings(measured))
+    return Recording(
+        printable(name),
+        header,
+        signal,
+        judged,
+        measured,
+        rows,
+        compare(rows, header.labels),
+        quality_warnings(measured),
+    )
 
 
 def row_of(recording: Recording, page: str) -> dict[str, Any]:
@@ -129,8 +137,9 @@ def _whole(value: float) -> int | None:
     return round(value) if math.isfinite(value) else None
 
 
-def article(recording: Recording, prefix: str, layout: str, *, pdf: str = "",
-            attributions: Sequence[Attribution] = ()) -> dict[str, Any]:
+def article(
+    recording: Recording, prefix: str, layout: str, *, pdf: str = "", attributions: Sequence[Attribution] = ()
+) -> dict[str, Any]:
     """All that `_recording.html` needs.
 
     Parameters
@@ -145,17 +154,19 @@ def article(recording: Recording, prefix: str, layout: str, *, pdf: str = "",
     attributions : sequence of Attribution
     """
     header, signal, measured = recording.header, recording.signal, recording.measured
-    shown = _with_derived_leads(signal)
+    shown = with_derived_leads(signal)
     off = measured.quality.leads_off
     picture = _picture_words(recording)
-    marked = [(sample / header.sampling_frequency, kind)
-              for sample, kind in zip(measured.beats.samples.tolist(), measured.beats.kinds, strict=True)
-              if kind != "dominant"]
+    marked = [
+        (sample / header.sampling_frequency, kind)
+        for sample, kind in zip(measured.beats.samples.tolist(), measured.beats.kinds, strict=True)
+        if kind != "dominant"
+    ]
     measurements = measurement_rows(measured, header.age, header.sex)
     return {
         "prefix": prefix,
         "name": recording.name,
-        "facts": _facts(recording),
+        "facts": facts_of(recording),
         "summary": summary(recording.rows),
         "warnings": recording.warnings,
         "doubts": recording.doubts,
@@ -170,8 +181,10 @@ def article(recording: Recording, prefix: str, layout: str, *, pdf: str = "",
         "measurements": measurements,
         "beats": _beats_words(measured),
         "amplitude_names": list(_AMPLITUDES.values()),
-        "amplitudes": [(lead, [_millivolts(getattr(measured.amplitudes, key)[k]) for key in _AMPLITUDES])
-                       for k, lead in enumerate(LEADS)],
+        "amplitudes": [
+            (lead, [_millivolts(getattr(measured.amplitudes, key)[k]) for key in _AMPLITUDES])
+            for k, lead in enumerate(LEADS)
+        ],
         "sources": _sources(measurements),
         "child": header.age < ADULT,
         "median_beat": None if measured.median_beat is None else figures.median_beat(measured.median_beat),
@@ -180,7 +193,7 @@ def article(recording: Recording, prefix: str, layout: str, *, pdf: str = "",
     }
 
 
-def _with_derived_leads(signal: Signal) -> Signal:
+def with_derived_leads(signal: Signal) -> Signal:
     """The signal with limb leads that the file lacks computed from two others; what is unknown stays unknown."""
     lost = np.isnan(signal).all(axis=1)
     if not lost.any():
@@ -192,7 +205,8 @@ def _with_derived_leads(signal: Signal) -> Signal:
     return shown
 
 
-def _facts(recording: Recording) -> list[str]:
+def facts_of(recording: Recording) -> list[str]:
+    """Age, sex, length, rate and missing leads, in words."""
     header = recording.header
     seconds = recording.signal.shape[1] / header.sampling_frequency
     age = f"{header.age:.0f} years" if math.isfinite(header.age) else "age unknown"
@@ -228,8 +242,10 @@ def _how_decided(recording: Recording) -> str:
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
-        words.append("The method decides over all classes together, for the highest expected Challenge score: a class "
-                     "may be found below its threshold, or left out above it.")
+        words.append(
+            "The method decides over all classes together, for the highest expected Challenge score: a class "
+            "may be found below its threshold, or left out above it."
+        )
     return " ".join(words)
 
 
@@ -242,8 +258,10 @@ def _beats_words(measured: Measurements) -> str:
 def _beat_caption(measured: Measurements) -> str:
     if measured.median_beat is None:
         return ""
-    return (f"Median of {measured.median_beat.n_beats} beats, 50 mm/s, 10 mm/mV, level before the QRS at zero. Dashed "
-            "lines: where P, QRS and T begin and end in all leads together.")
+    return (
+        f"Median of {measured.median_beat.n_beats} beats, 50 mm/s, 10 mm/mV, level before the QRS at zero. Dashed "
+        "lines: where P, QRS and T begin and end in all leads together."
+    )
 
 
 def _millivolts(value: float) -> str:
@@ -251,9 +269,17 @@ def _millivolts(value: float) -> str:
 
 
 def _with_bar(row: Finding) -> dict[str, Any]:
-    return {"name": row.name, "meaning": row.meaning, "abbreviation": row.abbreviation, "code": row.code,
-            "probability": row.probability, "threshold": row.threshold, "found": row.found, "close": row.close,
-            "bar": figures.likely_bar(row.probability, row.threshold)}
+    return {
+        "name": row.name,
+        "meaning": row.meaning,
+        "abbreviation": row.abbreviation,
+        "code": row.code,
+        "probability": row.probability,
+        "threshold": row.threshold,
+        "found": row.found,
+        "close": row.close,
+        "bar": figures.likely_bar(row.probability, row.threshold),
+    }
 
 
 def _sources(measurements: Sequence[Any]) -> list[tuple[str, str]]:
@@ -271,7 +297,9 @@ def _attribution(each: Attribution, recording: Recording, prefix: str) -> dict[s
     shares = speaks / max(float(speaks.sum()), 1e-12)
     strongest = [f"{LEADS[k]} {shares[k]:.0%}" for k in np.argsort(-shares)[:4]]
     total = float(each.values.sum(dtype=np.float64))
-    words = (f"What speaks for it is mostly in {', '.join(strongest)}. All bars together: {total:+.2f} logits, of "
-             f"{each.logit - each.baseline_logit:+.2f} between this recording ({each.logit:+.2f}) and one without any "
-             f"signal ({each.baseline_logit:+.2f}).").replace("-", "−")
+    words = (
+        f"What speaks for it is mostly in {', '.join(strongest)}. All bars together: {total:+.2f} logits, of "
+        f"{each.logit - each.baseline_logit:+.2f} between this recording ({each.logit:+.2f}) and one without any "
+        f"signal ({each.baseline_logit:+.2f})."
+    ).replace("-", "−")
     return {"name": name, "words": words, "picture": figures.looked_at(each, prefix, name)}

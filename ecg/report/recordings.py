@@ -75,8 +75,16 @@ class _Run:
     n_explained: int = 0
 
 
-def report_folder(model: Model, recordings: Path, report: Path, options: Options, *, workers: int,
-                  resume: bool = False, deterministic: bool = False) -> Outcome:
+def report_folder(
+    model: Model,
+    recordings: Path,
+    report: Path,
+    options: Options,
+    *,
+    workers: int,
+    resume: bool = False,
+    deterministic: bool = False,
+) -> Outcome:
     """Judge a folder with the driver's code, then write a page for each recording and the table of all.
 
     `report` gets ``index.html`` with its data and assets, ``pages/``, ``pdf/`` if asked for, and ``outputs/``, which is
@@ -105,8 +113,10 @@ def report_folder(model: Model, recordings: Path, report: Path, options: Options
     if options.single and recordings.is_dir():
         count = sum(1 for _ in helper_code.find_recordings(recordings))
         if count > MOST_IN_ONE_FILE:
-            raise ValueError(f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found {count}; "
-                             "leave --single out")
+            raise ValueError(
+                f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found "
+                f"{count}; leave --single out"
+            )
     members = report / "outputs" / "members"
     many = len(model.networks) > 1
     if many:
@@ -115,8 +125,15 @@ def report_folder(model: Model, recordings: Path, report: Path, options: Options
     def keep(stem: str, probabilities: NDArray[np.float64]) -> None:
         write_file(members / f"{stem}.json", json.dumps(probabilities.tolist()))
 
-    outcome = run_folder(model, recordings, report / "outputs", workers=workers, resume=resume,
-                         deterministic=deterministic, see_members=keep if many else None)
+    outcome = run_folder(
+        model,
+        recordings,
+        report / "outputs",
+        workers=workers,
+        resume=resume,
+        deterministic=deterministic,
+        see_members=keep if many else None,
+    )
     paths = [Path(path) for path in helper_code.find_recordings(recordings)]
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):
@@ -158,9 +175,18 @@ def _write_pages(run: _Run, paths: list[Path], resume: bool) -> list[dict[str, A
     made_with = _digest([digest_of_templates(), asdict(run.options), run.model.config])
     rows = list(progress(_rows(run, paths, made_with, resume), len(paths), "Writing pages"))
     write_file(run.report / _INDEX_DATA, as_script(_table(run.model, rows)))
-    write_file(run.report / "index.html", render(
-        "index.html", "ECG report", root="", scripts=["index.js"], data=_INDEX_DATA, note=run.options.note,
-        **_overview(run, rows)))
+    write_file(
+        run.report / "index.html",
+        render(
+            "index.html",
+            "ECG report",
+            root="",
+            scripts=["index.js"],
+            data=_INDEX_DATA,
+            note=run.options.note,
+            **_overview(run, rows),
+        ),
+    )
     return rows
 
 
@@ -187,20 +213,28 @@ def _rows(run: _Run, paths: list[Path], made_with: str, resume: bool) -> Iterato
         yield row
 
 
-def _write_page(run: _Run, stem: str, header: Header, signal: NDArray[np.float32], near: list[str],
-                made_of: str) -> dict[str, Any]:
+def _write_page(
+    run: _Run, stem: str, header: Header, signal: NDArray[np.float32], near: list[str], made_of: str
+) -> dict[str, Any]:
     name, pages = page_name(stem), run.report / "pages"
     recording = look_at(stem, header, signal, run.judged[stem])
     pdf = ""
     if run.options.pdf:
         from ecg.report.pdf import write_pdf
 
-        write_pdf(run.report / "pdf" / f"{name}.pdf", recording, run.options.note)
+        write_pdf(run.report / "pdf" / f"{name}.pdf", recording, run.options.layout, run.options.note)
         pdf = f"../pdf/{name}.pdf"
     page = render(
-        "recording.html", f"{recording.name} · ECG report", root="../", scripts=["recording.js"], note=run.options.note,
+        "recording.html",
+        f"{recording.name} · ECG report",
+        root="../",
+        scripts=["recording.js"],
+        note=run.options.note,
         r=article(recording, "", run.options.layout, pdf=pdf, attributions=_explain(run, recording)),
-        before=_link(near[0]), after=_link(near[1]), source=_model_words(run.model))
+        before=_link(near[0]),
+        after=_link(near[1]),
+        source=_model_words(run.model),
+    )
     write_file(pages / f"{name}.html", page)
     row = row_of(recording, f"pages/{name}.html")
     write_file(run.report / "rows" / f"{name}.json", json.dumps({"made_of": made_of, "row": row}))
@@ -270,9 +304,18 @@ def _write_single(run: _Run, paths: list[Path]) -> list[dict[str, Any]]:
         prefix = f"r{number}-"
         articles.append(article(recording, prefix, run.options.layout, attributions=_explain(run, recording)))
         rows.append(row_of(recording, f"#{prefix}page"))
-    write_file(run.report / "index.html", render_single(
-        "single.html", "ECG report", scripts=["index.js", "recording.js"], note=run.options.note, recordings=articles,
-        data=as_json(_table(run.model, rows)), **_overview(run, rows)))
+    write_file(
+        run.report / "index.html",
+        render_single(
+            "single.html",
+            "ECG report",
+            scripts=["index.js", "recording.js"],
+            note=run.options.note,
+            recordings=articles,
+            data=as_json(_table(run.model, rows)),
+            **_overview(run, rows),
+        ),
+    )
     return rows
 
 
@@ -286,8 +329,9 @@ def _explain(run: _Run, recording: Recording) -> list[Attribution]:
     method, judged = run.model.method, recording.judged
     found = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])[:MOST_EXPLAINED]
     prepared = method.preprocess(recording.signal, recording.header.sampling_frequency)
-    explained = attribute(method, run.model.networks, prepared, method.demographics(recording.header), found,
-                          run.model.device)
+    explained = attribute(
+        method, run.model.networks, prepared, method.demographics(recording.header), found, run.model.device
+    )
     run.attribution_seconds += time.monotonic() - start
     run.n_explained += 1
     return explained
@@ -295,15 +339,16 @@ def _explain(run: _Run, recording: Recording) -> list[Attribution]:
 
 def _say_cost(run: _Run) -> None:
     if run.n_explained:
-        say(f"Attribution took {run.attribution_seconds:.1f} s, {run.attribution_seconds / run.n_explained:.2f} s for a "
-            "recording")
+        each = run.attribution_seconds / run.n_explained
+        say(f"Attribution took {run.attribution_seconds:.1f} s, {each:.2f} s for a recording")
 
 
 def _table(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
     classes = model.method.classes
     return {
-        "classes": [helper_code.SCORED_CLASSES[code][0] if code in helper_code.SCORED_CLASSES else code
-                    for code in classes],
+        "classes": [
+            helper_code.SCORED_CLASSES[code][0] if code in helper_code.SCORED_CLASSES else code for code in classes
+        ],
         "names": [WORDS[code][0] if code in WORDS else code for code in classes],
         "labelled": any("right" in row for row in rows),
         "recordings": rows,
@@ -312,8 +357,11 @@ def _table(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _overview(run: _Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
     n_problems = sum("problem" in row for row in rows)
-    facts = [f"{sum(bool(row.get('unsure')) for row in rows)} unsure",
-             f"{sum(bool(row.get('warnings')) for row in rows)} with quality warnings", f"{n_problems} without a page"]
+    facts = [
+        f"{sum(bool(row.get('unsure')) for row in rows)} unsure",
+        f"{sum(bool(row.get('warnings')) for row in rows)} with quality warnings",
+        f"{n_problems} without a page",
+    ]
     return {"n_recordings": len(rows), "facts": facts, "source": _model_words(run.model)}
 
 
@@ -321,5 +369,7 @@ def _model_words(model: Model) -> str:
     config: Mapping[str, Any] = model.config
     weights = ", ".join(str(row["sha256"])[:8] for row in config["members"])
     count = len(model.networks)
-    return (f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}). Unsure: a "
-            "probability within 0.1 of its threshold, networks that disagree, or a disturbed recording.")
+    return (
+        f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}). "
+        "Unsure: a probability within 0.1 of its threshold, networks that disagree, or a disturbed recording."
+    )
