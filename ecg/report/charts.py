@@ -62,15 +62,15 @@ def chart(
     for line in lines:
         if not len(line.x):
             continue
-        x = _LEFT + np.clip(line.x, 0, 1) * width
-        y = _TOP + (1 - np.clip((line.y - low) / (high - low), 0, 1)) * _SIDE
-        path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
+        across = _LEFT + np.clip(line.x, 0, 1) * width
+        down = _TOP + (1 - np.clip((line.y - low) / (high - low), 0, 1)) * _SIDE
+        path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(across, down, strict=True))
         parts.append(f'<path class="line {line.kind}" d="{path}"/>')
         if line.counts is not None:
             parts += [
                 f'<circle class="dot {line.kind}" cx="{a:.1f}" cy="{b:.1f}" r="{1.2 + 1.4 * np.log10(n):.1f}">'
                 f"<title>{n} recordings</title></circle>"
-                for a, b, n in zip(x, y, line.counts.tolist(), strict=True)
+                for a, b, n in zip(across, down, line.counts.tolist(), strict=True)
             ]
     parts.append(f'<text class="middle name" x="{_LEFT + width / 2:g}" y="{_TOP + _SIDE + 29}">{escape(x_name)}</text>')
     parts.append(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -158,7 +159,7 @@ def trace_path(
     return "".join(parts)
 
 
-def _extremes(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _extremes(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Lowest and highest point of each bin in the order of time, where there are more than two in it."""
     size = int(_BIN_MS / (x[1] - x[0])) if len(x) > 1 else 1
     if size <= 2:

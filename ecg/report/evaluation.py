@@ -95,7 +95,7 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     costliest = _costliest(evaluation.first.costs.recordings)
     listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
     pages = _write_pages(evaluation, listed, report, note)
-    context = {
+    context: dict[str, Any] = {
         "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
         "two": evaluation.second is not None,
         "scores": _score_rows(evaluation),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -59,7 +60,7 @@ def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
     _traces(axes, recording, placed, top)
     _words(axes, recording, top, note)
     data = io.BytesIO()
-    settings = {"path.simplify": False, "pdf.fonttype": 42, "font.family": "DejaVu Sans"}
+    settings: dict[Any, Any] = {"path.simplify": False, "pdf.fonttype": 42, "font.family": "DejaVu Sans"}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # a name in another script
         figure.savefig(data, format="pdf", metadata={"CreationDate": None, "Title": _plain(recording.name)})
@@ -110,7 +111,7 @@ def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> Non
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
-    found = ", ".join(f"{row.name} {row.probability:.2f}" for row in recording.rows if row.found) or "No finding"
+    found = "; ".join(f"{row.name} {row.probability:.2f}" for row in recording.rows if row.found) or "No finding"
     header = recording.header
     measured = [
         f"{row.name} {row.value}{' (' + row.verdict + ')' if row.verdict else ''}"
@@ -119,8 +120,8 @@ def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
     ]
     lines = [(f"{recording.name}   {', '.join(facts_of(recording))}", 12, "bold")]
     lines += [(words, 10, "normal") for words in _wrapped(found)]
-    lines += [(words, 8, "normal") for words in _wrapped(", ".join(measured), 150)]
-    lines += [(words, 8, "normal") for words in _wrapped(" ".join(words for _, words in recording.warnings), 150)]
+    lines += [(words, 8, "normal") for words in _wrapped("; ".join(measured), 165)]
+    lines += [(words, 8, "normal") for words in _wrapped(" ".join(words for _, words in recording.warnings), 165)]
     space = PAGE_MM[1] - top - 6
     height = 0.0
     for words, size, weight in lines:

@@ -198,10 +198,9 @@ def with_derived_leads(signal: Signal) -> Signal:
     lost = np.isnan(signal).all(axis=1)
     if not lost.any():
         return signal
-    derived = np.where(np.isnan(signal), fill_missing(signal), signal)
-    still = lost & ~derived.any(axis=1)
-    partly = np.isnan(signal) & ~lost[:, np.newaxis]
-    shown: Signal = np.where(still[:, np.newaxis] | partly, np.nan, derived).astype(np.float32)
+    shown = fill_missing(signal).copy()
+    shown[~lost] = signal[~lost]  # gaps stay gaps
+    shown[lost & ~shown.any(axis=1)] = np.nan
     return shown
 
 
