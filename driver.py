@@ -15,42 +15,64 @@ import argparse
 import sys
 from pathlib import Path
 
-from ecg.command import run_command
+from ecg.runtime.command import run_command
 
 
 def main() -> int:
-    return run_command("driver.py", _drive, "outputs written so far are whole, the same command with --resume judges "
-                                            "the rest")
+    return run_command(
+        "driver.py", _drive, "outputs written so far are whole, the same command with --resume judges the rest"
+    )
 
 
 def _drive() -> int:
     import team_code
-    from ecg.driving import READERS, run_folder
+    from ecg.inference.run_folder import READERS, run_folder
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a trained model")
-    parser.add_argument("input", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
-                                      "below it")
+    parser.add_argument(
+        "input", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders below it"
+    )
     parser.add_argument("output", help="folder the outputs are written to")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", default=READERS,
-                        help="threads that read recordings while the network runs (default: half the cores)")
-    parser.add_argument("--resume", action="store_true",
-                        help="keep what an earlier run with the same model has finished, judge the rest")
-    parser.add_argument("--deterministic", action="store_true",
-                        help="compute in float32, window by window: what a recording gets does not depend on the "
-                             "others in the folder, but it takes longer")
-    parser.add_argument("--allow-failures", action="store_true",
-                        help="exit with 0 even if some recordings could not be judged")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        default=READERS,
+        help="threads that read recordings while the network runs (default: half the cores)",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what an earlier run with the same model has finished, judge the rest",
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="compute in float32, window by window: what a recording gets does not depend on the "
+        "others in the folder, but it takes longer",
+    )
+    parser.add_argument(
+        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
+    )
     arguments = parser.parse_args()
     if arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
     model = team_code.load_model(arguments.model, device=arguments.device)
-    outcome = run_folder(model, Path(arguments.input), Path(arguments.output), workers=arguments.workers,
-                         resume=arguments.resume, deterministic=arguments.deterministic)
+    outcome = run_folder(
+        model,
+        Path(arguments.input),
+        Path(arguments.output),
+        workers=arguments.workers,
+        resume=arguments.resume,
+        deterministic=arguments.deterministic,
+    )
     before = f" ({outcome.judged_before} of them before)" if arguments.resume else ""
-    print(f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
-          f"outputs in {arguments.output}")
+    print(
+        f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
+        f"outputs in {arguments.output}"
+    )
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 

@@ -1,10 +1,10 @@
-"""The entry: the system of Zhao et al. (Computing in Cardiology 2020, paper 112), the default method that is built on
-it, and the hooks the Challenge calls.
+"""The entry: the system of Zhao et al. (Computing in Cardiology 2020, paper 112), the registry of methods, and the
+hooks that the Challenge calls.
 
     python train_model.py data model
     python driver.py model input output
 
-In this order: constants, the way in, the network, thresholds and voting, the method, the hooks. Where the published
+In this order: constants, preprocessing, thresholds and voting, the method, the registry, the hooks. Where the published
 code is wrong it is corrected here, each time with a comment "Corrected:" that says what and why.
 """
 
@@ -18,27 +18,46 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-import evaluate_model
-import helper_code
-from ecg import losses, model_folder, prediction, training
-from ecg import robust as own
-from ecg.butteam import CHALLENGE_STAGE, butteam
-from ecg.device import pick_device
-from ecg.method import Batch, Loss, Method, MethodBuilder, Stage, as_scored, build_method
-from ecg.model_folder import Model
-from ecg.seresnet import SEResNet
-from ecg.signal import even_windows, fill_missing, pad_right, resample
-from ecg.thresholds import coordinate_ascent, shared_threshold
+from ecg.classes import CLASSES
+from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
+from ecg.evaluation.challenge import compute_challenge_metric
+from ecg.inference import predict
+from ecg.io.header import parse_header
+from ecg.io.recording import to_millivolts
+from ecg.leads import fill_missing
+from ecg.methods.base import (
+    Batch,
+    Decision,
+    Input,
+    Loss,
+    Method,
+    MethodBuilder,
+    Stage,
+    Training,
+    as_scored,
+    build_method,
+    demographic_features,
+    has_scored_class,
+    mean_of_windows,
+)
+from ecg.methods.butteam import CHALLENGE_STAGE, butteam
+from ecg.methods.robust import robust
+from ecg.model_folder import folder
+from ecg.model_folder.folder import Model
+from ecg.networks import losses
+from ecg.networks.se_resnet import SEResNet
+from ecg.runtime.device import pick_device
+from ecg.signal.resampling import resample
+from ecg.signal.windows import even_windows, pad_right
+from ecg.training import trainer
 
-# The 24 scored classes (27 codes, three pairs merged) in the published order: codes sorted as text.
-CLASSES = tuple(sorted(evaluate_model.load_weights()[0]))
 SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (paper, section 2.1)
 WINDOW = 4096  # samples, 15.94 s
 MIN_OVERLAP = 256  # samples between neighbouring windows at prediction
 MICROVOLTS_PER_MILLIVOLT = 1000.0
 
 
-# --- The way in ---------------------------------------------------------------------------------------------------
+# --- Preprocessing ------------------------------------------------------------------------------------------------
 
 
 def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
@@ -79,7 +98,7 @@ def crop_or_pad(recording: NDArray[np.float32], rng: np.random.Generator) -> NDA
     n_samples = recording.shape[1]
     if n_samples >= WINDOW:
         start = int(rng.integers(0, n_samples - WINDOW + 1))
-        return recording[:, start:start + WINDOW]
+        return recording[:, start : start + WINDOW]
     left = int(rng.integers(0, WINDOW - n_samples + 1))
     return np.pad(recording, ((0, 0), (left, WINDOW - n_samples - left)))
 
@@ -98,28 +117,6 @@ def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     # Corrected: the published code's first "window" is the whole recording, which its pooling layer silently accepts.
     padded = pad_right(recording, WINDOW)
     return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
-
-
-def demographic_features(header: helper_code.Header, age_mask: bool = True) -> NDArray[np.float32]:
-    """Age and sex as the network takes them.
-
-    Parameters
-    ----------
-    header : Header
-    age_mask : bool
-        Whether the second number says if the age is known.
-
-    Returns
-    -------
-    ndarray, shape (5,), float32
-        Age in centuries (0 if unknown), age known, female, male, sex known.
-    """
-    # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
-    # that code expect 0 there: build them with age_mask=False.
-    known = bool(np.isfinite(header.age))
-    female, male = header.sex == "Female", header.sex == "Male"
-    age = header.age / 100 if known else 0.0
-    return np.array([age, known and age_mask, female, male, female or male], dtype=np.float32)
 
 
 # --- The network --------------------------------------------------------------------------------------------------
@@ -150,8 +147,9 @@ def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) 
     return outputs
 
 
-def constrained_grid_search(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
-                            weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def constrained_grid_search(
+    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Thresholds that maximise the challenge metric (paper, section 2.4).
 
     First one threshold for all classes on a grid of 0.1, then one pass over the classes in steps of 0.01 with the
@@ -168,16 +166,18 @@ def constrained_grid_search(labels: NDArray[np.bool_], probabilities: NDArray[np
     -------
     ndarray, shape (n_classes,), float64
     """
+
     def score(labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
-        return evaluate_model.compute_challenge_metric(weights, labels, outputs, CLASSES)
+        return compute_challenge_metric(weights, labels, outputs, CLASSES)
 
     shared, _ = shared_threshold(labels, probabilities, score, decide, np.arange(11) / 10)
     start = np.full(labels.shape[1], shared)
     return coordinate_ascent(labels, probabilities, weights, decide, start, candidates=np.arange(101) / 100)
 
 
-def vote(labels: NDArray[np.bool_], probabilities: NDArray[np.float64],
-         thresholds: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def vote(
+    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Labels that at least half of the members give, and always the one with most votes; scores by their mean.
 
     Parameters
@@ -214,25 +214,6 @@ def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
     return losses.binary_cross_entropy
 
 
-def _mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    mean: NDArray[np.float64] = probabilities.mean(axis=0)
-    return mean
-
-
-def _has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
-    return bool(labels.any())
-
-
-class _Demographics:
-    """`demographic_features` with its setting; a class because worker processes need to receive it."""
-
-    def __init__(self, age_mask: bool) -> None:
-        self.age_mask = age_mask
-
-    def __call__(self, header: helper_code.Header) -> NDArray[np.float32]:
-        return demographic_features(header, self.age_mask)
-
-
 BCE_STAGE = Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam, learning_rate=_steps_at_40_and_80_percent)
 
 
@@ -250,74 +231,32 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
         name="zhao",
         settings={"age_mask": age_mask, "challenge_stage": challenge_stage},
         classes=CLASSES,
-        teach=partial(as_scored, classes=CLASSES),
-        sampling_frequency=SAMPLING_FREQUENCY,
-        window=WINDOW,
-        input_units="uV",
-        n_folds=5,
-        n_members=5,
-        batch_size=64,
-        stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
-        simulated_share=0,
-        keep=_has_scored_class,
-        preprocess=preprocess,
-        demographics=_Demographics(age_mask),
         build_network=SEResNet,
         forward=_forward,
-        augment=crop_or_pad,
-        windows=cut_windows,
-        merge=_mean_of_windows,
-        search_thresholds=constrained_grid_search,
-        decide=decide,
-        combine=vote,
+        input=Input(
+            sampling_frequency=SAMPLING_FREQUENCY,
+            window=WINDOW,
+            units="uV",
+            preprocess=preprocess,
+            demographics=partial(demographic_features, age_mask=age_mask),
+            windows=cut_windows,
+        ),
+        training=Training(
+            n_folds=5,
+            n_members=5,
+            batch_size=64,
+            stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
+            make_targets=partial(as_scored, classes=CLASSES),
+            use_for_training=has_scored_class,
+            augment=crop_or_pad,
+        ),
+        decision=Decision(
+            merge=mean_of_windows, search_thresholds=constrained_grid_search, decide=decide, combine=vote
+        ),
     )
 
 
-# --- The default method -------------------------------------------------------------------------------------------
-
-
-def cut_unpadded_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Windows for prediction: evenly spread over a long recording, a short one as it is.
-
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-
-    Returns
-    -------
-    list of ndarray, each of shape (12, n <= 4096), float32
-    """
-    padded = pad_right(recording, own.SHORTEST)
-    return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
-
-
-def robust() -> Method:
-    """The entry's default: the SE-ResNet on inputs that don't depend on gain, offset, baseline and mains."""
-    return Method(
-        name="robust",
-        settings={},
-        classes=CLASSES,
-        teach=own.teach_by_definition,
-        sampling_frequency=SAMPLING_FREQUENCY,
-        window=WINDOW,
-        input_units="mV, 1 to 45 Hz",
-        n_folds=10,
-        n_members=2,
-        batch_size=64,
-        stages=(own.ONE_CYCLE_STAGE,),
-        simulated_share=0.3,
-        keep=_has_scored_class,
-        preprocess=own.preprocess,
-        demographics=_Demographics(True),
-        build_network=partial(SEResNet, n_features=8),
-        forward=own.forward,
-        augment=own.vary,
-        windows=cut_unpadded_windows,
-        merge=_mean_of_windows,
-        search_thresholds=own.even_odds,
-        decide=own.decide,
-        combine=own.average,
-    )
+# --- The registry -------------------------------------------------------------------------------------------------
 
 
 METHODS: dict[str, MethodBuilder] = {"robust": robust, "zhao": zhao, "butteam": butteam}
@@ -327,10 +266,19 @@ DEFAULT_METHOD = "robust"
 # --- The hooks ----------------------------------------------------------------------------------------------------
 
 
-def training_code(data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], *,
-                  method: str = DEFAULT_METHOD, members: int | None = None, epochs: int | None = None,
-                  seed: int = 2020, device: str = "auto", workers: int | None = None, limit: int | None = None,
-                  resume: bool = False) -> None:
+def training_code(
+    data_directory: str | os.PathLike[str],
+    model_directory: str | os.PathLike[str],
+    *,
+    method: str = DEFAULT_METHOD,
+    members: int | None = None,
+    epochs: int | None = None,
+    seed: int = 2020,
+    device: str = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    resume: bool = False,
+) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
     Parameters
@@ -339,16 +287,27 @@ def training_code(data_directory: str | os.PathLike[str], model_directory: str |
     method : str
         One of `METHODS`, with settings where wanted (``butteam:width=12``).
     members, epochs, seed, device, workers, limit, resume
-        See `ecg.training.train`.
+        See `ecg.training.trainer.train`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
-    training.train(build_method(method, METHODS), data_directory, model_directory, members=members, epochs=epochs,
-                   seed=seed, device=device, workers=workers, limit=limit, resume=resume)
+    trainer.train(
+        build_method(method, METHODS),
+        data_directory,
+        model_directory,
+        members=members,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        workers=workers,
+        limit=limit,
+        resume=resume,
+    )
 
 
-def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None, *,
-               device: str = "auto") -> Model:
+def load_model(
+    model_directory: str | os.PathLike[str], leads: Sequence[str] | None = None, *, device: str = "auto"
+) -> Model:
     """Load a trained model; the hook of the Challenge's ``test_model.py``.
 
     Parameters
@@ -365,15 +324,16 @@ def load_model(model_directory: str | os.PathLike[str], leads: Sequence[str] | N
 
     Raises
     ------
-    ecg.model_folder.ModelError
+    ecg.model_folder.folder.ModelError
         If the folder holds no usable model.
     """
     # Corrected: thresholds come with the weights they were searched for, not from files of another training.
-    return model_folder.load_model(model_directory, METHODS, pick_device(device))
+    return folder.load_model(model_directory, METHODS, pick_device(device))
 
 
-def run_model(model: Model, header: str, recording: NDArray[np.generic]) -> tuple[
-        list[str], NDArray[np.int_], NDArray[np.float64]]:
+def run_model(
+    model: Model, header: str, recording: NDArray[np.generic]
+) -> tuple[list[str], NDArray[np.int_], NDArray[np.float64]]:
     """Judge one recording; the hook of the Challenge's ``test_model.py``.
 
     Parameters
@@ -395,14 +355,17 @@ def run_model(model: Model, header: str, recording: NDArray[np.generic]) -> tupl
 
     Raises
     ------
-    helper_code.RecordingError
+    RecordingError
         If the header can't be read or does not describe the recording.
     """
-    parsed = helper_code.parse_header(header)
-    millivolts = helper_code.to_millivolts(np.asarray(recording), parsed)
+    parsed = parse_header(header)
+    millivolts = to_millivolts(np.asarray(recording), parsed)
     method = model.method
-    item = prediction.Item(parsed.recording_id, method.preprocess(millivolts, parsed.sampling_frequency),
-                           method.demographics(parsed))
-    [(_, probabilities)] = prediction.predict(method, model.networks, [item], model.device, deterministic=True)
+    item = predict.Item(
+        parsed.recording_id,
+        method.input.preprocess(millivolts, parsed.sampling_frequency),
+        method.input.demographics(parsed),
+    )
+    [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
     labels, scores = model.decide(probabilities)
     return list(method.classes), labels.astype(int), scores

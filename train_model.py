@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ecg.command import run_command
+from ecg.runtime.command import run_command
 
 
 def main() -> int:
@@ -22,28 +22,53 @@ def _train() -> int:
     import team_code
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
-                                     "below it; an optional folds.csv (record, database, fold) keeps patients together")
+    parser.add_argument(
+        "data",
+        help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
+        "below it; an optional folds.csv (record, database, fold) keeps patients together",
+    )
     parser.add_argument("model", help="folder the model is written to; a training that was stopped goes on from there")
-    parser.add_argument("--method", metavar="NAME[:SETTING=VALUE,...]", default=team_code.DEFAULT_METHOD,
-                        help=f"which system to train, of {', '.join(team_code.METHODS)} (default: %(default)s)")
-    parser.add_argument("--folds", type=int, metavar="K",
-                        help="networks to train, each validated on another fold of the data (default: "
-                             "2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)")
-    parser.add_argument("--epochs", type=int, metavar="N",
-                        help="epochs of each network, one for each stage of training at least (default: 16 for robust, "
-                             "as published for the others)")
+    parser.add_argument(
+        "--method",
+        metavar="NAME[:SETTING=VALUE,...]",
+        default=team_code.DEFAULT_METHOD,
+        help=f"which system to train, of {', '.join(team_code.METHODS)} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        metavar="K",
+        help="networks to train, each validated on another fold of the data (default: "
+        "2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="epochs of each network, one for each stage of training at least (default: 16 for robust, "
+        "as published for the others)",
+    )
     parser.add_argument("--seed", type=int, default=2020, help="of everything that is random (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
-    parser.add_argument("--resume", action="store_true",
-                        help="refuse to start anew: a stopped training is gone on with in any case, but without this "
-                             "word one with other data or arguments is replaced")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="refuse to start anew: a stopped training is gone on with in any case, but without this "
+        "word one with other data or arguments is replaced",
+    )
     arguments = parser.parse_args()
     team_code.training_code(
-        arguments.data, arguments.model, method=arguments.method, members=arguments.folds, epochs=arguments.epochs,
-        seed=arguments.seed, device=arguments.device, workers=arguments.workers, limit=arguments.limit,
+        arguments.data,
+        arguments.model,
+        method=arguments.method,
+        members=arguments.folds,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        device=arguments.device,
+        workers=arguments.workers,
+        limit=arguments.limit,
         resume=arguments.resume,
     )
     return 0

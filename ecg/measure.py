@@ -31,12 +31,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TextIO
 
-from ecg.command import run_command
+from ecg.io.files import write_file
+from ecg.io.folders import find_recordings
+from ecg.io.recording import describe_failure, read_recording
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.types import Measurements
-from ecg.parallel import map_ahead
-from ecg.progress import progress, say
-from helper_code import describe_failure, find_recordings, read_recording, write_file
+from ecg.runtime.command import run_command
+from ecg.runtime.parallel import map_ahead
+from ecg.runtime.progress import progress, say
 
 HEADER = ("record", *COLUMNS, "problem")
 EXTENSION = "ecgm"  # of the annotation files

@@ -25,8 +25,15 @@ def command(script: str, *words: object) -> list[str]:
 
 def run(script: str, *words: object, check: int | None = None, within: tuple[str, ...] = (), **options):
     """Run a command, within another one such as `unshare` if given; a traceback is a failure, whatever the status."""
-    done = subprocess.run([*within, *command(script, *words)], env=options.pop("env", ENVIRONMENT), timeout=300,
-                          capture_output=True, text=True, errors="replace", **options)
+    done = subprocess.run(
+        [*within, *command(script, *words)],
+        env=options.pop("env", ENVIRONMENT),
+        timeout=300,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        **options,
+    )
     assert "Traceback" not in done.stderr, done.stderr
     if check is not None:
         assert done.returncode == check, done.stdout + done.stderr

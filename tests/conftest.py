@@ -1,8 +1,12 @@
 """Puts the project root on sys.path, so that the tests import its modules from wherever they are started."""
 
+import os
 import signal
 import sys
 from pathlib import Path
+
+# Before torch is loaded: bytes of a training depend on the number of threads, so here and in every child it is one.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from hypothesis import settings
 

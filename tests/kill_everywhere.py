@@ -74,7 +74,7 @@ def main() -> int:
     name, output, step, *words = sys.argv[1:]
     folder = Path(output).resolve()
     # What the commands import late, once for all children; the optimisers import torch._dynamo.
-    for late in ("ecg.driving", "iterstrat.ml_stratifiers", "torch._dynamo"):
+    for late in ("ecg.inference.run_folder", "iterstrat.ml_stratifiers", "torch._dynamo"):
         importlib.import_module(late)
     assert start(name, words, folder, None) == 0
     undisturbed = contents(folder)

@@ -11,7 +11,7 @@ import helper_code
 import team_code
 from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
 from commands import drop_file_rights, modes_can_bind, run, visible_bytes, write_recordings
-from ecg.training import train
+from ecg.training.trainer import train
 from tiny import heart_like, tiny, write_recording
 
 N_GOOD = 8
@@ -69,8 +69,17 @@ def test_the_driver_sums_up_and_gives_each_recording_one_output(place, driven):
 
 
 def test_training_leaves_bad_recordings_out_and_lists_them(place, tmp_path):
-    done = run("train_model", place / "all", tmp_path / "model", "--folds", 1, "--epochs", 1, check=0,
-               preexec_fn=drop_file_rights)
+    done = run(
+        "train_model",
+        place / "all",
+        tmp_path / "model",
+        "--folds",
+        1,
+        "--epochs",
+        1,
+        check=0,
+        preexec_fn=drop_file_rights,
+    )
     said = [line for line in done.stderr.splitlines() if line.startswith("Left out: ")]
     for kind, (_, message) in REFUSED.items():
         if modes_can_bind() or not kind.startswith(UNREADABLE):
@@ -88,8 +97,8 @@ def test_the_scorer_says_which_header_is_bad(tmp_path, kind):
     write_refused(tmp_path / "labels", [kind])
     for name in ("HR00000", "HR00001", kind):
         helper_code.save_outputs(tmp_path / f"{name}.csv", name, ["426783006"], [1], [0.5])
-    done = run("evaluate_model.py", tmp_path / "labels", tmp_path, check=1, preexec_fn=drop_file_rights)
-    assert re.fullmatch(rf"error: \S*/{kind}\.hea: expected .*, found .*\n", done.stderr)
+    done = run("evaluate_model.py", tmp_path / "labels", tmp_path, check=2, preexec_fn=drop_file_rights)
+    assert re.fullmatch(rf"evaluate_model.py: \S*/{kind}\.hea: expected .*, found .*\n", done.stderr)
 
 
 def test_the_scorer_reads_what_the_driver_writes_for_bad_recordings(tmp_path):
@@ -115,9 +124,9 @@ def test_of_two_recordings_with_one_name_the_one_that_can_be_judged_is(place, tm
 
 def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_path, monkeypatch):
     """Whatever preprocessing raises, here for want of memory."""
-    from ecg import driving
-    from ecg.device import pick_device
-    from ecg.model_folder import load_model
+    from ecg.inference import run_folder as driving
+    from ecg.model_folder.folder import load_model
+    from ecg.runtime.device import pick_device
 
     write_recordings(tmp_path / "in", 3)
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
@@ -128,7 +137,7 @@ def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_pat
             np.empty(2**60, np.uint8)
         return read(path)
 
-    monkeypatch.setattr(helper_code, "read_recording", out_of_memory)
+    monkeypatch.setattr(driving, "read_recording", out_of_memory)
     outcome = driving.run_folder(model, tmp_path / "in", tmp_path / "out", workers=2)
     assert outcome.judged == 2
     assert len(outcome.problems) == 1

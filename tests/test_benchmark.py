@@ -14,11 +14,13 @@ from torch import nn
 import evaluate_model
 import helper_code
 import team_code
-from ecg import benchmark, benchmark_measuring, benchmark_rows
-from ecg import benchmark_references as plain
-from ecg.benchmark_measuring import Machine, Options
-from ecg.method import Batch
-from ecg.thresholds import coordinate_ascent
+from ecg.benchmark import __main__ as benchmark
+from ecg.benchmark import cases as benchmark_rows
+from ecg.benchmark import measure as benchmark_measuring
+from ecg.benchmark import reference as plain
+from ecg.benchmark.measure import Machine, Options
+from ecg.decisions.thresholds import coordinate_ascent
+from ecg.methods.base import Batch
 from test_project import ROOT
 from tiny import tiny, write_recording
 
@@ -33,7 +35,7 @@ def options(records=None, seed=3):
 def tiny_methods():
     """One on microvolts, one on filtered millivolts; the first as `team_code.METHODS` would build it."""
     filtered = METHODS[1]
-    return tiny(), tiny(preprocess=filtered.preprocess, input_units=filtered.input_units)
+    return tiny(), tiny(preprocess=filtered.input.preprocess, units=filtered.input.units, band=filtered.input.band)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def _small_and_quick(monkeypatch):
 def test_preprocessing_lead_by_lead_is_the_projects(method, fs):
     signal = np.random.default_rng(fs).normal(size=(12, 3 * fs + 7)).cumsum(axis=1).astype(np.float32)
     expected = benchmark_rows.plain_way_in(method, plain.resample_plainly)(signal, fs)
-    found = method.preprocess(signal, fs)
+    found = method.input.preprocess(signal, fs)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
 
@@ -117,8 +119,10 @@ def test_the_exact_search_is_never_below_the_grids_metric(seed, n_recordings):
 
     def at(thresholds, columns):
         return evaluate_model.compute_observed_score(
-            weights[np.ix_(columns, columns)], labels[:, columns],
-            team_code.decide(probabilities[:, columns], thresholds[columns]))
+            weights[np.ix_(columns, columns)],
+            labels[:, columns],
+            team_code.decide(probabilities[:, columns], thresholds[columns]),
+        )
 
     # Each class, the others as they stand.
     for k in range(4):
@@ -146,7 +150,8 @@ def test_the_plain_grid_search_finds_what_the_sorted_pass_finds():
         found[1:] = start[1:]  # the plain one was asked for the first class only
         assert (expected[1:] == start[1:]).all()
         assert score(labels, team_code.decide(probabilities, found)) == pytest.approx(
-            score(labels, team_code.decide(probabilities, expected)), abs=1e-9)
+            score(labels, team_code.decide(probabilities, expected)), abs=1e-9
+        )
 
 
 @pytest.mark.usefixtures("_small_and_quick")
@@ -223,10 +228,22 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path):
     printed = capsys.readouterr().out
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
-    assert names[1:] == ["driver, tiny", "driver, tiny-filtered against plain tiny", "driver, tiny-filtered",
-                         "preprocessing, tiny", "preprocessing, tiny-filtered", "training, tiny",
-                         "training, tiny-filtered against plain tiny", "training, tiny-filtered", "scoring",
-                         "thresholds", "doubled", "recordings", "length", "members"]
+    assert names[1:] == [
+        "driver, tiny",
+        "driver, tiny-filtered against plain tiny",
+        "driver, tiny-filtered",
+        "preprocessing, tiny",
+        "preprocessing, tiny-filtered",
+        "training, tiny",
+        "training, tiny-filtered against plain tiny",
+        "training, tiny-filtered",
+        "scoring",
+        "thresholds",
+        "doubled",
+        "recordings",
+        "length",
+        "members",
+    ]
     for row in rows[1:11]:
         n_recordings, before, after, ratio = map(float, row[1:5])
         assert n_recordings == 4 and ratio == pytest.approx(before / after, rel=0.02, abs=0.006)
@@ -255,20 +272,24 @@ def test_one_measurement_with_its_memory_in_processes_of_their_own(capsys):
 def test_seeds_compare_the_two_ways_to_train(tmp_path):
     sentence = benchmark_rows.compare_seeds(tmp_path, options(16), n_seeds=2, epochs=1)
     assert "12 recordings to train on, 4 held out" in sentence
-    plainly, ours = (part.split(" (mean")[0].split(", ") for part in
-                     (sentence.split("plain ")[1], sentence.split("project ")[1]))
+    plainly, ours = (
+        part.split(" (mean")[0].split(", ") for part in (sentence.split("plain ")[1], sentence.split("project ")[1])
+    )
     assert len(plainly) == len(ours) == 2
     assert all(math.isfinite(float(value)) for value in plainly + ours)
 
 
-@pytest.mark.parametrize(("words", "complaint"), [
-    (["--records", "0"], "--records 0: expected a whole number from 1 up"),
-    (["--repeats", "0"], "--repeats 0: expected a whole number from 1 up"),
-    (["--seed", "-1"], "--seed -1: expected a whole number from 0 up"),
-    (["--model", "nowhere"], "--model nowhere: expected the folder of a trained model"),
-    (["thresholds", "--seeds", "2"], "--seeds 2: expected it with training, found thresholds"),
-    (["thresholds", "--output", "no/such/folder/page.md"], "--output no/such/folder/page.md: expected a folder"),
-])
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--records", "0"], "--records 0: expected a whole number from 1 up"),
+        (["--repeats", "0"], "--repeats 0: expected a whole number from 1 up"),
+        (["--seed", "-1"], "--seed -1: expected a whole number from 0 up"),
+        (["--model", "nowhere"], "--model nowhere: expected the folder of a trained model"),
+        (["thresholds", "--seeds", "2"], "--seeds 2: expected it with training, found thresholds"),
+        (["thresholds", "--output", "no/such/folder/page.md"], "--output no/such/folder/page.md: expected a folder"),
+    ],
+)
 def test_what_can_not_be_measured_is_said_before_anything_is(capsys, words, complaint):
     assert benchmark.main(words) == 2
     captured = capsys.readouterr()

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import helper_code
-from ecg import butteam as but
-from ecg import model_folder, prediction, training
-from ecg.butteam import BUTNet, butteam
-from ecg.dataset import Dataset, Entry
+from ecg.inference import predict as prediction
+from ecg.methods import butteam as but
+from ecg.methods.butteam import BUTNet, butteam
+from ecg.model_folder import folder as model_folder
+from ecg.training import trainer as training
+from ecg.training.dataset import Dataset, Entry
 from evaluate_model import compute_observed_score, load_weights
 
 CLASSES, WEIGHTS = but.CLASSES, load_weights(classes=but.CLASSES)[1]
@@ -76,19 +78,19 @@ def test_a_recording_shorter_than_the_filter_is_no_error():
 def test_jitter_keeps_within_its_bounds_and_its_input(seed, n_samples):
     recording = np.random.default_rng(1).uniform(0.5, 1, (12, n_samples)).astype(np.float32)
     before = recording.copy()
-    item = but.jitter(recording, np.random.default_rng(seed))
+    item = but.augment(recording, np.random.default_rng(seed))
     np.testing.assert_array_equal(recording, before)
     assert item.dtype == np.float32
     assert n_samples / 1.1 - 1 < item.shape[1] <= n_samples * 1.1
     assert item.min() >= 0.5 / 1.2 - 1e-6
     assert item.max() <= 1.2 + 1e-6
-    np.testing.assert_array_equal(item, but.jitter(recording, np.random.default_rng(seed)))
+    np.testing.assert_array_equal(item, but.augment(recording, np.random.default_rng(seed)))
 
 
 def test_jitter_changes_four_recordings_of_five_and_each_lead_by_itself():
     ones = np.ones((12, 1000), dtype=np.float32)
     rng = np.random.default_rng(2)
-    items = [but.jitter(ones, rng) for _ in range(500)]
+    items = [but.augment(ones, rng) for _ in range(500)]
     scaled = [item for item in items if not np.array_equal(item, np.ones_like(item))]
     assert len(scaled) / 500 == pytest.approx(0.8, abs=0.05)
     assert np.mean([item.shape[1] != 1000 for item in items]) == pytest.approx(0.8, abs=0.05)
@@ -104,7 +106,7 @@ def test_stretched_beats_are_further_apart():
     rng = np.random.default_rng(3)
     lengths = set()
     for _ in range(20):
-        item = but.jitter(recording, rng)
+        item = but.augment(recording, rng)
         stretch = item.shape[1] / 1250
         crossings = np.flatnonzero((item[0, :-1] < 0) & (item[0, 1:] >= 0))
         assert np.diff(crossings).mean() == pytest.approx(125 * stretch, rel=0.005)
@@ -125,7 +127,7 @@ def test_chunks_cover_the_recording_and_share_five_seconds(n_samples):
     for chunk, following in pairwise(chunks):
         assert chunk.shape[1] == 90 * 125
         assert chunk[0, -1] - following[0, 0] == 5 * 125 - 1
-    assert max(chunk.shape[1] for chunk in chunks) <= butteam().window
+    assert max(chunk.shape[1] for chunk in chunks) <= butteam().input.window
     if n_samples <= 105 * 125:
         assert len(chunks) == 1
     else:
@@ -134,7 +136,7 @@ def test_chunks_cover_the_recording_and_share_five_seconds(n_samples):
 
 def test_longest_chunk_is_the_method_s_window():
     longest = max(but.cut_chunks(np.zeros((1, n), dtype=np.float32))[-1].shape[1] for n in range(13_000, 33_000))
-    assert longest == butteam().window
+    assert longest == butteam().input.window
 
 
 def test_a_diagnosis_of_any_chunk_counts():
@@ -172,8 +174,11 @@ NETWORKS = {skips: small_network(global_skips=skips) for skips in (True, False)}
 
 @pytest.mark.parametrize("global_skips", [True, False])
 @settings(deadline=None, derandomize=True, max_examples=60)
-@given(lengths=st.lists(st.integers(64, 700), min_size=1, max_size=4), more=st.integers(0, 300),
-       seed=st.integers(0, 2**32 - 1))
+@given(
+    lengths=st.lists(st.integers(64, 700), min_size=1, max_size=4),
+    more=st.integers(0, 300),
+    seed=st.integers(0, 2**32 - 1),
+)
 def test_padding_does_not_change_the_logits(global_skips, lengths, more, seed):
     network, rng = NETWORKS[global_skips], np.random.default_rng(seed)
     items = [rng.normal(size=(12, n)).astype(np.float32) for n in lengths]
@@ -193,11 +198,11 @@ def test_maximum_is_over_a_64th_of_the_length():
         logits = network(torch.randn(5, 12, 1500), torch.tensor(lengths))
     [final] = seen
     assert final.shape[2] == 1500 // 64
-    features = torch.stack([row[:, :n // 64].amax(dim=1) for row, n in zip(final, lengths, strict=True)])
+    features = torch.stack([row[:, : n // 64].amax(dim=1) for row, n in zip(final, lengths, strict=True)])
     torch.testing.assert_close(logits, network.fc(features))
     for row, n in zip(final, lengths, strict=True):
-        assert row[:, :n // 64].amax() > 0
-        assert not row[:, n // 64:].any()
+        assert row[:, : n // 64].amax() > 0
+        assert not row[:, n // 64 :].any()
 
 
 def test_every_sample_of_an_item_counts_and_none_beyond():
@@ -205,7 +210,7 @@ def test_every_sample_of_an_item_counts_and_none_beyond():
     lengths, signal = torch.tensor([256]), torch.randn(1, 12, 512)
     with torch.inference_mode():
         features = network(signal, lengths)
-        signal[:, :, 256 + 3:] = 100  # the first convolution looks three samples further, at what a batch has zero
+        signal[:, :, 256 + 3 :] = 100  # the first convolution looks three samples further, at what a batch has zero
         torch.testing.assert_close(network(signal, lengths), features)
         signal[:, :, 255] = 100
         assert not torch.allclose(network(signal, lengths), features)
@@ -269,7 +274,7 @@ def test_coordinate_search_is_no_worse_than_the_best_random_point(monkeypatch):
     grid = np.linspace(0, 1, 41)
     for index in range(3):
         for value in grid:
-            assert score(problem, np.r_[found[:index], value, found[index + 1:]]) <= score(problem, found) + 1e-9
+            assert score(problem, np.r_[found[:index], value, found[index + 1 :]]) <= score(problem, found) + 1e-9
 
 
 @pytest.mark.usefixtures("few_points")
@@ -306,7 +311,7 @@ def test_half_of_the_members_decide():
 
 
 def test_schedule_is_the_published_one():
-    first, second = butteam().stages
+    first, second = butteam().training.stages
     assert [first.learning_rate(epoch / 60) for epoch in (0, 29, 30, 49, 50, 59)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
     assert [second.learning_rate(epoch / 35) for epoch in (0, 14, 15, 24, 25, 34)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
     assert (first.epochs, second.epochs) == (60, 35)
@@ -316,29 +321,33 @@ def test_schedule_is_the_published_one():
 
 
 def test_settings_rebuild_the_method_from_json():
-    changed = butteam(width=12, augmentation=False, global_skips=False, challenge_loss=False,
-                      threshold_search="coordinate")
+    changed = butteam(
+        width=12, augmentation=False, global_skips=False, challenge_loss=False, threshold_search="coordinate"
+    )
     rebuilt = butteam(**json.loads(json.dumps(changed.settings)))
     assert rebuilt.settings == changed.settings
-    assert rebuilt.search_thresholds is but.coordinate_search
-    assert rebuilt.stages[1].make_loss is but.fit_weighted_cross_entropy
-    assert rebuilt.stages[1].epochs == 35
+    assert rebuilt.decision.search_thresholds is but.coordinate_search
+    assert rebuilt.training.stages[1].make_loss is but.fit_weighted_cross_entropy
+    assert rebuilt.training.stages[1].epochs == 35
     assert not rebuilt.build_network().global_skips
     recording = sine(1, 125)
-    assert rebuilt.augment(recording, np.random.default_rng(0)) is recording
+    assert rebuilt.training.augment(recording, np.random.default_rng(0)) is recording
     with pytest.raises(ValueError, match="threshold_search 'grid': expected one of bayesian, coordinate"):
         butteam(threshold_search="grid")
 
 
 def test_long_recordings_are_left_out_of_training_and_unlabelled_ones_kept():
-    keep = butteam().keep
+    keep = butteam().training.use_for_training
     assert keep(np.zeros(24, dtype=bool), 124.9)
     assert not keep(np.ones(24, dtype=bool), 125.0)
 
 
 def test_reading_functions_can_be_sent_to_worker_processes():
     method = butteam()
-    assert pickle.loads(pickle.dumps((method.preprocess, method.demographics))) == (but.preprocess, but.no_demographics)
+    assert pickle.loads(pickle.dumps((method.input.preprocess, method.input.demographics))) == (
+        but.preprocess,
+        but.no_demographics,
+    )
 
 
 def tiny_dataset():
@@ -351,8 +360,9 @@ def tiny_dataset():
         signal = (beat + rng.normal(scale=0.1, size=(12, n_samples))).astype(np.float32)
         code = ("426177001", "427084000")[number % 2]
         targets = tuple(float(name == code) for name in CLASSES)
-        entries.append(Entry(f"A{number:04d}", "CPSC", 0, (code,), (), n_samples / 125, targets, f"{number}", start,
-                             n_samples))
+        entries.append(
+            Entry(f"A{number:04d}", "CPSC", 0, (code,), (), n_samples / 125, targets, f"{number}", start, n_samples)
+        )
         signals.append(signal.ravel())
         start += signal.size
     return Dataset(entries, np.concatenate(signals), CLASSES)
@@ -360,8 +370,9 @@ def tiny_dataset():
 
 def train(method, seed=1):
     rows = np.arange(24)
-    return training.train_member(method, tiny_dataset(), rows[rows % 4 > 0], rows[rows % 4 == 0], epochs=2, seed=seed,
-                                 number=0, device=CPU)
+    return training.train_member(
+        method, tiny_dataset(), rows[rows % 4 > 0], rows[rows % 4 == 0], epochs=2, seed=seed, number=0, device=CPU
+    )
 
 
 @pytest.fixture
@@ -378,8 +389,11 @@ def test_training_runs_both_stages_and_depends_on_its_seed_only(method):
     assert not torch.equal(first.state["fc.weight"], other.state["fc.weight"])
 
 
-@pytest.mark.parametrize("changes", [{"augmentation": False}, {"global_skips": False}, {"challenge_loss": False},
-                                     {"threshold_search": "bayesian"}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"augmentation": False}, {"global_skips": False}, {"challenge_loss": False}, {"threshold_search": "bayesian"}],
+    ids=str,
+)
 @pytest.mark.usefixtures("few_points")
 def test_each_comparison_trains(changes):
     member = train(butteam(**{"width": 4, "threshold_search": "coordinate"} | changes))
@@ -395,8 +409,9 @@ def test_model_folder_gives_back_the_trained_member(method, tmp_path):
     np.testing.assert_array_equal(model.thresholds, [member.thresholds] * 2)
     dataset = tiny_dataset()
     items = [prediction.Item(row, dataset.signal(row), dataset.demographics(row)) for row in member.rows]
-    for (_, probabilities), expected in zip(prediction.predict(model.method, model.networks, items, CPU),
-                                            member.probabilities, strict=True):
+    for (_, probabilities), expected in zip(
+        prediction.predict(model.method, model.networks, items, CPU), member.probabilities, strict=True
+    ):
         np.testing.assert_allclose(probabilities, [expected, expected], atol=1e-6)
         labels, scores = model.decide(probabilities)
         np.testing.assert_array_equal(labels, probabilities[0] > member.thresholds)
@@ -407,10 +422,12 @@ def test_long_recording_is_predicted_in_chunks(method):
     network = method.build_network().eval()
     recording = np.random.default_rng(6).normal(size=(12, 33_000)).astype(np.float32)
     header = helper_code.parse_header("A0001 12 125 33000\n" + "A0001.mat 16 1000/mV 16 0 0 0 0 I\n" * 12)
-    items = [prediction.Item(0, recording, method.demographics(header))]
+    items = [prediction.Item(0, recording, method.input.demographics(header))]
     [(_, probabilities)] = prediction.predict(method, [network], items, CPU)
     with torch.inference_mode():
-        alone = [network(torch.from_numpy(part)[None].contiguous(), torch.tensor([part.shape[1]]))
-                 for part in (recording[:, :11_250], recording[:, 10_625:21_875], recording[:, 21_250:])]
+        alone = [
+            network(torch.from_numpy(part)[None].contiguous(), torch.tensor([part.shape[1]]))
+            for part in (recording[:, :11_250], recording[:, 10_625:21_875], recording[:, 21_250:])
+        ]
     expected = torch.sigmoid(torch.cat(alone).double()).amax(dim=0).numpy()
     np.testing.assert_allclose(probabilities[0], expected, atol=1e-5)

@@ -32,8 +32,13 @@ def run(*words, cwd, script=None, check=None):
 
 def simulate(folder, records, seed, cwd):
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-m", "ecg.simulator", folder, "--records", str(records), "--seed", str(seed)],
-                   cwd=cwd, env=environment, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "ecg.simulator", folder, "--records", str(records), "--seed", str(seed)],
+        cwd=cwd,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
 
 
 def bytes_of(folder):
@@ -78,8 +83,19 @@ def test_the_model_folder_can_be_moved_and_gives_the_same_bytes_twice(place, tmp
 
 
 def test_retraining_on_other_data_changes_what_the_driver_writes(place, tmp_path):
-    run(place / "input", tmp_path / "model", "--folds", 1, "--epochs", 1, "--device", "cpu", cwd=place,
-        script="train_model.py", check=0)
+    run(
+        place / "input",
+        tmp_path / "model",
+        "--folds",
+        1,
+        "--epochs",
+        1,
+        "--device",
+        "cpu",
+        cwd=place,
+        script="train_model.py",
+        check=0,
+    )
     run(place / "model", place / "input", tmp_path / "one", cwd=place, script="driver.py", check=0)
     run(tmp_path / "model", place / "input", tmp_path / "two", cwd=place, script="driver.py", check=0)
     assert not set(bytes_of(tmp_path / "one").values()) & set(bytes_of(tmp_path / "two").values())
@@ -101,18 +117,21 @@ def test_one_bad_recording_costs_the_others_nothing(place, tmp_path):
     run(place / "model", data, tmp_path / "out", "--allow-failures", cwd=place, script="driver.py", check=0)
 
 
-@pytest.mark.parametrize(("script", "words"), [
-    ("train_model.py", ("nowhere", "m")),
-    ("train_model.py", ("empty", "m")),
-    ("train_model.py", ("data", "m", "--folds", "11")),
-    ("train_model.py", ("data", "m", "--epochs", "0")),
-    ("driver.py", ("nowhere", "input", "out")),
-    ("driver.py", ("model", "nowhere", "out")),
-    ("driver.py", ("model", "empty", "out")),
-    ("driver.py", ("model", "input", "out", "--workers", "0")),
-    ("driver.py", ("model", "input", "out", "--device", "abacus")),
-    ("driver.py", ("model", "input", "input/SIM00001.hea")),
-])
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("train_model.py", ("nowhere", "m")),
+        ("train_model.py", ("empty", "m")),
+        ("train_model.py", ("data", "m", "--folds", "11")),
+        ("train_model.py", ("data", "m", "--epochs", "0")),
+        ("driver.py", ("nowhere", "input", "out")),
+        ("driver.py", ("model", "nowhere", "out")),
+        ("driver.py", ("model", "empty", "out")),
+        ("driver.py", ("model", "input", "out", "--workers", "0")),
+        ("driver.py", ("model", "input", "out", "--device", "abacus")),
+        ("driver.py", ("model", "input", "input/SIM00001.hea")),
+    ],
+)
 def test_what_can_not_be_done_is_said_in_a_sentence_with_exit_status_2(place, script, words):
     (place / "empty").mkdir(exist_ok=True)
     done = run(*words, cwd=place, script=script, check=2)
@@ -131,8 +150,14 @@ def test_help_says_what_every_argument_is_with_an_example(script):
 def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(place, tmp_path, stop):
     words = ("data", tmp_path / "model", "--folds", "1", "--epochs", "3", "--device", "cpu", "--limit", "10")
     undisturbed = (*words[:1], tmp_path / "undisturbed", *words[2:])
-    with subprocess.Popen([sys.executable, ROOT / "train_model.py", *map(str, words)], cwd=place, env=ENVIRONMENT,
-                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, ROOT / "train_model.py", *map(str, words)],
+        cwd=place,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as process:
         for line in process.stderr:
             if "epoch 1/3: loss" in line:
                 deadline = time.monotonic() + 60

@@ -12,13 +12,24 @@ from hypothesis import strategies as st
 
 import helper_code
 import team_code
-from ecg import crossval, tables, training
-from ecg.crossval import Split, database_splits, fold_splits, hold_out_split, train_split, validation_part
-from ecg.disturbances import AS_RECORDED, DISTURBANCES
-from ecg.driving import run_folder
-from ecg.folds import assign_folds
-from ecg.method import build_method
-from ecg.model_folder import load_model
+from ecg import crossval as command
+from ecg.evaluation import cross_validation as crossval
+from ecg.evaluation import markdown_tables as tables
+from ecg.evaluation.cross_validation import (
+    Split,
+    database_splits,
+    fold_splits,
+    hold_out_split,
+    train_split,
+    validation_part,
+)
+from ecg.evaluation.predictions import Predictions
+from ecg.inference.run_folder import run_folder
+from ecg.methods.base import build_method
+from ecg.model_folder.folder import load_model
+from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES
+from ecg.training import trainer as training
+from ecg.training.folds import assign_folds
 from tiny import heart_like, random_dataset, tiny, write_recording
 
 CPU = torch.device("cpu")
@@ -58,28 +69,42 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
     dataset = random_dataset()
     seen = []
     real = crossval.train_member
-    monkeypatch.setattr(crossval, "train_member", lambda method, dataset, inside, outside, **more: (
-        seen.extend([*inside, *outside]) or real(method, dataset, inside, outside, **more)))
+    monkeypatch.setattr(
+        crossval,
+        "train_member",
+        lambda method, dataset, inside, outside, **more: (
+            seen.extend([*inside, *outside]) or real(method, dataset, inside, outside, **more)
+        ),
+    )
     split = Split("a", np.arange(20), np.arange(20, 30))
     train_split(tiny(), dataset, split, tmp_path / "model", epochs=1, seed=0, device=CPU)
     assert sorted(seen) == list(range(20))
     model = load_model(tmp_path / "model", {"tiny": tiny}, CPU)
-    assert model.config["training"] == {"split": "a", "recordings": 20, "simulated": 0, "databases": {"Test": 20},
-                                        "epochs": 1, "seed": 0}
+    assert model.config["training"] == {
+        "split": "a",
+        "recordings": 20,
+        "simulated": 0,
+        "databases": {"Test": 20},
+        "epochs": 1,
+        "seed": 0,
+    }
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    ("nobody", "expected one of .*zhao, butteam, found 'nobody'"),
-    ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
-    ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
-    ("zhao:age_mask", "expected true or false"),
-    ("butteam:width=abc", "expected a value of type int for width"),
-    ("butteam:width=12.5", "expected a value of type int for width"),
-    ("butteam:width=true", "expected a value of type int for width"),
-    ("butteam:width=0", "expected a whole number from 1 up"),
-    ("butteam:threshold_search=guess", "expected one of bayesian, coordinate"),
-])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("nobody", "expected one of .*zhao, butteam, found 'nobody'"),
+        ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
+        ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
+        ("zhao:age_mask", "expected true or false"),
+        ("butteam:width=abc", "expected a value of type int for width"),
+        ("butteam:width=12.5", "expected a value of type int for width"),
+        ("butteam:width=true", "expected a value of type int for width"),
+        ("butteam:width=0", "expected a whole number from 1 up"),
+        ("butteam:threshold_search=guess", "expected one of bayesian, coordinate"),
+    ],
+)
 def test_a_method_or_setting_that_there_is_not_is_refused(text, complaint):
     with pytest.raises(ValueError, match=complaint):
         build_method(text, team_code.METHODS)
@@ -120,7 +145,7 @@ def first_cells(text):
     return found
 
 
-METHODS = {"tiny": tiny, "smaller batches": lambda: replace(tiny(), name="smaller batches", batch_size=4)}
+METHODS = {"tiny": tiny, "smaller batches": lambda: tiny(name="smaller batches", batch_size=4)}
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +157,7 @@ def measured(tmp_path_factory):
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
         patch.setattr(team_code, "METHODS", METHODS)
-        assert crossval.main(words) == 0
+        assert command.main(words) == 0
     return folder, words, printed.getvalue()
 
 
@@ -140,13 +165,22 @@ def test_the_command_writes_one_file_with_all_tables(measured):
     folder, _, printed = measured
     assert (folder / "out" / "table.md").read_text() == printed
     sections = first_cells(printed)
-    groups = ["CPSC", "CPSC-Extra", "Chapman-Ningbo", "PTB", "PTB-XL", "CPSC + CPSC-Extra",
-              "CPSC + CPSC-Extra + Chapman-Ningbo", "all but PTB-XL"]
+    groups = [
+        "CPSC",
+        "CPSC-Extra",
+        "Chapman-Ningbo",
+        "PTB",
+        "PTB-XL",
+        "CPSC + CPSC-Extra",
+        "CPSC + CPSC-Extra + Chapman-Ningbo",
+        "all but PTB-XL",
+    ]
     assert sections.pop("") == [group for group in groups for _ in METHODS]
     assert sections.pop("Differences") == groups
     assert sections.pop("Disturbed recordings") == list(DISTURBANCES)
-    assert list(sections) == [f"By class: {method}, {part}" for method in METHODS
-                              for part in ("PTB-XL", "all but PTB-XL")]
+    assert list(sections) == [
+        f"By class: {method}, {part}" for method in METHODS for part in ("PTB-XL", "all but PTB-XL")
+    ]
     for names in sections.values():
         assert len(names) == 24 and names[:2] == ["IAVB", "AF"]
 
@@ -163,8 +197,8 @@ def test_a_second_run_trains_and_judges_nothing_and_says_the_same(measured, monk
     _, words, printed = measured
     monkeypatch.setattr(team_code, "METHODS", METHODS)
     monkeypatch.setattr(crossval, "train_member", None)
-    monkeypatch.setattr(crossval, "judge", None)
-    assert crossval.main(words) == 0
+    monkeypatch.setattr(crossval, "predict_rows", None)
+    assert command.main(words) == 0
     assert capsys.readouterr().out == printed
 
 
@@ -199,7 +233,7 @@ def test_a_run_stopped_before_its_network_was_kept_goes_on_without_another_epoch
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = str(write_databases(tmp_path / "data", HR=14))
     words = ["--hold-out", "--epochs", "1", "--device", "cpu"]
-    assert crossval.main([data, str(tmp_path / "not stopped"), *words]) == 0
+    assert command.main([data, str(tmp_path / "not stopped"), *words]) == 0
     expected = capsys.readouterr().out
 
     def stop(*_):
@@ -207,22 +241,29 @@ def test_a_run_stopped_before_its_network_was_kept_goes_on_without_another_epoch
 
     with monkeypatch.context() as patch:
         patch.setattr(crossval, "save_model", stop)
-        assert crossval.main([data, str(tmp_path / "out"), *words]) == 130
+        assert command.main([data, str(tmp_path / "out"), *words]) == 130
     assert [path.suffix for path in (tmp_path / "out" / "tiny").glob("split-*")] == [".ckpt"]
     monkeypatch.setattr(training._Run, "_run_epoch", None)
     capsys.readouterr()
-    assert crossval.main([data, str(tmp_path / "out"), *words]) == 0
+    assert command.main([data, str(tmp_path / "out"), *words]) == 0
     assert capsys.readouterr().out == expected
     assert not list((tmp_path / "out" / "tiny").glob("*.ckpt"))
 
 
 def test_a_network_that_answers_otherwise_than_when_it_was_trained_is_not_compared(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
-    words = [str(write_databases(tmp_path / "data", HR=14)), str(tmp_path / "out"), "--hold-out", "--epochs", "1",
-             "--device", "cpu"]
-    assert crossval.main(words) == 0
+    words = [
+        str(write_databases(tmp_path / "data", HR=14)),
+        str(tmp_path / "out"),
+        "--hold-out",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    assert command.main(words) == 0
     monkeypatch.setattr(team_code, "METHODS", {"tiny": lambda: tiny(preprocess=lambda signal, fs: -signal)})
-    assert crossval.main([*words, "--disturbed"]) == 2
+    assert command.main([*words, "--disturbed"]) == 2
     assert "expected the kept networks to answer as they did" in capsys.readouterr().err
 
 
@@ -231,7 +272,7 @@ def test_a_signal_that_two_databases_hold_is_never_both_trained_on_and_predicted
     data = write_databases(tmp_path / "data", HR=14, A=2)
     for k in range(14):
         write_recording(data, f"Q{k:04d}", helper_code.read_recording(data / f"HR{k:05d}.hea")[1], dx=CODES[k % 3])
-    assert crossval.main([str(data), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu"]) == 0
+    assert command.main([str(data), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu"]) == 0
     names = np.load(tmp_path / "out" / "tiny" / "predictions.npz")["records"].tolist()
     assert sum(name.startswith(("HR", "Q")) for name in names) <= 2  # the tested tenth of fourteen
     assert {"A00000", "A00001"} <= set(names)
@@ -247,7 +288,7 @@ def test_of_two_recordings_with_one_name_the_one_that_was_judged_is_disturbed(tm
     else:
         write_recording(data, "A00001", helper_code.read_recording(data / "A00000.hea")[1])
     words = [str(data), str(tmp_path / "out"), "--hold-out", "--disturbed", "--epochs", "1", "--device", "cpu"]
-    assert crossval.main(words) == 0
+    assert command.main(words) == 0
     plain, again = (np.load(tmp_path / "out" / "tiny" / f"predictions{suffix}.npz") for suffix in ("", "-as-recorded"))
     assert "A00001" in plain["records"]
     assert np.array_equal(plain["probabilities"], again["probabilities"])
@@ -257,21 +298,27 @@ def test_a_recording_that_changes_meanwhile_is_said(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = write_databases(tmp_path / "data", HR=14, A=2)
     real = crossval.train_split
-    monkeypatch.setattr(crossval, "train_split", lambda *words, **more: (
-        real(*words, **more), write_recording(data, "A00001", heart_like(2, seed=77))))
+    monkeypatch.setattr(
+        crossval,
+        "train_split",
+        lambda *words, **more: (real(*words, **more), write_recording(data, "A00001", heart_like(2, seed=77))),
+    )
     words = [str(data), str(tmp_path / "out"), "--hold-out", "--disturbed", "--epochs", "1", "--device", "cpu"]
-    assert crossval.main(words) == 2
+    assert command.main(words) == 2
     assert "A00001.hea: expected the samples that were there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("how", "last"), [
-    (["--leave-one-database-out"], ["CPSC", "CPSC-Extra", "PTB-XL", "CPSC + CPSC-Extra", "all"]),
-    (["--folds", "2"], ["CPSC", "CPSC-Extra", "PTB-XL", "CPSC + CPSC-Extra", "all"]),
-])
+@pytest.mark.parametrize(
+    ("how", "last"),
+    [
+        (["--leave-one-database-out"], ["CPSC", "CPSC-Extra", "PTB-XL", "CPSC + CPSC-Extra", "all"]),
+        (["--folds", "2"], ["CPSC", "CPSC-Extra", "PTB-XL", "CPSC + CPSC-Extra", "all"]),
+    ],
+)
 def test_all_databases_together_have_a_row_where_all_are_tested_alike(tmp_path, monkeypatch, capsys, how, last):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = write_databases(tmp_path / "data", HR=10, A=6, Q=6)
-    assert crossval.main([str(data), str(tmp_path / "out"), "--epochs", "1", "--device", "cpu", *how]) == 0
+    assert command.main([str(data), str(tmp_path / "out"), "--epochs", "1", "--device", "cpu", *how]) == 0
     sections = first_cells(capsys.readouterr().out)
     assert sections == {"": last, "By class: tiny, all": sections["By class: tiny, all"]}
     kept = [path for path in (tmp_path / "out" / "tiny").glob("split-*") if path.is_dir()]
@@ -281,25 +328,40 @@ def test_all_databases_together_have_a_row_where_all_are_tested_alike(tmp_path, 
 def made_up(n_recordings, database, inside, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.random((n_recordings, 24)) < 0.1
-    return {"records": np.array([f"{database}{k:03d}" for k in range(n_recordings)]),
-            "databases": np.array([database] * n_recordings), "in_database": np.array([inside] * n_recordings),
-            "labels": labels, "probabilities": rng.random((n_recordings, 24)),
-            "outputs": labels ^ (rng.random((n_recordings, 24)) < 0.1)}
+    return Predictions(
+        records=np.array([f"{database}{k:03d}" for k in range(n_recordings)]),
+        databases=np.array([database] * n_recordings),
+        in_database=np.array([inside] * n_recordings),
+        labels=labels,
+        probabilities=rng.random((n_recordings, 24)),
+        outputs=labels ^ (rng.random((n_recordings, 24)) < 0.1),
+        classes=team_code.CLASSES,
+    )
+
+
+def arrays(result):
+    return {key: value for key, value in vars(result).items() if key != "classes"}
 
 
 def joined(*results):
-    return {key: np.concatenate([result[key] for result in results]) for key in results[0]}
+    both = {key: np.concatenate([arrays(result)[key] for result in results]) for key in arrays(results[0])}
+    return Predictions(**both, classes=team_code.CLASSES)
 
 
 def test_a_pool_is_of_left_out_databases_only_and_the_same_row_does_not_come_twice():
     first = joined(made_up(5, "Chapman-Ningbo", True), made_up(4, "CPSC", False), made_up(4, "CPSC-Extra", False))
-    assert tables.parts([first]) == {"Chapman-Ningbo": ["Chapman-Ningbo"],
-                                     "all but Chapman-Ningbo": ["CPSC", "CPSC-Extra"]}
+    assert tables.parts([first]) == {
+        "Chapman-Ningbo": ["Chapman-Ningbo"],
+        "all but Chapman-Ningbo": ["CPSC", "CPSC-Extra"],
+    }
     own = {"CPSC": ["CPSC"], "CPSC-Extra": ["CPSC-Extra"], "Chapman-Ningbo": ["Chapman-Ningbo"]}
     assert tables.groups([first]) == {**own, "all but Chapman-Ningbo": ["CPSC", "CPSC-Extra"]}
     assert tables.groups([joined(first, made_up(2, "PTB", False))]) == {
-        **own, "PTB": ["PTB"], "CPSC + CPSC-Extra": ["CPSC", "CPSC-Extra"],
-        "all but Chapman-Ningbo": ["CPSC", "CPSC-Extra", "PTB"]}
+        **own,
+        "PTB": ["PTB"],
+        "CPSC + CPSC-Extra": ["CPSC", "CPSC-Extra"],
+        "all but Chapman-Ningbo": ["CPSC", "CPSC-Extra", "PTB"],
+    }
     assert tables.parts([made_up(5, "PTB", True)]) == {"all": ["PTB"]}
     assert tables.groups([made_up(5, "PTB", True)]) == {"PTB": ["PTB"]}
 
@@ -307,19 +369,20 @@ def test_a_pool_is_of_left_out_databases_only_and_the_same_row_does_not_come_twi
 def test_differences_match_recordings_by_name():
     first = made_up(40, "A", True)
     order = np.random.default_rng(1).permutation(40)[:30]
-    shuffled = {key: values[order] for key, values in first.items()}
+    shuffled = replace(first, **{key: values[order] for key, values in arrays(first).items()})
     [line] = tables.format_differences({"a": first, "b": shuffled}, team_code.CLASSES).splitlines()[2:]
     assert line == "| A | b | 30 | +0.000 (+0.000 to +0.000) |"
-    nothing = {**shuffled, "outputs": shuffled["outputs"] & False}
+    nothing = replace(shuffled, outputs=shuffled.outputs & False)
     [line] = tables.format_differences({"a": first, "b": nothing}, team_code.CLASSES).splitlines()[2:]
     assert line.startswith("| A | b | 30 | +0.") and "(+0." in line
 
 
 def test_a_disturbance_loses_what_the_metric_falls():
     result = made_up(40, "A", True)
-    perfect = {**result, "outputs": result["labels"]}
-    text = tables.format_disturbed({"m": {AS_RECORDED: perfect, "same": {**perfect}, "worse": result}},
-                                   team_code.CLASSES)
+    perfect = replace(result, outputs=result.labels)
+    text = tables.format_disturbed(
+        {"m": {AS_RECORDED: perfect, "same": replace(perfect), "worse": result}}, team_code.CLASSES
+    )
     undisturbed, same, worse = (line.strip("| ").split(" | ") for line in text.splitlines()[2:])
     assert undisturbed[:2] == [AS_RECORDED, "1.000"]
     assert same == ["same", "1.000", "+0.000 (+0.000 to +0.000)"]
@@ -335,18 +398,18 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
         write_recording(tmp_path / "data", name, heart_like(seed=number))
     words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu"]
     for how in (["--hold-out"], ["--leave-one-database-out"], ["--limit", "14", "--folds", "2"], ["--folds", "2"]):
-        assert crossval.main([*words, str(tmp_path / "shared"), *how]) == 0
+        assert command.main([*words, str(tmp_path / "shared"), *how]) == 0
         shared = capsys.readouterr().out
-        assert crossval.main([*words, str(tmp_path / "own" / how[0]), *how]) == 0
+        assert command.main([*words, str(tmp_path / "own" / how[0]), *how]) == 0
         assert capsys.readouterr().out == shared
 
 
 @pytest.mark.parametrize("words", [("--epochs", "0"), ("--folds", "1"), ("--limit", "-1"), ("--workers", "0")])
 def test_numbers_out_of_range_are_refused(tmp_path, capsys, words):
-    assert crossval.main([str(tmp_path), str(tmp_path / "out"), *words]) == 2
+    assert command.main([str(tmp_path), str(tmp_path / "out"), *words]) == 2
     assert f"{words[0]} {words[1]}: expected a whole number" in capsys.readouterr().err
 
 
 def test_a_wrong_path_ends_with_a_sentence(tmp_path, capsys):
-    assert crossval.main([str(tmp_path / "nowhere"), str(tmp_path / "out"), "--method", "zhao"]) == 2
+    assert command.main([str(tmp_path / "nowhere"), str(tmp_path / "out"), "--method", "zhao"]) == 2
     assert "nowhere" in capsys.readouterr().err

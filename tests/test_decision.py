@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import team_code
-from ecg.decision import highest_expected_score, with_even_odds_at
+from ecg.decisions.expected_score import adjust_odds, highest_expected_score
 from evaluate_model import compute_observed_score, load_weights
 
 WEIGHTS = load_weights(classes=team_code.CLASSES)[1]
@@ -42,8 +42,11 @@ def test_no_single_class_could_be_added_for_more_and_few_sets_are_better_at_all(
             more = chosen.copy()
             more[index] = True
             assert expected_ratio(row, more, weights) <= reached + 1e-12
-        best = max(expected_ratio(row, np.array(subset), weights)
-                   for subset in product((False, True), repeat=len(row)) if any(subset))
+        best = max(
+            expected_ratio(row, np.array(subset), weights)
+            for subset in product((False, True), repeat=len(row))
+            if any(subset)
+        )
         assert reached >= 0.9 * best
 
 
@@ -78,7 +81,7 @@ def test_it_scores_more_than_any_shared_threshold_where_the_probabilities_are_tr
 
 @given(st.floats(0.001, 0.999), st.floats(0.001, 0.999), st.floats(0.001, 0.999))
 def test_moved_probabilities_keep_their_order_and_have_one_half_at_the_threshold(first, second, threshold):
-    moved = with_even_odds_at(np.array([[first], [second], [threshold]]), np.array([threshold]))[:, 0]
+    moved = adjust_odds(np.array([[first], [second], [threshold]]), np.array([threshold]))[:, 0]
     assert np.isclose(moved[2], 0.5)
     assert (moved[0] > moved[1]) == (first > second) or np.isclose(moved[0], moved[1])
     odds = first / (1 - first) * (1 - threshold) / threshold
@@ -86,7 +89,7 @@ def test_moved_probabilities_keep_their_order_and_have_one_half_at_the_threshold
 
 
 def test_probabilities_of_zero_and_one_stay_finite():
-    moved = with_even_odds_at(np.array([[0.0, 1.0]]), np.array([1.0, 0.0]))
+    moved = adjust_odds(np.array([[0.0, 1.0]]), np.array([1.0, 0.0]))
     assert np.isfinite(moved).all()
     assert moved[0, 0] < 1e-6
     assert moved[0, 1] > 1 - 1e-6

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ecg.disturbances import AS_RECORDED, DISTURBANCES
-from ecg.signal import fill_missing
+from ecg.leads import fill_missing
+from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES
 from tiny import heart_like
 
 GAPS = heart_like(4, seed=3)
@@ -32,12 +32,15 @@ def test_the_argument_is_not_changed_and_the_answer_is_twelve_leads_in_single_pr
 
 
 @pytest.mark.parametrize("kind", SIGNALS)
-@pytest.mark.parametrize(("name", "change"), [
-    (AS_RECORDED, lambda signal: signal),
-    ("gain x 4.88", lambda signal: signal * 4.88),
-    ("gain / 4.88", lambda signal: signal / 4.88),
-    ("offset 1 mV", lambda signal: signal + 1),
-])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (AS_RECORDED, lambda signal: signal),
+        ("gain x 4.88", lambda signal: signal * 4.88),
+        ("gain / 4.88", lambda signal: signal / 4.88),
+        ("offset 1 mV", lambda signal: signal + 1),
+    ],
+)
 def test_gain_and_offset_change_every_sample_alike_and_leave_gaps(name, change, kind):
     disturbed, fs = DISTURBANCES[name](SIGNALS[kind], 500.0)
     assert fs == 500
@@ -65,7 +68,7 @@ def test_mains_do_not_turn_into_another_frequency_where_the_file_can_not_hold_60
     np.testing.assert_allclose(amplitude(plain, 500, 60), 0.1, atol=1e-4)
     assert (amplitude(plain, 500, 40) < 1e-4).all()
     # Where both have samples the recording is still the recording.
-    np.testing.assert_allclose((disturbed - plain)[:, ::25], signal[:, ::round(fs / 20)], atol=0.02)
+    np.testing.assert_allclose((disturbed - plain)[:, ::25], signal[:, :: round(fs / 20)], atol=0.02)
 
 
 def test_exactly_one_lead_that_showed_something_becomes_zero_and_not_always_the_same():

@@ -71,11 +71,11 @@ def test_help_has_an_example():
 
 
 def assert_fails(run, *words):
-    assert run.returncode == 1, run.stderr
+    assert run.returncode == 2, run.stderr
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
     assert len(run.stderr.splitlines()) == 1
-    for word in ("error: ", "expected", "found", *words):
+    for word in ("evaluate_model.py: ", "expected", "found", *words):
         assert str(word) in run.stderr
 
 
@@ -115,8 +115,8 @@ def test_command_names_a_wrong_folder(tmp_path):
 
 INTERRUPTED = """
 import os, runpy, signal, sys
-import ecg.signal_files
-ecg.signal_files.read_file = lambda path: os.kill(os.getpid(), signal.SIGINT)
+import ecg.evaluation.challenge
+ecg.evaluation.challenge.read_file = lambda path: os.kill(os.getpid(), signal.SIGINT)
 runpy.run_path(sys.argv.pop(1), run_name="__main__")
 """
 
@@ -124,9 +124,10 @@ runpy.run_path(sys.argv.pop(1), run_name="__main__")
 def test_interrupted_command_ends_with_130_and_no_traceback(tmp_path):
     labels, outputs = write_record(tmp_path)
     words = [ROOT / "evaluate_model.py", labels, outputs, tmp_path / "scores.csv"]
-    run = subprocess.run([sys.executable, "-c", INTERRUPTED, *words], capture_output=True, text=True, cwd=ROOT,
-                         timeout=60)
-    assert (run.returncode, run.stderr) == (130, "interrupted\n")
+    run = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, *words], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    assert (run.returncode, run.stderr) == (130, "evaluate_model.py: stopped; nothing was written\n")
     assert not (tmp_path / "scores.csv").exists()
 
 
@@ -134,9 +135,10 @@ def test_a_pipe_in_place_of_an_output_does_not_keep_the_command_waiting(tmp_path
     labels, outputs = write_record(tmp_path)
     (outputs / "A0001.csv").unlink()
     os.mkfifo(outputs / "A0001.csv")
-    run = subprocess.run([sys.executable, ROOT / "evaluate_model.py", labels, outputs], capture_output=True, text=True,
-                         timeout=60)
-    assert run.returncode == 1
+    run = subprocess.run(
+        [sys.executable, ROOT / "evaluate_model.py", labels, outputs], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 2
     assert run.stderr.endswith("A0001.csv: expected a file, found something else\n")
 
 

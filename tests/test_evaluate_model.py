@@ -484,6 +484,11 @@ def test_score_that_is_no_number_counts_as_zero_and_is_named(tmp_path, capsys):
     assert "A0001.csv ('x'): expected a number" in capsys.readouterr().err
 
 
+def test_text_as_the_score_of_one_code_of_an_equivalent_pair_counts_as_zero_in_their_mean(tmp_path):
+    text = "#A\n59118001,713427006\n1,0\n0.8,x\n"
+    assert read_one(tmp_path, text, ["713427006"]) == ([True], [0.4])  # the official scorer's figure
+
+
 @pytest.mark.parametrize(
     "text",
     [

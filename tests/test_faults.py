@@ -29,9 +29,10 @@ from commands import (
     visible_bytes,
     write_recordings,
 )
-from ecg import dataset, driving
-from ecg.dataset import build_dataset
-from ecg.training import train
+from ecg.inference import run_folder as driving
+from ecg.training import dataset
+from ecg.training.dataset import build_dataset
+from ecg.training.trainer import train
 from tiny import heart_like, tiny, write_recording
 
 N_RECORDINGS = 12
@@ -57,11 +58,18 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, name):
         train(tiny(), tmp_path / "data", tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
         words, at_least = (1, tmp_path / "model", tmp_path / "data", tmp_path / "out", "--workers", 1), 15
     else:
-        words, at_least = (3, tmp_path / "data", tmp_path / "out", "--folds", 1, "--epochs", 2, "--device", "cpu",
-                           "--workers", 1), 5
+        words, at_least = (
+            (3, tmp_path / "data", tmp_path / "out", "--folds", 1, "--epochs", 2, "--device", "cpu", "--workers", 1),
+            5,
+        )
     script = Path(__file__).with_name("kill_everywhere.py")
-    done = subprocess.run([sys.executable, script, name, tmp_path / "out", *map(str, words)], env=ENVIRONMENT,
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, script, name, tmp_path / "out", *map(str, words)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) >= at_least
 
@@ -123,7 +131,8 @@ def test_a_disk_that_is_full_later_in_training_loses_no_finished_epoch(place, tm
 
     arguments = {"members": 1, "epochs": 1, "workers": 1, "device": "cpu"}
     with monkeypatch.context() as patch:
-        patch.setattr(helper_code, "write_file", full)
+        for module in ("model_folder.folder", "training.trainer", "training.dataset"):
+            patch.setattr(f"ecg.{module}.write_file", full)
         with pytest.raises(OSError, match=rf"can't be written: No space left on device: '.*{re.escape(file)}'"):
             train(tiny(), place / "data", tmp_path / "model", **arguments)
     assert not (tmp_path / "model" / "config.json").exists()
@@ -161,7 +170,7 @@ def kill_own_worker(signal_, fs):
     """Preprocessing that dies the first time that a worker process gets to it."""
     if os.getpid() != int(os.environ["MAIN_PROCESS"]):
         os.kill(os.getpid(), signal.SIGKILL)
-    return tiny().preprocess(signal_, fs)
+    return tiny().input.preprocess(signal_, fs)
 
 
 def test_a_worker_process_that_dies_costs_no_recording(place, tmp_path, monkeypatch, capsys):
@@ -188,13 +197,24 @@ def test_the_driver_gets_by_with_a_gigabyte(tmp_path):
     """
     write_recordings(tmp_path / "in", 6, seconds=10)
     write_recording(tmp_path / "in", "LONG", heart_like(120, fs=1000), fs=1000)
-    run("driver.py", ROOT / "model", tmp_path / "in", tmp_path / "out", "--workers", 4, "--device", "cpu", check=0,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (10**9, 10**9)))
+    run(
+        "driver.py",
+        ROOT / "model",
+        tmp_path / "in",
+        tmp_path / "out",
+        "--workers",
+        4,
+        "--device",
+        "cpu",
+        check=0,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (10**9, 10**9)),
+    )
     assert len(visible_bytes(tmp_path / "out")) == 7
 
 
-@pytest.mark.parametrize("want", [lambda *_, **__: np.empty(2**60, np.uint8), lambda *_, **__: torch.empty(2**60)],
-                         ids=["numpy", "torch"])
+@pytest.mark.parametrize(
+    "want", [lambda *_, **__: np.empty(2**60, np.uint8), lambda *_, **__: torch.empty(2**60)], ids=["numpy", "torch"]
+)
 def test_want_of_memory_ends_in_a_sentence(place, tmp_path, monkeypatch, capsys, want):
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
     monkeypatch.setattr(driving, "predict", want)
@@ -208,8 +228,9 @@ def test_want_of_memory_ends_in_a_sentence(place, tmp_path, monkeypatch, capsys,
 
 def interrupt(words, when):
     """Start a command, send it SIGINT as a terminal does when `when(process)` is true; its status and what it said."""
-    process = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        words, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     while process.poll() is None and not when(process):
         time.sleep(0.002)
     assert process.poll() is None, process.stderr.read()

@@ -14,10 +14,10 @@ from scipy.io import savemat
 
 import helper_code
 from commands import write_recordings
-from ecg import driving
-from ecg.device import pick_device
-from ecg.model_folder import load_model
-from ecg.training import train
+from ecg.inference import run_folder as driving
+from ecg.model_folder.folder import load_model
+from ecg.runtime.device import pick_device
+from ecg.training.trainer import train
 from test_helper_code_faults import PIECES
 from tiny import heart_like, tiny, write_recording
 
@@ -37,7 +37,7 @@ DAMAGE = st.one_of(
 def damaged(data: bytes, damage: list[tuple[str, int, bytes]]) -> bytes:
     for kind, place, content in damage:
         place %= len(data) + 1
-        data = {"put": data[:place] + content + data[place + len(content):], "cut": data[:place], "all": content}[kind]
+        data = {"put": data[:place] + content + data[place + len(content) :], "cut": data[:place], "all": content}[kind]
     return data
 
 

@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-
-
 GEORGIA = header_text(
     "E00001.mat 12 500 5000 05-May-2020 11:50:55", ("#Age: 78", "#Sex: Male", "#Dx: 426783006"), name="E00001.mat"
 )

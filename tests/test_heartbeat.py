@@ -8,9 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.signal import find_peaks, periodogram
 
-from ecg import heartbeat
-from ecg.diagnoses import Parameters, draw_parameters
-from ecg.simulator import record
+from ecg.simulator import dipole as heartbeat
+from ecg.simulator.diagnoses import Parameters, draw_parameters
+from ecg.simulator.simulate import record
 from helper_code import LEADS
 
 FS = 500

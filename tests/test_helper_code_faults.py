@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.io import savemat
 
 import helper_code
+from ecg.io.header import LONGEST_HEADER
 from helper_code import LEADS, Header, RecordingError, parse_header, read_recording
 
 RAW = np.random.default_rng(1).integers(-2000, 2000, (12, 600)).astype(np.int16)
@@ -110,7 +111,7 @@ def test_a_header_that_comes_in_pieces_is_read_whole(header_file, monkeypatch):
 
 
 def test_header_of_absurd_size(header_file):
-    header_file.write_bytes(b"#" * (helper_code.LONGEST_HEADER + 1))
+    header_file.write_bytes(b"#" * (LONGEST_HEADER + 1))
     assert_refused(header_file, r"A0001\.hea: expected a header of at most 1048576 bytes, found more")
 
 

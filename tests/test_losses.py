@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg import losses
-from ecg.butteam import fit_challenge_metric_loss, fit_weighted_cross_entropy
+from ecg.methods.butteam import fit_challenge_metric_loss, fit_weighted_cross_entropy
+from ecg.networks import losses
 from evaluate_model import compute_observed_score, load_weights
 
 WEIGHTS = load_weights()[1]
@@ -71,8 +71,9 @@ def test_weighted_cross_entropy_stays_finite_far_out():
 def test_on_decisions_the_challenge_loss_is_the_scorers_sum(seed, density):
     rng = np.random.default_rng(seed)
     labels, outputs = rng.random((20, 24)) < 0.08, rng.random((20, 24)) < density
-    loss = losses.challenge_metric_loss(torch.tensor(outputs.astype(float)), torch.tensor(labels.astype(float)),
-                                        torch.tensor(WEIGHTS))
+    loss = losses.challenge_metric_loss(
+        torch.tensor(outputs.astype(float)), torch.tensor(labels.astype(float)), torch.tensor(WEIGHTS)
+    )
     # The same terms, added up in another order.
     assert float(loss) == pytest.approx(-compute_observed_score(WEIGHTS, labels, outputs), rel=1e-13, abs=1e-13)
 

@@ -9,6 +9,7 @@ import pytest
 
 import team_code
 from ecg import model_card
+from ecg.model_folder.card import as_markdown
 from evaluate_model import compute_challenge_metric, load_weights
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,26 +21,50 @@ def predictions(tmp_path):
     rng = np.random.default_rng(0)
     labels, probabilities = rng.random((60, 24)) < 0.1, rng.random((60, 24))
     labels[:, 14] = True
-    result = {"records": np.array([f"R{k}" for k in range(60)]), "databases": np.array(["A"] * 40 + ["B"] * 20),
-              "in_database": np.array([True] * 40 + [False] * 20), "labels": labels, "probabilities": probabilities,
-              "outputs": probabilities > 0.8, "classes": np.array(team_code.CLASSES)}
+    result = {
+        "records": np.array([f"R{k}" for k in range(60)]),
+        "databases": np.array(["A"] * 40 + ["B"] * 20),
+        "in_database": np.array([True] * 40 + [False] * 20),
+        "labels": labels,
+        "probabilities": probabilities,
+        "outputs": probabilities > 0.8,
+        "classes": np.array(team_code.CLASSES),
+    }
     np.savez(tmp_path / "predictions.npz", **result)
     return tmp_path / "predictions.npz", result
 
 
 @pytest.fixture
 def model(tmp_path):
-    config = {"method": "tiny", "settings": {"width": 3}, "members": [{}],
-              "training": {"recordings": 5, "simulated": 1, "databases": {"A": 5}, "folds": 5, "epochs": 2, "seed": 7}}
+    config = {
+        "method": "tiny",
+        "settings": {"width": 3},
+        "members": [{}],
+        "training": {"recordings": 5, "simulated": 1, "databases": {"A": 5}, "folds": 5, "epochs": 2, "seed": 7},
+    }
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     return tmp_path / "model"
 
 
 def words(model, predictions):
-    return [str(model), "--command", "python train_model.py a b", "--commit", "abc1234", "--minutes", "3", "--machine",
-            "two cores", "--predictions", str(predictions), "--measured", "python -m ecg.crossval a b",
-            "--at", "def5678"]
+    return [
+        str(model),
+        "--command",
+        "python train_model.py a b",
+        "--commit",
+        "abc1234",
+        "--minutes",
+        "3",
+        "--machine",
+        "two cores",
+        "--predictions",
+        str(predictions),
+        "--measured",
+        "python -m ecg.crossval a b",
+        "--at",
+        "def5678",
+    ]
 
 
 def test_the_card_holds_what_was_said_and_what_was_measured_and_leaves_the_rest_alone(model, predictions, capsys):
@@ -50,8 +75,12 @@ def test_the_card_holds_what_was_said_and_what_was_measured_and_leaves_the_rest_
     config = json.loads((model / "config.json").read_text())
     card = config.pop("card")
     assert config == before
-    assert card["trained"] == {"command": "python train_model.py a b", "commit": "abc1234", "minutes": 3.0,
-                               "machine": "two cores"}
+    assert card["trained"] == {
+        "command": "python train_model.py a b",
+        "commit": "abc1234",
+        "minutes": 3.0,
+        "machine": "two cores",
+    }
     rows = {row["database"]: row for row in card["measured"]["rows"]}
     inside = result["databases"] == "A"
     metric = compute_challenge_metric(WEIGHTS, result["labels"][inside], result["outputs"][inside], team_code.CLASSES)
@@ -79,5 +108,5 @@ def test_what_is_no_model_or_no_predictions_is_said_and_nothing_is_written(model
 def test_the_shipped_models_card_is_in_the_readme():
     config = json.loads((ROOT / "model" / "config.json").read_text())
     readme = (ROOT / "README.md").read_text()
-    for line in model_card.as_markdown(config).splitlines():
+    for line in as_markdown(config).splitlines():
         assert line in readme

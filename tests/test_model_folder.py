@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import team_code
-from ecg.butteam import butteam
-from ecg.model_folder import Model, ModelError, load_model, save_model
-from ecg.training import train_member
+from ecg.methods.butteam import butteam
+from ecg.model_folder.folder import Model, ModelError, load_model, save_model
+from ecg.training.trainer import train_member
 from tiny import random_dataset, tiny
 
 CPU = torch.device("cpu")
@@ -56,8 +56,12 @@ def test_what_is_saved_comes_back_bit_for_bit_for_every_member(folder, members):
 
 def test_the_config_says_what_the_numbers_mean(folder):
     config = json.loads((folder / "config.json").read_text())
-    assert config["input"] == {"leads": ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"],
-                               "sampling_frequency_hz": 257.0, "window_samples": 4096, "units": "uV"}
+    assert config["input"] == {
+        "leads": ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"],
+        "sampling_frequency_hz": 257.0,
+        "window_samples": 4096,
+        "units": "uV",
+    }
     assert config["classes"] == list(team_code.CLASSES)
     assert {"python", "torch", "numpy", "scipy", "wfdb"} < set(config["versions"])
 
@@ -84,7 +88,7 @@ def test_a_kill_while_saving_leaves_the_old_model_or_the_new_one(folder, monkeyp
         calls.append(path)
         real(path, data)
 
-    monkeypatch.setattr(helper_code, "write_file", dies)
+    monkeypatch.setattr("ecg.model_folder.folder.write_file", dies)
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, tiny(), [member(seed=9)], {}, [{}])
     after = load_model(folder, BUILDERS, CPU)
@@ -180,43 +184,49 @@ def whole(change):
     return lambda folder: edit(folder, change)
 
 
-@pytest.mark.parametrize(("damage", "complaint"), [
-    (remove_config, "run train_model.py"),
-    (lambda f: (f / "config.json").write_text("{"), "expected a JSON config"),
-    (lambda f: (f / "config.json").write_text("[]"), "expected a JSON object"),
-    (lambda f: (f / "config.json").write_text("[" * 10**5), "expected a JSON config"),
-    (lambda f: (f / "config.json").write_text("1" * 10**4), "expected a JSON config"),
-    (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\xfd"), "expected a JSON config"),
-    (lambda f: pipe(f / "config.json"), "expected a file, found something else"),
-    (lambda f: pipe(weights_of(f)), "expected a file, found something else; copy the model folder anew"),
-    (whole(lambda c: c.update(format=99)), "expected format 1, found 99; use the version of this software that wrote"),
-    (whole(lambda c: c.update(method=["tiny"])), "expected one of the methods tiny, wide"),
-    (whole(lambda c: c.update(method="wide", settings={"width": 10**6})), "weights of the method .* found others"),
-    (whole(lambda c: c.update(method="wide", settings={"width": 10**12})), "expected settings of the method wide"),
-    (whole(lambda c: c.update(method="wide", settings={"width": "8"})), "expected settings of the method wide"),
-    (whole(lambda c: c.update(members=["member"])), "bare name"),
-    (first_member(lambda m: m.update(weights="a\0.safetensors")), "bare name"),
-    (first_member(lambda m: m["thresholds"].update({"426783006": 10**400})), "thresholds from 0 to 1"),
-    (first_member(lambda m: m["thresholds"].update({"426783006": True})), "thresholds from 0 to 1"),
-    (lambda f: link_to_other(weights_of(f)), "damaged or belongs to another model; copy the model folder anew"),
-    (whole(lambda c: c.update(method="other")), "expected one of the methods tiny, wide"),
-    (whole(lambda c: c.update(settings={"depth": 3})), "expected settings of the method"),
-    (whole(lambda c: c["classes"].reverse()), "24 classes"),
-    (whole(lambda c: c["input"].update(units="mV")), "'units': 'uV'"),
-    (whole(lambda c: c["input"].update(sampling_frequency_hz=500)), "257"),
-    (whole(lambda c: c.update(members=[])), "at least one member"),
-    (first_member(lambda m: m["thresholds"].popitem()), "a threshold for each"),
-    (first_member(lambda m: m.pop("thresholds")), "a threshold for each"),
-    (first_member(lambda m: m["thresholds"].update({"426783006": float("nan")})), "thresholds from 0 to 1"),
-    (first_member(lambda m: m["thresholds"].update({"426783006": "0.5"})), "thresholds from 0 to 1"),
-    (first_member(lambda m: m.update(weights="../other.safetensors")), "bare name"),
-    (first_member(lambda m: m.update(weights="weights.pth")), "bare name"),
-    (lambda f: weights_of(f).unlink(), "expected a file, found none; copy the model folder anew, or train again"),
-    (damage_weights, "damaged or belongs to another model"),
-    (pickled_weights, "expected safetensors"),
-    (other_shapes, "found others"),
-    (infinite_weights, "finite weights"),
-])
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (remove_config, "run train_model.py"),
+        (lambda f: (f / "config.json").write_text("{"), "expected a JSON config"),
+        (lambda f: (f / "config.json").write_text("[]"), "expected a JSON object"),
+        (lambda f: (f / "config.json").write_text("[" * 10**5), "expected a JSON config"),
+        (lambda f: (f / "config.json").write_text("1" * 10**4), "expected a JSON config"),
+        (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\xfd"), "expected a JSON config"),
+        (lambda f: pipe(f / "config.json"), "expected a file, found something else"),
+        (lambda f: pipe(weights_of(f)), "expected a file, found something else; copy the model folder anew"),
+        (
+            whole(lambda c: c.update(format=99)),
+            "expected format 1, found 99; use the version of this software that wrote",
+        ),
+        (whole(lambda c: c.update(method=["tiny"])), "expected one of the methods tiny, wide"),
+        (whole(lambda c: c.update(method="wide", settings={"width": 10**6})), "weights of the method .* found others"),
+        (whole(lambda c: c.update(method="wide", settings={"width": 10**12})), "expected settings of the method wide"),
+        (whole(lambda c: c.update(method="wide", settings={"width": "8"})), "expected settings of the method wide"),
+        (whole(lambda c: c.update(members=["member"])), "bare name"),
+        (first_member(lambda m: m.update(weights="a\0.safetensors")), "bare name"),
+        (first_member(lambda m: m["thresholds"].update({"426783006": 10**400})), "thresholds from 0 to 1"),
+        (first_member(lambda m: m["thresholds"].update({"426783006": True})), "thresholds from 0 to 1"),
+        (lambda f: link_to_other(weights_of(f)), "damaged or belongs to another model; copy the model folder anew"),
+        (whole(lambda c: c.update(method="other")), "expected one of the methods tiny, wide"),
+        (whole(lambda c: c.update(settings={"depth": 3})), "expected settings of the method"),
+        (whole(lambda c: c["classes"].reverse()), "24 classes"),
+        (whole(lambda c: c["input"].update(units="mV")), "'units': 'uV'"),
+        (whole(lambda c: c["input"].update(sampling_frequency_hz=500)), "257"),
+        (whole(lambda c: c.update(members=[])), "at least one member"),
+        (first_member(lambda m: m["thresholds"].popitem()), "a threshold for each"),
+        (first_member(lambda m: m.pop("thresholds")), "a threshold for each"),
+        (first_member(lambda m: m["thresholds"].update({"426783006": float("nan")})), "thresholds from 0 to 1"),
+        (first_member(lambda m: m["thresholds"].update({"426783006": "0.5"})), "thresholds from 0 to 1"),
+        (first_member(lambda m: m.update(weights="../other.safetensors")), "bare name"),
+        (first_member(lambda m: m.update(weights="weights.pth")), "bare name"),
+        (lambda f: weights_of(f).unlink(), "expected a file, found none; copy the model folder anew, or train again"),
+        (damage_weights, "damaged or belongs to another model"),
+        (pickled_weights, "expected safetensors"),
+        (other_shapes, "found others"),
+        (infinite_weights, "finite weights"),
+    ],
+)
 def test_a_folder_that_is_not_right_is_refused_with_a_sentence(folder, damage, complaint):
     damage(folder)
     with pytest.raises(ModelError, match=complaint) as caught:
@@ -228,8 +238,10 @@ def test_a_folder_that_is_not_right_is_refused_with_a_sentence(folder, damage, c
 def test_every_member_decides_at_its_own_thresholds(build):
     rng = np.random.default_rng(0)
     method, probabilities, thresholds = build(), rng.random((3, 24)), rng.random((3, 24))
-    each = np.stack([method.decide(row[None], limits) for row, limits in zip(probabilities, thresholds, strict=True)])
-    expected, scores = method.combine(each, probabilities[:, None], thresholds)
+    each = np.stack(
+        [method.decision.decide(row[None], limits) for row, limits in zip(probabilities, thresholds, strict=True)]
+    )
+    expected, scores = method.decision.combine(each, probabilities[:, None], thresholds)
     labels, found = Model(method, (), thresholds, CPU, {}).decide(probabilities)
     assert np.array_equal(labels, expected[0])
     assert np.array_equal(found, scores[0])

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import periodogram
 
-from ecg import noise
-from ecg.heartbeat import twelve_leads
-from ecg.noise import Noise
+from ecg.leads import twelve_leads
+from ecg.simulator import noise
+from ecg.simulator.noise import Noise
 from helper_code import LEADS
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=30)

@@ -31,9 +31,11 @@ def is_ignored(path: str) -> bool:
     """By .dockerignore: patterns from the root, `**/` at any depth; what lies in an ignored folder is too."""
     patterns = (ROOT / ".dockerignore").read_text().split()
     parts = path.split("/")
-    return any(fnmatch.fnmatchcase(parts[0], pattern)
-               or (pattern.startswith("**/") and any(fnmatch.fnmatchcase(part, pattern[3:]) for part in parts))
-               for pattern in patterns)
+    return any(
+        fnmatch.fnmatchcase(parts[0], pattern)
+        or (pattern.startswith("**/") and any(fnmatch.fnmatchcase(part, pattern[3:]) for part in parts))
+        for pattern in patterns
+    )
 
 
 def copy_image(folder: Path) -> None:
@@ -77,8 +79,18 @@ def test_what_is_installed_is_what_requirements_txt_pins():
 def test_the_image_holds_what_is_run_and_not_what_is_not(tmp_path):
     copy_image(tmp_path)
     names = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")}
-    assert {"Dockerfile", "requirements.txt", "train_model.py", "driver.py", "team_code.py", "helper_code.py",
-            "evaluate_model.py", "weights.csv", "model", "ecg"} <= names
+    assert {
+        "Dockerfile",
+        "requirements.txt",
+        "train_model.py",
+        "driver.py",
+        "team_code.py",
+        "helper_code.py",
+        "evaluate_model.py",
+        "weights.csv",
+        "model",
+        "ecg",
+    } <= names
     assert not names & {".git", ".venv", "tests", "demo", ".pytest_cache"}
     assert not list(tmp_path.rglob("__pycache__"))
 
@@ -104,11 +116,19 @@ def test_the_images_three_commands_run_without_a_network_on_data_that_may_only_b
     environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("PYTHON")}
     if not within:
         environment["PYTHONPATH"] = str(place / "refusing")
-    for words in (["train_model.py", "../data", "../model", "--folds", "1", "--epochs", "1"],
-                  ["driver.py", "../model", "../data", "../outputs"],
-                  ["evaluate_model.py", "../data", "../outputs", "../scores.csv"]):
-        done = subprocess.run([*within, python, *words], cwd=place / "physionet", env=environment, text=True,
-                              capture_output=True, preexec_fn=drop_file_rights)
+    for words in (
+        ["train_model.py", "../data", "../model", "--folds", "1", "--epochs", "1"],
+        ["driver.py", "../model", "../data", "../outputs"],
+        ["evaluate_model.py", "../data", "../outputs", "../scores.csv"],
+    ):
+        done = subprocess.run(
+            [*within, python, *words],
+            cwd=place / "physionet",
+            env=environment,
+            text=True,
+            capture_output=True,
+            preexec_fn=drop_file_rights,
+        )
         assert done.returncode == 0, done.stderr
     assert len(list((place / "outputs").glob("*.csv"))) == 6
     assert (place / "scores.csv").read_text().startswith("AUROC,AUPRC,Accuracy")

@@ -19,13 +19,15 @@ import driver
 import helper_code
 import team_code
 from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
-from ecg import device, driving, prediction
-from ecg.butteam import butteam
-from ecg.driving import run_folder
-from ecg.inference import ConvolutionInPlace, PoolInPlace, fold_batch_norms, make_fast
-from ecg.prediction import Item, make_batch, predict
-from ecg.simulator import simulate_recording
-from ecg.training import train
+from ecg.inference import predict as prediction
+from ecg.inference import run_folder as driving
+from ecg.inference.fast_cpu import ConvolutionInPlace, PoolInPlace, fold_batch_norms, make_fast
+from ecg.inference.predict import Item, make_batch, predict
+from ecg.inference.run_folder import run_folder
+from ecg.methods.butteam import butteam
+from ecg.runtime import device
+from ecg.simulator.simulate import simulate_recording
+from ecg.training.trainer import train
 from tiny import TinyNet, tiny, write_recording
 
 CPU = torch.device("cpu")
@@ -39,7 +41,10 @@ def items_of(method, seconds, seed=0):
     rng = np.random.default_rng(seed)
     header = helper_code.parse_header("A 1 500 5000\nA.mat 16+24 1000/mV 16 0 0 0 0 I\n#Age: 60\n#Sex: F\n")
     signals = [rng.normal(0, 0.3, (12, int(500 * length))).astype(np.float32) for length in seconds]
-    return [Item(k, method.preprocess(signal, 500), method.demographics(header)) for k, signal in enumerate(signals)]
+    return [
+        Item(k, method.input.preprocess(signal, 500), method.input.demographics(header))
+        for k, signal in enumerate(signals)
+    ]
 
 
 def trained_like(method):
@@ -69,11 +74,22 @@ def fast_bfloat16(monkeypatch):
 # --- Networks made ready
 
 
-@given(channels=st.tuples(st.integers(1, 5), st.integers(1, 5)), groups=st.integers(1, 3), size=st.integers(1, 9),
-       stride=st.integers(1, 4), dilation=st.integers(1, 3), padding=st.integers(0, 5), n_items=st.integers(1, 3),
-       extra=st.integers(0, 30), bias=st.booleans(), turned=st.booleans(), seed=st.integers(0, 99))
-def test_a_convolution_is_the_same_with_channels_side_by_side(channels, groups, size, stride, dilation, padding,
-                                                              n_items, extra, bias, turned, seed):
+@given(
+    channels=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    groups=st.integers(1, 3),
+    size=st.integers(1, 9),
+    stride=st.integers(1, 4),
+    dilation=st.integers(1, 3),
+    padding=st.integers(0, 5),
+    n_items=st.integers(1, 3),
+    extra=st.integers(0, 30),
+    bias=st.booleans(),
+    turned=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_a_convolution_is_the_same_with_channels_side_by_side(
+    channels, groups, size, stride, dilation, padding, n_items, extra, bias, turned, seed
+):
     n_in, n_out = (groups * n for n in channels)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -110,8 +126,9 @@ def test_a_network_without_its_batch_norms_is_the_same_function(name):
     assert not any(isinstance(module, nn.BatchNorm1d) for module in folded.modules())
     assert any(isinstance(module, nn.BatchNorm1d) for module in network.modules())
     items = items_of(method, [1.5, 10, 20], seed=3)
-    for (_, found), (_, expected) in zip(predict(method, [folded], items, CPU),
-                                         predict(method, [network], items, CPU), strict=True):
+    for (_, found), (_, expected) in zip(
+        predict(method, [folded], items, CPU), predict(method, [network], items, CPU), strict=True
+    ):
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
@@ -125,15 +142,22 @@ def test_the_known_networks_are_made_fast_and_stay_close(name):
     assert not kinds & {nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d}
     items = items_of(method, [1.5, 10, 20], seed=3)
     for item in items:
-        batch = make_batch(method.windows(item.signal)[:1], [item.demographics], CPU)
+        batch = make_batch(method.input.windows(item.signal)[:1], [item.demographics], CPU)
         with torch.inference_mode():
             found, expected = method.forward(fast, batch), method.forward(network, batch)
         assert found.dtype == torch.float32
         assert 0 < (found - expected).norm() < 0.05 * expected.norm()
 
 
-@given(size=st.integers(1, 5), stride=st.integers(1, 4), dilation=st.integers(1, 3), extra=st.integers(0, 30),
-       ceil=st.booleans(), turned=st.booleans(), seed=st.integers(0, 99))
+@given(
+    size=st.integers(1, 5),
+    stride=st.integers(1, 4),
+    dilation=st.integers(1, 3),
+    extra=st.integers(0, 30),
+    ceil=st.booleans(),
+    turned=st.booleans(),
+    seed=st.integers(0, 99),
+)
 def test_pooling_is_the_same_with_channels_side_by_side(size, stride, dilation, extra, ceil, turned, seed):
     x = torch.randn(2, 3, dilation * size + extra, generator=torch.Generator().manual_seed(seed))
     if turned:
@@ -163,9 +187,13 @@ class Unusual(TinyNet):
     def __init__(self):
         super().__init__()
         self.more = nn.Sequential(
-            nn.Conv1d(8, 8, 3, padding="same"), nn.Conv1d(8, 8, 3, dilation=2), nn.Conv1d(8, 8, 3, groups=2),
-            nn.Conv1d(8, 8, 3, padding=1, padding_mode="reflect"), nn.Conv1d(8, 8, 3),
-            nn.BatchNorm1d(8, track_running_stats=False))
+            nn.Conv1d(8, 8, 3, padding="same"),
+            nn.Conv1d(8, 8, 3, dilation=2),
+            nn.Conv1d(8, 8, 3, groups=2),
+            nn.Conv1d(8, 8, 3, padding=1, padding_mode="reflect"),
+            nn.Conv1d(8, 8, 3),
+            nn.BatchNorm1d(8, track_running_stats=False),
+        )
 
     def forward(self, signal, demographics):
         x = self.more(self.bn(self.conv(signal)).relu()).mean(dim=2)
@@ -174,7 +202,7 @@ class Unusual(TinyNet):
 
 @pytest.mark.parametrize(("build", "counts"), [(NormBefore, (0, 1, 1)), (Unusual, (2, 1, 4))])
 def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
-    method = replace(tiny(), build_network=build)
+    method = tiny(build_network=build)
     network = trained_like(method)
     fast = make_fast(method, [network])[0]
     kinds = [type(module) for module in fast.modules()]
@@ -260,19 +288,27 @@ lengths = st.lists(st.integers(100, 20_000), max_size=12)
 @given(companies=st.lists(lengths, max_size=5), left_out=st.sets(st.integers(0, 4)), most=st.sampled_from([1, 9000]))
 def test_windows_share_batches_within_their_company_and_none_is_lost(companies, left_out, most):
     method, features = team_code.robust(), np.zeros(5, np.float32)
-    items = [Item((number, k), np.full((12, n), k, np.float32), features, number)
-             for number, company in enumerate(companies) for k, n in enumerate(company)]
+    items = [
+        Item((number, k), np.full((12, n), k, np.float32), features, number)
+        for number, company in enumerate(companies)
+        for k, n in enumerate(company)
+    ]
 
     def groups_of(items):
         started = deque()
-        groups = [[(recording.key, k, window.shape[1], window[0, 0]) for recording, k, window in group]
-                  for group in prediction._groups(method, items, started, most)]
+        groups = [
+            [(recording.key, k, window.shape[1], window[0, 0]) for recording, k, window in group]
+            for group in prediction._groups(method, items, started, most)
+        ]
         assert [recording.key for recording in started] == [item.key for item in items]
         return groups
 
     groups = groups_of(items)
-    expected = [(item.key, k, window.shape[1], item.key[1])
-                for item in items for k, window in enumerate(method.windows(item.signal))]
+    expected = [
+        (item.key, k, window.shape[1], item.key[1])
+        for item in items
+        for k, window in enumerate(method.input.windows(item.signal))
+    ]
     assert sorted(row for group in groups for row in group) == expected
     for group in groups:
         longest = max(length for _, _, length, _ in group)
@@ -280,15 +316,15 @@ def test_windows_share_batches_within_their_company_and_none_is_lost(companies, 
         assert len(group) == 1 or len(group) * longest <= most
         assert all(longest - length < 512 for _, _, length, _ in group)
     without = [group for group in groups if group[0][0][0] not in left_out]
-    assert groups_of([item for item in items if item.company not in left_out]) == without
+    assert groups_of([item for item in items if item.batch_group not in left_out]) == without
 
 
 def test_a_recordings_windows_come_back_in_their_order():
-    method = replace(tiny(), merge=lambda probabilities: probabilities[0])
+    method = tiny(merge=lambda probabilities: probabilities[0])
     network = trained_like(method)
     [item] = items_of(method, [200])
-    first = replace(item, signal=method.windows(item.signal)[0].copy())
-    assert len(method.windows(item.signal)) > 1
+    first = replace(item, signal=method.input.windows(item.signal)[0].copy())
+    assert len(method.input.windows(item.signal)) > 1
     [(_, found)], [(_, expected)] = (list(predict(method, [network], [either], CPU)) for either in (item, first))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
@@ -347,30 +383,39 @@ def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(t
         write_recording(tmp_path / "in", f"D{number}", simulate_recording(number, 6, seconds=seconds).signal)
     words = [ROOT / "model", tmp_path / "in", tmp_path / "out", "--deterministic", "--device", "cpu", "--workers", "3"]
     threads = str(torch.get_num_threads() + 1)
-    subprocess.run([sys.executable, ROOT / "driver.py", *words], env={**ENVIRONMENT, "OMP_NUM_THREADS": threads},
-                   check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, ROOT / "driver.py", *words],
+        env={**ENVIRONMENT, "OMP_NUM_THREADS": threads},
+        check=True,
+        capture_output=True,
+    )
     model = team_code.load_model(ROOT / "model", device="cpu")
     (tmp_path / "hook").mkdir()
     for path in sorted((tmp_path / "in").glob("*.hea")):
         header, recording = helper_code.load_header(path), helper_code.load_recording(path.with_suffix(".mat"))
-        helper_code.save_outputs(tmp_path / "hook" / f"{path.stem}.csv", path.stem,
-                                 *team_code.run_model(model, header, recording))
+        helper_code.save_outputs(
+            tmp_path / "hook" / f"{path.stem}.csv", path.stem, *team_code.run_model(model, header, recording)
+        )
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "hook")
 
 
-@pytest.mark.parametrize(("fast", "words", "expected"), [
-    (True, (), "batches of up to 32768 samples in bfloat16 on cpu"),
-    (True, ("--deterministic",), "single windows in float32 on cpu"),
-    (False, (), "batches of up to 32768 samples in float32 on cpu"),
-    (False, ("--deterministic",), "single windows in float32 on cpu"),
-])
+@pytest.mark.parametrize(
+    ("fast", "words", "expected"),
+    [
+        (True, (), "batches of up to 32768 samples in bfloat16 on cpu"),
+        (True, ("--deterministic",), "single windows in float32 on cpu"),
+        (False, (), "batches of up to 32768 samples in float32 on cpu"),
+        (False, ("--deterministic",), "single windows in float32 on cpu"),
+    ],
+)
 def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, words, expected):
     monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: fast)
     status, said = drive(tmp_path / "out", "--workers", 3, *words)
     assert status == 0
     threads = torch.get_num_threads()
     assert [line for line in said.splitlines() if line.startswith("Computing")] == [
-        f"Computing {expected}; {threads} at a time, 3 threads read ahead"]
+        f"Computing {expected}; {threads} at a time, 3 threads read ahead"
+    ]
     assert json.loads((tmp_path / "out" / ".run.json").read_text())["computed"] == expected
 
 
@@ -381,8 +426,11 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
     bytes_before = visible_bytes(tmp_path / "out")
     status, said = drive(tmp_path / "out", "--resume", *after)
     assert status == 2
-    assert re.search(r"out: expected outputs computed from .* in b?float\d\d on cpu, found those from "
-                     r".* in b?float\d\d on cpu; use the same .*or leave --resume out", said)
+    assert re.search(
+        r"out: expected outputs computed from .* in b?float\d\d on cpu, found those from "
+        r".* in b?float\d\d on cpu; use the same .*or leave --resume out",
+        said,
+    )
     assert visible_bytes(tmp_path / "out") == bytes_before
     assert drive(tmp_path / "out", "--resume", *before)[0] == 0
     assert len(visible_bytes(tmp_path / "out")) == 8

@@ -7,9 +7,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOORS = {"ecg.header": 1, "ecg.signal_files": 1, "helper_code": 1, "evaluate_model": 2, "ecg.method": 3,
-          "ecg.butteam": 5, "team_code": 6, "train_model": 7, "driver": 7}
-MODULES = [*ROOT.glob("*.py"), *(ROOT / "ecg").glob("*.py")]
+# Low to high; a module is in the layer of the longest prefix of its name.
+LAYERS = (
+    ("ecg", "ecg.runtime", "ecg.classes", "ecg.leads"),
+    ("ecg.io",),
+    ("ecg.signal",),
+    ("ecg.measurements", "ecg.simulator", "ecg.networks"),
+    ("ecg.evaluation",),
+    ("ecg.decisions",),
+    ("ecg.methods.base",),
+    ("ecg.methods",),
+    ("ecg.model_folder",),
+    ("ecg.inference",),
+    ("ecg.training",),
+    ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
+    # Commands of the package, run as `python -m`.
+    ("ecg.crossval", "ecg.model_card", "ecg.simulator.__main__", "ecg.benchmark.__main__"),
+    ("helper_code", "evaluate_model"),
+    ("team_code",),
+    ("train_model", "driver"),
+)
+MODULES = [*ROOT.glob("*.py"), *(ROOT / "ecg").rglob("*.py")]
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "tests/requirements.txt"])
@@ -30,41 +48,99 @@ def test_the_dockerfile_keeps_the_official_lines_and_installs_before_it_copies_t
 
 
 def name_of(path):
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def floor_of(module):
-    return FLOORS.get(module, 4 if module.startswith("ecg") else None)
+def layer_of(module):
+    prefixes = [
+        (len(prefix), k) for k, layer in enumerate(LAYERS) for prefix in layer if f"{module}.".startswith(f"{prefix}.")
+    ]
+    return max(prefixes)[1]
 
 
-def imports_at_load(path):
-    for node in ast.parse(path.read_text()).body:
+def imports_of(code, name, *, at_load):
+    """Modules of the project that a module imports, in all its functions or only where it is loaded."""
+    tree = ast.parse(code)
+    known = {name_of(path) for path in MODULES}
+    for node in tree.body if at_load else ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [each if each in known else node.module for each in found]
+        else:
+            continue
+        yield from (each for each in found if each in known and each != name)
+
+
+def crossings(code, name):
+    return [each for each in imports_of(code, name, at_load=False) if layer_of(each) > layer_of(name)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_room_imports_only_from_its_own_floor_and_those_below(path):
-    floor = floor_of(name_of(path))
-    known = {name_of(other) for other in MODULES}
-    for module in imports_at_load(path):
-        if module in known and module != "ecg":
-            assert floor_of(module) <= floor, f"{name_of(path)} imports {module}"
+def test_a_module_imports_only_from_its_own_layer_and_lower_ones(path):
+    assert not crossings(path.read_text(), name_of(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("ecg.io.header", "from ecg.signal.windows import pad_right"),
+        ("ecg.signal.windows", "import helper_code"),
+        ("ecg.training.trainer", "def f():\n    import team_code"),
+        ("ecg.methods.base", "from ecg.methods import robust"),
+        ("team_code", "import driver"),
+    ],
+)
+def test_a_crossed_layer_is_seen(name, code):
+    assert len(crossings(code, name)) == 1
+
+
+def test_every_module_of_the_package_is_looked_at():
+    assert {"ecg.io.header", "ecg.training.dataset", "ecg.benchmark.__main__"} <= {name_of(path) for path in MODULES}
+
+
+def test_every_package_says_what_belongs_there():
+    folders = {path.parent for path in MODULES if path.parent != ROOT}
+    for folder in folders:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
 
 
 @pytest.mark.parametrize("module", ["helper_code", "evaluate_model"])
-def test_the_two_lowest_rooms_do_without_torch(module):
-    assert not any(name.split(".")[0] == "torch" for name in imports_at_load(ROOT / f"{module}.py"))
+def test_headers_and_scores_need_no_torch(module):
+    seen, left = set(), [module]
+    while left:
+        name = left.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        path = next(path for path in MODULES if name_of(path) == name)
+        code = path.read_text()
+        assert not re.search(r"^(import|from) torch", code, re.MULTILINE), name
+        left += imports_of(code, name, at_load=True)
+    assert len(seen) > 5
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if floor_of(name_of(path)) in (3, 4)], ids=name_of)
-def test_the_engine_knows_no_method_by_name(path):
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in MODULES
+        if layer_of(name_of(path)) < layer_of("helper_code")
+        and not name_of(path).startswith(("ecg.methods", "ecg.benchmark"))
+    ],
+    ids=name_of,
+)
+def test_what_runs_the_methods_knows_none_by_name(path):
     code = path.read_text()
     words = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
-    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(ast.parse(code))
-                  if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))}
-    assert not [word for word in words if isinstance(word, str) and word not in docstrings
-                and re.search(r"zhao|butteam", word, re.IGNORECASE)]
+    docstrings = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    }
+    assert not [
+        word
+        for word in words
+        if isinstance(word, str) and word not in docstrings and re.search(r"zhao|butteam", word, re.IGNORECASE)
+    ]

@@ -9,11 +9,11 @@ import torch
 
 import helper_code
 from commands import ROOT, write_recordings
-from ecg import driving
-from ecg.device import pick_device
-from ecg.model_folder import load_model
-from ecg.prediction import batching
-from ecg.training import train
+from ecg.inference import run_folder as driving
+from ecg.inference.predict import batching
+from ecg.model_folder.folder import load_model
+from ecg.runtime.device import pick_device
+from ecg.training.trainer import train
 from tiny import tiny
 
 
@@ -22,8 +22,11 @@ def test_every_test_that_the_reliability_table_names_exists():
     named = set(re.findall(r"`(test_\w+)`", text))
     rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| fault ")]
     assert len(rows) > 20 and all("`test_" in row for row in rows)
-    defined = {name for file in Path(__file__).parent.glob("test_*.py")
-               for name in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)}
+    defined = {
+        name
+        for file in Path(__file__).parent.glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", file.read_text(), re.MULTILINE)
+    }
     assert named - defined == set()
 
 
@@ -50,8 +53,8 @@ def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, 
             counts["written"] += 1
         save(*arguments)
 
-    monkeypatch.setattr(helper_code, "read_recording", counting_read)
-    monkeypatch.setattr(helper_code, "save_outputs", counting_save)
+    monkeypatch.setattr(driving, "read_recording", counting_read)
+    monkeypatch.setattr(driving, "save_outputs", counting_save)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     model = load_model(tmp_path / "model", {"tiny": tiny}, pick_device("cpu"))
     outcome = driving.run_folder(model, tmp_path / "many", tmp_path / "out", workers=2)

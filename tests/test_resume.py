@@ -12,9 +12,9 @@ import team_code
 import train_model
 from bad_recordings import write_refused
 from commands import visible_bytes, write_recordings
-from ecg import training
-from ecg.dataset import build_dataset
-from ecg.training import train
+from ecg.training import trainer as training
+from ecg.training.dataset import build_dataset
+from ecg.training.trainer import train
 from tiny import heart_like, tiny, write_recording
 
 
@@ -73,14 +73,18 @@ def test_without_resume_the_driver_judges_everything_anew(models, half, command)
     assert visible_bytes(half / "out") == visible_bytes(half / "whole")
 
 
-@pytest.mark.parametrize("change", [
-    lambda out: (out / "HR00000.csv").write_text("#HR00000\n1,2\n1,0\n0.5,0.5\n"),
-    lambda out: (out / "HR00000.csv").write_text((out / "HR00001.csv").read_text()),
-    lambda out: (out / "HR00000.csv").write_bytes(b""),
-    lambda out: (out / "HR00000.csv").write_bytes(os.urandom(600)),
-    lambda out: (out / "HR00000.csv").write_text((out / "HR00000.csv").read_text()[:-100]),
-    lambda out: ((out / "HR00000.csv").unlink(), (out / "HR00000.csv").symlink_to("HR00000.csv")),
-], ids=["other_classes", "another_recordings", "empty", "random_bytes", "cut_short", "loop"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda out: (out / "HR00000.csv").write_text("#HR00000\n1,2\n1,0\n0.5,0.5\n"),
+        lambda out: (out / "HR00000.csv").write_text((out / "HR00001.csv").read_text()),
+        lambda out: (out / "HR00000.csv").write_bytes(b""),
+        lambda out: (out / "HR00000.csv").write_bytes(os.urandom(600)),
+        lambda out: (out / "HR00000.csv").write_text((out / "HR00000.csv").read_text()[:-100]),
+        lambda out: ((out / "HR00000.csv").unlink(), (out / "HR00000.csv").symlink_to("HR00000.csv")),
+    ],
+    ids=["other_classes", "another_recordings", "empty", "random_bytes", "cut_short", "loop"],
+)
 def test_an_output_that_is_not_whole_is_made_anew(models, half, command, change):
     change(half / "out")
     printed = command(driver, models / "model1", models / "data", half / "out", "--resume")[1]
@@ -96,8 +100,9 @@ def test_outputs_of_another_model_are_not_taken_up(models, half, command):
     assert visible_bytes(half / "out") == before
 
 
-def test_outputs_of_another_model_from_before_the_run_that_was_stopped_are_not_taken_up(models, half, command,
-                                                                                       monkeypatch):
+def test_outputs_of_another_model_from_before_the_run_that_was_stopped_are_not_taken_up(
+    models, half, command, monkeypatch
+):
     saved, save = [], helper_code.save_outputs
 
     def save_two(*arguments):
@@ -105,9 +110,9 @@ def test_outputs_of_another_model_from_before_the_run_that_was_stopped_are_not_t
             raise KeyboardInterrupt
         saved.append(save(*arguments))
 
-    monkeypatch.setattr(helper_code, "save_outputs", save_two)
+    monkeypatch.setattr("ecg.inference.run_folder.save_outputs", save_two)
     assert command(driver, models / "model2", models / "data", half / "out")[0] == 130
-    monkeypatch.setattr(helper_code, "save_outputs", save)
+    monkeypatch.setattr("ecg.inference.run_folder.save_outputs", save)
     printed = command(driver, models / "model2", models / "data", half / "out", "--resume")[1]
     assert "(2 of them before)" in printed
     command(driver, models / "model2", models / "data", half / "fresh")
@@ -193,11 +198,20 @@ def test_a_training_goes_on_with_and_without_the_word(models, stopped, command, 
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
 
 
-@pytest.mark.parametrize(("change", "complaint"), [
-    (("--epochs", 3), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
-    (("--seed", 5), "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments"),
-    (("--limit", 5), "state: expected a stopped training on these recordings, found one with another method"),
-])
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            ("--epochs", 3),
+            "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments",
+        ),
+        (
+            ("--seed", 5),
+            "member-1.ckpt: expected a checkpoint of this training, found one with other data or arguments",
+        ),
+        (("--limit", 5), "state: expected a stopped training on these recordings, found one with another method"),
+    ],
+)
 def test_resume_refuses_to_replace_another_training_and_nothing_is_lost(models, stopped, command, change, complaint):
     before = visible_bytes(stopped)
     status, _, said = command(train_model, *words(models, stopped), *change, "--resume")
@@ -223,12 +237,18 @@ def test_a_training_with_nothing_to_go_on_from_says_so(models, stopped, command)
     assert not stopped.with_name("new").exists()
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: b"", lambda content: b"junk", lambda content: b"PK\3\4" + bytes(3000),
-    lambda content: content[:5000], lambda content: content[:-1],
-    lambda content: content[:900] + bytes([content[900] ^ 1]) + content[901:],
-    lambda content: content[:9000] + bytes([content[9000] ^ 1]) + content[9001:],
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"junk",
+        lambda content: b"PK\3\4" + bytes(3000),
+        lambda content: content[:5000],
+        lambda content: content[:-1],
+        lambda content: content[:900] + bytes([content[900] ^ 1]) + content[901:],
+        lambda content: content[:9000] + bytes([content[9000] ^ 1]) + content[9001:],
+    ],
+)
 def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stopped, command, damage):
     file = stopped / ".training-state" / "member-2.ckpt"
     file.write_bytes(damage(file.read_bytes()))
@@ -240,12 +260,15 @@ def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stoppe
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
 
 
-@pytest.mark.parametrize("damage", [
-    lambda cache: (cache / "index.json").write_text('{"fingerprint": '),
-    lambda cache: (cache / "index.json").write_text("[]"),
-    lambda cache: (cache / "signals.f32").unlink(),
-    lambda cache: (cache / "signals.f32").write_bytes((cache / "signals.f32").read_bytes()[:-4]),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda cache: (cache / "index.json").write_text('{"fingerprint": '),
+        lambda cache: (cache / "index.json").write_text("[]"),
+        lambda cache: (cache / "signals.f32").unlink(),
+        lambda cache: (cache / "signals.f32").write_bytes((cache / "signals.f32").read_bytes()[:-4]),
+    ],
+)
 def test_recordings_whose_copies_are_damaged_are_read_anew(models, tmp_path, damage):
     first, _ = build_dataset(tiny(), models / "data", tmp_path, workers=1)
     damage(tmp_path)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import helper_code
 import team_code
-from ecg import robust
-from ecg.heart_rate import heart_rate
-from ecg.method import Batch
-from ecg.signal import band_pass
-from ecg.simulator import simulate_recording
+from ecg.measurements.heart_rate import heart_rate
+from ecg.methods import robust
+from ecg.methods.base import Batch
+from ecg.signal.filtering import band_pass
+from ecg.simulator.simulate import simulate_recording
 from tiny import heart_like
 
 METHOD = team_code.robust()
@@ -60,14 +60,14 @@ def mains(signal, fs, frequency=60, amplitude=0.1):
 @given(offset=st.floats(-5, 5), seed=st.integers(0, 100))
 def test_a_baseline_offset_leaves_no_trace(offset, seed):
     signal = heart_like(3, seed=seed)
-    shifted = METHOD.preprocess((signal + np.float32(offset)).astype(np.float32), 500)
-    np.testing.assert_allclose(shifted, METHOD.preprocess(signal, 500), atol=1e-4)
+    shifted = METHOD.input.preprocess((signal + np.float32(offset)).astype(np.float32), 500)
+    np.testing.assert_allclose(shifted, METHOD.input.preprocess(signal, 500), atol=1e-4)
 
 
 @pytest.mark.parametrize(("frequency", "left"), [(50, 0.25), (60, 0.04)])
 def test_little_of_the_mains_is_left(frequency, left):
     signal = heart_like(10)
-    rest = METHOD.preprocess(mains(signal, 500, frequency), 500) - METHOD.preprocess(signal, 500)
+    rest = METHOD.input.preprocess(mains(signal, 500, frequency), 500) - METHOD.input.preprocess(signal, 500)
     assert np.abs(rest[:, 257:-257]).max() < left * 0.1
 
 
@@ -77,7 +77,7 @@ def test_the_input_hardly_depends_on_the_sampling_frequency(fs):
     wave = np.stack([np.sin(2 * np.pi * (3 + lead) * time) for lead in range(12)])
 
     def sampled(rate):
-        return METHOD.preprocess(wave[:, ::int(5000 / rate)].astype(np.float32), 5000 / int(5000 / rate))
+        return METHOD.input.preprocess(wave[:, :: int(5000 / rate)].astype(np.float32), 5000 / int(5000 / rate))
 
     one, other = sampled(500), sampled(fs)
     n = min(one.shape[1], other.shape[1]) - 300
@@ -97,7 +97,7 @@ def test_the_band_passes_its_middle_without_shift_and_stops_what_is_outside():
 @pytest.mark.parametrize("n_samples", [1, 2, 60, 257])
 def test_the_shortest_recordings_pass(network, n_samples):
     signal = heart_like(2)[:, :n_samples]
-    windows = METHOD.windows(METHOD.preprocess(signal, 500))
+    windows = METHOD.input.windows(METHOD.input.preprocess(signal, 500))
     assert all(np.isfinite(logits(network, window)).all() for window in windows)
 
 
@@ -110,7 +110,7 @@ def standardise(signal):
 
 
 def test_leads_have_mean_zero_and_deviation_one_and_a_lead_that_is_off_stays_flat():
-    signal = METHOD.preprocess(heart_like(10), 500)
+    signal = METHOD.input.preprocess(heart_like(10), 500)
     signal[3] = 0
     signal[4] = 1e-4 * np.random.default_rng(0).standard_normal(signal.shape[1])
     values, amplitudes = standardise(signal)
@@ -125,12 +125,13 @@ def test_leads_have_mean_zero_and_deviation_one_and_a_lead_that_is_off_stays_fla
 @settings(max_examples=30)
 @given(gain=st.floats(0.02, 50), seed=st.integers(0, 50))
 def test_the_signal_does_not_depend_on_the_gain_and_an_implausible_one_is_unknown(gain, seed):
-    signal = METHOD.preprocess(heart_like(3, seed=seed), 500)
+    signal = METHOD.input.preprocess(heart_like(3, seed=seed), 500)
     values, amplitudes = standardise(signal)
     scaled, scaled_amplitudes = standardise(signal * np.float32(gain))
     np.testing.assert_allclose(scaled, values, atol=1e-3)
-    octaves = np.log2(np.median(signal[:6].std(axis=1).astype(float) * gain) / robust.TYPICAL_LIMB_LEAD)
-    if abs(abs(octaves) - robust.PLAUSIBLE_OCTAVES) > 0.3:  # the median of six is taken in another way there
+    median = np.sort(signal[:6].std(axis=1).astype(float))[2]  # the lower of the two middle ones, as torch has it
+    octaves = np.log2(median * gain / robust.TYPICAL_LIMB_LEAD)
+    if abs(abs(octaves) - robust.PLAUSIBLE_OCTAVES) > 0.01:
         assert scaled_amplitudes[2] == (abs(octaves) < robust.PLAUSIBLE_OCTAVES)
     if scaled_amplitudes[2] == amplitudes[2] == 1:
         np.testing.assert_allclose(scaled_amplitudes[:2] - amplitudes[:2], np.log2(gain), atol=1e-3)
@@ -139,7 +140,7 @@ def test_the_signal_does_not_depend_on_the_gain_and_an_implausible_one_is_unknow
 
 
 def test_logits_are_the_same_at_all_implausible_gains(network):
-    signal = METHOD.preprocess(heart_like(10), 500)
+    signal = METHOD.input.preprocess(heart_like(10), 500)
     far = logits(network, signal * np.float32(30), signal * np.float32(0.01))
     np.testing.assert_allclose(far[0], far[1], atol=1e-3)
 
@@ -162,7 +163,7 @@ def test_what_a_recording_shares_a_batch_with_does_not_matter(network, lengths, 
 
 def test_training_items_are_crops_with_leads_off_and_wrong_gains_drawn_from_the_generator():
     long = (np.arange(12)[:, None] + 1 + np.arange(5000) / 1e4).astype(np.float32)
-    items = [METHOD.augment(long, np.random.default_rng(seed)) for seed in range(300)]
+    items = [METHOD.training.augment(long, np.random.default_rng(seed)) for seed in range(300)]
     assert {item.shape for item in items} == {(12, robust.TRAINING_WINDOW)}
     off = np.mean([(item == 0).all(axis=1) for item in items], axis=0)
     assert ((off > 0.01) & (off < 0.12)).all()
@@ -170,26 +171,32 @@ def test_training_items_are_crops_with_leads_off_and_wrong_gains_drawn_from_the_
     assert 0.15 < np.mean(~np.isclose(steps, 1, rtol=0.02)) < 0.45
     assert steps.min() > 0.09
     assert steps.max() < 10.1
-    np.testing.assert_array_equal(items[7], METHOD.augment(long, np.random.default_rng(7)))
-    assert METHOD.augment(long[:, :50], np.random.default_rng(0)).shape == (12, robust.SHORTEST)
+    np.testing.assert_array_equal(items[7], METHOD.training.augment(long, np.random.default_rng(7)))
+    assert METHOD.training.augment(long[:, :50], np.random.default_rng(0)).shape == (12, robust.SHORTEST)
     assert (long == (np.arange(12)[:, None] + 1 + np.arange(5000) / 1e4).astype(np.float32)).all()
 
 
 def test_an_unscored_code_is_taught_as_the_class_it_stands_for_and_scored_as_nothing():
-    codes, signal = ("164884008", "426783006"), METHOD.preprocess(beating(80), 500)
-    taught = dict(zip(METHOD.classes, METHOD.teach(codes, signal), strict=True))
+    codes, signal = ("164884008", "426783006"), METHOD.input.preprocess(beating(80), 500)
+    taught = dict(zip(METHOD.classes, METHOD.training.make_targets(codes, signal), strict=True))
     assert {code: value for code, value in taught.items() if value} == {"426783006": 1, "427172004": 1}
     assert helper_code.SCORED_CLASSES["427172004"][0] == "PVC"
-    assert team_code.zhao().teach(codes, signal).sum() == 1
+    assert team_code.zhao().training.make_targets(codes, signal).sum() == 1
 
 
-@pytest.mark.parametrize(("rate", "codes", "taught"), [
-    (55, ("426783006",), 0.5), (65, ("426783006",), 0), (55, ("164889003",), 0), (55, ("426783006", "426177001"), 1),
-])
+@pytest.mark.parametrize(
+    ("rate", "codes", "taught"),
+    [
+        (55, ("426783006",), 0.5),
+        (65, ("426783006",), 0),
+        (55, ("164889003",), 0),
+        (55, ("426783006", "426177001"), 1),
+    ],
+)
 def test_slow_sinus_rhythm_is_taught_as_half_a_bradycardia(rate, codes, taught):
-    targets = METHOD.teach(codes, METHOD.preprocess(beating(rate), 500))
+    targets = METHOD.training.make_targets(codes, METHOD.input.preprocess(beating(rate), 500))
     assert targets[METHOD.classes.index("426177001")] == taught
-    assert targets.sum() == sum(team_code.zhao().teach(codes, beating(rate))) + taught * (taught == 0.5)
+    assert targets.sum() == sum(team_code.zhao().training.make_targets(codes, beating(rate))) + taught * (taught == 0.5)
 
 
 @pytest.mark.parametrize("rate", [40, 58, 75, 110, 160])
@@ -202,7 +209,7 @@ def test_heart_rate_of_simulated_sinus_rhythm_is_measured_through_noise():
     wrong = 0
     for seed in range(40):
         simulated = simulate_recording(seed, 1, ("NSR", "SB", "STach", "LAD")[seed % 4])
-        measured = heart_rate(METHOD.preprocess(simulated.signal, 500), FS)
+        measured = heart_rate(METHOD.input.preprocess(simulated.signal, 500), FS)
         wrong += not abs(measured - simulated.parameters.rate) < 0.08 * simulated.parameters.rate
     assert wrong <= 2
 
@@ -219,15 +226,15 @@ def test_members_decide_together_from_the_mean_of_what_they_believe():
     rng = np.random.default_rng(3)
     probabilities = rng.random((3, 40, 24))
     half = np.full((3, 24), 0.5)
-    labels, scores = METHOD.combine(np.zeros((3, 40, 24), bool), probabilities, half)
+    labels, scores = METHOD.decision.combine(np.zeros((3, 40, 24), bool), probabilities, half)
     np.testing.assert_allclose(scores, probabilities.mean(axis=0))
-    assert np.array_equal(labels, METHOD.decide(probabilities.mean(axis=0), half[0]))
-    one, _ = METHOD.combine(np.zeros((1, 40, 24), bool), probabilities[:1], half[:1] * 0.6)
-    assert np.array_equal(one, METHOD.decide(probabilities[0], half[0] * 0.6))
+    assert np.array_equal(labels, METHOD.decision.decide(probabilities.mean(axis=0), half[0]))
+    one, _ = METHOD.decision.combine(np.zeros((1, 40, 24), bool), probabilities[:1], half[:1] * 0.6)
+    assert np.array_equal(one, METHOD.decision.decide(probabilities[0], half[0] * 0.6))
 
 
 def test_thresholds_don_t_follow_the_validation_recordings():
     rng = np.random.default_rng(4)
     for share in (0.05, 0.9):
-        found = METHOD.search_thresholds(rng.random((50, 24)) < share, rng.random((50, 24)), np.eye(24))
+        found = METHOD.decision.search_thresholds(rng.random((50, 24)) < share, rng.random((50, 24)), np.eye(24))
         assert (found == 0.5).all()

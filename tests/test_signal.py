@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.signal import even_windows, fill_missing, pad_right, resample
+from ecg.leads import fill_missing
+from ecg.signal.resampling import resample
+from ecg.signal.windows import even_windows, pad_right
 from helper_code import LEADS
 
 RATES = [100, 125, 250, 257, 300, 360, 500, 1000]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import evaluate_model
 import team_code
-from ecg import report_statistics as report
+from ecg.evaluation import statistics as report
 
 CLASSES = team_code.CLASSES
 WEIGHTS = evaluate_model.load_weights(classes=CLASSES)[1]
@@ -34,8 +34,13 @@ def by_definition(labels, probabilities, n_bins=15):
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
-@given(st.lists(st.tuples(st.booleans(), st.one_of(st.floats(0, 1), st.integers(0, 15).map(lambda m: m / 15))),
-                min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.one_of(st.floats(0, 1), st.integers(0, 15).map(lambda m: m / 15))),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_the_calibration_error_is_the_sum_over_bins_of_its_definition(pairs):
     labels = np.array([label for label, _ in pairs])
     probabilities = np.array([probability for _, probability in pairs])
@@ -44,14 +49,17 @@ def test_the_calibration_error_is_the_sum_over_bins_of_its_definition(pairs):
     assert 0 <= found <= 1
 
 
-@pytest.mark.parametrize(("labels", "probabilities", "expected"), [
-    ([0, 0, 0, 1], [0.25, 0.25, 0.25, 0.25], 0.0),
-    ([1, 1, 0, 0], [0.9, 0.9, 0.1, 0.1], 0.1),
-    ([1, 0, 0, 0], [0.9, 0.9, 0.1, 0.1], 0.25),  # half of them off by 0.4, half by 0.1
-    ([0, 1], [1.0, 0.0], 1.0),
-    ([0, 1], [0.50, 0.52], 0.01),  # one bin: (7/15, 8/15]
-    ([0, 1], [0.46, 0.48], 0.49),  # two bins: up to 7/15 and from there
-])
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "expected"),
+    [
+        ([0, 0, 0, 1], [0.25, 0.25, 0.25, 0.25], 0.0),
+        ([1, 1, 0, 0], [0.9, 0.9, 0.1, 0.1], 0.1),
+        ([1, 0, 0, 0], [0.9, 0.9, 0.1, 0.1], 0.25),  # half of them off by 0.4, half by 0.1
+        ([0, 1], [1.0, 0.0], 1.0),
+        ([0, 1], [0.50, 0.52], 0.01),  # one bin: (7/15, 8/15]
+        ([0, 1], [0.46, 0.48], 0.49),  # two bins: up to 7/15 and from there
+    ],
+)
 def test_the_calibration_error_of_small_numbers(labels, probabilities, expected):
     assert report.calibration_error(np.array(labels, bool), np.array(probabilities)) == pytest.approx(expected)
 
@@ -89,7 +97,8 @@ def test_the_table_by_class_has_the_scorers_numbers_for_every_class():
         assert [table[name][key] for key in names] == pytest.approx(list(map(float, expected)), abs=6e-4)
     column = CLASSES.index("164889003")
     assert table["AF"]["calibration_error"] == pytest.approx(
-        by_definition(labels[:, column], probabilities[:, column]), abs=1e-4)
+        by_definition(labels[:, column], probabilities[:, column]), abs=1e-4
+    )
 
 
 def test_the_interval_holds_the_metric_and_narrows_with_more_recordings():
@@ -134,8 +143,9 @@ def test_a_difference_is_that_of_the_metrics_and_surer_than_two_separate_interva
     labels, _, first = some_answers(200, error=0.04)
     second = first ^ (np.random.default_rng(9).random(first.shape) < 0.01)  # mostly the same answers
     value, low, high = report.difference_interval(labels, first, second, CLASSES, WEIGHTS)
-    one, other = (evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES)
-                  for outputs in (first, second))
+    one, other = (
+        evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES) for outputs in (first, second)
+    )
     assert value == pytest.approx(one - other)
     assert 0 < low < value < high
     own_low, own_high = report.bootstrap_interval(labels, first, CLASSES, WEIGHTS)

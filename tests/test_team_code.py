@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from hypothesis import strategies as st
 import evaluate_model
 import helper_code
 import team_code
-from ecg.prediction import Item, predict
-from ecg.training import train_member
-from tiny import TinyNet, heart_like, random_dataset, write_recording
+from ecg.inference.predict import Item, predict
+from ecg.training.trainer import train_member
+from tiny import TinyNet, changed, heart_like, random_dataset, write_recording
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seresnet_golden.json").read_text())
 WEIGHTS = evaluate_model.load_weights(classes=team_code.CLASSES)[1]
@@ -110,13 +109,16 @@ def test_prediction_windows_are_4096_samples_even_for_the_first_of_a_long_record
     assert [int(window[0, 0]) for window in windows] == [0, 2952, 5904]
 
 
-@pytest.mark.parametrize(("age", "sex", "expected"), [
-    ("60", "Female", [0.6, 1, 1, 0, 1]),
-    ("0", "male", [0, 1, 0, 1, 1]),
-    ("NaN", "M", [0, 0, 0, 1, 1]),
-    ("NaN", "Unknown", [0, 0, 0, 0, 0]),
-    ("60.5", "F", [0.605, 1, 1, 0, 1]),
-])
+@pytest.mark.parametrize(
+    ("age", "sex", "expected"),
+    [
+        ("60", "Female", [0.6, 1, 1, 0, 1]),
+        ("0", "male", [0, 1, 0, 1, 1]),
+        ("NaN", "M", [0, 0, 0, 1, 1]),
+        ("NaN", "Unknown", [0, 0, 0, 0, 0]),
+        ("60.5", "F", [0.605, 1, 1, 0, 1]),
+    ],
+)
 def test_age_and_sex_carry_a_mask_for_what_is_unknown(age, sex, expected):
     signals = "A1 1 500 5000\nA1.mat 16 1000/mV 16 0 0 0 0 II\n"
     header = helper_code.parse_header(signals + f"#Age: {age}\n#Sex: {sex}\n#Dx: 1\n")
@@ -129,9 +131,11 @@ def test_age_and_sex_carry_a_mask_for_what_is_unknown(age, sex, expected):
 # --- Decisions
 
 
-probabilities_of = st.integers(1, 12).flatmap(
-    lambda n: st.lists(st.lists(st.integers(0, 20), min_size=24, max_size=24), min_size=n, max_size=n)
-).map(lambda rows: np.array(rows) / 20)
+probabilities_of = (
+    st.integers(1, 12)
+    .flatmap(lambda n: st.lists(st.lists(st.integers(0, 20), min_size=24, max_size=24), min_size=n, max_size=n))
+    .map(lambda rows: np.array(rows) / 20)
+)
 
 
 @settings(deadline=None, derandomize=True, max_examples=50)
@@ -167,6 +171,7 @@ def test_when_no_class_has_a_majority_the_most_voted_and_then_the_most_probable_
 
 def plain_grid_search(labels, probabilities):
     """The paper's search as it reads: the metric evaluated anew for every threshold tried."""
+
     def metric(thresholds):
         outputs = team_code.decide(probabilities, thresholds)
         return evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, team_code.CLASSES)
@@ -185,7 +190,8 @@ def test_the_grid_search_is_as_good_as_evaluating_the_metric_for_every_threshold
     probabilities = np.clip(0.4 * labels + 0.6 * rng.random((40, 24)), 0, 1)
     thresholds = team_code.constrained_grid_search(labels, probabilities, WEIGHTS)
     found = evaluate_model.compute_challenge_metric(
-        WEIGHTS, labels, team_code.decide(probabilities, thresholds), team_code.CLASSES)
+        WEIGHTS, labels, team_code.decide(probabilities, thresholds), team_code.CLASSES
+    )
     # Equal thresholds are told apart differently, which can lead the one pass to another place: hence the slack.
     assert found >= plain_grid_search(labels, probabilities) - 0.02
     for shared in np.arange(11) / 10:
@@ -195,10 +201,11 @@ def test_the_grid_search_is_as_good_as_evaluating_the_metric_for_every_threshold
 
 
 def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training():
-    method = replace(team_code.zhao(challenge_stage=True), build_network=TinyNet, batch_size=8)
+    method = changed(team_code.zhao(challenge_stage=True), build_network=TinyNet, batch_size=8)
     rows = np.arange(30)
-    member = train_member(method, random_dataset(), rows[:20], rows[20:], epochs=6, seed=0, number=0,
-                          device=torch.device("cpu"))
+    member = train_member(
+        method, random_dataset(), rows[:20], rows[20:], epochs=6, seed=0, number=0, device=torch.device("cpu")
+    )
     assert [row["stage"] for row in member.history] == ["bce"] * 4 + ["challenge"] * 2
     assert member.history[-1]["loss"] < 0 < member.history[0]["loss"]
 
@@ -209,8 +216,8 @@ def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A model of the entry's own method with random weights."""
-    from ecg import model_folder
-    from ecg.model_folder import Member
+    from ecg.model_folder import folder as model_folder
+    from ecg.model_folder.folder import Member
 
     torch.manual_seed(5)
     state = model_folder.as_stored(team_code.SEResNet().state_dict())
@@ -270,8 +277,10 @@ def test_strange_recordings_still_get_finite_scores(model, tmp_path, kind):
 def test_a_recording_gets_the_same_scores_alone_and_among_others(model):
     loaded = team_code.load_model(model)
     rng = np.random.default_rng(4)
-    items = [Item(k, rng.normal(0, 200, size=(12, n)).astype(np.float32), np.zeros(5, np.float32))
-             for k, n in enumerate([1000, 12_000, 4096, 2570, 30_000])]
+    items = [
+        Item(k, rng.normal(0, 200, size=(12, n)).astype(np.float32), np.zeros(5, np.float32))
+        for k, n in enumerate([1000, 12_000, 4096, 2570, 30_000])
+    ]
     together = dict(predict(loaded.method, loaded.networks, items, loaded.device))
     exactly = dict(predict(loaded.method, loaded.networks, items, loaded.device, deterministic=True))
     assert list(together) == list(exactly) == [0, 1, 2, 3, 4]
@@ -322,10 +331,18 @@ def test_the_organisers_test_script_gives_what_the_driver_gives(model, tmp_path)
         write_recording(data, f"A{number:04d}", heart_like(seconds=8 + 5 * number, seed=number))
     (tmp_path / "official.py").write_text(OFFICIAL_TEST)
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    subprocess.run([sys.executable, tmp_path / "official.py", model, data, tmp_path / "official"], check=True,
-                   cwd=tmp_path, env=environment)
-    subprocess.run([sys.executable, root / "driver.py", model, data, tmp_path / "ours", "--deterministic"], check=True,
-                   cwd=tmp_path, capture_output=True)
+    subprocess.run(
+        [sys.executable, tmp_path / "official.py", model, data, tmp_path / "official"],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    subprocess.run(
+        [sys.executable, root / "driver.py", model, data, tmp_path / "ours", "--deterministic"],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+    )
     for number in range(3):
         official = helper_code.load_outputs(tmp_path / "official" / f"A{number:04d}.csv")
         ours = helper_code.load_outputs(tmp_path / "ours" / f"A{number:04d}.csv")

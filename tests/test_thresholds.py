@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.thresholds import class_gains, coordinate_ascent, scores_at, shared_threshold
+from ecg.decisions.thresholds import class_gains, coordinate_ascent, scores_at, shared_threshold
 from evaluate_model import compute_observed_score
 
 
@@ -51,7 +51,8 @@ def test_gain_of_a_class_is_the_difference_of_the_scorers_sums(problem, data):
         on, off = outputs[[row]].copy(), outputs[[row]].copy()
         on[:, index], off[:, index] = True, False
         expected = compute_observed_score(weights, labels[[row]], on) - compute_observed_score(
-            weights, labels[[row]], off)
+            weights, labels[[row]], off
+        )
         assert gain == pytest.approx(expected, abs=1e-12)
 
 
@@ -96,8 +97,9 @@ def test_one_class_is_solved_as_by_brute_force(decide):
         labels, probabilities = rng.random((9, 1)) < 0.5, rng.integers(0, 8, (9, 1)) / 7
         weights = np.eye(1)
         found = coordinate_ascent(labels, probabilities, weights, decide, rng.random(1))
-        best = max(compute_observed_score(weights, labels, decide(probabilities, np.array([t])))
-                   for t in np.linspace(0, 1, 29))
+        best = max(
+            compute_observed_score(weights, labels, decide(probabilities, np.array([t]))) for t in np.linspace(0, 1, 29)
+        )
         assert compute_observed_score(weights, labels, decide(probabilities, found)) == pytest.approx(best)
 
 
@@ -108,12 +110,13 @@ def test_ascent_on_a_grid_ends_where_no_single_change_helps(decide):
     weights = np.array([[1, 0.4, 0.2], [0.4, 1, 0.3], [0.2, 0.3, 1]])
     grid = np.arange(11) / 10
     found = coordinate_ascent(labels, probabilities, weights, decide, np.full(3, 0.5), candidates=grid, passes=50)
-    scores = {t: compute_observed_score(weights, labels, decide(probabilities, np.array(t)))
-              for t in product(grid, repeat=3)}
+    scores = {
+        t: compute_observed_score(weights, labels, decide(probabilities, np.array(t))) for t in product(grid, repeat=3)
+    }
     reached = scores[tuple(found)]
     assert reached > scores[(0.5, 0.5, 0.5)]
     for index, value in product(range(3), grid):
-        neighbour = [*found[:index], value, *found[index + 1:]]
+        neighbour = [*found[:index], value, *found[index + 1 :]]
         assert scores[tuple(neighbour)] <= reached + 1e-9
 
 

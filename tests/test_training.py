@@ -8,11 +8,11 @@ import pytest
 import torch
 
 import helper_code
-from ecg import training
-from ecg.dataset import build_dataset, read_folds
-from ecg.folds import assign_folds
-from ecg.method import Stage
-from ecg.training import TrainingError, scaled_epochs, train, train_member
+from ecg.methods.base import Stage
+from ecg.training import trainer as training
+from ecg.training.dataset import build_dataset, read_folds
+from ecg.training.folds import assign_folds
+from ecg.training.trainer import TrainingError, scaled_epochs, train, train_member
 from team_code import CLASSES, _adam, _bce, zhao
 from tiny import heart_like, random_dataset, tiny, write_recording
 
@@ -21,8 +21,17 @@ ROWS = np.arange(30)
 
 
 def trained(method=None, epochs=4, checkpoint=None, seed=1):
-    return train_member(method or tiny(), random_dataset(), ROWS[:20], ROWS[20:], epochs=epochs, seed=seed, number=0,
-                        device=CPU, checkpoint=checkpoint)
+    return train_member(
+        method or tiny(),
+        random_dataset(),
+        ROWS[:20],
+        ROWS[20:],
+        epochs=epochs,
+        seed=seed,
+        number=0,
+        device=CPU,
+        checkpoint=checkpoint,
+    )
 
 
 def same(a, b):
@@ -31,7 +40,7 @@ def same(a, b):
 
 
 def test_training_learns_what_there_is_to_learn():
-    fast = replace(tiny().stages[0], make_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.03))
+    fast = replace(tiny().training.stages[0], make_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.03))
     history = trained(tiny(stages=(fast,)), epochs=40).history
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
     assert history[-1]["challenge_metric"] > 0.9
@@ -78,8 +87,13 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
 
 def test_best_keeps_the_epoch_with_the_highest_metric_and_average_the_mean_of_the_last():
     def weights_after(select, epochs, average_epochs=1):
-        stage = replace(tiny().stages[0], epochs=epochs, select=select, average_epochs=average_epochs,
-                        learning_rate=lambda progress: 1.0)
+        stage = replace(
+            tiny().training.stages[0],
+            epochs=epochs,
+            select=select,
+            average_epochs=average_epochs,
+            learning_rate=lambda progress: 1.0,
+        )
         return trained(tiny(stages=(stage,)), epochs=epochs)
 
     best = weights_after("best", 6)
@@ -104,7 +118,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence():
     def broken(labels, weights):
         return lambda logits, targets: logits.sum() * float("nan")
 
-    stage = replace(tiny().stages[0], make_loss=broken)
+    stage = replace(tiny().training.stages[0], make_loss=broken)
     with pytest.raises(TrainingError, match="no longer finite"):
         trained(tiny(stages=(stage,)))
 
@@ -116,13 +130,13 @@ def test_too_few_recordings_to_validate_on_is_said():
 
 @pytest.mark.parametrize(("epochs", "expected"), [(None, [60, 35]), (95, [60, 35]), (19, [12, 7]), (1, [1, 1])])
 def test_epochs_are_shared_out_among_the_stages_as_published(epochs, expected):
-    stage = tiny().stages[0]
+    stage = tiny().training.stages[0]
     method = tiny(stages=(replace(stage, epochs=60), replace(stage, epochs=35)))
     assert scaled_epochs(method, epochs) == expected
 
 
 def test_the_published_schedule_drops_the_rate_tenfold_at_40_and_80_percent():
-    rate = zhao().stages[0].learning_rate
+    rate = zhao().training.stages[0].learning_rate
     assert [rate(epoch / 50) for epoch in (0, 19, 20, 39, 40, 49)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
 
 
@@ -177,8 +191,8 @@ def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(dat
     assert problems == []
     assert dataset.entries[3].database == "PTB-XL"
     header, signal = helper_code.read_recording(data / "deep/er/HR00003.hea")
-    assert np.array_equal(dataset.signal(3), method.preprocess(signal, header.sampling_frequency))
-    assert np.array_equal(dataset.demographics(3), method.demographics(header))
+    assert np.array_equal(dataset.signal(3), method.input.preprocess(signal, header.sampling_frequency))
+    assert np.array_equal(dataset.demographics(3), method.input.demographics(header))
     assert dataset.labels[3, CLASSES.index("426783006")]
 
 
@@ -200,7 +214,7 @@ def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path
     first, _ = build_dataset(zhao(), data, cache, workers=1)
     reads = []
     real = helper_code.read_recording
-    monkeypatch.setattr(helper_code, "read_recording", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr("ecg.training.dataset.read_recording", lambda path: reads.append(path) or real(path))
     second, _ = build_dataset(zhao(), data, cache, workers=1)
     assert not reads
     assert first.entries == second.entries
@@ -216,10 +230,13 @@ def test_a_limit_takes_recordings_from_all_over(data, tmp_path):
     assert [entry.recording_id for entry in dataset.entries] == ["HR00000", "HR00004", "HR00007", "HR00011"]
 
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    ("record,fold\nA,1\n", "expected the columns record, database, fold"),
-    ("record,database,fold\nHR00000,P,one\n", "expected a fold of 0, 1, 2"),
-])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("record,fold\nA,1\n", "expected the columns record, database, fold"),
+        ("record,database,fold\nHR00000,P,one\n", "expected a fold of 0, 1, 2"),
+    ],
+)
 def test_a_folds_file_that_can_not_be_used_is_said(data, text, complaint):
     (data / "folds.csv").write_text(text)
     with pytest.raises(helper_code.RecordingError, match=complaint):
@@ -231,8 +248,13 @@ def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
     (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
     splits = []
     real = training.train_member
-    monkeypatch.setattr(training, "train_member", lambda method, dataset, inside, outside, **more: (
-        splits.append((inside, outside)) or real(method, dataset, inside, outside, **more)))
+    monkeypatch.setattr(
+        training,
+        "train_member",
+        lambda method, dataset, inside, outside, **more: (
+            splits.append((inside, outside)) or real(method, dataset, inside, outside, **more)
+        ),
+    )
     train(tiny(), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
     for inside, outside in splits:
         assert sorted([*inside, *outside]) == list(range(12))
@@ -269,8 +291,13 @@ def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tm
 def test_simulated_recordings_are_trained_on_beside_the_others_and_never_validated_on(data, tmp_path, monkeypatch):
     splits = []
     real = training.train_member
-    monkeypatch.setattr(training, "train_member", lambda method, dataset, inside, outside, **more: (
-        splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, **more)))
+    monkeypatch.setattr(
+        training,
+        "train_member",
+        lambda method, dataset, inside, outside, **more: (
+            splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, **more)
+        ),
+    )
     train(tiny(simulated_share=0.5), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
     for dataset, inside, outside in splits:
         assert (len(dataset), dataset.n_recorded) == (18, 12)
@@ -320,13 +347,32 @@ def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
     assert names[:2] == ["config.json", "history.csv"]
     assert len(names) == 3
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["training"] == {"recordings": 12, "simulated": 0, "databases": {"PTB-XL": 12}, "not_trained_on": 0,
-                                  "left_out": 0, "folds": 5, "epochs": 1, "seed": 2020}
+    assert config["training"] == {
+        "recordings": 12,
+        "simulated": 0,
+        "databases": {"PTB-XL": 12},
+        "not_trained_on": 0,
+        "left_out": 0,
+        "folds": 5,
+        "epochs": 1,
+        "seed": 2020,
+    }
     assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
 
 
-@pytest.mark.parametrize("arguments", [{"members": 0}, {"members": 6}, {"epochs": 0}, {"limit": 0}, {"workers": 0},
-                                       {"seed": -1}, {"device": "tpu"}, {"device": "cuda:99"}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"members": 0},
+        {"members": 6},
+        {"epochs": 0},
+        {"limit": 0},
+        {"workers": 0},
+        {"seed": -1},
+        {"device": "tpu"},
+        {"device": "cuda:99"},
+    ],
+)
 def test_arguments_out_of_range_are_refused_before_anything_is_read(data, tmp_path, arguments):
     with pytest.raises(ValueError, match=r"expected|found"):
         train(tiny(), data, tmp_path / "model", **arguments)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 import helper_code
 import team_code
-from ecg import simulator
-from ecg.dataset import Dataset, Entry
-from ecg.method import Method
-from ecg.simulator import Simulated, simulate_recording
+from ecg.methods.base import Method
+from ecg.simulator import write as simulator
+from ecg.simulator.simulate import Simulated, simulate_recording
+from ecg.training.dataset import Dataset, Entry
 
 
 class TinyNet(nn.Module):
@@ -33,8 +33,19 @@ class TinyNet(nn.Module):
         return logits
 
 
+def changed(method: Method, **changes: object) -> Method:
+    """A method with some fields replaced, wherever in it they stand."""
+    groups = {name: getattr(method, name) for name in ("input", "training", "decision")}
+    for name, group in groups.items():
+        own = {key: changes.pop(key) for key in list(changes) if hasattr(group, key)}
+        groups[name] = replace(group, **own)
+    return replace(method, **groups, **changes)
+
+
 def tiny(**changes: object) -> Method:
-    return replace(team_code.zhao(), name="tiny", settings={}, build_network=TinyNet, batch_size=8, **changes)
+    return changed(
+        team_code.zhao(), **{"name": "tiny", "settings": {}, "build_network": TinyNet, "batch_size": 8, **changes}
+    )
 
 
 def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
@@ -45,16 +56,34 @@ def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
         kind = number % 3
         signal = rng.normal(size=(12, int(rng.integers(600, 5000)))).astype(np.float32)
         signal[kind] *= 10
-        entries.append(Entry(f"T{number:03d}", "Test", 0, labels=(team_code.CLASSES[kind],), seconds=10.0,
-                             demographics=(0.5, 1, 1, 0, 1), digest=str(number), start=start,
-                             targets=tuple(np.eye(24)[kind]), n_samples=signal.shape[1]))
+        entries.append(
+            Entry(
+                f"T{number:03d}",
+                "Test",
+                0,
+                labels=(team_code.CLASSES[kind],),
+                seconds=10.0,
+                demographics=(0.5, 1, 1, 0, 1),
+                digest=str(number),
+                start=start,
+                targets=tuple(np.eye(24)[kind]),
+                n_samples=signal.shape[1],
+            )
+        )
         start += signal.size
         signals.append(signal.ravel())
     return Dataset(entries, np.concatenate(signals), team_code.CLASSES)
 
 
-def write_recording(folder: Path, name: str, signal: np.ndarray, *, fs: float = 500, dx: str = "426783006",
-                    leads: tuple[str, ...] = helper_code.LEADS) -> Path:
+def write_recording(
+    folder: Path,
+    name: str,
+    signal: np.ndarray,
+    *,
+    fs: float = 500,
+    dx: str = "426783006",
+    leads: tuple[str, ...] = helper_code.LEADS,
+) -> Path:
     """A signal in mV, (12, n), as Challenge files of a woman of 60."""
     parameters = simulate_recording(0, 1, seconds=2).parameters
     simulated = Simulated(signal, fs, tuple(dx.split(",")), 60.0, "Female", parameters)

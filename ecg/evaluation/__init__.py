@@ -1,1 +1,1 @@
-"""How good results are: scores, comparisons, accuracy of measurements."""
+"""How good a method is: the Challenge's score, statistics, cross-validation, tables."""

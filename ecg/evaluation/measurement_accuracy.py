@@ -24,11 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ecg.classes import SCORED_CLASSES
+from ecg.io.folders import find_recordings
+from ecg.io.recording import read_recording
+from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
-from ecg.progress import progress
+from ecg.runtime.progress import progress
 from ecg.simulator import simulate_recording
 from ecg.simulator_truth import truth_of
-from helper_code import LEADS, SCORED_CLASSES, find_recordings, read_recording
 
 _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute

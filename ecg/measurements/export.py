@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.median_beat import PAST
 from ecg.measurements.types import Measurements, MedianBeat
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.types import Amplitudes, WaveMarks
 
 _I, _AVF = LEADS.index("I"), LEADS.index("aVF")

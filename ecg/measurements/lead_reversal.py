@@ -16,7 +16,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.types import MedianBeat
 
 # Each arrangement says which limb's potential the electrodes RA, LA and LL really show, as indices of these.

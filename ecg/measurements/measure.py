@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS, fill_missing
 from ecg.measurements.delineation import boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
@@ -17,7 +17,7 @@ from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
-from ecg.signal import fill_missing, resample
+from ecg.signal.resampling import resample
 
 RATE = 500.0  # Hz, at which everything is measured
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.fft import rfft
 from scipy.signal import butter, sosfiltfilt
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.types import Quality
 
 _FLAT_WINDOW, _FLAT_RANGE = 2.0, 0.01  # s, mV: every heart beats at least once in 2 s and shows in every lead

@@ -12,11 +12,10 @@ go on, 130 stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from ecg.command import run_command
+from ecg.runtime.command import run_command
 
 NAME = "python -m ecg.report"
 
@@ -34,13 +33,15 @@ def _report() -> int:
         evaluation_report(labels, outputs, report, note=arguments.note)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
-    import team_code
-    from ecg.driving import READERS
+    from ecg.inference.run_folder import READERS
+    from ecg.methods.registry import find_methods
+    from ecg.model_folder.folder import load_model
     from ecg.report.recordings import Options, report_folder
+    from ecg.runtime.device import pick_device
 
     model_folder, recordings, report = map(Path, arguments.folders)
     options = Options(arguments.layout, arguments.attribution, arguments.pdf, arguments.single, arguments.note)
-    model = team_code.load_model(os.fspath(model_folder), device=arguments.device)
+    model = load_model(model_folder, find_methods(), pick_device(arguments.device))
     outcome = report_folder(
         model,
         recordings,

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ecg.method import Batch, Method
+from ecg.methods.base import Batch, Method
 
 STEPS = 48
 _AT_ONCE = 8  # points of the path in one batch
@@ -96,7 +96,7 @@ def attribute(
     ValueError
         If the method gives its network anything else than the window's samples first.
     """
-    first_window = method.windows(signal)[0]
+    first_window = method.input.windows(signal)[0]
     batch = Batch(
         torch.from_numpy(first_window[np.newaxis].copy()).to(device),
         torch.tensor([first_window.shape[1]], device=device),

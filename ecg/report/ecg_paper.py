@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 
 PER_MM = 40
 MM_PER_SECOND, MM_PER_MV = 25.0, 10.0

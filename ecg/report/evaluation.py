@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import evaluate_model
-import helper_code
-from ecg import report_statistics as statistics
-from ecg.progress import progress, say
+from ecg.classes import SCORED_CLASSES
+from ecg.evaluation import score_folder, statistics
+from ecg.evaluation.challenge import compute_challenge_metric, load_weights
+from ecg.io.files import remove_leftovers, write_file
+from ecg.io.folders import get_database
+from ecg.io.recording import describe_failure, read_recording
 from ecg.report.charts import Line, chart, interval
 from ecg.report.findings import WORDS, abbreviation
 from ecg.report.judging import (
@@ -30,7 +32,7 @@ from ecg.report.judging import (
 )
 from ecg.report.pages import page_name, printable, render, write_assets
 from ecg.report.recording_page import Judged, article, look_at
-from helper_code import write_file
+from ecg.runtime.progress import progress, say
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -83,14 +85,14 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     Raises
     ------
     EvaluationError
-        As `evaluate_model`, for labels or outputs that can't be used.
+        As `ecg.evaluation.score_folder`, for labels or outputs that can't be used.
     OSError
         If something can't be written.
     """
     evaluation = _load(labels, outputs)
     for folder in (report, report / "pages"):
         folder.mkdir(parents=True, exist_ok=True)
-        helper_code.remove_leftovers(folder)
+        remove_leftovers(folder)
     write_assets(report)
     costliest = _costliest(evaluation.first.costs.recordings)
     listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
@@ -113,15 +115,15 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
 
 
 def _load(labels_folder: Path, outputs: Sequence[Path]) -> _Evaluation:
-    classes, weights = evaluate_model.load_weights()
-    headers = evaluate_model.find_headers(labels_folder)
-    labels = evaluate_model.load_labels(headers, classes)
+    classes, weights = load_weights()
+    headers = score_folder.find_headers(labels_folder)
+    labels = score_folder.load_labels(headers, classes)
     answers = []
     for folder in outputs:
-        given, scores = evaluate_model.load_outputs(evaluate_model.find_outputs(folder, headers), classes)
+        given, scores = score_folder.load_outputs(score_folder.find_outputs(folder, headers), classes)
         answers.append(_Answers(folder, given, scores, costs_of(labels, given, weights, classes)))
     paths = [Path(header) for header in headers]
-    databases = [helper_code.get_database(path.stem) for path in paths]
+    databases = [get_database(path.stem) for path in paths]
     return _Evaluation(paths, labels, classes, weights, answers, databases)
 
 
@@ -220,7 +222,7 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
 
 
 def _order(classes: tuple[str, ...]) -> list[int]:
-    order = list(helper_code.SCORED_CLASSES)
+    order = list(SCORED_CLASSES)
     return sorted(range(len(classes)), key=lambda k: order.index(classes[k]))
 
 
@@ -328,9 +330,7 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     metrics = []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
         x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.weights, evaluation.classes)
-        given = evaluate_model.compute_challenge_metric(
-            evaluation.weights, evaluation.labels, answers.outputs, evaluation.classes
-        )
+        given = compute_challenge_metric(evaluation.weights, evaluation.labels, answers.outputs, evaluation.classes)
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
@@ -435,9 +435,9 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
     for place in places:
         path = evaluation.headers[place]
         try:
-            header, signal = helper_code.read_recording(path)
+            header, signal = read_recording(path)
         except ValueError as error:
-            say(helper_code.describe_failure(path, error))
+            say(describe_failure(path, error))
             continue
         looked.append((place, path.stem, header, signal))
     links = [{"page": f"{page_name(stem)}.html", "name": printable(stem)} for _, stem, _, _ in looked]

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from ecg.header import LEADS
+from ecg.leads import LEADS
 from ecg.measurements.types import MedianBeat, WaveMarks
 from ecg.report.attribution import Attribution, in_bins
 from ecg.report.ecg_paper import (

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES
 from ecg.measurements.types import Measurements
-from evaluate_model import EQUIVALENT_CLASSES, NORMAL_CLASS
-from helper_code import SCORED_CLASSES
 
 # In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.
 WORDS: dict[str, tuple[str, str]] = {

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import evaluate_model
+from ecg.classes import NORMAL_CLASS
+from ecg.evaluation.challenge import compute_challenge_metric, compute_observed_score
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -100,11 +101,8 @@ def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str,
     classes : tuple of str
     """
     inactive = np.zeros_like(labels)
-    inactive[:, classes.index(evaluate_model.NORMAL_CLASS)] = True
-    scale = (
-        evaluate_model.compute_observed_score(weights, labels, labels)
-        - evaluate_model.compute_observed_score(weights, labels, inactive)
-    ) or 1.0
+    inactive[:, classes.index(NORMAL_CLASS)] = True
+    scale = (compute_observed_score(weights, labels, labels) - compute_observed_score(weights, labels, inactive)) or 1.0
     credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     union = np.maximum((labels | outputs).sum(axis=1), 1)[:, np.newaxis]
     got = (credit * outputs).sum(axis=1, keepdims=True)
@@ -128,9 +126,7 @@ def shared_threshold_curve(
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    metrics = [
-        evaluate_model.compute_challenge_metric(weights, labels, (scores >= t) | most, classes) for t in thresholds
-    ]
+    metrics = [compute_challenge_metric(weights, labels, (scores >= t) | most, classes) for t in thresholds]
     return thresholds, np.array(metrics)
 
 
@@ -159,9 +155,9 @@ def class_threshold_curve(
         changed[:, k] = given
         variants.append((credit * changed).sum(axis=1) / np.maximum((labels | changed).sum(axis=1), 1))
     inactive = np.zeros_like(labels)
-    inactive[:, classes.index(evaluate_model.NORMAL_CLASS)] = True
-    none = evaluate_model.compute_observed_score(weights, labels, inactive)
-    best = evaluate_model.compute_observed_score(weights, labels, labels)
+    inactive[:, classes.index(NORMAL_CLASS)] = True
+    none = compute_observed_score(weights, labels, inactive)
+    best = compute_observed_score(weights, labels, labels)
     thresholds = np.arange(1, 100) / 100
     order = np.argsort(scores[:, k])
     # With a threshold between two neighbours in rank, those below go without the class and those above with it.

@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ecg.header import LEADS
+from ecg.io.files import write_file
+from ecg.leads import LEADS
 from ecg.report.findings import NO_DEVICE, NOT_SAID
-from helper_code import write_file
 
 _HERE = Path(__file__).resolve().parent
 _ASSETS = "assets"

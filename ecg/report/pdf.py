@@ -14,7 +14,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from ecg.header import LEADS
+from ecg.io.files import write_file
+from ecg.leads import LEADS
 from ecg.report.ecg_paper import (
     LAYOUTS,
     LEFT_MM,
@@ -29,7 +30,6 @@ from ecg.report.ecg_paper import (
 )
 from ecg.report.findings import NO_DEVICE, measurement_rows
 from ecg.report.recording_page import Recording, facts_of, with_derived_leads
-from helper_code import write_file
 
 PAGE_MM = (297.0, 210.0)  # A4 landscape
 _MM_PER_INCH = 25.4

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.header import LEADS, Header
+from ecg.io.header import Header
+from ecg.leads import LEADS, fill_missing
 from ecg.measurements import Measurements, measure
 from ecg.report import figures
 from ecg.report.attribution import Attribution
@@ -28,7 +29,6 @@ from ecg.report.findings import (
     summary,
 )
 from ecg.report.pages import printable
-from ecg.signal import fill_missing
 
 Signal = NDArray[np.float32]
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}

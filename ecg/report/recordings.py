@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import helper_code
-from ecg.driving import Outcome, run_folder
-from ecg.model_folder import Model
-from ecg.progress import progress, say
+from ecg.classes import SCORED_CLASSES
+from ecg.inference.run_folder import Outcome, run_folder
+from ecg.io.files import remove_leftovers, write_file
+from ecg.io.folders import find_recordings
+from ecg.io.header import Header
+from ecg.io.outputs import load_outputs
+from ecg.io.recording import read_recording
+from ecg.model_folder.folder import Model
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.findings import WORDS
 from ecg.report.pages import (
@@ -31,7 +35,7 @@ from ecg.report.pages import (
     write_assets,
 )
 from ecg.report.recording_page import Judged, Recording, article, look_at, row_of
-from helper_code import Header, write_file
+from ecg.runtime.progress import progress, say
 
 MOST_IN_ONE_FILE = 50
 MOST_EXPLAINED = 3  # findings of a recording, the most probable
@@ -111,7 +115,7 @@ def report_folder(
         If something can't be written.
     """
     if options.single and recordings.is_dir():
-        count = sum(1 for _ in helper_code.find_recordings(recordings))
+        count = sum(1 for _ in find_recordings(recordings))
         if count > MOST_IN_ONE_FILE:
             raise ValueError(
                 f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found "
@@ -134,7 +138,7 @@ def report_folder(
         deterministic=deterministic,
         see_members=keep if many else None,
     )
-    paths = [Path(path) for path in helper_code.find_recordings(recordings)]
+    paths = [Path(path) for path in find_recordings(recordings)]
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):
         result = _judged(model, report / "outputs" / f"{stem}.csv", members / f"{stem}.json" if many else None)
@@ -150,7 +154,7 @@ def report_folder(
 def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
     """What an output says; None of a recording that could not be judged."""
     try:
-        _, classes, labels, scores = helper_code.load_outputs(output)
+        _, classes, labels, scores = load_outputs(output)
         each = np.array(json.loads(members.read_bytes())) if members else None
     except (OSError, ValueError):
         return None
@@ -158,7 +162,7 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
         return None
     disagreeing: tuple[int, ...] = ()
     if each is not None:
-        votes = model.method.decide(each, model.thresholds)
+        votes = model.method.decision.decide(each, model.thresholds)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
     return Judged(classes, np.array(labels, dtype=bool), np.array(scores), model.thresholds.mean(axis=0), disagreeing)
 
@@ -169,8 +173,8 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
 def _write_pages(run: _Run, paths: list[Path], resume: bool) -> list[dict[str, Any]]:
     for folder in ("pages", "rows", *(["pdf"] if run.options.pdf else [])):
         (run.report / folder).mkdir(parents=True, exist_ok=True)
-        helper_code.remove_leftovers(run.report / folder)
-    helper_code.remove_leftovers(run.report)
+        remove_leftovers(run.report / folder)
+    remove_leftovers(run.report)
     write_assets(run.report)
     made_with = _digest([digest_of_templates(), asdict(run.options), run.model.config])
     rows = list(progress(_rows(run, paths, made_with, resume), len(paths), "Writing pages"))
@@ -204,7 +208,7 @@ def _rows(run: _Run, paths: list[Path], made_with: str, resume: bool) -> Iterato
         row = _kept_row(run, name, made_of) if resume else None
         if row is None:
             try:
-                header, signal = helper_code.read_recording(path)
+                header, signal = read_recording(path)
             except ValueError:
                 yield _row_without_page(run, path, double=False)
                 continue
@@ -287,7 +291,7 @@ def _row_without_page(run: _Run, path: Path, double: bool) -> dict[str, Any]:
 
 def _write_single(run: _Run, paths: list[Path]) -> list[dict[str, Any]]:
     run.report.mkdir(parents=True, exist_ok=True)
-    helper_code.remove_leftovers(run.report)
+    remove_leftovers(run.report)
     rows: list[dict[str, Any]] = []
     articles = []
     taken: set[str] = set()
@@ -295,7 +299,7 @@ def _write_single(run: _Run, paths: list[Path]) -> list[dict[str, Any]]:
         try:
             if path.stem not in run.judged or path.stem in taken:
                 raise ValueError
-            header, signal = helper_code.read_recording(path)
+            header, signal = read_recording(path)
         except ValueError:
             rows.append(_row_without_page(run, path, path.stem in taken))
             continue
@@ -328,9 +332,9 @@ def _explain(run: _Run, recording: Recording) -> list[Attribution]:
     start = time.monotonic()
     method, judged = run.model.method, recording.judged
     found = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])[:MOST_EXPLAINED]
-    prepared = method.preprocess(recording.signal, recording.header.sampling_frequency)
+    prepared = method.input.preprocess(recording.signal, recording.header.sampling_frequency)
     explained = attribute(
-        method, run.model.networks, prepared, method.demographics(recording.header), found, run.model.device
+        method, run.model.networks, prepared, method.input.demographics(recording.header), found, run.model.device
     )
     run.attribution_seconds += time.monotonic() - start
     run.n_explained += 1
@@ -346,9 +350,7 @@ def _say_cost(run: _Run) -> None:
 def _table(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
     classes = model.method.classes
     return {
-        "classes": [
-            helper_code.SCORED_CLASSES[code][0] if code in helper_code.SCORED_CLASSES else code for code in classes
-        ],
+        "classes": [SCORED_CLASSES[code][0] if code in SCORED_CLASSES else code for code in classes],
         "names": [WORDS[code][0] if code in WORDS else code for code in classes],
         "labelled": any("right" in row for row in rows),
         "recordings": rows,

@@ -1,0 +1,1 @@
+"""How fast the project is, against plain references measured in the same run."""

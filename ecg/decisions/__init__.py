@@ -1,0 +1,4 @@
+"""From probabilities to labels: thresholds and expected scores.
+
+Arrays in, arrays out.
+"""

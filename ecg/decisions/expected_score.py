@@ -1,0 +1,66 @@
+"""From probabilities to the set of labels that can expect the highest challenge score."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+_CLOSEST = 1e-6  # probabilities are kept this far from 0 and 1
+
+
+def adjust_odds(probabilities: Floats, thresholds: Floats) -> Floats:
+    """Probabilities moved, class by class, so that the threshold becomes one half.
+
+    ``p' / (1 - p') = p / (1 - p) * (1 - t) / t``: what Bayes' rule does for another prior odds.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_classes,) or that of `probabilities`, float64
+
+    Returns
+    -------
+    ndarray, shape (n_recordings, n_classes), float64
+    """
+    inner = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
+    moved: Floats = expit(logit(inner) - logit(np.clip(thresholds, _CLOSEST, 1 - _CLOSEST)))
+    return moved
+
+
+def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
+    """Labels that greedily maximise the expected challenge score, one at least.
+
+    The score of outputs R where the labels are L is ``sum over i in L, j in R of w_ij / |L u R|`` (Perez Alday et al.
+    2020, eq. 1). With independent labels of probability p, numerator and denominator of R expect
+    ``sum over j in R of (p W)_j`` and ``|R| + sum over i not in R of p_i``; the class that raises their ratio most
+    joins R until none does.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64
+
+    Returns
+    -------
+    ndarray, shape (n_recordings, n_classes), bool
+    """
+    credit = probabilities @ weights
+    outputs = np.zeros(probabilities.shape, dtype=bool)
+    gained = np.zeros(len(probabilities))
+    union = probabilities.sum(axis=1)
+    rows = np.arange(len(probabilities))
+    for step in range(probabilities.shape[1]):
+        ratios = (gained[:, np.newaxis] + credit) / (union[:, np.newaxis] + 1 - probabilities)
+        ratios[outputs] = -np.inf
+        best = ratios.argmax(axis=1)
+        now = gained / union if step else np.full(len(rows), -np.inf)
+        joins = ratios[rows, best] > now
+        if not joins.any():
+            break
+        outputs[rows[joins], best[joins]] = True
+        gained[joins] += credit[rows[joins], best[joins]]
+        union[joins] += 1 - probabilities[rows[joins], best[joins]]
+    return outputs

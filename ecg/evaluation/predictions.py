@@ -1,0 +1,59 @@
+"""Predictions of a method on labelled recordings, in memory and as a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.files import write_file
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a method says of recordings that it was not trained on, with the reference labels.
+
+    Attributes
+    ----------
+    records, databases : ndarray, shape (n_recordings,), str
+    in_database : ndarray, shape (n_recordings,), bool
+        Whether the network was trained on other recordings of this database.
+    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
+        Reference and decisions.
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    classes : tuple of str
+        SNOMED CT codes of the columns.
+    """
+
+    records: NDArray[np.str_]
+    databases: NDArray[np.str_]
+    in_database: NDArray[np.bool_]
+    labels: NDArray[np.bool_]
+    probabilities: NDArray[np.float64]
+    outputs: NDArray[np.bool_]
+    classes: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Write a .npz file, whole or not at all."""
+        save_arrays(path, {**vars(self), "classes": np.array(self.classes)})
+
+    @classmethod
+    def load(cls, path: Path) -> Predictions:
+        """Read what `save` has written; ValueError, which names the file, for anything else."""
+        try:
+            arrays = dict(np.load(path, allow_pickle=False))
+            return cls(**{**arrays, "classes": tuple(map(str, arrays["classes"]))})
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{path}: expected predictions of ecg.crossval, found others ({error})") from error
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays to a .npz file, whole or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    write_file(path, content.getbuffer())

@@ -1,0 +1,1 @@
+"""Running a model: windows through networks in batches, and over a folder of recordings."""

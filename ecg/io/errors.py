@@ -1,0 +1,17 @@
+"""The error that bad recordings raise, with its message in one form."""
+
+from __future__ import annotations
+
+
+class RecordingError(ValueError):
+    """A header or recording that can't be used; the message names the file, what was expected, what was found."""
+
+
+def problem(source: object, expected: str, found: object) -> RecordingError:
+    """The error with its message in the one form that all of them have."""
+    return RecordingError(f"{source}: expected {expected}, found {found}")
+
+
+def shown(text: str) -> str:
+    """Text from a file, quoted and short enough for a message."""
+    return repr(text if len(text) <= 80 else text[:77] + "...")

@@ -1,0 +1,93 @@
+"""Recordings in a folder, and the database that a record's name belongs to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+
+# The letters that a record's name begins with: the database it comes from.
+DATABASES: dict[str, str] = {
+    "A": "CPSC",
+    "Q": "CPSC-Extra",
+    "I": "INCART",
+    "S": "PTB",
+    "HR": "PTB-XL",
+    "E": "G12EC",
+    "JS": "Chapman-Ningbo",
+}
+
+
+def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the paths of the headers in a folder and below, sorted in each folder, headers before subfolders.
+
+    What is hidden is skipped. Links to folders are followed, but each folder is entered once, so that loops end.
+    """
+    return _find_headers(os.fspath(folder), set(), with_absent=False)
+
+
+def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """As `find_headers`, and in each folder also the paths of headers that are absent though their `.mat` is there."""
+    return _find_headers(os.fspath(folder), set(), with_absent=True)
+
+
+def _find_headers(folder: str, entered: set[tuple[int, int]], with_absent: bool) -> Iterator[str]:
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in entered:
+        return
+    entered.add((status.st_dev, status.st_ino))
+    headers, folders = _list_folder(folder, with_absent)
+    start = os.path.join(folder, "")
+    for name in headers:
+        yield start + name
+    for name in folders:
+        yield from _find_headers(os.path.join(folder, name), entered, with_absent)
+
+
+def _list_folder(folder: str, with_absent: bool) -> tuple[list[str], list[str]]:
+    """Names of the headers and of the folders in a folder, sorted."""
+    headers, folders, signal_files = [], [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif entry.name.endswith(".hea"):
+                headers.append(entry.name)
+            elif with_absent and entry.name.endswith(".mat"):
+                signal_files.append(entry.name)
+    absent = {name.removesuffix(".mat") + ".hea" for name in signal_files}.difference(headers)
+    return sorted([*headers, *absent]), sorted(folders)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
+
+
+def find_challenge_files(
+    data_directory: str | os.PathLike[str], recursive: bool = False
+) -> tuple[list[str], list[str]]:
+    """Paths of the headers that have a recording (`.mat`, else `.dat`) of their name beside them, and of these.
+
+    Sorted. One flat folder as in the Challenge; with `recursive` those below it too.
+    """
+    folder = os.fspath(data_directory)
+    flat = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if re.fullmatch(r"[^.].*\.hea", name))
+    header_files, recording_files = [], []
+    for header_file in find_headers(folder) if recursive else flat:
+        root = header_file.removesuffix(".hea")
+        recordings = [root + suffix for suffix in (".mat", ".dat") if os.path.isfile(root + suffix)]
+        if recordings and os.path.isfile(header_file):
+            header_files.append(header_file)
+            recording_files.append(recordings[0])
+    return header_files, recording_files
+
+
+def get_database(recording_id: str) -> str:
+    """The database that a record's name belongs to ("HR00001": "PTB-XL"), or "unknown"."""
+    match = re.match(r"([A-Z]+)\d", recording_id, re.ASCII)
+    return DATABASES.get(match[1], "unknown") if match else "unknown"

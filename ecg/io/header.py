@@ -1,0 +1,207 @@
+"""The text of a WFDB header in any dialect of the 2020 and 2021 Challenges.
+
+wfdb's own parser takes files only and refuses some of these dialects; the Challenge's hooks pass text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import os
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ecg.io.errors import problem, shown
+from ecg.io.files import read_file
+from ecg.leads import LEADS, STANDARD_NAMES
+
+# Hz. The methods are made for 100 to 1000; a figure outside these bounds is a broken header, not an ECG.
+LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 50.0, 5000.0
+DEFAULT_GAIN = 200.0  # ADC units per mV where the header gives none (WFDB's rule, header(5))
+LONGEST_HEADER = 1 << 20  # bytes; real ones have 1 or 2 kB
+
+
+_MILLIVOLTS = {"": 1.0, "mv": 1.0, "uv": 1e-3, "\u00b5v": 1e-3, "\u03bcv": 1e-3, "v": 1e3}  # with both micro signs
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_RECORD_LINE = re.compile(rf"(\S+)\s+(\d{{1,6}})(?:\s+({_NUMBER})(?:/\S*)?)?(?:\s+(\d{{1,12}})(?!\S))?(?!\S)", re.ASCII)
+_FORMAT = re.compile(r"\d{1,3}(?:x\d{1,3})?(?::\d{1,4})?(?:\+\d{1,9})?", re.ASCII)  # samples per frame, skew, offset
+_GAIN = re.compile(rf"({_NUMBER})?(?:\(({_NUMBER})\))?(?:/(\S*))?", re.ASCII)
+_COMMENT = re.compile(r"#\s*(age|sex|dx)\s*:(.*)", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says.
+
+    Attributes
+    ----------
+    recording_id : str
+        The record's name; a trailing `.mat`, `.dat` or `.hea` is dropped.
+    sampling_frequency : float
+        Hz.
+    n_samples : int or None
+        Per lead; None where the header does not say.
+    leads : tuple of str
+        In file order; the twelve leads in standard spelling, others as written.
+    adc_gains, baselines : tuple of float
+        ADC units per mV, and ADC units at 0 mV. The gain of a signal that is none of the twelve leads may be NaN.
+    file_names, formats : tuple of str
+        Per signal, as written ("A0001.mat", "16+24").
+    age : float
+        Years, 0 to 110; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
+    sex : str
+        "Female", "Male" or "Unknown".
+    labels : tuple of str
+        SNOMED CT codes of the Dx line in their order, without empties and doubles.
+    """
+
+    recording_id: str
+    sampling_frequency: float
+    n_samples: int | None
+    leads: tuple[str, ...]
+    adc_gains: tuple[float, ...]
+    baselines: tuple[float, ...]
+    file_names: tuple[str, ...]
+    formats: tuple[str, ...]
+    age: float
+    sex: str
+    labels: tuple[str, ...]
+
+
+class Signal(NamedTuple):
+    """One signal line."""
+
+    lead: str
+    gain: float
+    baseline: float
+    file_name: str
+    format: str
+    numbers: tuple[str, ...]  # those that are there of ADC resolution, ADC zero, initial value, checksum, block size
+
+
+def parse_header(text: str, source: str = "header") -> Header:
+    """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges.
+
+    Lines are told apart by what they are, never by their number: those with `#` are comments, the first other one is
+    the record line, the rest are signal lines. Dates are ignored. By WFDB's rules (header(5)) an absent gain means 200
+    ADC units per mV, absent units mean mV, and a baseline not given in parentheses is the ADC zero field, or else 0.
+    Unlike in WFDB, a gain of zero and a missing sampling frequency are errors: their defaults would be guesses.
+
+    Parameters
+    ----------
+    text : str
+        The header.
+    source : str
+        What error messages call it, usually its path.
+
+    Raises
+    ------
+    RecordingError
+        Where the text is not a header of a single-segment recording that can be used.
+    """
+    record_line, signal_lines, comments = split_header(text, source)
+    match = _RECORD_LINE.match(record_line)
+    if match is None or match[3] is None:
+        raise problem(source, "a record line with a sampling frequency such as 'A0001 12 500 5000'", shown(record_line))
+    name, n_signals, frequency, n_samples = match[1], int(match[2]), float(match[3]), int(match[4] or 0) or None
+    if re.fullmatch(r".*/\d+", name):
+        raise problem(source, "a record of one segment", f"the multi-segment record {shown(name)}")
+    _check_bare_name(name, "record name", source)
+    if n_signals == 0 or n_signals != len(signal_lines):
+        raise problem(source, f"{max(n_signals, 1)} signal lines", len(signal_lines))
+    if not LOWEST_FREQUENCY <= frequency <= HIGHEST_FREQUENCY:
+        bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz (the methods are made for 100 to 1000 Hz)"
+        raise problem(source, f"a sampling frequency of {bounds}", f"{frequency:g} Hz")
+    signals = [parse_signal_line(line, source) for line in signal_lines]
+    leads, gains, baselines, file_names, formats, _ = zip(*signals, strict=True)
+    age, sex = comments["age"][0] if comments["age"] else "", comments["sex"][0].lower() if comments["sex"] else ""
+    return Header(
+        recording_id=re.sub(r"\.(mat|dat|hea)$", "", name, flags=re.IGNORECASE),
+        sampling_frequency=frequency,
+        n_samples=n_samples,
+        leads=leads,
+        adc_gains=gains,
+        baselines=baselines,
+        file_names=file_names,
+        formats=formats,
+        age=_clean_age(age),
+        sex={"f": "Female", "female": "Female", "m": "Male", "male": "Male"}.get(sex, "Unknown"),
+        # What is not a number ("Unknown") is no SNOMED CT code.
+        labels=tuple(dict.fromkeys(re.findall(r"(?<![^,;\s])\d+(?![^,;\s])", ",".join(comments["dx"]), re.ASCII))),
+    )
+
+
+def split_header(text: str, source: str) -> tuple[str, list[str], dict[str, list[str]]]:
+    """Record line, signal lines, and the values of the comments that matter."""
+    content: list[str] = []
+    comments: dict[str, list[str]] = {"age": [], "sex": [], "dx": []}
+    # Not str.splitlines: it also cuts at characters such as \x85, which stand inside Latin-1 comments.
+    for line in re.split(r"[\r\n]+", text.removeprefix("\ufeff")):
+        line = line.strip()
+        if line.startswith("#"):
+            if match := _COMMENT.match(line):
+                comments[match[1].lower()].append(match[2].strip())
+        elif line:
+            content.append(line)
+    if not content:
+        raise problem(source, "a record line", "none")
+    return content[0], content[1:], comments
+
+
+def parse_signal_line(line: str, source: str) -> Signal:
+    """File name, format, gain(baseline)/units, up to five integers, description."""
+    fields = line.split()
+    if len(fields) < 2 or not _FORMAT.fullmatch(fields[1]):
+        raise problem(source, "a signal line such as 'A0001.mat 16+24 1000/mV 16 0 0 0 0 I'", shown(line))
+    file_name, format_, *rest = fields
+    _check_bare_name(file_name, "signal file name", source)
+    # The lead may follow the format at once: then the gain is absent.
+    gain_field = rest.pop(0) if rest and rest[0].lower() not in STANDARD_NAMES else ""
+    numbers: list[str] = []
+    while rest and len(numbers) < 5 and re.fullmatch(r"-?\d{1,12}", rest[0], re.ASCII):
+        numbers.append(rest.pop(0))
+    lead = " ".join(rest)
+    lead = STANDARD_NAMES.get(lead.lower(), lead)
+    match = _GAIN.fullmatch(gain_field)
+    gain = baseline = math.nan
+    if match is not None:
+        gain = float(match[1] or DEFAULT_GAIN) / _MILLIVOLTS.get((match[3] or "").lower(), math.nan)
+        baseline = float(match[2] or (numbers[1] if len(numbers) > 1 else 0))
+    if gain == 0 or not math.isfinite(gain) or not math.isfinite(baseline):
+        if lead in LEADS:
+            raise problem(source, f"a non-zero gain such as 1000/mV for lead {lead}", shown(gain_field))
+        gain = baseline = math.nan  # a breathing or pressure channel, which nobody asks for
+    return Signal(lead, gain, baseline, file_name, format_, tuple(numbers))
+
+
+def _check_bare_name(name: str, what: str, source: str) -> None:
+    """Refuse names that lead out of the header's folder: they become paths."""
+    if not name.isprintable() or re.search(r"[/\\]", name) or name in (".", "..") or len(name) > 200:
+        raise problem(source, f"a {what} without a folder", shown(name))
+
+
+def _clean_age(text: str) -> float:
+    """Years, 0 to 110, with PTB-XL's 300 as 90; NaN where the text is no number from 0 up."""
+    try:
+        years = float(text)
+    except ValueError:
+        return math.nan
+    return 90.0 if years == 300 else min(years, 110.0) if 0 <= years < math.inf else math.nan
+
+
+def load_header(header_file: str | os.PathLike[str]) -> str:
+    """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
+    data = read_file(header_file, LONGEST_HEADER + 1)
+    if len(data) > LONGEST_HEADER:
+        raise problem(header_file, f"a header of at most {LONGEST_HEADER} bytes", "more")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def read_header(header_file: str | os.PathLike[str]) -> Header:
+    """Read and parse a header file. Raises RecordingError for everything wrong with it."""
+    return parse_header(load_header(header_file), os.fspath(header_file))

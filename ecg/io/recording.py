@@ -1,0 +1,118 @@
+"""A recording: its header and its signal in mV."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.header import Header, load_header, parse_header
+from ecg.io.matlab import load_mat
+from ecg.io.wfdb_files import load_dat
+from ecg.leads import LEADS
+
+# What a WFDB format writes where a sample is missing (signal(5)); -32768 for those not named here.
+_MISSING_SAMPLE = {"80": -128, "508": -128, "310": -512, "311": -512, "212": -2048}
+_MISSING_SAMPLE |= {"24": -(2**23), "524": -(2**23), "32": -(2**31)}
+
+
+def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndarray]:
+    """Read a header and the recording it describes.
+
+    The signal file is the one that the header names, in the header's folder; where that is absent, the file with the
+    header file's own name and `.mat`, then `.dat`.
+
+    Parameters
+    ----------
+    header_file : path
+        The `.hea` file.
+
+    Returns
+    -------
+    header : Header
+    recording : ndarray, shape (12, n_samples), float32, mV
+        As of `to_millivolts`.
+
+    Raises
+    ------
+    RecordingError
+        For everything wrong with either file, for recordings of less than one second, and for those without any signal
+        (each lead has one value all the time, or none).
+    """
+    path = Path(header_file)
+    text = load_header(path)
+    header = parse_header(text, str(path))
+    files = {name: path.with_name(name) for name in dict.fromkeys(header.file_names)}
+    if not any(map(os.path.lexists, files.values())):
+        own = [path.with_suffix(suffix) for suffix in (".mat", ".dat") if os.path.lexists(path.with_suffix(suffix))]
+        files = dict.fromkeys(files, own[0]) if own else files
+    first = files[header.file_names[0]]
+    raw = load_mat(first, header) if first.suffix.lower() == ".mat" else load_dat(text, str(path), files)
+    if raw.shape[1] < header.sampling_frequency:
+        raise problem(first, f"at least 1 s ({header.sampling_frequency:g} samples)", f"{raw.shape[1]} samples")
+    millivolts = to_millivolts(raw, header, path)
+    if not any(np.fmax.reduce(lead) > np.fmin.reduce(lead) for lead in millivolts):  # they pass over NaN
+        raise problem(first, "a signal", "no lead that ever changes")
+    return header, millivolts
+
+
+def describe_failure(header_file: str | os.PathLike[str], error: Exception) -> str:
+    """A sentence on why a recording could not be used, which names the recording whatever file the error is about."""
+    text = str(error) if isinstance(error, RecordingError) else f"{type(error).__name__}: {error}"
+    return text if text.startswith(os.fspath(Path(header_file).with_suffix(""))) else f"{header_file}: {text}"
+
+
+def to_millivolts(recording: np.ndarray, header: Header, source: object = None) -> np.ndarray:
+    """Convert ADC units to mV and put the leads in order.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (n_signals, n_samples), real
+        Raw ADC units, in the header's order. Samples are missing where they are not finite or have the value by which
+        the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
+    header : Header
+        Of this recording.
+    source : object
+        What errors name, the recording's id if None.
+
+    Returns
+    -------
+    ndarray, shape (12, n_samples), float32, mV
+        In the order of `LEADS`; NaN where a sample is missing, a whole row of NaN where the lead is missing. Other
+        signals are ignored.
+
+    Raises
+    ------
+    RecordingError
+        Where the number of signals is not the header's, where none of the twelve leads is there, or where one is there
+        twice with different samples.
+    """
+    name = source or header.recording_id
+    if recording.ndim != 2 or recording.shape[0] != len(header.leads):
+        raise problem(name, f"{len(header.leads)} signals ({', '.join(header.leads)})", f"shape {recording.shape}")
+    if not set(LEADS) & set(header.leads):
+        raise problem(name, f"some of the leads {', '.join(LEADS)}", shown(", ".join(header.leads)))
+    millivolts = np.full((len(LEADS), recording.shape[1]), np.nan, dtype=np.float32)
+    for i, lead in enumerate(header.leads):
+        if lead not in LEADS:
+            continue
+        row = _convert(recording[i], header.adc_gains[i], header.baselines[i], header.formats[i])
+        if lead in header.leads[:i] and not np.array_equal(row, millivolts[LEADS.index(lead)], equal_nan=True):
+            raise problem(name, f"lead {lead} once", "it twice with different samples")
+        millivolts[LEADS.index(lead)] = row
+    return millivolts
+
+
+def _convert(raw: np.ndarray, gain: float, baseline: float, format_: str) -> np.ndarray:
+    """One lead from ADC units to float32 mV."""
+    marker = _MISSING_SAMPLE.get(re.split(r"\D", format_)[0], -32768)
+    missing = raw == marker
+    if marker > -32768:  # a MATLAB copy of a record in a narrow format marks missing samples in the 16-bit way
+        missing |= raw == -32768
+    with np.errstate(over="ignore", invalid="ignore"):
+        millivolts: np.ndarray = ((raw.astype(np.float64) - baseline) / gain).astype(np.float32)
+    millivolts[missing | ~np.isfinite(millivolts)] = np.nan
+    return millivolts

@@ -1,0 +1,291 @@
+"""What a method is: everything that tells one ECG classifier from another, and nothing about how it is run.
+
+The engine (`ecg/*.py`) trains, stores and runs any `Method` without knowing its name. A method is pure data and
+functions: it holds no recordings, no paths and no weights.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+from ecg.classes import encode_labels
+from ecg.io.header import Header
+
+
+class Batch(NamedTuple):
+    """One batch of network inputs.
+
+    Attributes
+    ----------
+    signal : Tensor, shape (n_items, 12, n_samples), float32
+        In the method's input units, zero-padded on the right to the longest item.
+    lengths : Tensor, shape (n_items,), int64
+        Samples of each item before that padding.
+    demographics : Tensor, shape (n_items, n_features), float32
+    """
+
+    signal: Tensor
+    lengths: Tensor
+    demographics: Tensor
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Maps logits and 0/1 targets, both (n_items, n_classes) float32, to a scalar."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training: a loss, an optimiser and a schedule.
+
+    Attributes
+    ----------
+    name : str
+    epochs : int
+        Length of the stage at the method's full schedule; the engine scales it with ``--epochs``.
+    make_loss : callable
+        ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
+        challenge weights (n_classes, n_classes).
+    make_optimizer : callable
+        ``(parameters) -> Optimizer``.
+    learning_rate : callable
+        ``(progress) -> factor`` on the optimiser's own learning rate; `progress` in [0, 1) is the part of the stage
+        that is done.
+    select : {"best", "last", "average"}
+        Which weights the stage hands on: those of the epoch with the best validation challenge metric, of the last
+        epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated anew
+        (stochastic weight averaging, Izmailov et al. 2018).
+    average_epochs : int
+        Epochs that enter the average at the full schedule; the engine scales them like `epochs`, one at least.
+    """
+
+    name: str
+    epochs: int
+    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64]], Loss]
+    make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]
+    learning_rate: Callable[[float], float]
+    select: Literal["best", "last", "average"] = "best"
+    average_epochs: int = 5
+
+
+Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+"""``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
+the method's rate and units, finite."""
+
+Demographics = Callable[[Header], NDArray[np.float32]]
+"""``(header) -> features``, float32 (n_features,)."""
+
+Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+"""``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
+
+MakeTargets = Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float32]]
+"""``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
+this preprocessed signal, float32 (n_classes,) from 0 to 1."""
+
+SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold."""
+
+Decide = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
+"""``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of them
+for each row of probabilities."""
+
+Combine = Callable[
+    [NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
+]
+"""``(labels, probabilities, thresholds) -> (labels, probabilities)``: the members' labels and probabilities, both
+(n_members, n_recordings, n_classes), with their thresholds, (n_members, n_classes), to (n_recordings, n_classes)."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the network takes in.
+
+    Attributes
+    ----------
+    sampling_frequency : float
+        Hz.
+    window : int
+        The longest input the network is run on at once, in samples.
+    units : str
+        Of what `preprocess` returns.
+    preprocess : Preprocess
+        Shared by training and prediction.
+    demographics : Demographics
+    windows : callable
+        ``(signal) -> list of windows`` for prediction, each (12, n <= window), without randomness.
+    band : tuple of float, optional
+        The pass band of `preprocess`, Hz; None where it filters against aliasing only.
+    """
+
+    sampling_frequency: float
+    window: int
+    units: str
+    preprocess: Preprocess
+    demographics: Demographics
+    windows: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+    band: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the networks are trained.
+
+    Attributes
+    ----------
+    n_folds : int
+        Parts the training data is split into; a member leaves one out for validation.
+    n_members : int
+        Members trained when the user does not say how many.
+    batch_size : int
+        Recordings per training step.
+    stages : tuple of Stage
+    make_targets : MakeTargets
+        Scores count the codes alone.
+    use_for_training : callable
+        ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
+    augment : Augment
+    simulated_share : float
+        Simulated recordings that are trained on beside each recording of the data folder.
+    """
+
+    n_folds: int
+    n_members: int
+    batch_size: int
+    stages: tuple[Stage, ...]
+    make_targets: MakeTargets
+    use_for_training: Callable[[NDArray[np.bool_], float], bool]
+    augment: Augment
+    simulated_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How windows, classes and members come together.
+
+    Attributes
+    ----------
+    merge : callable
+        ``(probabilities) -> probabilities``: (n_windows, n_classes) of one recording to (n_classes,).
+    search_thresholds : SearchThresholds
+    decide : Decide
+    combine : Combine
+    """
+
+    merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    search_thresholds: SearchThresholds
+    decide: Decide
+    combine: Combine
+
+
+@dataclass(frozen=True)
+class Method:
+    """A complete ECG classifier, as data.
+
+    Attributes
+    ----------
+    name : str
+        The word on the command line and in ``config.json``.
+    settings : Mapping
+        JSON values that rebuild this method: ``builders[name](**settings)``.
+    classes : tuple of str
+        SNOMED CT codes in the order of the network's outputs.
+    build_network : callable
+        ``() -> nn.Module``, a fresh one at each call.
+    forward : callable
+        ``(network, batch) -> logits``, (n_items, n_classes).
+    input : Input
+    training : Training
+    decision : Decision
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    classes: tuple[str, ...]
+    build_network: Callable[[], nn.Module]
+    forward: Callable[[nn.Module, Batch], Tensor]
+    input: Input
+    training: Training
+    decision: Decision
+
+
+def as_scored(codes: tuple[str, ...], signal: NDArray[np.float32], classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """Targets that are the scored diagnoses and nothing else, for `Training.make_targets`."""
+    return encode_labels([codes], classes)[0].astype(np.float32)
+
+
+def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
+    """Recordings with at least one scored diagnosis take part, for `Training.use_for_training`."""
+    return bool(labels.any())
+
+
+def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A recording's probabilities from its windows', (n_windows, n_classes) to (n_classes,), for `Decision.merge`."""
+    mean: NDArray[np.float64] = probabilities.mean(axis=0)
+    return mean
+
+
+def demographic_features(header: Header, age_mask: bool = True) -> NDArray[np.float32]:
+    """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.demographics`.
+
+    Parameters
+    ----------
+    header : Header
+    age_mask : bool
+        Whether the second number says if the age is known.
+
+    Returns
+    -------
+    ndarray, shape (5,), float32
+        Age in centuries (0 if unknown), age known, female, male, sex known.
+    """
+    # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
+    # that code expect 0 there: build them with age_mask=False.
+    known = bool(np.isfinite(header.age))
+    female, male = header.sex == "Female", header.sex == "Male"
+    age = header.age / 100 if known else 0.0
+    return np.array([age, known and age_mask, female, male, female or male], dtype=np.float32)
+
+
+MethodBuilder = Callable[..., Method]
+"""Builds a method from its settings; a registry maps names to builders."""
+
+
+def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
+    """A method from ``name`` or ``name:setting=value,...`` as on a command line.
+
+    Parameters
+    ----------
+    text : str
+        Values are JSON (``12``, ``false``); text needs no quotes.
+    builders : Mapping of str to callable
+
+    Raises
+    ------
+    ValueError
+        If there is no such method or setting, or a value is not of the kind of the setting's default.
+    """
+    name, _, rest = text.partition(":")
+    if name not in builders:
+        raise ValueError(f"--method {text}: expected one of {', '.join(builders)}, found {name!r}")
+    known = inspect.signature(builders[name]).parameters
+    settings: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, _, value = pair.partition("=")
+        if key not in known:
+            raise ValueError(f"--method {text}: expected settings out of {', '.join(known)}, found {key!r}")
+        kind = type(known[key].default)
+        try:
+            settings[key] = value if kind is str else json.loads(value)
+        except json.JSONDecodeError:
+            settings[key] = value
+        if type(settings[key]) is not kind:
+            expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
+            raise ValueError(f"--method {text}: expected {expected} for {key}, found {value!r}")
+    return builders[name](**settings)

@@ -1,0 +1,264 @@
+"""The default method: the SE-ResNet of Zhao et al. on inputs that vary less between hospitals.
+
+The signal does not depend on gain, offset, baseline or powerline interference, and no threshold is fitted to how often
+diagnoses occur in one hospital. Where this comes from is in docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+from ecg.classes import CLASSES, NORMAL_CLASS
+from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.evaluation.challenge import challenge_weights
+from ecg.leads import fill_missing
+from ecg.measurements.heart_rate import heart_rate
+from ecg.methods.base import (
+    Batch,
+    Decision,
+    Input,
+    Loss,
+    Method,
+    Stage,
+    Training,
+    as_scored,
+    demographic_features,
+    has_scored_class,
+    mean_of_windows,
+)
+from ecg.networks import losses
+from ecg.networks.masking import position_mask
+from ecg.networks.se_resnet import SEResNet
+from ecg.signal.filtering import band_pass
+from ecg.signal.resampling import resample
+from ecg.signal.windows import even_windows, pad_right
+
+SAMPLING_FREQUENCY = 257.0  # Hz, as Zhao et al.
+BAND = (1.0, 45.0)  # Hz: no baseline wander, no powerline interference
+SHORTEST = 128  # samples
+WINDOW = 4096  # samples, 15.94 s: the longest input at prediction
+MIN_OVERLAP = 256  # samples between neighbouring windows
+LARGEST = 20.0  # standard deviations: a spike is cut there
+TRAINING_WINDOW = 2624  # samples, 10.2 s: nearly all recordings are whole in it, and cost 0.64 of 4096
+TYPICAL_LIMB_LEAD = 0.108  # mV, median over PTB-XL of the limb leads' median standard deviation after the filter
+PLAUSIBLE_OCTAVES = 1.5  # around it: all but 1 % of PTB-XL; a gain that is wrong by 4.88 is 2.3 octaves off
+UNSCORED = {"164884008": "427172004"}  # premature ventricular complexes: the score ignores one code of the two
+SINUS_BRADYCARDIA = "426177001"
+SLOW = 60.0  # beats per minute: below it most hospitals call sinus rhythm bradycardia, by convention
+
+
+def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+    """A recording without baseline wander and powerline interference: mV at 257 Hz, 1 to 45 Hz.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+        NaN where missing.
+    sampling_frequency : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (12, n), float32, mV at 257 Hz
+        Finite.
+    """
+    resampled = resample(fill_missing(recording), sampling_frequency, SAMPLING_FREQUENCY)
+    return band_pass(resampled, *BAND, SAMPLING_FREQUENCY)
+
+
+def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Training targets that several hospitals' conventions share, float32 (24,).
+
+    Premature ventricular complexes count under either of their codes. Sinus rhythm below 60 beats per minute is called
+    bradycardia by convention, but PTB-XL does so below 50 only: the target is one half.
+
+    Parameters
+    ----------
+    codes : tuple of str
+        SNOMED CT codes of the header.
+    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+    """
+    targets = as_scored(tuple(UNSCORED.get(code, code) for code in codes), recording, CLASSES)
+    slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
+    if targets[CLASSES.index(NORMAL_CLASS)] and slow:
+        bradycardia = CLASSES.index(SINUS_BRADYCARDIA)
+        targets[bradycardia] = max(targets[bradycardia], 0.5)
+    return targets
+
+
+def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """A training item: a random crop of a long recording, some leads off, sometimes at a gain that is wrong.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (12, n <= 2624), float32, mV
+    """
+    start = int(rng.integers(0, max(recording.shape[1] - TRAINING_WINDOW, 0) + 1))
+    item = recording[:, start : start + TRAINING_WINDOW].copy()
+    if rng.random() < 0.3:
+        item *= np.float32(10 ** rng.uniform(-1, 1))
+    item[rng.random(12) < 0.05] = 0
+    return pad_right(item, SHORTEST)
+
+
+def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Windows for prediction: evenly spread over a long recording, a short one as it is.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32
+
+    Returns
+    -------
+    list of ndarray, each of shape (12, n <= 4096), float32
+    """
+    padded = pad_right(recording, SHORTEST)
+    return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
+
+
+def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Every lead to zero mean and unit standard deviation over its own samples, and what that takes away.
+
+    Parameters
+    ----------
+    signal : Tensor, shape (n_items, 12, n_samples), float32, mV
+        Zero-padded on the right.
+    lengths : Tensor, shape (n_items,), int64
+
+    Returns
+    -------
+    standardised : Tensor, shape (n_items, 12, n_samples), float32
+        Padding is zero again. A lead that is off stays at about zero.
+    amplitudes : Tensor, shape (n_items, 3), float32
+        Octaves between the limb leads and their typical amplitude, the same of the chest leads, and 1; three zeros
+        where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
+    """
+    inside = position_mask(lengths, signal.shape[2])
+    count = lengths[:, None, None]
+    centred = (signal - signal.sum(dim=2, keepdim=True) / count) * inside
+    deviation = (centred.square().sum(dim=2, keepdim=True) / count).sqrt()  # (B, 12, 1), mV
+    # A lead at a twentieth of the others shows noise, which must not be blown up.
+    floor = deviation.quantile(0.75, dim=1, keepdim=True) / 20
+    standardised = (centred / deviation.maximum(floor).clamp(min=1e-6)).clamp(-LARGEST, LARGEST)
+    octaves = torch.stack([deviation[:, :6, 0].median(dim=1).values, deviation[:, 6:, 0].median(dim=1).values], dim=1)
+    octaves = (octaves / TYPICAL_LIMB_LEAD).clamp(min=1e-6).log2()
+    plausible = (octaves[:, :1].abs() <= PLAUSIBLE_OCTAVES).float()
+    return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible
+
+
+def forward(network: nn.Module, batch: Batch) -> Tensor:
+    """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
+    signal, amplitudes = standardise(batch.signal, batch.lengths)
+    logits: Tensor = network(signal, torch.cat([batch.demographics, amplitudes], dim=1), batch.lengths)
+    return logits
+
+
+def _one_cycle(progress: float) -> float:
+    """Up to the full rate over a quarter of the stage, then down along a cosine (Smith & Topin 2019)."""
+    if progress < 0.25:
+        return 0.04 + 0.96 * progress / 0.25
+    return 0.5 * (1 + math.cos(math.pi * (progress - 0.25) / 0.75))
+
+
+def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
+
+
+def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    rewards = torch.from_numpy(weights.astype(np.float32))
+
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.cross_entropy_with_challenge_metric(logits, targets, rewards.to(logits.device), 0.25)
+
+    return loss
+
+
+ONE_CYCLE_STAGE = Stage(
+    "one-cycle",
+    epochs=16,
+    make_loss=_fit_cross_entropy_with_challenge_metric,
+    make_optimizer=_adamw,
+    learning_rate=_one_cycle,
+    select="last",
+)
+
+
+def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The labels of highest expected score where probabilities at their threshold mean even odds."""
+    return highest_expected_score(adjust_odds(probabilities, thresholds), challenge_weights())
+
+
+def fixed_half(
+    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """One half for every class, (n_classes,), whatever the validation recordings are.
+
+    Every search that was tried, of 24 thresholds or of one, follows how often diagnoses occur where the validation
+    recordings are from: better there, worse elsewhere (docs/experiments.md).
+    """
+    return np.full(labels.shape[1], 0.5)
+
+
+def average(
+    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """One decision from the mean of the members' probabilities.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
+        Not used: probabilities are averaged, not votes.
+    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_members, n_classes), float64
+        Each member's are taken into account before the mean.
+
+    Returns
+    -------
+    tuple of ndarray, shapes (n_recordings, n_classes)
+        Labels, and mean probabilities as the networks gave them.
+    """
+    moved = [adjust_odds(each, limits) for each, limits in zip(probabilities, thresholds, strict=True)]
+    return highest_expected_score(np.mean(moved, axis=0), challenge_weights()), probabilities.mean(axis=0)
+
+
+def robust() -> Method:
+    """The default method: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
+    return Method(
+        name="robust",
+        settings={},
+        classes=CLASSES,
+        build_network=partial(SEResNet, n_features=8),
+        forward=forward,
+        input=Input(
+            sampling_frequency=SAMPLING_FREQUENCY,
+            window=WINDOW,
+            units="mV, 1 to 45 Hz",
+            preprocess=preprocess,
+            demographics=demographic_features,
+            windows=cut_windows,
+            band=BAND,
+        ),
+        training=Training(
+            n_folds=10,
+            n_members=2,
+            batch_size=64,
+            stages=(ONE_CYCLE_STAGE,),
+            make_targets=make_targets,
+            use_for_training=has_scored_class,
+            augment=augment,
+            simulated_share=0.3,
+        ),
+        decision=Decision(merge=mean_of_windows, search_thresholds=fixed_half, decide=decide, combine=average),
+    )

@@ -1,0 +1,289 @@
+"""The model folder: a `config.json` that says everything, and weights without pickle beside it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.leads import LEADS
+from ecg.methods.base import Method, MethodBuilder
+
+State = dict[str, Tensor]
+FORMAT = 1
+_PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "bayesian-optimization")
+
+
+class ModelError(ValueError):
+    """A model folder that can't be used; the message says what is wrong and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network with what was measured on its validation fold.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        Weights, rounded as they are stored.
+    thresholds : ndarray, shape (n_classes,)
+    rows : ndarray, shape (n_validation,)
+        Which recordings of the dataset validated it.
+    probabilities : ndarray, shape (n_validation, n_classes), float64
+        Of the stored weights.
+    history : list of dict
+        One row per epoch.
+    """
+
+    state: State
+    thresholds: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, ready to run.
+
+    Attributes
+    ----------
+    method : Method
+    networks : tuple of nn.Module
+        One per member, in evaluation mode on `device`.
+    thresholds : ndarray, shape (n_members, n_classes)
+    device : torch.device
+    config : Mapping
+        All that ``config.json`` says.
+    """
+
+    method: Method
+    networks: tuple[nn.Module, ...]
+    thresholds: NDArray[np.float64]
+    device: torch.device
+    config: Mapping[str, Any]
+
+    def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
+        labels = self.method.decision.decide(probabilities, self.thresholds)
+        combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
+        return combined[0], scores[0]
+
+
+def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as the model folder keeps them: matrices and kernels rounded to float16, the rest as it is.
+
+    Batch-norm statistics of signals in microvolts don't fit float16, and they are small. The result is float32 again,
+    so that thresholds are searched with exactly the weights that will be loaded.
+    """
+    return {key: (value.half().float() if _is_halved(value) else value).cpu() for key, value in state.items()}
+
+
+def _is_halved(value: Tensor) -> bool:
+    return value.is_floating_point() and value.ndim >= 2
+
+
+def save_model(
+    folder: Path,
+    method: Method,
+    members: Sequence[Member],
+    training: Mapping[str, Any],
+    validation: Sequence[Mapping[str, Any]],
+) -> None:
+    """Write a model, whole or not at all.
+
+    Weight files carry their checksum in their names, and the one `config.json` that names them is replaced last: a
+    folder that held a model before holds either the old or the new one at every moment.
+
+    Parameters
+    ----------
+    folder : Path
+    method : Method
+    members : sequence of Member
+    training : Mapping
+        What the model was trained on and how, for people to read.
+    validation : sequence of Mapping
+        Scores of each member on its validation fold; its thresholds were chosen there too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    rows, names = [], set()
+    for number, (member, scores) in enumerate(zip(members, validation, strict=True), start=1):
+        halved = {key: value.half() if _is_halved(value) else value for key, value in member.state.items()}
+        data = save({key: value.contiguous() for key, value in halved.items()})
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"member-{number}-{digest[:8]}.safetensors"
+        write_file(folder / name, data)
+        names.add(name)
+        thresholds = dict(zip(method.classes, map(float, member.thresholds), strict=True))
+        rows.append({"weights": name, "sha256": digest, "thresholds": thresholds, "validation": scores})
+    config = {
+        "format": FORMAT,
+        "method": method.name,
+        "settings": dict(method.settings),
+        "input": _input_of(method),
+        "classes": list(method.classes),
+        "members": rows,
+        "training": dict(training),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
+    }
+    history = io.StringIO()
+    table = csv.DictWriter(history, ["member", *members[0].history[0]], lineterminator="\n")
+    table.writeheader()
+    for number, member in enumerate(members, start=1):
+        table.writerows({"member": number, **row} for row in member.history)
+    write_file(folder / "config.json", json.dumps(config, indent=1) + "\n")
+    write_file(folder / "history.csv", history.getvalue())
+    for old in folder.glob("member-*.safetensors"):
+        if old.name not in names:
+            old.unlink()
+
+
+def _input_of(method: Method) -> dict[str, Any]:
+    return {
+        "leads": list(LEADS),
+        "sampling_frequency_hz": method.input.sampling_frequency,
+        "window_samples": method.input.window,
+        "units": method.input.units,
+    }
+
+
+def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
+    """Read and check a model folder.
+
+    Parameters
+    ----------
+    folder : path
+    builders : Mapping of str to callable
+        The methods there are, by name.
+    device : torch.device
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If anything is missing, damaged or not what this version of the software would compute with.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    if not os.path.lexists(path):
+        raise ModelError(
+            f"{path}: expected the config of a trained model, found none; "
+            "run train_model.py with this model folder first"
+        )
+    try:
+        config = json.loads(_read(path))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: expected a JSON config, found something else ({error})") from error
+    _check(isinstance(config, dict), path, "a JSON object", type(config).__name__)
+    _check(
+        config.get("format") == FORMAT,
+        path,
+        f"format {FORMAT}",
+        f"{config.get('format')!r}; use the version of this software that wrote it, or train again",
+    )
+    name, settings = config.get("method"), config.get("settings")
+    _check(isinstance(settings, dict), path, "settings of the method as a JSON object", repr(settings))
+    _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
+    try:
+        method = builders[name](**settings)
+        with torch.device("meta"):  # takes no memory, however large a network the settings ask for
+            expected = _shapes(method.build_network().state_dict())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
+    _check(
+        config.get("classes") == list(method.classes),
+        path,
+        f"the {len(method.classes)} classes of the method {name} in its order",
+        repr(config.get("classes")),
+    )
+    _check(config.get("input") == _input_of(method), path, f"the input {_input_of(method)}", repr(config.get("input")))
+    rows = config.get("members") or []
+    _check(isinstance(rows, list) and len(rows) > 0, path, "at least one member", repr(rows))
+    networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
+    thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
+    return Model(method, networks, thresholds, device, config)
+
+
+def _read(path: Path) -> bytes:
+    """All of a file; no pipe or device, which might never end."""
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except ValueError as error:
+        raise ModelError(f"{error}; copy the model folder anew, or train again") from error
+
+
+def _check(condition: bool, path: Path, expected: str, found: str) -> None:
+    if not condition:
+        raise ModelError(f"{path}: expected {expected}, found {found}")
+
+
+def _thresholds(path: Path, row: Mapping[str, Any], classes: tuple[str, ...]) -> NDArray[np.float64]:
+    stored = row.get("thresholds") or {}
+    _check(
+        isinstance(stored, dict) and set(stored) == set(classes),
+        path,
+        f"a threshold for each of the {len(classes)} classes",
+        repr(stored),
+    )
+    values = [stored[code] for code in classes]
+    _check(all(type(v) in (int, float) and 0 <= v <= 1 for v in values), path, "thresholds from 0 to 1", repr(values))
+    return np.array(values, dtype=np.float64)
+
+
+def _load_network(
+    folder: Path, config: Path, row: Mapping[str, Any], method: Method, expected: Mapping[str, tuple[int, ...]]
+) -> nn.Module:
+    name = row.get("weights") if isinstance(row, dict) else None
+    _check(
+        isinstance(name, str) and re.fullmatch(r"[\w-]+\.safetensors", name) is not None,
+        config,
+        "the bare name of a .safetensors file as weights",
+        repr(name),
+    )
+    path = folder / str(name)
+    data = _read(path)
+    digest = hashlib.sha256(data).hexdigest()
+    _check(
+        digest == row.get("sha256"),
+        path,
+        f"sha256 {row.get('sha256')}",
+        f"{digest}: the file is damaged or belongs to another model; copy the model folder anew, or train again",
+    )
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise ModelError(f"{path}: expected safetensors, found something else ({error})") from error
+    finite = all(bool(torch.isfinite(value).all()) for value in state.values())
+    _check(finite, path, "finite weights", "nan or infinity")
+    _check(_shapes(state) == expected, path, f"the weights of the method {method.name} with its settings", "others")
+    network = method.build_network()
+    network.load_state_dict(
+        {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}, strict=True
+    )
+    return network
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in state.items()}

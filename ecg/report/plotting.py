@@ -1,0 +1,83 @@
+"""Twelve leads on ECG paper: 25 mm/s, 10 mm/mV, the layout of a printed ECG."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from ecg.classes import SCORED_CLASSES
+from ecg.io.files import write_file
+from ecg.leads import LEADS
+
+# The usual page: three rows of four leads, 2.5 s each, and a strip of II below.
+_ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
+_COLUMN_SECONDS = 2.5
+_ROW_MM = 28.0
+_GRID = ((1.0, "#f6d5d5", 0.3), (5.0, "#e9a5a5", 0.6))
+
+
+def title_of(recording_id: str, labels: Sequence[str]) -> str:
+    """A line that names a recording and its scored diagnoses."""
+    return f"{recording_id}: " + ", ".join(SCORED_CLASSES[code][0] for code in labels if code in SCORED_CLASSES)
+
+
+def plot_recording(
+    signal: np.ndarray,
+    sampling_frequency: float,
+    path: str | os.PathLike[str],
+    title: str = "",
+    dots_per_inch: int = 110,
+) -> None:
+    """Draw the first ten seconds as a PNG.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (12, n_samples), mV
+        Leads in the order of `ecg.leads.LEADS`; NaN leaves a gap.
+    sampling_frequency : float
+        Hz.
+    path : path
+        The PNG file, written whole or not at all.
+    title : str
+    dots_per_inch : int
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = 25.0 * 4 * _COLUMN_SECONDS + 10, _ROW_MM * 4 + 12
+    figure = Figure(figsize=(width / 25.4, height / 25.4 + 0.25))
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.0, 0.0, 1.0, height / (height + 0.25 * 25.4)))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    for step, colour, line_width in _GRID:
+        axes.vlines(np.arange(0, width + step, step), 0, height, colour, linewidth=line_width)
+        axes.hlines(np.arange(0, height + step, step), 0, width, colour, linewidth=line_width)
+
+    strips = [
+        (lead, row, _COLUMN_SECONDS * column, _COLUMN_SECONDS)
+        for row, names in enumerate(_ROWS)
+        for column, lead in enumerate(names)
+    ]
+    strips.append(("II", 3, 0.0, 4 * _COLUMN_SECONDS))
+    for lead, row, start, length in strips:
+        first, last = round(start * sampling_frequency), round((start + length) * sampling_frequency)
+        voltages = signal[LEADS.index(lead), first:last]
+        if voltages.size == 0:
+            continue
+        middle = height - 3 - _ROW_MM * (row + 0.55)
+        left = 6 + 25.0 * start
+        x = left + 25.0 * np.arange(len(voltages)) / sampling_frequency
+        axes.plot(x, middle + 10.0 * (voltages - np.nanmedian(signal[LEADS.index(lead)])), "k", linewidth=0.7)
+        axes.text(left + 0.5, middle + 10.5, lead, fontsize=7, weight="bold")
+    for row in range(4):  # the calibration pulse: 1 mV
+        middle = height - 3 - _ROW_MM * (row + 0.55)
+        axes.plot([0.5, 1.5, 1.5, 4.0, 4.0, 5.0], middle + np.array([0, 0, 10, 10, 0, 0]), "k", linewidth=0.7)
+    axes.text(width - 1, 1, "25 mm/s   10 mm/mV   (large square: 0.2 s, 0.5 mV)", fontsize=6, ha="right")
+    figure.text(0.01, 0.985, title, fontsize=9, va="top")
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=dots_per_inch)
+    write_file(path, image.getvalue())

@@ -1,0 +1,4 @@
+"""Operations on signals: sampling frequency, filters, windows, corruptions.
+
+numpy and scipy only.
+"""

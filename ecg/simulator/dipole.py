@@ -1,0 +1,380 @@
+"""One heart dipole: the waves of a beat, its lead field, and the train of beats.
+
+The model is that of McSharry et al. 2003 (IEEE Trans Biomed Eng 50:289-294): every wave of the ECG is a Gaussian, and
+the RR series has a low-frequency and a respiratory component. Three things differ. The waves are vectors, so that one
+dipole makes all twelve leads (as in Sameni et al. 2007, EURASIP J Adv Signal Process 2007:43407); they lie in time
+relative to the onset of the QRS complex, not in phase, so that PR, QRS and QT are what the parameters say at any rate;
+and the falling half of a T wave has its own width.
+
+Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ecg.leads import twelve_leads
+
+# Rows I, II, V1..V6; columns Frank X (left), Y (down), Z (back).
+# Dower, Machado, Osborne 1980, Clin Cardiol 3:87-95.
+DOWER = np.array(
+    [
+        [0.632, -0.235, 0.059],
+        [0.235, 1.066, -0.132],
+        [-0.515, 0.157, -0.917],
+        [0.044, 0.164, -1.387],
+        [0.882, 0.098, -1.277],
+        [1.213, 0.127, -0.601],
+        [1.125, 0.127, -0.086],
+        [0.831, 0.076, 0.230],
+    ]
+)
+
+# Clinicians read the frontal plane off the limb leads, so waves are given as (lateral, inferior, back): what lead I
+# sees, what aVF sees on the same scale ((II + III) / sqrt(3)), and Frank's Z. This matrix makes Frank's X, Y, Z of it.
+_CLINICAL_TO_FRANK = np.linalg.inv(
+    np.stack([DOWER[0], (2 * DOWER[1] - DOWER[0]) / np.sqrt(3), np.array([0.0, 0.0, 1.0])])
+)
+
+# A Gaussian has left the line for the eye about this many standard deviations from its peak.
+_REACH = 2.5
+
+P_DURATION = 0.1  # s
+
+
+def leads_of_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Twelve leads, shape (12, n), mV, of clinical vectors (lateral, inferior, back), shape (n, 3), mV."""
+    return twelve_leads(DOWER @ _CLINICAL_TO_FRANK @ np.asarray(vectors, dtype=np.float64).T)
+
+
+class Wave(NamedTuple):
+    """A Gaussian wave; each side of the peak has its own width."""
+
+    center: float  # s after the onset of the QRS complex
+    rise: float  # s, standard deviation before the peak
+    fall: float  # s, standard deviation after the peak
+    vector: np.ndarray  # (lateral, inferior, back), mV
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One heart beat, as the simulator laid it down."""
+
+    time: float  # s, onset of the QRS complex
+    origin: str  # "sinus", "atrial" (PAC), "ventricular" (PVC), "fibrillation", "flutter", "junction" or "paced"
+    pr: float | None = None  # s, onset of P to onset of QRS; None without a P wave of its own
+
+
+# One row per component of the QRS complex: center and width (standard deviation) as fractions of the QRS duration,
+# then the voltage along the mean frontal axis, across it (clockwise), and backwards, relative to the main deflection.
+_Rows = list[tuple[float, float, float, float, float]]
+
+# Rows of a "fixed" table do not turn with the axis: (center, width, lateral, inferior, back). The septum is activated
+# from left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
+_FIXED: dict[str, _Rows] = {
+    "normal": [(0.18, 0.070, -0.09, 0.06, -0.30)],
+    "vertical": [(0.20, 0.075, 0.20, -0.08, -0.30)],
+    "nonspecific": [(0.18, 0.070, -0.05, 0.06, -0.22)],
+    "LAFB": [(0.20, 0.075, -0.16, 0.30, -0.25)],
+    "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)],
+    "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
+    "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)],
+    "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
+    "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
+}
+_TURNING: dict[str, _Rows] = {
+    "normal": [
+        (0.34, 0.080, 0.35, 0.00, -0.20),
+        (0.49, 0.090, 1.00, 0.00, 0.30),
+        (0.64, 0.085, 0.22, -0.08, 0.85),
+        (0.80, 0.080, -0.14, 0.00, 0.30),
+    ],
+    "nonspecific": [  # as normal, slurred and notched
+        (0.30, 0.075, 0.45, 0.00, -0.20),
+        (0.44, 0.070, 1.00, 0.05, 0.30),
+        (0.62, 0.085, 0.55, -0.10, 0.80),
+        (0.80, 0.080, 0.15, 0.10, 0.40),
+    ],
+    "LAFB": [
+        (0.40, 0.080, 0.30, 0.00, 0.00),
+        (0.54, 0.095, 1.00, 0.00, 0.40),
+        (0.68, 0.085, 0.40, 0.08, 0.95),
+        (0.82, 0.072, 0.05, -0.15, 0.45),
+    ],
+    "LBBB": [  # two humps, the second later and further back: the notched or slurred R of I, V5, V6
+        (0.19, 0.058, 0.45, 0.12, 0.35),
+        (0.34, 0.068, 0.95, 0.15, 1.20),
+        (0.54, 0.082, 0.85, -0.20, 1.90),
+        (0.78, 0.086, 0.15, -0.28, 0.60),
+    ],
+    "inferior Q": [
+        (0.52, 0.060, 0.40, 0.00, -0.10),
+        (0.61, 0.070, 1.00, 0.00, 0.30),
+        (0.71, 0.070, 0.25, 0.00, 0.75),
+        (0.83, 0.068, -0.05, 0.00, 0.30),
+    ],
+    "anterior Q": [
+        (0.42, 0.090, 0.55, 0.00, 1.00),
+        (0.53, 0.090, 0.90, 0.00, 0.80),
+        (0.66, 0.080, 0.20, 0.00, 0.60),
+        (0.80, 0.080, -0.08, 0.00, 0.25),
+    ],
+    "RV": [  # from the right ventricle: runs left and back, like LBBB, but with one slow bump
+        (0.30, 0.120, 0.60, 0.10, 0.40),
+        (0.52, 0.130, 1.00, 0.00, 0.90),
+        (0.74, 0.104, 0.35, -0.10, 0.45),
+    ],
+    "LV": [  # from the left ventricle: runs right and to the front, like RBBB
+        (0.30, 0.120, 0.60, -0.10, -0.50),
+        (0.52, 0.130, 1.00, 0.00, -0.90),
+        (0.74, 0.104, 0.35, 0.10, -0.40),
+    ],
+}
+_TURNING["vertical"] = _TURNING["normal"]  # a vertical heart or a strained right ventricle: activation starts leftwards
+_RBBB_CORE = 0.080  # s: the left ventricle is activated as always
+
+
+def _components(shape: str, duration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Fixed and turning rows, shape (n, 5): center in s, width in s, three voltages."""
+    if not shape.startswith("RBBB"):
+        times = np.array([duration, duration, 1, 1, 1])
+        return np.array(_FIXED[shape]) * times, np.array(_TURNING[shape]) * times
+    core = shape.removeprefix("RBBB").removeprefix("+") or "normal"
+    fixed, turning = _components(core, _RBBB_CORE)
+    # The free wall of the right ventricle comes last, through muscle: slow, to the right and to the front. The longer
+    # it runs alone, the less there is to cancel it.
+    width = (duration - _RBBB_CORE) / 2.2 / _REACH + 0.006
+    size = np.clip((duration - 0.09) / 0.04, 0.5, 1.2)
+    turning[:, 4] *= 1 - 0.6 * size
+    # At most half of the area before it, or the mean axis would turn round.
+    lateral = min(0.32 * size, 0.5 * (turning[:, 1] @ turning[:, 2]) / width)
+    last = [duration - _REACH * width, width, -lateral, 0.04 * size, -0.85 * size]
+    return np.vstack([fixed, last]), turning
+
+
+def qrs_waves(
+    shape: str,
+    duration: float,
+    axis: float,
+    voltage: float,
+    depth: float = 1.0,
+    variation: np.ndarray | None = None,
+) -> list[Wave]:
+    """The waves of a QRS complex with the clinical measures asked for.
+
+    Parameters
+    ----------
+    shape : str
+        "normal", "vertical", "nonspecific", "LBBB", "LAFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q", or "RV",
+        "LV" (where a ventricular beat starts).
+    duration : float
+        QRS duration, s.
+    axis : float
+        Frontal axis, degrees: the direction of the net QRS area, atan2((II + III) / sqrt(3), I).
+    voltage : float
+        Largest peak-to-peak voltage of the complex in a limb lead, mV.
+    depth : float
+        Factor on the front-to-back voltages, hence on the precordial leads.
+    variation : ndarray, shape (5,), optional
+        Factors on the size of the single components, so that no two hearts are alike.
+    """
+    fixed, turning = _components(shape, duration)
+    factors = np.ones(5) if variation is None else np.asarray(variation, dtype=np.float64)
+    fixed[:, 2:] *= factors[0]
+    turning[:, 2:] *= factors[1 : 1 + len(turning), None]
+    fixed[:, 4] *= depth
+    turning[:, 4] *= depth
+
+    # Turn the turning part so that the area of the whole points along the axis.
+    u = np.array([np.cos(np.radians(axis)), np.sin(np.radians(axis))])
+    area = turning[:, 1] @ turning[:, 2:4]
+    fixed_area = fixed[:, 1] @ fixed[:, 2:4]
+    across = u[0] * fixed_area[1] - u[1] * fixed_area[0]
+    ratio = np.clip(across / np.hypot(*area), -0.95, 0.95)
+    angle = np.radians(axis) - np.arcsin(ratio) - np.arctan2(area[1], area[0])
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turning[:, 2:4] = turning[:, 2:4] @ turn
+
+    rows = np.vstack([fixed, turning])
+    waves = [Wave(row[0], row[1], row[1], row[2:]) for row in rows]
+    scale = voltage / np.ptp(sample_leads(waves, duration)[:6], axis=1).max()
+    return [wave._replace(vector=scale * wave.vector) for wave in waves]
+
+
+def sample_leads(waves: list[Wave], duration: float) -> np.ndarray:
+    """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from 0 to `duration` s."""
+    times = np.arange(0, duration + 0.0005, 0.001)
+    vectors = sum(np.outer(_shape(times, wave), wave.vector) for wave in waves)
+    return leads_of_vectors(np.asarray(vectors))
+
+
+def _shape(times: np.ndarray, wave: Wave) -> np.ndarray:
+    offset = times - wave.center
+    return np.exp(-0.5 * (offset / np.where(offset < 0, wave.rise, wave.fall)) ** 2)
+
+
+def wave_area(waves: list[Wave]) -> np.ndarray:
+    """Time integral of the dipole over the waves, shape (3,), mV s."""
+    widths = np.array([wave.rise + wave.fall for wave in waves])
+    return np.asarray(np.sqrt(np.pi / 2) * (widths @ np.stack([wave.vector for wave in waves])))
+
+
+def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: bool = False) -> list[Wave]:
+    """Right, then left atrium; `amplitude` is about that of lead II, mV. The P wave of a PAC comes from elsewhere."""
+    width = duration / (2 * _REACH + 2)
+    right, left = np.array([0.18, 0.80, -0.42]), np.array([0.30, 0.48, 0.30])
+    if ectopic:  # from low in the left atrium
+        right, left = np.array([0.30, -0.35, 0.20]), np.array([-0.10, 0.10, -0.45])
+    first = _REACH * width - pr
+    return [
+        Wave(first, width, width, amplitude * right),
+        Wave(first + 2 * width, width, width, amplitude * left),
+    ]
+
+
+def t_wave(qt: float, vector: np.ndarray) -> Wave:
+    """The T wave: slow to rise, quicker to fall; the tangent to its steepest fall meets the line at QT."""
+    fall = 0.10 * qt
+    return Wave(qt - 2 * fall, 0.15 * qt, fall, np.asarray(vector, dtype=np.float64))
+
+
+def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wave]:
+    """ST-T change that follows from a changed QRS complex.
+
+    Wilson's ventricular gradient (Wilson et al. 1934, Am Heart J 10:46-61): the areas of QRS and T together stay the
+    same when the order of activation changes; so what a bundle branch block adds to QRS is taken off ST-T.
+
+    Parameters
+    ----------
+    qt, qrs : float
+        QT interval and QRS duration, s.
+    area_change : ndarray, shape (3,)
+        QRS area of this beat less that of the same heart with normal conduction, mV s.
+    """
+    segment_width, in_segment = 0.09 * qt, 0.2
+    segment = Wave(qrs + 1.5 * segment_width, segment_width, 1.6 * segment_width, np.ones(3))
+    peak = t_wave(qt, np.ones(3))
+    return [
+        segment._replace(vector=-in_segment * area_change / wave_area([segment])),
+        peak._replace(vector=-(1 - in_segment) * area_change / wave_area([peak])),
+    ]
+
+
+def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:
+    """The stimulus, under a millisecond wide, 10 ms before what it excites."""
+    return Wave(-pr - 0.010, 0.0004, 0.0004, voltage * np.array([0.45, -0.80, 0.40]))
+
+
+def add_waves(
+    dipole: np.ndarray, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0
+) -> None:
+    """Add a beat to a dipole in place.
+
+    The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it:
+    it makes a pacing spike visible at any sampling frequency.
+
+    Parameters
+    ----------
+    dipole : ndarray, shape (3, n_samples), mV
+        Clinical vectors (lateral, inferior, back).
+    sampling_frequency : float
+        Hz.
+    onset : float
+        Time of the onset of the QRS complex, s.
+    waves : list of Wave
+    gain : float
+        Factor on the voltages (breathing moves the heart).
+    """
+    blur = 0.35 / sampling_frequency
+    n_samples = dipole.shape[1]
+    for wave in waves:
+        rise, fall = np.hypot(wave.rise, blur), np.hypot(wave.fall, blur)
+        start = max(0, int(np.floor((onset + wave.center - 5 * rise) * sampling_frequency)))
+        stop = min(n_samples, int(np.ceil((onset + wave.center + 5 * fall) * sampling_frequency)) + 1)
+        if start >= stop:
+            continue
+        times = np.arange(start, stop) / sampling_frequency - onset
+        size = gain * (wave.rise + wave.fall) / (rise + fall)
+        dipole[:, start:stop] += np.outer(size * wave.vector, _shape(times, Wave(wave.center, rise, fall, wave.vector)))
+
+
+def rr_fluctuation(
+    rng: np.random.Generator, seconds: float, respiration: float, low_to_high: float = 0.5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fluctuation of the RR interval over a recording (over 10 s of a shorter one), peak to peak 1, mean 0.
+
+    The spectrum has two Gaussian peaks, at 0.1 Hz (Mayer waves) and at the rate of breathing, as in McSharry et al.
+    2003, equation 2, with random phases.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    seconds : float
+        Length of the recording, s.
+    respiration : float
+        Breathing rate, Hz.
+    low_to_high : float
+        Power of the low-frequency peak over that of the respiratory peak.
+
+    Returns
+    -------
+    times : ndarray, shape (n,), s
+        From 10 s before the first sample to 10 s after the last, 8 values per s.
+    values : ndarray, shape (n,)
+    """
+    rate, seconds = 8.0, max(seconds, 10.0)
+    times = np.arange(-10.0, seconds + 10.0, 1 / rate)
+    n = 1 << int(np.ceil(np.log2(max(len(times), 1024))))
+    frequencies = np.fft.rfftfreq(n, 1 / rate)
+    low = low_to_high * np.exp(-0.5 * ((frequencies - 0.1) / 0.02) ** 2)
+    high = np.exp(-0.5 * ((frequencies - respiration) / 0.02) ** 2)
+    phases = rng.uniform(0, 2 * np.pi, len(frequencies))
+    values = np.fft.irfft(np.sqrt(low + high) * np.exp(1j * phases), n)[: len(times)]
+    inside = values[(times >= 0) & (times <= seconds)]
+    values = values - inside.mean()
+    return times, values / np.ptp(inside)
+
+
+def fibrillation(
+    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
+) -> np.ndarray:
+    """Fibrillatory waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of V1, mV peak to peak.
+
+    A saw-tooth whose frequency and amplitude wander (Stridh and Sornmo 2001, IEEE Trans Biomed Eng 48:105-111), twice:
+    the right atrium, which V1 sees, and the left one, which the limb leads see.
+    """
+    times = np.arange(n_samples) / sampling_frequency
+    directions = np.array([[-0.12, 0.10, -0.75], [0.30, 0.42, 0.15]])
+    dipole = np.zeros((3, n_samples))
+    for direction, detune in zip(directions, (0.0, 0.35), strict=True):
+        wander, sway = rng.uniform(0.1, 0.3), rng.uniform(0.3, 0.6)
+        phase = 2 * np.pi * (frequency + detune) * times + rng.uniform(0, 2 * np.pi)
+        phase += 0.35 / wander * np.sin(2 * np.pi * wander * times + rng.uniform(0, 2 * np.pi))
+        phase += 0.5 * np.sin(2 * np.pi * 0.9 * times + rng.uniform(0, 2 * np.pi))
+        size = 1 + 0.4 * np.sin(2 * np.pi * sway * times + rng.uniform(0, 2 * np.pi))
+        dipole += np.outer(direction, amplitude / 2 * size * _saw_tooth(phase, 3))
+    return dipole
+
+
+def flutter(
+    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
+) -> np.ndarray:
+    """Flutter waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of II, mV peak to peak.
+
+    Typical (counter-clockwise) flutter: a saw-tooth that falls slowly and rises fast in II, III, aVF, and small
+    positive waves in V1.
+    """
+    times = np.arange(n_samples) / sampling_frequency
+    phase = 2 * np.pi * frequency * times + rng.uniform(0, 2 * np.pi)
+    main, lagging = _saw_tooth(phase, 3), _saw_tooth(phase - 1.2, 2)
+    return amplitude / 2 * (np.outer([-0.05, 0.95, 0.10], main) + np.outer([0.0, 0.0, 0.45], lagging))
+
+
+def _saw_tooth(phase: np.ndarray, n_harmonics: int) -> np.ndarray:
+    """Slow fall and fast rise, between about -1 and 1, without the harmonics that make a corner."""
+    m = np.arange(1, n_harmonics + 1)
+    sizes = 0.75 / m * np.exp(-0.5 * (m / n_harmonics) ** 2)
+    return np.asarray(sizes @ np.sin(np.outer(m, phase)))

@@ -1,0 +1,103 @@
+"""Simulated recordings as Challenge files."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecg.io.files import write_file
+from ecg.leads import LEADS
+from ecg.simulator.simulate import Simulated
+
+
+def write_recording(
+    folder: str | os.PathLike[str],
+    recording_id: str,
+    simulated: Simulated,
+    *,
+    dialect: str = "2020",
+    gain: float = 1000,
+    baseline: int = 0,
+    leads: Sequence[str] = LEADS,
+    file_format: str = "mat",
+) -> Path:
+    """Write a recording as a header and a signal file, as the Challenge ships them.
+
+    Parameters
+    ----------
+    folder : path
+        Made if absent.
+    recording_id : str
+        File stem.
+    simulated : Simulated
+        NaN is written as -32768, WFDB's sign for a missing sample; what 16 bits can't hold is clipped.
+    dialect : str
+        "2020" (`16+24 1000/mV`, `#Age: 74`, a date) or "2021" (`16x1+24 1000.0(0)/mV`, `# Age: 74`, no date).
+    gain : float
+        ADC units per mV.
+    baseline : int
+        ADC units at 0 mV.
+    leads : sequence of str
+        The leads to write, in this order.
+    file_format : str
+        "mat" (MATLAB level 4) or "dat" (WFDB format 16).
+
+    Returns
+    -------
+    pathlib.Path
+        The header file.
+
+    Raises
+    ------
+    ValueError
+        For an unknown dialect, lead or file format, and for a gain that is not positive.
+    """
+    if dialect not in ("2020", "2021"):
+        raise ValueError(f"{recording_id}: expected dialect 2020 or 2021, found {dialect!r}")
+    if file_format not in ("mat", "dat"):
+        raise ValueError(f"{recording_id}: expected file format mat or dat, found {file_format!r}")
+    if not (math.isfinite(gain) and gain > 0):
+        raise ValueError(f"{recording_id}: expected a positive gain, found {gain}")
+    unknown = [lead for lead in leads if lead not in LEADS]
+    if unknown or not leads:
+        found = ", ".join(unknown) or "none"
+        raise ValueError(f"{recording_id}: expected leads out of {', '.join(LEADS)}, found {found}")
+
+    signal = simulated.signal[[LEADS.index(lead) for lead in leads]].astype(np.float64)
+    rounded = np.clip(np.rint(signal * gain + baseline), -32767, 32767)
+    recording = np.where(np.isnan(rounded), -32768, rounded).astype("<i2")
+
+    file_name = f"{recording_id}.{file_format}"
+    samples = recording.tobytes(order="F")
+    if file_format == "mat":  # level 4: type 30 is a little-endian int16 matrix; then its shape and its name
+        samples = struct.pack("<5i4s", 30, *recording.shape, 0, 4, b"val") + samples
+    offset = "+24" if file_format == "mat" else ""
+    frequency = f"{simulated.sampling_frequency:g}"
+    date = " 01-Jan-2020 12:00:00" if dialect == "2020" else ""
+    units = f"{gain:g}({baseline})/mV" if baseline else f"{gain:g}/mV"
+    sample_format, comment = "16" + offset, "#"
+    if dialect == "2021":
+        units, sample_format, comment = f"{float(gain)}({baseline})/mV", "16x1" + offset, "# "
+    lines = [f"{recording_id} {len(leads)} {frequency} {recording.shape[1]}{date}"]
+    for lead, values in zip(leads, recording, strict=True):
+        checksum = int(values.sum(dtype=np.int64).astype(np.int16))
+        lines.append(f"{file_name} {sample_format} {units} 16 0 {values[0]} {checksum} 0 {lead}")
+    lines += [
+        f"{comment}Age: {simulated.age:g}",
+        f"{comment}Sex: {simulated.sex}",
+        f"{comment}Dx: {','.join(simulated.labels)}",
+        f"{comment}Rx: Unknown",
+        f"{comment}Hx: Unknown",
+        f"{comment}Sx: Unknown",
+    ]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / file_name, samples)
+    header_file = folder / f"{recording_id}.hea"
+    write_file(header_file, "\n".join(lines) + "\n")
+    return header_file

@@ -1,0 +1,1 @@
+"""Training any method: the dataset, folds, stages and checkpoints."""

@@ -1,0 +1,77 @@
+"""Which recordings validate which member: a patient in one fold only, every class in every fold where it can be."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.errors import RecordingError
+
+
+def assign_folds(
+    labels: NDArray[np.bool_], databases: list[str], given: list[int], n_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Split recordings into folds.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    databases : list of str
+        Each database is split on its own (Zhao et al. 2020, published code), so that every fold holds a part of each.
+    given : list of int
+        Fold numbers from 1 up that came with the data, because they keep a patient's recordings together; 0 for none.
+        Fold k of them becomes fold ``(k - 1) mod n_folds``.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (n_recordings,), int64
+        0 to n_folds - 1. Where nothing is given the split is by iterative multilabel stratification (Sechidis et al.
+        2011); a database smaller than `n_folds` is dealt out one by one.
+    """
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold  # here: prediction has no use for scikit-learn
+
+    numbers = np.asarray(given, dtype=np.int64)
+    folds = np.where(numbers > 0, (numbers - 1) % n_folds, -1)
+    names = np.asarray(databases)
+    for database in sorted(set(databases)):
+        rows = np.flatnonzero((names == database) & (folds < 0))
+        if len(rows) < n_folds:
+            folds[rows] = np.arange(len(rows)) % n_folds
+            continue
+        splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+        for fold, (_, held_out) in enumerate(splitter.split(rows, labels[rows].astype(int))):
+            folds[rows[held_out]] = fold
+    return folds
+
+
+def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
+    """``{record: (database, fold)}`` from the data folder's ``folds.csv``, empty where there is none.
+
+    Raises
+    ------
+    RecordingError
+        If the file lacks a column or a fold is no whole number from 0 up.
+    """
+    path = data_folder / "folds.csv"
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
+        rows = csv.DictReader(file)
+        missing = {"record", "database", "fold"} - set(rows.fieldnames or ())
+        if missing:
+            raise RecordingError(
+                f"{path}: expected the columns record, database, fold; found {', '.join(rows.fieldnames or ())}"
+            )
+        folds = {}
+        for row in rows:
+            if not (row["fold"] or "").isdigit():
+                raise RecordingError(
+                    f"{path}: record {row['record']}: expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
+                )
+            folds[row["record"]] = (row["database"], int(row["fold"]))
+    return folds
