@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ecg.methods.base import Batch, Method
+from ecg.runtime.parallel import map_ahead
 
 STEPS = 48
 _AT_ONCE = 8  # points of the path in one batch
@@ -118,7 +119,7 @@ def attribute(
         Attribution(
             k,
             torch.stack([values[place] for values, _, _ in each]).mean(dim=0)[:, :n_samples].cpu().numpy(),
-            method.sampling_frequency,
+            method.input.sampling_frequency,
             float(np.mean([logits[k] for _, logits, _ in each])),
             float(np.mean([logits[k] for _, _, logits in each])),
         )
@@ -132,15 +133,26 @@ def _integrate(
     """Attributions (12, n) of each class, and the logits at the input and at the baseline, (n_classes,)."""
     # Gauss-Legendre points: far fewer are needed than of the midpoint rule for the same error.
     points, weights = np.polynomial.legendre.leggauss(STEPS)
-    sums = [torch.zeros_like(x[0]) for _ in classes]
-    for start in range(0, STEPS, _AT_ONCE):
+    n_threads = torch.get_num_threads()
+
+    def part_of_sums(start: int) -> list[Tensor]:
+        if x.device.type == "cpu":
+            torch.set_num_threads(1)  # for this thread; the other cores have parts of their own
         at = torch.tensor((points[start : start + _AT_ONCE] + 1) / 2, dtype=x.dtype, device=x.device)
         share = torch.tensor(weights[start : start + _AT_ONCE] / 2, dtype=x.dtype, device=x.device)
         path = (at[:, None, None] * x).requires_grad_(True)
         logits = _run(network, path, rest, named)
+        gradients = []
         for place, k in enumerate(classes):
             (gradient,) = torch.autograd.grad(logits[:, k].sum(), path, retain_graph=place + 1 < len(classes))
-            sums[place] += (share[:, None, None] * gradient).sum(dim=0)
+            gradients.append((share[:, None, None] * gradient).sum(dim=0))
+        return gradients
+
+    try:
+        parts = list(map_ahead(part_of_sums, range(0, STEPS, _AT_ONCE), workers=n_threads, ahead=2 * n_threads))
+    finally:
+        torch.set_num_threads(n_threads)
+    sums = [torch.stack(each).sum(dim=0) for each in zip(*parts, strict=True)]
     with torch.no_grad():
         ends = _run(network, torch.cat([x, torch.zeros_like(x)]), rest, named).float().cpu().numpy()
     return [total * x[0] for total in sums], ends[0], ends[1]
