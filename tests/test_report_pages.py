@@ -142,7 +142,7 @@ def test_what_cant_be_judged_has_its_row_with_the_reason(place, tmp_path, monkey
 
 def test_an_interrupted_report_goes_on_to_the_same_bytes(place, tmp_path, monkeypatch):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert run_report(monkeypatch, place / "model", place / "good", whole, "--pdf") == 0
+    assert run_report(monkeypatch, place / "model", place / "good", whole) == 0
     written = []
     write_page = report_module._write_page
 
@@ -153,10 +153,10 @@ def test_an_interrupted_report_goes_on_to_the_same_bytes(place, tmp_path, monkey
         return write_page(*words)
 
     monkeypatch.setattr(report_module, "_write_page", stop_at_third)
-    assert run_report(monkeypatch, place / "model", place / "good", broken, "--pdf") == 130
+    assert run_report(monkeypatch, place / "model", place / "good", broken) == 130
     assert not (broken / "index.html").exists()
     written.clear()
-    assert run_report(monkeypatch, place / "model", place / "good", broken, "--pdf", "--resume") == 0
+    assert run_report(monkeypatch, place / "model", place / "good", broken, "--resume") == 0
     assert len(written) == 2
     assert visible_bytes(whole) == visible_bytes(broken)
 
@@ -164,19 +164,19 @@ def test_an_interrupted_report_goes_on_to_the_same_bytes(place, tmp_path, monkey
 def test_resume_writes_anew_what_was_made_of_something_else(place, tmp_path, monkeypatch):
     folder, report = tmp_path / "in", tmp_path / "report"
     write_recordings(folder, 3)
-    run_report(monkeypatch, place / "model", folder, report)
+    run_report(monkeypatch, place / "model", folder, report, "--deterministic")
     pages = {path.name: path.stat().st_mtime_ns for path in (report / "pages").iterdir()}
 
     def changed():
         return {name for name, time in pages.items() if (report / "pages" / name).stat().st_mtime_ns != time}
 
-    run_report(monkeypatch, place / "model", folder, report, "--resume")
+    run_report(monkeypatch, place / "model", folder, report, "--resume", "--deterministic")
     assert changed() == set()
     write_recording(folder, "HR00003", heart_like(2, seed=7))
-    run_report(monkeypatch, place / "model", folder, report, "--resume")
+    run_report(monkeypatch, place / "model", folder, report, "--resume", "--deterministic")
     assert changed() == {"HR00002.html"}  # which now leads on to the new one
     assert len(table_of(report)["recordings"]) == 4
-    run_report(monkeypatch, place / "model", folder, report, "--resume", "--layout", "12x1")
+    run_report(monkeypatch, place / "model", folder, report, "--resume", "--deterministic", "--layout", "12x1")
     assert changed() == set(pages)
 
 
@@ -292,8 +292,9 @@ def test_the_printed_page_is_a4_with_25_mm_per_second_and_10_mm_per_millivolt(pl
 
 
 def test_the_printed_page_is_the_same_bytes_again(place, tmp_path, monkeypatch):
+    write_recordings(tmp_path / "in", 1)
     for name in ("one", "two"):
-        assert run_report(monkeypatch, place / "model", place / "good", tmp_path / name, "--pdf") == 0
+        assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / name, "--pdf") == 0
     assert visible_bytes(tmp_path / "one" / "pdf") == visible_bytes(tmp_path / "two" / "pdf")
 
 

@@ -26,7 +26,7 @@ _LONGEST_NAME = 80  # characters of a page's file name before its checksum
 def page_name(stem: str) -> str:
     """A file name, without suffix, that is safe in every file system and address; one of its own for each stem."""
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", stem)[:_LONGEST_NAME]
-    if safe == stem and not re.search(r"-[0-9a-f]{10}$", stem):
+    if safe and safe == stem and not re.search(r"-[0-9a-f]{10}$", stem):
         return safe
     checksum = hashlib.sha256(stem.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return f"{safe.strip('_') or 'recording'}-{checksum}"
