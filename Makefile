@@ -1,17 +1,29 @@
-# make demo   simulated recordings, judged by the shipped model and scored
+# make demo   simulated recordings, judged by the shipped model, scored, with a report to open in a browser
+#             make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
 # make test   lint, types and tests
 # Both make .venv first, which needs Python 3.11 and takes a few minutes once.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
+SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.89 \
+	on them, but about 0.5 on real patients.
+
 .PHONY: demo test clean
 
 demo: .venv/made
+ifdef DATA
+	rm -rf demo/report
+	$(PY) -m ecg.report model "$(DATA)" demo/report --allow-failures
+else
 	rm -rf demo
 	$(PY) -m ecg.simulator demo/recordings --records 24 --seed 7
-	$(PY) driver.py model demo/recordings demo/outputs
-	$(PY) evaluate_model.py demo/recordings demo/outputs --classes
+	$(PY) -m ecg.report model demo/recordings demo/report --note "$(SIMULATED)"
+	$(PY) evaluate_model.py demo/recordings demo/report/outputs --classes
+	@echo
+	@echo "$(SIMULATED)"
+endif
+	@echo "Open demo/report/index.html in a browser."
 
 test: .venv/made
 	$(PY) -m ruff check .
