@@ -73,7 +73,7 @@ def _parse() -> argparse.Namespace:
         "--attribution",
         action="store_true",
         help="show where the network looked, for up to three findings of each recording; takes about "
-        "half a second per finding",
+        "a second per finding",
     )
     parser.add_argument("--pdf", action="store_true", help="also a printable A4 page of each recording")
     parser.add_argument("--single", action="store_true", help="one self-contained file, up to 50 recordings")

@@ -91,8 +91,9 @@ def report_folder(
 ) -> Outcome:
     """Judge a folder with the driver's code, then write a page for each recording and the table of all.
 
-    `report` gets ``index.html`` with its data and assets, ``pages/``, ``pdf/`` if asked for, and ``outputs/``, which is
-    what ``driver.py`` writes. Every file is written whole or not at all, nothing outside `report`.
+    `report` gets ``index.html`` with its data and assets, ``pages/``, ``pdf/`` if asked for, ``rows/`` (what --resume
+    goes on from) and ``outputs/``, which is what ``driver.py`` writes. Every file is written whole or not at all,
+    nothing outside `report`. Pages of recordings that are no longer there stay where they are.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def report_folder(
         members.mkdir(parents=True, exist_ok=True)
 
     def keep(stem: str, probabilities: NDArray[np.float64]) -> None:
-        write_file(members / f"{stem}.json", json.dumps(probabilities.tolist()))
+        write_file(members / f"{page_name(stem)}.json", json.dumps(probabilities.tolist()))
 
     outcome = run_folder(
         model,
@@ -141,9 +142,11 @@ def report_folder(
     paths = [Path(path) for path in find_recordings(recordings)]
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):
-        result = _judged(model, report / "outputs" / f"{stem}.csv", members / f"{stem}.json" if many else None)
+        result = _judged(model, report / "outputs" / f"{stem}.csv", members / f"{page_name(stem)}.json" if many else None)
         if result is not None:
             judged[stem] = result
+    if options.attribution:
+        say("Attribution takes about a second of a core's time for each finding")
     run = _Run(model, report, options, outcome, judged, list(judged))
     rows = _write_single(run, paths) if options.single else _write_pages(run, paths, resume)
     _say_cost(run)
