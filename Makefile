@@ -1,7 +1,9 @@
-# make demo   simulated recordings, judged by the shipped model, scored, with a report to open in a browser
-#             make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
-# make test   lint, types and tests
-# Both make .venv first, which needs Python 3.11 and takes a few minutes once.
+# make demo       simulated recordings, judged by the shipped model and scored, with a report to open in a browser
+#                 make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
+# make test       format, lint, types and the fast tests
+# make test-slow  the slow tests: faults in processes, kill and resume, fuzzing, whole trainings
+# make test-all   both
+# Each makes .venv first, which needs Python 3.11 and takes a few minutes once.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
@@ -9,7 +11,7 @@ PY := .venv/bin/python
 SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.89 \
 	on them, but about 0.5 on real patients.
 
-.PHONY: demo test clean
+.PHONY: demo test test-slow test-all clean
 
 demo: .venv/made
 ifdef DATA
@@ -26,9 +28,15 @@ endif
 	@echo "Open demo/report/index.html in a browser."
 
 test: .venv/made
+	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 -m "not slow"
+
+test-slow: .venv/made
+	$(PY) -m pytest -n 2 -m slow
+
+test-all: test test-slow
 
 .venv/made: requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv

@@ -3,7 +3,7 @@
 
 Example:
   python train_model.py data model
-  python train_model.py data model --epochs 12 --folds 1
+  python train_model.py data model --epochs 12 --members 1
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ecg.runtime.command import run_command
 
 
 def main() -> int:
-    return run_command("train_model.py", _train, "the same command goes on from the last finished epoch")
+    return run_command("train_model.py", _train, "the same command continues after the last finished epoch")
 
 
 def _train() -> int:
@@ -27,7 +27,7 @@ def _train() -> int:
         help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
         "below it; an optional folds.csv (record, database, fold) keeps patients together",
     )
-    parser.add_argument("model", help="folder the model is written to; a training that was stopped goes on from there")
+    parser.add_argument("model", help="folder the model is written to; a stopped training continues from there")
     parser.add_argument(
         "--method",
         metavar="NAME[:SETTING=VALUE,...]",
@@ -35,7 +35,8 @@ def _train() -> int:
         help=f"which system to train, of {', '.join(team_code.METHODS)} (default: %(default)s)",
     )
     parser.add_argument(
-        "--folds",
+        "--members",
+        "--folds",  # its name up to version 0.2, which keeps working
         type=int,
         metavar="K",
         help="networks to train, each validated on another fold of the data (default: "
@@ -48,22 +49,21 @@ def _train() -> int:
         help="epochs of each network, one for each stage of training at least (default: 16 for robust, "
         "as published for the others)",
     )
-    parser.add_argument("--seed", type=int, default=2020, help="of everything that is random (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="refuse to start anew: a stopped training is gone on with in any case, but without this "
-        "word one with other data or arguments is replaced",
+        help="fail instead of restarting if data or arguments changed",
     )
     arguments = parser.parse_args()
     team_code.training_code(
         arguments.data,
         arguments.model,
         method=arguments.method,
-        members=arguments.folds,
+        members=arguments.members,
         epochs=arguments.epochs,
         seed=arguments.seed,
         device=arguments.device,

@@ -7,7 +7,7 @@
 All methods see the same training and test recordings. Thresholds and epochs are chosen on a validation part inside the
 training part. Writes for each method `predictions.npz` and every trained network as a model folder, and for all of them
 `table.md`: by database, the first method against each other one, by class, and with `--disturbed` what each loses where
-recordings have a fault. A run that was stopped goes on.
+recordings have a fault. A stopped run continues.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ecg.runtime.command import run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    return run_command("python -m ecg.crossval", lambda: _validate(words), "the same command goes on from there")
+    return run_command("python -m ecg.crossval", lambda: _validate(words), "the same command continues from there")
 
 
 def _validate(words: Sequence[str] | None) -> int:
@@ -49,7 +49,7 @@ def _validate(words: Sequence[str] | None) -> int:
     parser.add_argument(
         "--disturbed",
         action="store_true",
-        help="also disturb the test recordings and say what is lost: wrong gain, mains, a lead off ...",
+        help="also disturb the test recordings and say what is lost: wrong gain, interference, a lead off ...",
     )
     parser.add_argument(
         "--method",

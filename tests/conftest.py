@@ -13,8 +13,8 @@ from hypothesis import settings
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 # A test that fails on one run and passes on the next is a defect: the same cases every time, and no clock.
-settings.register_profile("house", deadline=None, derandomize=True)
-settings.load_profile("house")
+settings.register_profile("project", deadline=None, derandomize=True)
+settings.load_profile("project")
 
 # A shell starts its background jobs with Ctrl-C ignored, and children inherit that: tests that interrupt a command
 # would wait for ever. A handler of this process's own is no heritage: its children start with the default one.

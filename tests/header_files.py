@@ -1,4 +1,4 @@
-"""Headers as text and recordings as files, plainly written: what the tests of reading them share."""
+"""Headers as text and recordings as files, simply written: what the tests of reading them share."""
 
 import numpy as np
 import pytest

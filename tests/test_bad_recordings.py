@@ -12,7 +12,7 @@ import team_code
 from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
 from commands import drop_file_rights, modes_can_bind, run, visible_bytes, write_recordings
 from ecg.training.trainer import train
-from tiny import heart_like, tiny, write_recording
+from tiny import heart_like, quick, tiny, write_recording
 
 N_GOOD = 8
 
@@ -22,7 +22,7 @@ def place(tmp_path_factory):
     """A tiny model, and one folder that holds good recordings and every other kind."""
     place = tmp_path_factory.mktemp("place")
     write_recordings(place / "all", N_GOOD)
-    train(tiny(), place / "all", place / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), place / "all", place / "model", quick())
     write_refused(place / "all", [kind for kind in REFUSED if modes_can_bind() or not kind.startswith(UNREADABLE)])
     write_judged(place / "all")
     return place
@@ -54,6 +54,7 @@ def test_an_odd_recording_that_can_be_judged_is(place, driven, name):
     assert all(0 < score < 1 for score in scores)
 
 
+@pytest.mark.slow
 def test_bad_recordings_change_nothing_for_the_others(place, driven, tmp_path):
     write_recordings(tmp_path / "good", N_GOOD)
     run("driver", place / "model", tmp_path / "good", tmp_path / "out", check=0)
@@ -68,6 +69,7 @@ def test_the_driver_sums_up_and_gives_each_recording_one_output(place, driven):
     assert len(visible_bytes(place / "out")) == N_GOOD + len(JUDGED) + n_bad
 
 
+@pytest.mark.slow
 def test_training_leaves_bad_recordings_out_and_lists_them(place, tmp_path):
     done = run(
         "train_model",
@@ -110,6 +112,7 @@ def test_the_scorer_reads_what_the_driver_writes_for_bad_recordings(tmp_path):
     assert evaluate_model.evaluate_model(folder, tmp_path).overall["Accuracy"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_of_two_recordings_with_one_name_the_one_that_can_be_judged_is(place, tmp_path):
     write_recording(tmp_path / "in/b", "A0001", heart_like(2, seed=1))
     write_recording(tmp_path / "in/a", "A0001", heart_like(2, seed=2)).with_suffix(".mat").unlink()
@@ -123,7 +126,7 @@ def test_of_two_recordings_with_one_name_the_one_that_can_be_judged_is(place, tm
 
 
 def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_path, monkeypatch):
-    """Whatever preprocessing raises, here for want of memory."""
+    """Whatever preprocessing raises, here when memory runs out."""
     from ecg.inference import run_folder as driving
     from ecg.model_folder.folder import load_model
     from ecg.runtime.device import pick_device

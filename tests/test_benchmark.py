@@ -253,7 +253,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path):
     assert checks["driver, tiny-filtered"].startswith("100.00% of labels, scores within 0.00")
     assert "no GPU here" in printed or torch.cuda.is_available()
     text = page.read_text()
-    assert text.startswith("# How fast it is\n")
+    assert text.startswith("# Performance\n")
     assert f"`python -m ecg.benchmark all --records 4 --repeats 1 --output {page}`" in text
     assert all(line in text for line in printed.splitlines() if line.startswith("| "))
 
@@ -299,4 +299,4 @@ def test_what_can_not_be_measured_is_said_before_anything_is(capsys, words, comp
 
 def test_the_page_in_the_repository_has_the_text_of_this_version():
     page = (ROOT / "docs" / "performance.md").read_text()
-    assert page.startswith(f"# How fast it is\n\n{benchmark.page_text()}\n\n## Measured\n")
+    assert page.startswith(f"# Performance\n\n{benchmark.page_text()}\n\n## Measured\n")

@@ -18,6 +18,7 @@ from ecg.methods.butteam import BUTNet, butteam
 from ecg.model_folder import folder as model_folder
 from ecg.training import trainer as training
 from ecg.training.dataset import Dataset, Entry
+from ecg.training.options import MemberOptions
 from evaluate_model import compute_observed_score, load_weights
 
 CLASSES, WEIGHTS = but.CLASSES, load_weights(classes=but.CLASSES)[1]
@@ -371,7 +372,11 @@ def tiny_dataset():
 def train(method, seed=1):
     rows = np.arange(24)
     return training.train_member(
-        method, tiny_dataset(), rows[rows % 4 > 0], rows[rows % 4 == 0], epochs=2, seed=seed, number=0, device=CPU
+        method,
+        tiny_dataset(),
+        rows[rows % 4 > 0],
+        rows[rows % 4 == 0],
+        MemberOptions(epochs=2, seed=seed, number=0, device=CPU),
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 
 import helper_code
 import team_code
+import train_model
 from tiny import heart_like, write_recording
 
 ROOT = Path(team_code.__file__).parent
@@ -70,6 +71,7 @@ def test_train_drive_and_score_from_another_folder(place):
     assert "Challenge metric" in scored.stdout
 
 
+@pytest.mark.slow
 def test_the_model_folder_can_be_moved_and_gives_the_same_bytes_twice(place, tmp_path):
     run(place / "model", place / "input", tmp_path / "one", cwd=place, script="driver.py", check=0)
     moved = tmp_path / "elsewhere"
@@ -82,6 +84,7 @@ def test_the_model_folder_can_be_moved_and_gives_the_same_bytes_twice(place, tmp
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_retraining_on_other_data_changes_what_the_driver_writes(place, tmp_path):
     run(
         place / "input",
@@ -101,6 +104,7 @@ def test_retraining_on_other_data_changes_what_the_driver_writes(place, tmp_path
     assert not set(bytes_of(tmp_path / "one").values()) & set(bytes_of(tmp_path / "two").values())
 
 
+@pytest.mark.slow
 def test_one_bad_recording_costs_the_others_nothing(place, tmp_path):
     data = tmp_path / "data"
     write_recording(data, "A0001", heart_like(seed=1))
@@ -146,6 +150,7 @@ def test_help_says_what_every_argument_is_with_an_example(script):
     assert re.search(rf"example.*:\s+python {script} \w+ \w+", done.stdout, re.IGNORECASE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
 def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(place, tmp_path, stop):
     words = ("data", tmp_path / "model", "--folds", "1", "--epochs", "3", "--device", "cpu", "--limit", "10")
@@ -169,7 +174,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(p
     assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
     assert not (tmp_path / "model/config.json").exists()
     again = run(*words, cwd=place, script="train_model.py", check=0)
-    assert "going on after epoch" in again.stderr
+    assert "continuing after epoch" in again.stderr
     run(*undisturbed, cwd=place, script="train_model.py", check=0)
     assert bytes_of(tmp_path / "model") == bytes_of(tmp_path / "undisturbed")
 
@@ -180,3 +185,12 @@ def test_the_shipped_model_says_what_it_is_and_judges_in_a_fresh_folder(place, t
     assert sum(path.stat().st_size for path in (ROOT / "model").glob("*.safetensors")) <= 20_000_000
     run(ROOT / "model", place / "input", tmp_path / "out", cwd=tmp_path, script="driver.py", check=0)
     assert len(list((tmp_path / "out").glob("*.csv"))) == 6
+
+
+def test_the_former_name_of_members_still_works(monkeypatch):
+    given = []
+    monkeypatch.setattr(team_code, "training_code", lambda *_, members, **__: given.append(members))
+    for word in ("--members", "--folds"):
+        monkeypatch.setattr("sys.argv", ["train_model.py", "data", "model", word, "3"])
+        assert train_model.main() == 0
+    assert given == [3, 3]

@@ -72,8 +72,8 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
     monkeypatch.setattr(
         crossval,
         "train_member",
-        lambda method, dataset, inside, outside, **more: (
-            seen.extend([*inside, *outside]) or real(method, dataset, inside, outside, **more)
+        lambda method, dataset, inside, outside, options: (
+            seen.extend([*inside, *outside]) or real(method, dataset, inside, outside, options)
         ),
     )
     split = Split("a", np.arange(20), np.arange(20, 30))
@@ -243,7 +243,7 @@ def test_a_run_stopped_before_its_network_was_kept_goes_on_without_another_epoch
         patch.setattr(crossval, "save_model", stop)
         assert command.main([data, str(tmp_path / "out"), *words]) == 130
     assert [path.suffix for path in (tmp_path / "out" / "tiny").glob("split-*")] == [".ckpt"]
-    monkeypatch.setattr(training._Run, "_run_epoch", None)
+    monkeypatch.setattr(training._MemberTraining, "_run_epoch", None)
     capsys.readouterr()
     assert command.main([data, str(tmp_path / "out"), *words]) == 0
     assert capsys.readouterr().out == expected

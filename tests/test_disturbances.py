@@ -47,8 +47,8 @@ def test_gain_and_offset_change_every_sample_alike_and_leave_gaps(name, change, 
     np.testing.assert_allclose(disturbed, change(SIGNALS[kind].astype(float)), rtol=2e-7, atol=1e-7)
 
 
-def test_mains_are_one_line_at_60_hz_of_a_tenth_of_a_millivolt_in_every_lead():
-    disturbed, fs = DISTURBANCES["mains 60 Hz, 0.1 mV"](SIGNALS["whole"], 500.0)
+def test_powerline_interference_is_one_line_at_60_hz_of_a_tenth_of_a_millivolt_in_every_lead():
+    disturbed, fs = DISTURBANCES["powerline 60 Hz, 0.1 mV"](SIGNALS["whole"], 500.0)
     added = disturbed - SIGNALS["whole"]
     assert fs == 500
     np.testing.assert_allclose(amplitude(added, 500, 60), 0.1, atol=1e-4)
@@ -59,10 +59,10 @@ def test_mains_are_one_line_at_60_hz_of_a_tenth_of_a_millivolt_in_every_lead():
 
 
 @pytest.mark.parametrize("fs", [100.0, 120.0])
-def test_mains_do_not_turn_into_another_frequency_where_the_file_can_not_hold_60_hz(fs):
+def test_powerline_interference_does_not_turn_into_another_frequency_where_the_file_can_not_hold_60_hz(fs):
     signal = heart_like(4, fs, seed=1)
-    disturbed, rate = DISTURBANCES["mains 60 Hz, 0.1 mV"](signal, fs)
-    plain, _ = DISTURBANCES["mains 60 Hz, 0.1 mV"](np.zeros_like(signal), fs)
+    disturbed, rate = DISTURBANCES["powerline 60 Hz, 0.1 mV"](signal, fs)
+    plain, _ = DISTURBANCES["powerline 60 Hz, 0.1 mV"](np.zeros_like(signal), fs)
     assert rate == 500
     assert disturbed.shape == (12, 2000)
     np.testing.assert_allclose(amplitude(plain, 500, 60), 0.1, atol=1e-4)

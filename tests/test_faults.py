@@ -32,8 +32,9 @@ from commands import (
 from ecg.inference import run_folder as driving
 from ecg.training import dataset
 from ecg.training.dataset import build_dataset
+from ecg.training.options import TrainingOptions
 from ecg.training.trainer import train
-from tiny import heart_like, tiny, write_recording
+from tiny import heart_like, quick, tiny, write_recording
 
 N_RECORDINGS = 12
 
@@ -43,7 +44,7 @@ def place(tmp_path_factory):
     """Recordings, a tiny model of them, and its outputs for them in an undisturbed run."""
     place = tmp_path_factory.mktemp("place")
     write_recordings(place / "data", N_RECORDINGS)
-    train(tiny(), place / "data", place / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), place / "data", place / "model", quick())
     run("driver", place / "model", place / "data", place / "out", check=0)
     return place
 
@@ -51,11 +52,12 @@ def place(tmp_path_factory):
 # --- Kills
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["driver", "train_model"])
 def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, name):
     write_recordings(tmp_path / "data", 5)
     if name == "driver":
-        train(tiny(), tmp_path / "data", tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
+        train(tiny(), tmp_path / "data", tmp_path / "model", quick())
         words, at_least = (1, tmp_path / "model", tmp_path / "data", tmp_path / "out", "--workers", 1), 15
     else:
         words, at_least = (
@@ -91,6 +93,7 @@ def test_temporary_files_that_a_kill_left_are_removed_by_a_later_run_but_not_tho
 ON_SMALL_DISK = 'mount -t tmpfs -o size=$SIZE none "$DISK" && "$@"; status=$?; cp -a "$DISK" "$SAVED"; exit $status'
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not can_unshare("-rm"), reason="this machine allows no mounts of one's own")
 @pytest.mark.parametrize("name", ["driver", "train_model"])
 def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_files(place, tmp_path, name):
@@ -134,13 +137,14 @@ def test_a_disk_that_is_full_later_in_training_loses_no_finished_epoch(place, tm
         for module in ("model_folder.folder", "training.trainer", "training.dataset"):
             patch.setattr(f"ecg.{module}.write_file", full)
         with pytest.raises(OSError, match=rf"can't be written: No space left on device: '.*{re.escape(file)}'"):
-            train(tiny(), place / "data", tmp_path / "model", **arguments)
+            train(tiny(), place / "data", tmp_path / "model", TrainingOptions(**arguments))
     assert not (tmp_path / "model" / "config.json").exists()
     assert not list(tmp_path.rglob("*.part"))
-    train(tiny(), place / "data", tmp_path / "model", **arguments)
+    train(tiny(), place / "data", tmp_path / "model", TrainingOptions(**arguments))
     assert visible_bytes(tmp_path / "model") == visible_bytes(place / "model")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not modes_can_bind(), reason="file modes bind nobody here: root with rights that can't be dropped")
 def test_a_read_only_output_folder_is_said_before_any_work(place, tmp_path):
     folder = tmp_path / "sealed"
@@ -173,6 +177,7 @@ def kill_own_worker(signal_, fs):
     return tiny().input.preprocess(signal_, fs)
 
 
+@pytest.mark.slow
 def test_a_worker_process_that_dies_costs_no_recording(place, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(dataset, "_RECORDINGS_PER_WORKER", 2)
     monkeypatch.setenv("MAIN_PROCESS", str(os.getpid()))
@@ -189,6 +194,7 @@ def test_a_worker_process_that_dies_costs_no_recording(place, tmp_path, monkeypa
 # --- Memory
 
 
+@pytest.mark.slow
 def test_the_driver_gets_by_with_a_gigabyte(tmp_path):
     """The shipped network, recordings of 10 s and one of 2 minutes at 1000 Hz, four readers.
 
@@ -248,6 +254,7 @@ def test_ctrl_c_while_torch_is_loaded_ends_with_130_and_no_traceback(tmp_path):
     assert (status, said.startswith("driver.py: stopped")) == (130, True)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_judging_ends_with_130_and_whole_outputs_and_resume_judges_the_rest(place, tmp_path):
     write_recordings(tmp_path / "in", 60)
     words = ("driver", place / "model", tmp_path / "in", tmp_path / "out")

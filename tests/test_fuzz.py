@@ -19,7 +19,7 @@ from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
 from ecg.training.trainer import train
 from test_helper_code_faults import PIECES
-from tiny import heart_like, tiny, write_recording
+from tiny import heart_like, quick, tiny, write_recording
 
 SIGNAL = heart_like(2, fs=100)
 CASES = int(os.environ.get("FUZZ_CASES", "250"))
@@ -45,10 +45,11 @@ def damaged(data: bytes, damage: list[tuple[str, int, bytes]]) -> bytes:
 def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("fuzz")
     write_recordings(place / "data", 5)
-    train(tiny(), place / "data", place / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), place / "data", place / "model", quick())
     return place, load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
 
 
+@pytest.mark.slow
 @given(header=st.lists(DAMAGE, max_size=3), signal=st.lists(DAMAGE, max_size=3), compressed=st.booleans())
 @example(header=[("put", 38, b"X")], signal=[], compressed=False)  # one signal line names another file
 @settings(max_examples=CASES, deadline=None, derandomize=True, database=None)

@@ -14,6 +14,7 @@ from torch import nn
 import team_code
 from ecg.methods.butteam import butteam
 from ecg.model_folder.folder import Model, ModelError, load_model, save_model
+from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 from tiny import random_dataset, tiny
 
@@ -30,7 +31,9 @@ BUILDERS = {"tiny": tiny, "wide": wide}
 
 def member(seed=0, number=0):
     rows = np.arange(30)
-    return train_member(tiny(), random_dataset(), rows[:20], rows[20:], epochs=1, seed=seed, number=number, device=CPU)
+    return train_member(
+        tiny(), random_dataset(), rows[:20], rows[20:], MemberOptions(epochs=1, seed=seed, number=number, device=CPU)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ noises = st.builds(
     Noise,
     wander=st.floats(0, 0.3),
     muscle=st.floats(0, 0.1),
-    mains=st.floats(0, 0.2),
-    mains_frequency=st.sampled_from([50.0, 60.0]),
+    powerline=st.floats(0, 0.2),
+    powerline_frequency=st.sampled_from([50.0, 60.0]),
     clip=st.none() | st.floats(0.1, 5),
     lead_off=st.none() | st.sampled_from(["I", "II", "V1", "V6"]),
     reversed_arms=st.booleans(),
@@ -68,15 +68,15 @@ def test_muscle_noise_is_fast_and_has_its_size():
     assert v1.std() == pytest.approx(0.02 * np.sqrt(4 / 3 * 1.125), rel=0.15)
 
 
-@pytest.mark.parametrize("mains", [50.0, 60.0])
-def test_mains_is_a_line_at_its_frequency(mains):
-    hum = noise.mains_hum(np.random.default_rng(1), 5000, 500, 0.1, mains)[LEADS.index("V3")]
+@pytest.mark.parametrize("frequency", [50.0, 60.0])
+def test_powerline_interference_is_a_line_at_its_frequency(frequency):
+    hum = noise.powerline_interference(np.random.default_rng(1), 5000, 500, 0.1, frequency)[LEADS.index("V3")]
     frequencies, power = periodogram(hum, 500)
-    assert frequencies[power.argmax()] == pytest.approx(mains, abs=0.1)
+    assert frequencies[power.argmax()] == pytest.approx(frequency, abs=0.1)
 
 
-def test_mains_beyond_the_recorders_band_is_not_seen():
-    assert not noise.mains_hum(np.random.default_rng(1), 1000, 100, 0.1, 60.0).any()
+def test_powerline_interference_beyond_the_recorders_band_is_not_seen():
+    assert not noise.powerline_interference(np.random.default_rng(1), 1000, 100, 0.1, 60.0).any()
 
 
 def test_clipping_bounds_the_measured_leads():
@@ -110,5 +110,5 @@ def test_drawn_noise_never_hides_or_falsifies_the_heart():
         drawn = noise.draw_noise(np.random.default_rng(seed))
         assert 0 < drawn.wander < 0.1
         assert 0 < drawn.muscle < 0.05
-        assert drawn.mains < 0.05
+        assert drawn.powerline < 0.05
         assert (drawn.clip, drawn.lead_off, drawn.reversed_arms) == (None, None, False)

@@ -109,6 +109,7 @@ def image(tmp_path_factory):
     return place, python
 
 
+@pytest.mark.slow
 def test_the_images_three_commands_run_without_a_network_on_data_that_may_only_be_read(image):
     """The Challenge's own command lines, from the image's folder, with the shipped method; one epoch."""
     place, python = image

@@ -21,14 +21,14 @@ import team_code
 from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
 from ecg.inference import predict as prediction
 from ecg.inference import run_folder as driving
-from ecg.inference.fast_cpu import ConvolutionInPlace, PoolInPlace, fold_batch_norms, make_fast
+from ecg.inference.fast_cpu import ChannelsLastConv1d, ChannelsLastMaxPool1d, fold_batch_norms, make_fast
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.inference.run_folder import run_folder
 from ecg.methods.butteam import butteam
 from ecg.runtime import device
 from ecg.simulator.simulate import simulate_recording
 from ecg.training.trainer import train
-from tiny import TinyNet, tiny, write_recording
+from tiny import TinyNet, quick, tiny, write_recording
 
 CPU = torch.device("cpu")
 
@@ -99,9 +99,9 @@ def test_a_convolution_is_the_same_with_channels_side_by_side(
         x = x.transpose(1, 2).contiguous().transpose(1, 2)
     with torch.inference_mode():
         expected = convolution(x)
-        exact = ConvolutionInPlace(convolution, torch.float32)(x)
+        exact = ChannelsLastConv1d(convolution, torch.float32)(x)
         torch.testing.assert_close(exact, expected, rtol=1e-5, atol=1e-5)
-        rough = ConvolutionInPlace(convolution)(x)
+        rough = ChannelsLastConv1d(convolution)(x)
         assert rough.dtype == torch.float32
         torch.testing.assert_close(rough, expected, rtol=0.02, atol=0.05)
 
@@ -112,7 +112,7 @@ def test_rounded_kernels_keep_their_sums():
         torch.manual_seed(0)
         convolution = nn.Conv1d(20, 20, 15, bias=False)
     sums = convolution.weight.detach().double().sum(dim=2)
-    rounded = ConvolutionInPlace(convolution).weight.double().sum(dim=(2, 3))
+    rounded = ChannelsLastConv1d(convolution).weight.double().sum(dim=(2, 3))
     one_by_one = convolution.weight.detach().bfloat16().double().sum(dim=2)
     assert (rounded - sums).abs().max() <= convolution.weight.abs().max() * 2**-8
     assert (rounded - sums).square().mean() < (one_by_one - sums).square().mean() / 5
@@ -138,7 +138,7 @@ def test_the_known_networks_are_made_fast_and_stay_close(name):
     network = trained_like(method)
     fast = make_fast(method, [network])[0]
     kinds = {type(module) for module in fast.modules()}
-    assert ConvolutionInPlace in kinds
+    assert ChannelsLastConv1d in kinds
     assert not kinds & {nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d}
     items = items_of(method, [1.5, 10, 20], seed=3)
     for item in items:
@@ -163,7 +163,7 @@ def test_pooling_is_the_same_with_channels_side_by_side(size, stride, dilation, 
     if turned:
         x = x.transpose(1, 2).contiguous().transpose(1, 2)
     pool = nn.MaxPool1d(size, stride, padding=size // 2, dilation=dilation, ceil_mode=ceil)
-    found = PoolInPlace(pool)(x)
+    found = ChannelsLastMaxPool1d(pool)(x)
     assert torch.equal(found, pool(x))
     assert not turned or found.transpose(1, 2).is_contiguous()
 
@@ -206,7 +206,7 @@ def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
     network = trained_like(method)
     fast = make_fast(method, [network])[0]
     kinds = [type(module) for module in fast.modules()]
-    assert tuple(kinds.count(kind) for kind in (nn.Conv1d, nn.BatchNorm1d, ConvolutionInPlace)) == counts
+    assert tuple(kinds.count(kind) for kind in (nn.Conv1d, nn.BatchNorm1d, ChannelsLastConv1d)) == counts
     items = items_of(method, [10], seed=3)
     [(_, found)], [(_, expected)] = (list(predict(method, [either], items, CPU)) for either in (fast, network))
     assert 0 < np.abs(found - expected).max() < 0.05
@@ -215,6 +215,7 @@ def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
 # --- bfloat16
 
 
+@pytest.mark.slow
 def test_the_shipped_model_says_the_same_in_bfloat16(tmp_path, fast_bfloat16, capsys):
     n_recordings = 50
     for number in range(n_recordings):
@@ -240,7 +241,7 @@ def test_the_shipped_model_says_the_same_in_bfloat16(tmp_path, fast_bfloat16, ca
 
 
 @pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
-def test_by_itself_company_order_and_threads_change_no_bit(name):
+def test_one_by_one_neighbours_order_and_threads_change_no_bit(name):
     method = METHODS[name]()
     network = trained_like(method)
     items = items_of(method, [10, 3, 10, 40, 1.3, 7, 10])
@@ -262,7 +263,7 @@ def test_by_itself_company_order_and_threads_change_no_bit(name):
 
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("name", ["zhao", "robust", "butteam"])
-def test_in_company_it_gets_the_same_but_for_rounding_and_threads_change_no_bit(name, fast):
+def test_in_batches_a_recording_gets_the_same_but_for_rounding_and_threads_change_no_bit(name, fast):
     method = METHODS[name]()
     network = trained_like(method)
     networks = make_fast(method, [network]) if fast else [network]
@@ -285,13 +286,13 @@ def test_in_company_it_gets_the_same_but_for_rounding_and_threads_change_no_bit(
 lengths = st.lists(st.integers(100, 20_000), max_size=12)
 
 
-@given(companies=st.lists(lengths, max_size=5), left_out=st.sets(st.integers(0, 4)), most=st.sampled_from([1, 9000]))
-def test_windows_share_batches_within_their_company_and_none_is_lost(companies, left_out, most):
+@given(groups=st.lists(lengths, max_size=5), left_out=st.sets(st.integers(0, 4)), most=st.sampled_from([1, 9000]))
+def test_windows_share_batches_within_their_company_and_none_is_lost(groups, left_out, most):
     method, features = team_code.robust(), np.zeros(5, np.float32)
     items = [
         Item((number, k), np.full((12, n), k, np.float32), features, number)
-        for number, company in enumerate(companies)
-        for k, n in enumerate(company)
+        for number, group in enumerate(groups)
+        for k, n in enumerate(group)
     ]
 
     def groups_of(items):
@@ -351,7 +352,7 @@ def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("place")
     write_recordings(place / "data", 5)
     write_recordings(place / "data", 3, prefix="LONG", seconds=33)
-    train(tiny(), place / "data", place / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), place / "data", place / "model", quick())
     return place
 
 
@@ -428,7 +429,7 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
     assert status == 2
     assert re.search(
         r"out: expected outputs computed from .* in b?float\d\d on cpu, found those from "
-        r".* in b?float\d\d on cpu; use the same .*or leave --resume out",
+        r".* in b?float\d\d on cpu; use the same .*or run without resume",
         said,
     )
     assert visible_bytes(tmp_path / "out") == bytes_before
@@ -437,12 +438,12 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
 
 
 def test_resume_judges_a_company_again_unless_all_of_it_is_finished(drive, tmp_path, monkeypatch):
-    """What has shared batches gets the same company again, so that the bytes are the same; the other companies stay."""
+    """What has shared batches gets the same group again, so that the bytes are the same; the other groups stay."""
     plan = replace(prediction.batching(CPU), n_recordings=3)
     monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
     drive(tmp_path / "whole")
     drive(tmp_path / "out")
-    (tmp_path / "out" / "HR00004.csv").unlink()  # of the second company; the third is one of two
+    (tmp_path / "out" / "HR00004.csv").unlink()  # of the second group; the third is one of two
     written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.csv")}
     status, said = drive(tmp_path / "out", "--resume")
     assert (status, "5 finished outputs are kept, 3 recordings are left" in said) == (0, True)

@@ -14,7 +14,7 @@ from ecg.inference.predict import batching
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
 from ecg.training.trainer import train
-from tiny import tiny
+from tiny import quick, tiny
 
 
 def test_every_test_that_the_reliability_table_names_exists():
@@ -33,7 +33,7 @@ def test_every_test_that_the_reliability_table_names_exists():
 def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, monkeypatch, capsys):
     """Of 1,500 recordings no more than a few are in memory at once, however much faster reading is than the network."""
     write_recordings(tmp_path / "few", 5)
-    train(tiny(), tmp_path / "few", tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), tmp_path / "few", tmp_path / "model", quick())
     for number in range(1500):
         folder = tmp_path / "many" / f"ward{number // 500}"
         folder.mkdir(parents=True, exist_ok=True)

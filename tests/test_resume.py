@@ -15,7 +15,7 @@ from commands import visible_bytes, write_recordings
 from ecg.training import trainer as training
 from ecg.training.dataset import build_dataset
 from ecg.training.trainer import train
-from tiny import heart_like, tiny, write_recording
+from tiny import heart_like, quick, tiny, write_recording
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,12 @@ def models(tmp_path_factory):
     place = tmp_path_factory.mktemp("models")
     write_recordings(place / "data", 6)
     for seed in (1, 2):
-        train(tiny(), place / "data", place / f"model{seed}", members=1, epochs=1, seed=seed, workers=1, device="cpu")
+        train(
+            tiny(),
+            place / "data",
+            place / f"model{seed}",
+            quick(seed=seed),
+        )
     return place
 
 
@@ -96,7 +101,7 @@ def test_outputs_of_another_model_are_not_taken_up(models, half, command):
     before = visible_bytes(half / "out")
     status, _, said = command(driver, models / "model2", models / "data", half / "out", "--resume")
     assert status == 2
-    assert re.search(r"out: expected outputs of this model, found those of another; leave --resume out", said)
+    assert re.search(r"out: expected outputs of this model, found those of another; run without resume", said)
     assert visible_bytes(half / "out") == before
 
 
@@ -138,7 +143,7 @@ def test_a_driver_with_no_run_to_resume_says_so(models, half, command, note):
         (half / "out" / ".run.json").write_text(note, errors="surrogatepass")
     status, _, said = command(driver, models / "model1", models / "data", half / "out", "--resume")
     assert status == 2
-    assert re.search(r"driver.py: .*out.*: expected .*, found .*; leave --resume out to judge every recording", said)
+    assert re.search(r"driver.py: .*out.*: expected .*, found .*; run without resume to judge every recording", said)
     assert command(driver, models / "model1", models / "data", half / "new", "--resume")[0] == 2
     assert not (half / "new").exists()
 
@@ -168,7 +173,7 @@ class Killed(BaseException):
 @pytest.fixture
 def stopped(models, tmp_path, command, monkeypatch):
     """A training of two members that was killed in the second epoch of the second one."""
-    save, saved = training._Run._save_checkpoint, []
+    save, saved = training._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
         save(run)
@@ -177,7 +182,7 @@ def stopped(models, tmp_path, command, monkeypatch):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "_save_checkpoint", save_and_die)
+        patch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             command(train_model, *words(models, tmp_path / "model"))
     command(train_model, *words(models, tmp_path / "undisturbed"))
@@ -193,8 +198,8 @@ def test_a_training_goes_on_with_and_without_the_word(models, stopped, command, 
     status, _, said = command(train_model, *words(models, stopped), *flag)
     assert status == 0
     assert "Using the 6 preprocessed recordings" in said
-    assert "Member 1/2: going on after epoch 2" in said
-    assert "Member 2/2: going on after epoch 1" in said
+    assert "Member 1/2: continuing after epoch 2" in said
+    assert "Member 2/2: continuing after epoch 1" in said
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
 
 
@@ -217,14 +222,14 @@ def test_resume_refuses_to_replace_another_training_and_nothing_is_lost(models, 
     status, _, said = command(train_model, *words(models, stopped), *change, "--resume")
     assert status == 2
     assert complaint in said
-    assert "leave --resume out to train anew" in said
+    assert "train anew without resume" in said
     assert visible_bytes(stopped) == before
 
 
 def test_without_resume_another_training_starts_and_says_that_it_does(models, stopped, command):
     status, _, said = command(train_model, *words(models, stopped, epochs=1))
     assert status == 0
-    assert "Member 1/2: starting anew, the checkpoint found is one with other data or arguments" in said
+    assert "Member 1/2: restarting, the checkpoint found is one with other data or arguments" in said
     assert command(train_model, *words(models, stopped, epochs=2))[0] == 0
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
 
@@ -233,7 +238,7 @@ def test_a_training_with_nothing_to_go_on_from_says_so(models, stopped, command)
     for model, found in ((stopped.with_name("new"), "found none"), (models / "model1", "found a finished model")):
         status, _, said = command(train_model, *words(models, model), "--resume")
         assert status == 2
-        assert re.search(rf"expected a stopped training to go on from, {found}; leave --resume out", said)
+        assert re.search(rf"expected a stopped training to continue, {found}; train anew without resume", said)
     assert not stopped.with_name("new").exists()
 
 
@@ -256,7 +261,7 @@ def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stoppe
     assert status == 2
     assert "member-2.ckpt: expected a checkpoint of this training, found a damaged one" in said
     status, _, said = command(train_model, *words(models, stopped))
-    assert "Member 2/2: starting anew, the checkpoint found is a damaged one" in said
+    assert "Member 2/2: restarting, the checkpoint found is a damaged one" in said
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
 
 

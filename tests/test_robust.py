@@ -52,7 +52,7 @@ def beating(rate, fs=500, seconds=10):
 # --- The way in
 
 
-def mains(signal, fs, frequency=60, amplitude=0.1):
+def with_powerline(signal, fs, frequency=60, amplitude=0.1):
     hum = amplitude * np.sin(2 * np.pi * frequency * np.arange(signal.shape[1]) / fs)
     return (signal + hum).astype(np.float32)
 
@@ -65,9 +65,9 @@ def test_a_baseline_offset_leaves_no_trace(offset, seed):
 
 
 @pytest.mark.parametrize(("frequency", "left"), [(50, 0.25), (60, 0.04)])
-def test_little_of_the_mains_is_left(frequency, left):
+def test_little_of_of_powerline_interference_is_left(frequency, left):
     signal = heart_like(10)
-    rest = METHOD.input.preprocess(mains(signal, 500, frequency), 500) - METHOD.input.preprocess(signal, 500)
+    rest = METHOD.input.preprocess(with_powerline(signal, 500, frequency), 500) - METHOD.input.preprocess(signal, 500)
     assert np.abs(rest[:, 257:-257]).max() < left * 0.1
 
 
@@ -176,16 +176,16 @@ def test_training_items_are_crops_with_leads_off_and_wrong_gains_drawn_from_the_
     assert (long == (np.arange(12)[:, None] + 1 + np.arange(5000) / 1e4).astype(np.float32)).all()
 
 
-def test_an_unscored_code_is_taught_as_the_class_it_stands_for_and_scored_as_nothing():
+def test_an_unscored_code_trains_the_class_it_stands_for_and_is_scored_as_nothing():
     codes, signal = ("164884008", "426783006"), METHOD.input.preprocess(beating(80), 500)
-    taught = dict(zip(METHOD.classes, METHOD.training.make_targets(codes, signal), strict=True))
-    assert {code: value for code, value in taught.items() if value} == {"426783006": 1, "427172004": 1}
+    found = dict(zip(METHOD.classes, METHOD.training.make_targets(codes, signal), strict=True))
+    assert {code: value for code, value in found.items() if value} == {"426783006": 1, "427172004": 1}
     assert helper_code.SCORED_CLASSES["427172004"][0] == "PVC"
     assert team_code.zhao().training.make_targets(codes, signal).sum() == 1
 
 
 @pytest.mark.parametrize(
-    ("rate", "codes", "taught"),
+    ("rate", "codes", "target"),
     [
         (55, ("426783006",), 0.5),
         (65, ("426783006",), 0),
@@ -193,10 +193,10 @@ def test_an_unscored_code_is_taught_as_the_class_it_stands_for_and_scored_as_not
         (55, ("426783006", "426177001"), 1),
     ],
 )
-def test_slow_sinus_rhythm_is_taught_as_half_a_bradycardia(rate, codes, taught):
+def test_slow_sinus_rhythm_has_half_a_bradycardia_as_target(rate, codes, target):
     targets = METHOD.training.make_targets(codes, METHOD.input.preprocess(beating(rate), 500))
-    assert targets[METHOD.classes.index("426177001")] == taught
-    assert targets.sum() == sum(team_code.zhao().training.make_targets(codes, beating(rate))) + taught * (taught == 0.5)
+    assert targets[METHOD.classes.index("426177001")] == target
+    assert targets.sum() == sum(team_code.zhao().training.make_targets(codes, beating(rate))) + target * (target == 0.5)
 
 
 @pytest.mark.parametrize("rate", [40, 58, 75, 110, 160])

@@ -17,6 +17,7 @@ import evaluate_model
 import helper_code
 import team_code
 from ecg.inference.predict import Item, predict
+from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 from tiny import TinyNet, changed, heart_like, random_dataset, write_recording
 
@@ -204,7 +205,11 @@ def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training
     method = changed(team_code.zhao(challenge_stage=True), build_network=TinyNet, batch_size=8)
     rows = np.arange(30)
     member = train_member(
-        method, random_dataset(), rows[:20], rows[20:], epochs=6, seed=0, number=0, device=torch.device("cpu")
+        method,
+        random_dataset(),
+        rows[:20],
+        rows[20:],
+        MemberOptions(epochs=6, seed=0, number=0, device=torch.device("cpu")),
     )
     assert [row["stage"] for row in member.history] == ["bce"] * 4 + ["challenge"] * 2
     assert member.history[-1]["loss"] < 0 < member.history[0]["loss"]
@@ -324,6 +329,7 @@ for header_file, recording_file in zip(header_files, recording_files):
 """
 
 
+@pytest.mark.slow
 def test_the_organisers_test_script_gives_what_the_driver_gives(model, tmp_path):
     root = Path(team_code.__file__).parent
     data = tmp_path / "data"

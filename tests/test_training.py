@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,14 @@ import torch
 
 import helper_code
 from ecg.methods.base import Stage
+from ecg.training import dataset as dataset_module
 from ecg.training import trainer as training
-from ecg.training.dataset import build_dataset, read_folds
-from ecg.training.folds import assign_folds
+from ecg.training.dataset import build_dataset
+from ecg.training.folds import assign_folds, read_folds
+from ecg.training.options import MemberOptions, TrainingOptions
 from ecg.training.trainer import TrainingError, scaled_epochs, train, train_member
 from team_code import CLASSES, _adam, _bce, zhao
-from tiny import heart_like, random_dataset, tiny, write_recording
+from tiny import heart_like, quick, random_dataset, tiny, write_recording
 
 CPU = torch.device("cpu")
 ROWS = np.arange(30)
@@ -26,11 +29,7 @@ def trained(method=None, epochs=4, checkpoint=None, seed=1):
         random_dataset(),
         ROWS[:20],
         ROWS[20:],
-        epochs=epochs,
-        seed=seed,
-        number=0,
-        device=CPU,
-        checkpoint=checkpoint,
+        MemberOptions(epochs=epochs, seed=seed, number=0, device=CPU, checkpoint=checkpoint),
     )
 
 
@@ -62,7 +61,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
     class Killed(BaseException):
         pass
 
-    save, saved = training._Run._save_checkpoint, []
+    save, saved = training._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
         save(run)
@@ -70,10 +69,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
         if len(saved) == killed_after:
             raise Killed
 
-    monkeypatch.setattr(training._Run, "_save_checkpoint", save_and_die)
+    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
     with pytest.raises(Killed):
         trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
-    monkeypatch.setattr(training._Run, "_save_checkpoint", save)
+    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save)
     resumed = trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
     assert same(undisturbed, resumed)
     assert undisturbed.history == resumed.history
@@ -125,7 +124,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_sentence():
 
 def test_too_few_recordings_to_validate_on_is_said():
     with pytest.raises(TrainingError, match=r"expected recordings to train on and to validate on, found 30 and 0"):
-        train_member(tiny(), random_dataset(), ROWS, ROWS[:0], epochs=1, seed=0, number=0, device=CPU)
+        train_member(tiny(), random_dataset(), ROWS, ROWS[:0], MemberOptions(epochs=1, seed=0, number=0, device=CPU))
 
 
 @pytest.mark.parametrize(("epochs", "expected"), [(None, [60, 35]), (95, [60, 35]), (19, [12, 7]), (1, [1, 1])])
@@ -251,15 +250,28 @@ def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
     monkeypatch.setattr(
         training,
         "train_member",
-        lambda method, dataset, inside, outside, **more: (
-            splits.append((inside, outside)) or real(method, dataset, inside, outside, **more)
+        lambda method, dataset, inside, outside, options: (
+            splits.append((inside, outside)) or real(method, dataset, inside, outside, options)
         ),
     )
-    train(tiny(), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
+    train(tiny(), data, tmp_path / "model", quick(members=2))
     for inside, outside in splits:
         assert sorted([*inside, *outside]) == list(range(12))
         assert not {row // 2 for row in inside} & {row // 2 for row in outside}
     assert [sorted(outside) for _, outside in splits] == [[0, 1, 10, 11], [2, 3]]
+
+
+def test_signals_read_by_another_version_of_any_module_are_read_anew(data, tmp_path, monkeypatch):
+    files = dataset_module._source_files()
+    names = {path.relative_to(Path(dataset_module.__file__).parents[1]).as_posix() for path in files[:-1]}
+    assert {"io/matlab.py", "signal/filtering.py", "simulator/dipole.py"} <= names
+    assert files[-1].name == "team_code.py"
+    changed = tmp_path / "resampling.py"
+    changed.write_text("# another version\n")
+    build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    monkeypatch.setattr(dataset_module, "_source_files", lambda: [changed])
+    with pytest.raises(helper_code.RecordingError, match="train anew without resume"):
+        build_dataset(zhao(), data, tmp_path / "cache", workers=1, resume=True)
 
 
 def test_a_folds_file_from_a_spreadsheet_is_read_and_one_that_fits_no_recording_is_refused(data, tmp_path):
@@ -275,8 +287,8 @@ def test_fewer_folds_than_networks_is_said_before_anything_is_trained(data, tmp_
     rows = [f"HR{k:05d},PTB-XL,{1 + k % 3}" for k in range(12)]
     (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
     monkeypatch.setattr(training, "train_member", None)
-    with pytest.raises(TrainingError, match=r"expected recordings in 5 folds, found them in 3; use --folds"):
-        train(tiny(), data, tmp_path / "model", epochs=1, workers=1, device="cpu")
+    with pytest.raises(TrainingError, match=r"expected recordings in 5 folds, found them in 3; train fewer members"):
+        train(tiny(), data, tmp_path / "model", quick(members=None))
 
 
 def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tmp_path):
@@ -284,7 +296,7 @@ def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tm
     model.mkdir()
     data.rename(model / "training")
     before = sorted(path.name for path in (model / "training").rglob("*"))
-    train(tiny(), model / "training", model, members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), model / "training", model, quick())
     assert sorted(path.name for path in (model / "training").rglob("*")) == before
 
 
@@ -294,11 +306,16 @@ def test_simulated_recordings_are_trained_on_beside_the_others_and_never_validat
     monkeypatch.setattr(
         training,
         "train_member",
-        lambda method, dataset, inside, outside, **more: (
-            splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, **more)
+        lambda method, dataset, inside, outside, options: (
+            splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, options)
         ),
     )
-    train(tiny(simulated_share=0.5), data, tmp_path / "model", members=2, epochs=1, workers=1, device="cpu")
+    train(
+        tiny(simulated_share=0.5),
+        data,
+        tmp_path / "model",
+        quick(members=2),
+    )
     for dataset, inside, outside in splits:
         assert (len(dataset), dataset.n_recorded) == (18, 12)
         assert set(range(12, 18)) <= set(inside)
@@ -323,17 +340,17 @@ def test_simulated_recordings_are_the_same_whoever_reads_them(data, tmp_path):
 
 @pytest.mark.parametrize("n_rows", [1, 2, 8, 9, 16, 17, 18])
 def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all(n_rows):
-    run = training._Run(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], 1, 0, 0, CPU, None, "")
+    run = training._MemberTraining(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], MemberOptions(1, 0, 0, CPU))
     sizes = [len(targets) for _, targets in run._batches()]
     assert sum(sizes) == n_rows
     assert min(sizes) > 1 or n_rows == 1
     assert max(sizes) <= 9
 
 
-def test_the_loss_sees_what_is_taught_and_the_metric_what_is_scored():
+def test_the_loss_sees_the_targets_and_the_metric_the_scored_labels():
     dataset = random_dataset()
     dataset.targets[:] = 0.25
-    run = training._Run(tiny(), dataset, ROWS[:20], ROWS[20:], 1, 0, 0, CPU, None, "")
+    run = training._MemberTraining(tiny(), dataset, ROWS[:20], ROWS[20:], MemberOptions(1, 0, 0, CPU))
     assert {float(value) for _, targets in run._batches() for value in targets.unique()} == {0.25}
     scored = []
     run._score = lambda labels, outputs: scored.append(labels) or 0.0
@@ -342,7 +359,7 @@ def test_the_loss_sees_what_is_taught_and_the_metric_what_is_scored():
 
 
 def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
-    train(tiny(), data, tmp_path / "model", members=1, epochs=1, workers=1, device="cpu")
+    train(tiny(), data, tmp_path / "model", quick())
     names = sorted(path.name for path in (tmp_path / "model").iterdir())
     assert names[:2] == ["config.json", "history.csv"]
     assert len(names) == 3
@@ -375,5 +392,5 @@ def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
 )
 def test_arguments_out_of_range_are_refused_before_anything_is_read(data, tmp_path, arguments):
     with pytest.raises(ValueError, match=r"expected|found"):
-        train(tiny(), data, tmp_path / "model", **arguments)
+        train(tiny(), data, tmp_path / "model", TrainingOptions(**arguments))
     assert not (tmp_path / "model").exists()

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import helper_code
 import team_code
+from ecg.leads import LEADS
 from ecg.methods.base import Method
 from ecg.simulator import write as simulator
 from ecg.simulator.simulate import Simulated, simulate_recording
 from ecg.training.dataset import Dataset, Entry
+from ecg.training.options import TrainingOptions
 
 
 class TinyNet(nn.Module):
@@ -46,6 +47,11 @@ def tiny(**changes: object) -> Method:
     return changed(
         team_code.zhao(), **{"name": "tiny", "settings": {}, "build_network": TinyNet, "batch_size": 8, **changes}
     )
+
+
+def quick(**changes: object) -> TrainingOptions:
+    """Options of a training that takes a second: one member, one epoch, one process."""
+    return TrainingOptions(**{"members": 1, "epochs": 1, "workers": 1, "device": "cpu", **changes})
 
 
 def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
@@ -82,7 +88,7 @@ def write_recording(
     *,
     fs: float = 500,
     dx: str = "426783006",
-    leads: tuple[str, ...] = helper_code.LEADS,
+    leads: tuple[str, ...] = LEADS,
 ) -> Path:
     """A signal in mV, (12, n), as Challenge files of a woman of 60."""
     parameters = simulate_recording(0, 1, seconds=2).parameters

@@ -1,31 +1,31 @@
 """How fast it is, against a plain reference measured in the same run.
 
-Each measurement has a plain way and the project's way: the two take turns, and the median of all turns counts.
+Each measurement compares a plain reference with the project: the two take turns, and the median of all turns counts.
 
-- driver: recordings judged by five networks, reading files and writing outputs included, models already loaded. Plain
-  is the published way: one recording after another, scipy reads the file, each lead is resampled by itself, five
-  networks one after another in float32. It takes every fourth recording, and its time counts four times. The project's
-  way is what `driver.py` does when it is given no option.
+- driver: recordings classified by five networks, reading files and writing outputs included, models already loaded.
+  Plain is what the published code does: one recording after another, scipy reads the file, each lead is resampled by
+  itself, five networks one after another in float32. It takes every fourth recording, and its time counts four times.
+  The project is `driver.py` without options.
 - preprocessing: a recording in mV to the network's input, on one core. Plain is the same filter lead by lead.
-- training: one epoch over recordings that have been read before. Plain is the published loop: in every epoch every
-  item is read from its file, resampled lead by lead with linear interpolation and cropped when its batch is due, in
-  float32. The project reads once and keeps that; what this one reading costs is said below the table.
+- training: one epoch over recordings that have been read before. Plain is the published loop: in every epoch every item
+  is read from its file, resampled lead by lead with linear interpolation and cropped when its batch is due, in float32.
+  The project reads and preprocesses each recording once; the cost of that is given below the table.
 - scoring: labels and outputs of as many recordings as the Challenge had with a scored diagnosis, from files to all
   measures. Plain is loops over recordings and classes.
-- thresholds: Plain is one pass over 24 classes with the metric anew for each step of 0.01; one class is timed and the
-  time multiplied by 24. The project makes the same pass, then another from there in which each class gets the best of
-  all its distinct scores. (That pass alone, from the start, can end a little below the grid's: what is best for one
+- thresholds: Plain is one pass over 24 classes with the metric recomputed for each step of 0.01; one class is timed and
+  the time multiplied by 24. The project makes the same pass, then another from there in which each class gets the best
+  of all its distinct scores. (That pass alone, from the start, can end a little below the grid's: what is best for one
   class, the others as they stand, need not be for those that follow.)
 
-Recordings are simulated (`ecg.simulator`, 12 leads, 10 s at 500 Hz unless another length is said); what scoring and the
-search are given is drawn at random. Networks have the weights of the model folders named with `--model`, members
-repeated up to five; a method without one gets random weights with batch norm fitted to the recordings, on which labels
-are as close to call as can be.
+Recordings are simulated (`ecg.simulator`, 12 leads, 10 s at 500 Hz unless another length is given); the input of
+scoring and of the threshold search is drawn at random. Networks have the weights of the model folders named with
+`--model`, members repeated up to five; a method without one gets random weights with batch norm fitted to the
+recordings, whose probabilities lie near the thresholds.
 
-"Over the floor" is the project's time over what the machine needs at the least: multiply-adds of all that the network
-(or filter) does over the rate measured for a square matrix product in the precision used, and bytes of the input over
-the rate measured for a copy in memory. "Peak memory" is the largest resident memory (VmHWM) of a process that does only
-this once, what Python and its packages take included.
+"Over the bound" is the project's time over a lower bound for the machine: multiply-adds of all that the network (or
+filter) does over the rate measured for a square matrix product in the precision used, and bytes of the input over the
+rate measured for a copy in memory. "Peak memory" is the largest resident memory (VmHWM) of a process that does only
+this once, Python and its packages included.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ COLUMNS = (
     "project, s",
     "ratio",
     "target",
-    "over the floor",
+    "over the bound",
     "peak memory, MB: plain, project",
     "same result",
 )
@@ -100,7 +100,7 @@ def format_row(row: Row, measured: Measured) -> str:
 def format_page(command: str, machine: Machine, lines: Sequence[str], notes: Sequence[str]) -> str:
     """The whole page: what is measured and how, where and when, the table."""
     where = f"By `{command}` on {time.strftime('%Y-%m-%d')}. The times are those of this machine: {machine.describe()}"
-    parts = ["# How fast it is", page_text(), "## Measured", where, _table(lines), *notes]
+    parts = ["# Performance", page_text(), "## Measured", where, _table(lines), *notes]
     return "\n\n".join(parts) + "\n"
 
 

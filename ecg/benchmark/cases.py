@@ -35,6 +35,7 @@ from ecg.runtime.device import pick_device
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.write import write_recording
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 
 MEMBERS = 5
@@ -414,16 +415,8 @@ class Training(Measurement):
 
         def train() -> None:
             with quietly():
-                train_member(
-                    method,
-                    dataset,
-                    rows[:-1],
-                    rows[-1:],
-                    epochs=1,
-                    seed=self.options.seed,
-                    number=0,
-                    device=self.device,
-                )
+                options = MemberOptions(epochs=1, seed=self.options.seed, number=0, device=self.device)
+                train_member(method, dataset, rows[:-1], rows[-1:], options)
 
         return train
 
@@ -505,9 +498,8 @@ def compare_seeds(folder: Path, options: Options, n_seeds: int, epochs: int = 6)
             )
         )
         with quietly():
-            member = train_member(
-                method, dataset, rows[:cut], rows[cut:], epochs=epochs, seed=seed, number=0, device=CPU
-            )
+            member_options = MemberOptions(epochs=epochs, seed=seed, number=0, device=CPU)
+            member = train_member(method, dataset, rows[:cut], rows[cut:], member_options)
         ours.append(score(member.probabilities))
 
     def words(scores: list[float]) -> str:

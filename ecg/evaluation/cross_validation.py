@@ -31,6 +31,7 @@ from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.folds import assign_folds
+from ecg.training.options import MemberOptions
 from ecg.training.trainer import scaled_epochs, train_member, validation_scores
 
 Rows = NDArray[np.int64]
@@ -130,18 +131,8 @@ def train_split(
     checkpoint = folder.with_suffix(".ckpt")
     simulated = np.arange(dataset.n_recorded, len(dataset))
     learned = np.concatenate([training[~validates], simulated])
-    member = train_member(
-        method,
-        dataset,
-        learned,
-        training[validates],
-        epochs=epochs,
-        seed=seed,
-        number=0,
-        device=device,
-        checkpoint=checkpoint,
-        label=f"{method.name}, {split.name}",
-    )
+    options = MemberOptions(epochs, seed, 0, device, checkpoint, f"{method.name}, {split.name}")
+    member = train_member(method, dataset, learned, training[validates], options)
     names = [dataset.entries[row].database for row in training]
     summary = {
         "split": split.name,

@@ -101,8 +101,8 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     that can't be read.
 
     The official scorer knows only the spellings 1, True, true, T and t, and takes `1.0` for negative. Here outputs of
-    which none has such a spelling, but some have `1.0`, were plainly written as floats: there `1.0` is positive. Where
-    the spellings are mixed the official reading stands. Either way it is said on stderr.
+    which none has such a spelling, but some have `1.0`, were evidently written as floats: there `1.0` is positive.
+    Where the spellings are mixed the official reading stands. Either way it is said on stderr.
 
     Parameters
     ----------

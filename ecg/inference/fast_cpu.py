@@ -75,9 +75,9 @@ def _with_channels_last(network: nn.Module) -> nn.Module:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Conv1d) and _has_zeros(child):
-                setattr(module, name, ConvolutionInPlace(child))
+                setattr(module, name, ChannelsLastConv1d(child))
             elif isinstance(child, nn.MaxPool1d) and not child.return_indices:
-                setattr(module, name, PoolInPlace(child))
+                setattr(module, name, ChannelsLastMaxPool1d(child))
     return network
 
 
@@ -108,7 +108,7 @@ def _copy(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
-class ConvolutionInPlace(nn.Module):
+class ChannelsLastConv1d(nn.Module):
     """A 1-D convolution that leaves channels side by side in memory: (B, C, T) to (B, C', T'), float32.
 
     Parameters
@@ -134,7 +134,7 @@ class ConvolutionInPlace(nn.Module):
         return result.squeeze(2).float() if self.bias is None else result.squeeze(2) + self.bias
 
 
-class PoolInPlace(nn.Module):
+class ChannelsLastMaxPool1d(nn.Module):
     """A 1-D maximum that leaves channels side by side in memory: (B, C, T) to (B, C, T')."""
 
     def __init__(self, pool: nn.MaxPool1d) -> None:

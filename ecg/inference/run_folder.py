@@ -171,7 +171,7 @@ def _batch_groups(input_folder: Path, size: int) -> Iterator[tuple[int, list[Pat
 def _check_run(note: dict[str, str], output_folder: Path) -> int:
     """When the run in the output folder was started, ns; ValueError if it has left another note."""
     path = output_folder / RUN_FILE
-    mend = "leave --resume out to judge every recording"
+    mend = "run without resume to judge every recording"
     try:
         stored, started = json.loads(path.read_bytes()), path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -184,7 +184,7 @@ def _check_run(note: dict[str, str], output_folder: Path) -> int:
     if stored != note:
         raise ValueError(
             f"{output_folder}: expected outputs computed from {note['computed']}, found those from "
-            f"{stored.get('computed', 'an earlier version')}; use the same --device and --deterministic, "
+            f"{stored.get('computed', 'an earlier version')}; use the same device and deterministic setting, "
             f"or {mend}"
         )
     return started

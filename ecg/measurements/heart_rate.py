@@ -1,4 +1,4 @@
-"""Heart rate of a recording, by a plain detector of QRS complexes."""
+"""Heart rate of a recording, by a simple detector of QRS complexes."""
 
 from __future__ import annotations
 

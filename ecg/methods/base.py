@@ -49,7 +49,7 @@ class Stage:
     ----------
     name : str
     epochs : int
-        Length of the stage at the method's full schedule; the engine scales it with ``--epochs``.
+        Length of the stage at the method's full schedule; the engine scales it to the epochs asked for.
     make_loss : callable
         ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
         challenge weights (n_classes, n_classes).
@@ -273,13 +273,13 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
     """
     name, _, rest = text.partition(":")
     if name not in builders:
-        raise ValueError(f"--method {text}: expected one of {', '.join(builders)}, found {name!r}")
+        raise ValueError(f"method {text}: expected one of {', '.join(builders)}, found {name!r}")
     known = inspect.signature(builders[name]).parameters
     settings: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, _, value = pair.partition("=")
         if key not in known:
-            raise ValueError(f"--method {text}: expected settings out of {', '.join(known)}, found {key!r}")
+            raise ValueError(f"method {text}: expected settings out of {', '.join(known)}, found {key!r}")
         kind = type(known[key].default)
         try:
             settings[key] = value if kind is str else json.loads(value)
@@ -287,5 +287,5 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
             settings[key] = value
         if type(settings[key]) is not kind:
             expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
-            raise ValueError(f"--method {text}: expected {expected} for {key}, found {value!r}")
+            raise ValueError(f"method {text}: expected {expected} for {key}, found {value!r}")
     return builders[name](**settings)

@@ -5,8 +5,9 @@
 In this order: constants, preprocessing, augmentation, chunks, losses, thresholds and voting, the method; the network is
 in `ecg.networks.but_net`.
 Where the published code is wrong or departs from its paper it is corrected here, each time with a comment
-"Corrected:" that says what and why. The stages, losses, threshold searches and merge rules stand on their own: any
-method can be put together from them.
+"Corrected:" that says what and why; "Not in the paper:" marks what is from the published code or our own. Both lists
+are in docs/methods.md. The stages, losses, threshold searches and merge rules stand on their own: any method can be put
+together from them.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     Returns
     -------
     list of ndarray, each of shape (12, n <= 21874), float32
-        The last one goes on to the recording's end (so that one of less than 175 s is still whole).
+        The last one extends to the recording's end (so that one of less than 175 s is still whole).
     """
     recording = pad_right(recording, SHORTEST)
     n_samples = recording.shape[1]
@@ -301,13 +302,15 @@ def _steps_at(first: float, second: float) -> Callable[[float], float]:
     return lambda progress: 1.0 if progress < first else 0.1 if progress < second else 0.01
 
 
-# Not as in the published code, which has an epsilon of 1e-5: the paper names none, so PyTorch's 1e-8.
+# Corrected: the published code has an epsilon of 1e-5; the paper names none, so PyTorch's 1e-8.
 def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.999), weight_decay=1e-5)
 
 
 # Corrected: the published code runs the first stage once for all members, on all data, their validation sets
-# included. The engine shows a stage its member's own training part only.
+# included. A stage sees its member's training part only.
+# Not in the paper: 30, 20 and 10 epochs at the rates 1, 0.1 and 0.01, then 15, 10 and 10, which is the published code's
+# schedule. The paper has two cycles and a factor of 0.1 every 30 epochs.
 WCE_STAGE = Stage(
     "wce",
     epochs=60,
@@ -337,10 +340,11 @@ def butteam(
     challenge_loss: bool = True,
     threshold_search: Literal["bayesian", "coordinate"] = "bayesian",
 ) -> Method:
-    """The method of Vicar et al. (paper 189), corrected; each setting is one of the comparisons of its table 1.
+    """The method of Vicar et al. (paper 189), corrected.
 
     Each member's first stage sees the member's own training part only, where the published code trains it on all
-    recordings, later validation sets included.
+    recordings, later validation sets included. Of the comparisons in the paper's table 1, width, skips, loss and
+    augmentation are settings; kernel size and depth are not.
 
     Parameters
     ----------
@@ -385,7 +389,7 @@ def butteam(
             windows=cut_chunks,
         ),
         training=Training(
-            n_folds=10,
+            n_folds=10,  # Not in the paper: distinct tenths are left out, where it draws 90 % at random for each member
             n_members=3,
             batch_size=32,
             stages=(WCE_STAGE, second),

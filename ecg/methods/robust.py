@@ -196,7 +196,7 @@ ONE_CYCLE_STAGE = Stage(
 
 
 def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The labels of highest expected score where probabilities at their threshold mean even odds."""
+    """The labels of highest expected score where a probability at its threshold counts as one half."""
     return highest_expected_score(adjust_odds(probabilities, thresholds), challenge_weights())
 
 

@@ -43,8 +43,8 @@ class BUTNet(nn.Module):
     at width 48 (the paper's best), 2,665,464 at 30 (the published configuration), 429,648 at 12.
 
     What lies beyond an item's length is kept at zero after every step, as if the item ended there: in evaluation mode
-    the logits don't depend on what it shares a batch with. In training the batch-norm statistics are taken over all
-    positions, padding included, as published.
+    the logits don't depend on what it shares a batch with. Not in the paper: there the global maximum alone is masked.
+    In training the batch-norm statistics are taken over all positions, padding included, as published.
 
     Parameters
     ----------

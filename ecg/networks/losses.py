@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy over recordings and classes (Zhao et al. 2020, section 2.3).
+    """Mean binary cross-entropy over recordings and classes (Zhao et al. 2020, section 2.2).
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def weighted_cross_entropy(logits: Tensor, targets: Tensor, positive: Tensor, ne
 
 
 def challenge_metric_loss(probabilities: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Minus the observed challenge score with probabilities in place of decisions (Vicar et al. 2020, eq. 2 to 4).
+    """Minus the observed challenge score with probabilities in place of decisions (Vicar et al. 2020, eq. 2, 3, 5).
 
     ``CM = sum_ij a_ij w_ij,  A = L^T (R / N),  N = sum over classes of (L + R - L * R)``
 

@@ -27,7 +27,7 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     except (ValueError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
     except (MemoryError, RuntimeError) as error:
-        # torch raises RuntimeError for want of memory on a CPU and a kind of it for want of memory on a GPU.
+        # torch raises RuntimeError when memory runs out on a CPU and a kind of it when memory runs out on a GPU.
         if isinstance(error, RuntimeError) and not any(words in str(error) for words in ("allocate", "out of memory")):
             raise
         print(f"{name}: expected enough memory, found too little ({type(error).__name__}: {error})", file=sys.stderr)

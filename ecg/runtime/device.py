@@ -20,11 +20,11 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"--device {name}: expected auto, cpu, cuda or cuda:<number>") from error
+        raise ValueError(f"device {name}: expected auto, cpu, cuda or cuda:<number>") from error
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device {name}: expected auto, cpu, cuda or cuda:<number>")
+        raise ValueError(f"device {name}: expected auto, cpu, cuda or cuda:<number>")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: found {torch.cuda.device_count()} usable GPUs")
+        raise ValueError(f"device {name}: found {torch.cuda.device_count()} usable GPUs")
     return device
 
 

@@ -18,8 +18,8 @@ Disturbance = Callable[[Signal, float], tuple[Signal, float]]
 and Hz. Without randomness; the argument is never changed."""
 
 AS_RECORDED = "as recorded"
-_MAINS = 60.0  # Hz
-_RECORDER = 500.0  # Hz, of a recorder that is fast enough for the mains to reach its files
+_POWERLINE = 60.0  # Hz
+_RECORDER = 500.0  # Hz, of a recorder that is fast enough for powerline interference to reach its files
 
 
 def _as_recorded(signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
@@ -34,16 +34,16 @@ def _offset(signal: Signal, sampling_frequency: float, *, millivolts: float) -> 
     return signal + np.float32(millivolts), sampling_frequency
 
 
-def _mains(signal: Signal, sampling_frequency: float, *, millivolts: float) -> tuple[Signal, float]:
-    """A sine of the mains frequency and this amplitude, phase 0 at the first sample, on all leads.
+def _powerline(signal: Signal, sampling_frequency: float, *, millivolts: float) -> tuple[Signal, float]:
+    """A sine of the powerline frequency and this amplitude, phase 0 at the first sample, on all leads.
 
     A file of 100 Hz can't hold 60 Hz: written into it they would be 40 Hz, which is another fault. Such a recording is
-    taken to 500 Hz first, so that every recording has the mains it is said to have.
+    taken to 500 Hz first, so that every recording has the interference it is said to have.
     """
-    if sampling_frequency <= 2 * _MAINS:
+    if sampling_frequency <= 2 * _POWERLINE:
         signal, sampling_frequency = _resampled(signal, sampling_frequency, to=_RECORDER)
     seconds = np.arange(signal.shape[1]) / sampling_frequency
-    return signal + (millivolts * np.sin(2 * np.pi * _MAINS * seconds)).astype(np.float32), sampling_frequency
+    return signal + (millivolts * np.sin(2 * np.pi * _POWERLINE * seconds)).astype(np.float32), sampling_frequency
 
 
 def _lead_off(signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
@@ -68,7 +68,7 @@ DISTURBANCES: Mapping[str, Disturbance] = {
     "gain x 4.88": partial(_gain, factor=4.88),  # headers of Georgia's recordings said 4880 per mV for 1000
     "gain / 4.88": partial(_gain, factor=1 / 4.88),
     "offset 1 mV": partial(_offset, millivolts=1.0),
-    "mains 60 Hz, 0.1 mV": partial(_mains, millivolts=0.1),
+    "powerline 60 Hz, 0.1 mV": partial(_powerline, millivolts=0.1),
     "a lead off": _lead_off,
     "300 Hz": partial(_resampled, to=300.0),
 }

@@ -26,7 +26,7 @@ def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_fre
     signal : ndarray, shape (n_leads, n_samples), float32
         Finite. A constant offset leaves no trace, not even at the ends.
     low, high : float
-        Hz; half of the power passes there each way.
+        Hz; -3 dB per pass.
     sampling_frequency : float
         Hz, more than twice `high`.
 

@@ -54,7 +54,7 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     Parameters
     ----------
     signal : ndarray, shape (n_leads, n_samples), float32
-        Finite. Beyond its ends each lead is taken to go on as its own mirror image through the end point, so that
+        Finite. Beyond its ends each lead continues as its mirror image through the end point, so that
         neither an offset nor a slope makes a step there.
     fs_in, fs_out : float
         Sampling frequencies, Hz.

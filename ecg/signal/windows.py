@@ -26,7 +26,8 @@ def even_windows(n_samples: int, window: int, min_overlap: int) -> list[slice]:
     -------
     list of slice
         ``ceil((n_samples - window) / (window - min_overlap)) + 1`` windows, one where the recording is no longer
-        than a window (METHODS of Zhao et al.: overlap 256 of 4096, spread evenly).
+        than a window. The even spread is that of the published code of Zhao et al.; their paper has a fixed overlap
+        of 256 samples and only the last one adaptive. The number of windows is the same.
     """
     if n_samples <= window:
         return [slice(0, n_samples)]

@@ -1,4 +1,4 @@
-"""What real recordings have beside the heart: wander, mains, muscle, clipping, a lead off, swapped arm leads.
+"""What real recordings have beside the heart: wander, interference, muscle, clipping, a lead off, swapped arms.
 
 Everything keeps Einthoven's and Goldberger's equations: noise arises at the nine electrodes and reaches the leads
 through the recorder's own subtractions, so that one bad arm electrode disturbs six leads and, by a third, the others.
@@ -29,9 +29,9 @@ class Noise:
 
     Attributes
     ----------
-    wander, muscle, mains : float
-        Standard deviation per electrode of baseline wander and of muscle noise, and amplitude of the mains hum, mV.
-    mains_frequency : float
+    wander, muscle, powerline : float
+        Standard deviation per electrode of baseline wander and of muscle noise, and amplitude of the powerline, mV.
+    powerline_frequency : float
         50 or 60 Hz.
     clip : float or None
         Largest absolute voltage that the recorder can show, mV.
@@ -43,8 +43,8 @@ class Noise:
 
     wander: float = 0.0
     muscle: float = 0.0
-    mains: float = 0.0
-    mains_frequency: float = 50.0
+    powerline: float = 0.0
+    powerline_frequency: float = 50.0
     clip: float | None = None
     lead_off: str | None = None
     reversed_arms: bool = False
@@ -55,8 +55,8 @@ def draw_noise(rng: np.random.Generator) -> Noise:
     return Noise(
         wander=rng.uniform(0.01, 0.08),
         muscle=rng.uniform(0.002, 0.015) * (2.0 if rng.random() < 0.15 else 1.0),
-        mains=rng.uniform(0.002, 0.015) if rng.random() < 0.3 else 0.0,
-        mains_frequency=float(rng.choice([50.0, 60.0])),
+        powerline=rng.uniform(0.002, 0.015) if rng.random() < 0.3 else 0.0,
+        powerline_frequency=float(rng.choice([50.0, 60.0])),
     )
 
 
@@ -68,8 +68,10 @@ def add_noise(signal: np.ndarray, sampling_frequency: float, noise: Noise, rng: 
         signal = signal + baseline_wander(rng, signal.shape[1], sampling_frequency, noise.wander)
     if noise.muscle:
         signal = signal + muscle_noise(rng, signal.shape[1], sampling_frequency, noise.muscle)
-    if noise.mains:
-        signal = signal + mains_hum(rng, signal.shape[1], sampling_frequency, noise.mains, noise.mains_frequency)
+    if noise.powerline:
+        signal = signal + powerline_interference(
+            rng, signal.shape[1], sampling_frequency, noise.powerline, noise.powerline_frequency
+        )
     if noise.clip is not None:
         signal = clip(signal, noise.clip)
     if noise.lead_off is not None:
@@ -109,10 +111,10 @@ def muscle_noise(rng: np.random.Generator, n_samples: int, sampling_frequency: f
     return leads_of_electrodes(deviation * bursts * noise)
 
 
-def mains_hum(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, amplitude: float, mains_frequency: float
+def powerline_interference(
+    rng: np.random.Generator, n_samples: int, sampling_frequency: float, amplitude: float, powerline_frequency: float
 ) -> np.ndarray:
-    """Mains at 50 or 60 Hz with a little third harmonic, in step at all electrodes, shape (12, n_samples), mV.
+    """50 or 60 Hz with a little third harmonic, in step at all electrodes, shape (12, n_samples), mV.
 
     What lies at or above half the sampling frequency is left out: the recorder's filter has removed it.
     """
@@ -121,8 +123,8 @@ def mains_hum(
     hum = np.zeros(n_samples)
     for harmonic, share in ((1, 1.0), (3, 0.15)):
         phase = rng.uniform(0, 2 * np.pi)
-        if harmonic * mains_frequency < sampling_frequency / 2:
-            hum += share * np.sin(2 * np.pi * harmonic * mains_frequency * times + phase)
+        if harmonic * powerline_frequency < sampling_frequency / 2:
+            hum += share * np.sin(2 * np.pi * harmonic * powerline_frequency * times + phase)
     return leads_of_electrodes(amplitude * coupling * hum)
 
 

@@ -44,7 +44,7 @@ class Entry:
     labels: tuple[str, ...]
     demographics: tuple[float, ...]
     seconds: float
-    targets: tuple[float, ...]  # what the method is taught
+    targets: tuple[float, ...]  # the method's training targets
     digest: str  # of the signal in mV: equal for recordings that hold the same samples
     start: int
     n_samples: int
@@ -61,7 +61,7 @@ class Dataset:
     labels : ndarray, shape (n_recordings, n_classes), bool
         As the Challenge scores them.
     targets : ndarray, shape (n_recordings, n_classes), float32
-        As the method is taught.
+        The method's training targets.
     unused : int
         Recordings beside these that the method is not trained on.
     """
@@ -166,13 +166,12 @@ def build_dataset(
         dataset = Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"], stored["simulated"])
         return dataset, stored["problems"]
     if resume:
-        found = "none" if stored is None else "one with another method, other data or another --limit"
+        found = "none" if stored is None else "one with another method, other data or another limit"
         raise RecordingError(
-            f"{cache_folder}: expected a stopped training on these recordings, found "
-            f"{found}; leave --resume out to train anew"
+            f"{cache_folder}: expected a stopped training on these recordings, found {found}; train anew without resume"
         )
     if stored is not None:
-        say(f"Reading anew: what {cache_folder} holds is of another method, other data or another --limit")
+        say(f"Reading anew: what {cache_folder} holds is of another method, other data or another limit")
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
     with open(signal_file, "wb") as file:

@@ -9,7 +9,9 @@ import os
 import shutil
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from ecg.decisions.thresholds import shared_threshold
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
@@ -32,6 +34,7 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.folds import assign_folds
+from ecg.training.options import MemberOptions, TrainingOptions
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
@@ -46,40 +49,18 @@ def train(
     method: Method,
     data_folder: str | os.PathLike[str],
     model_folder: str | os.PathLike[str],
-    *,
-    members: int | None = None,
-    epochs: int | None = None,
-    seed: int = 2020,
-    device: str = "auto",
-    workers: int | None = None,
-    limit: int | None = None,
-    resume: bool = False,
+    options: TrainingOptions,
 ) -> None:
     """Train a method on a folder of recordings and store the model.
 
-    A training that was stopped goes on where it was when it is started again with the same data and arguments: what it
-    needs for that lies in ``<model_folder>/.training-state`` until the model is stored.
+    A training that was stopped continues when it is started again with the same data and options: what it needs for
+    that lies in ``<model_folder>/.training-state`` until the model is stored.
 
     Parameters
     ----------
     method : Method
     data_folder, model_folder : path
-    members : int, optional
-        Networks to train, each with another fold left out for validation; 1 to ``method.training.n_folds``.
-    epochs : int, optional
-        Epochs over all stages together; the method's full schedule if not given.
-    seed : int
-        Of the folds, the first weights, the order of recordings and every random draw. On one machine's CPU the same
-        seed gives the same model.
-    device : str
-        "auto", "cpu", "cuda" or "cuda:<number>".
-    workers : int, optional
-        Processes that read recordings.
-    limit : int, optional
-        Train on this many recordings only, to try things out.
-    resume : bool
-        Refuse to start anew. A stopped training is gone on with in any case; without this, one with other data or
-        arguments is replaced.
+    options : TrainingOptions
 
     Raises
     ------
@@ -88,84 +69,72 @@ def train(
     TrainingError
         If training fails, or if there is no training to resume.
     ValueError
-        If an argument is out of range.
+        If an option is out of range.
     """
-    members = method.training.n_members if members is None else members
-    if not 1 <= members <= method.training.n_folds:
-        raise ValueError(f"--folds {members}: expected 1 to {method.training.n_folds} for the method {method.name}")
-    for name, value in (("--epochs", epochs), ("--limit", limit), ("--workers", workers)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} {value}: expected a whole number from 1 up")
-    if seed < 0:
-        raise ValueError(f"--seed {seed}: expected a whole number from 0 up")
-    where = pick_device(device)
+    members, device = options.n_members(method), pick_device(options.device)
     data_folder, model_folder = Path(data_folder), Path(model_folder)
     if not data_folder.is_dir():
         raise ValueError(f"{data_folder}: expected a folder of recordings, found none")
     scratch = model_folder / SCRATCH
-    if resume and not scratch.is_dir():
+    if options.resume and not scratch.is_dir():
         found = "a finished model" if (model_folder / "config.json").exists() else "none"
         raise TrainingError(
-            f"{model_folder}: expected a stopped training to go on from, found {found}; "
-            "leave --resume out to train anew"
+            f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
+    workers = options.workers or os.cpu_count() or 1
     dataset, problems = build_dataset(
-        method, data_folder, scratch, workers=workers or os.cpu_count() or 1, limit=limit, resume=resume
+        method, data_folder, scratch, workers=workers, limit=options.limit, resume=options.resume
     )
-    for problem in problems:
-        say(f"Left out: {problem}")
-    n_recorded = dataset.n_recorded
-    entries = dataset.entries[:n_recorded]
-    databases = [entry.database for entry in entries]
-    folds = assign_folds(
-        dataset.labels[:n_recorded], databases, [entry.fold for entry in entries], method.training.n_folds, seed
-    )
-    counts = {name: databases.count(name) for name in sorted(set(databases))}
-    simulated = len(dataset) - n_recorded
-    say(
-        f"{n_recorded} recordings: "
-        + ", ".join(f"{name} {count}" for name, count in counts.items())
-        + (f"; {simulated} simulated ones beside them" if simulated else "")
-        + (f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)" if dataset.unused else "")
-    )
-    usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < n_recorded]
+    folds = _split(method, dataset, options.seed)
+    summary = _summarise(method, dataset, problems, options)
+    usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
     if usable[:members] != list(range(members)):
         raise TrainingError(
             f"{data_folder}: expected recordings in {members} folds, found them in {len(usable)}; "
-            "use --folds with a smaller number, or more recordings or folds in folds.csv"
+            "train fewer members, or use more recordings or folds in folds.csv"
         )
-
+    simulated = np.arange(dataset.n_recorded, len(dataset))
     trained = []
     for fold in range(members):
-        training_rows = np.concatenate([np.flatnonzero(folds != fold), np.arange(n_recorded, len(dataset))])
-        trained.append(
-            train_member(
-                method,
-                dataset,
-                training_rows,
-                np.flatnonzero(folds == fold),
-                epochs=epochs,
-                seed=seed,
-                number=fold,
-                device=where,
-                checkpoint=scratch / f"member-{fold + 1}.ckpt",
-                label=f"Member {fold + 1}/{members}",
-                resume=resume,
-            )
-        )
-    summary = {
-        "recordings": n_recorded,
+        checkpoint, label = scratch / f"member-{fold + 1}.ckpt", f"Member {fold + 1}/{members}"
+        member_options = MemberOptions(options.epochs, options.seed, fold, device, checkpoint, label, options.resume)
+        training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
+        trained.append(train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options))
+    validation = [validation_scores(method, dataset, member) for member in trained]
+    storage.save_model(model_folder, method, trained, summary, validation)
+    shutil.rmtree(scratch)
+
+
+def _split(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
+    """The fold of each recording that is not simulated."""
+    entries = dataset.entries[: dataset.n_recorded]
+    labels, given = dataset.labels[: dataset.n_recorded], [entry.fold for entry in entries]
+    return assign_folds(labels, [entry.database for entry in entries], given, method.training.n_folds, seed)
+
+
+def _summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
+    """What the model is trained on, for the model folder, and said on the way."""
+    for problem in problems:
+        say(f"Left out: {problem}")
+    databases = Counter(entry.database for entry in dataset.entries[: dataset.n_recorded])
+    counts = {name: databases[name] for name in sorted(databases)}
+    simulated = len(dataset) - dataset.n_recorded
+    said = f"{dataset.n_recorded} recordings: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+    if simulated:
+        said += f"; {simulated} simulated ones beside them"
+    if dataset.unused:
+        said += f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)"
+    say(said)
+    return {
+        "recordings": dataset.n_recorded,
         "simulated": simulated,
         "databases": counts,
         "not_trained_on": dataset.unused,
         "left_out": len(problems),
         "folds": method.training.n_folds,
-        "epochs": sum(scaled_epochs(method, epochs)),
-        "seed": seed,
+        "epochs": sum(scaled_epochs(method, options.epochs)),
+        "seed": options.seed,
     }
-    validation = [validation_scores(method, dataset, member) for member in trained]
-    storage.save_model(model_folder, method, trained, summary, validation)
-    shutil.rmtree(scratch)
 
 
 def validation_scores(method: Method, dataset: Dataset, member: Member) -> dict[str, Any]:
@@ -195,14 +164,7 @@ def train_member(
     dataset: Dataset,
     training_rows: NDArray[np.int64],
     validation_rows: NDArray[np.int64],
-    *,
-    epochs: int | None,
-    seed: int,
-    number: int,
-    device: torch.device,
-    checkpoint: Path | None = None,
-    label: str = "Training",
-    resume: bool = False,
+    options: MemberOptions,
 ) -> Member:
     """Train one network through all stages of the method and search its thresholds.
 
@@ -212,16 +174,7 @@ def train_member(
     dataset : Dataset
     training_rows, validation_rows : ndarray of int
         No stage sees a validation recording other than to score it.
-    epochs, seed, device
-        As for `train`.
-    number : int
-        The member's number: with `seed` it determines every random draw.
-    checkpoint : Path, optional
-        Written after every epoch, and gone on from if it belongs to the same training.
-    label : str
-        What the progress lines call it.
-    resume : bool
-        Refuse to replace a checkpoint of another training.
+    options : MemberOptions
 
     Returns
     -------
@@ -234,15 +187,15 @@ def train_member(
     """
     if not len(training_rows) or not len(validation_rows):
         raise TrainingError(
-            f"{label}: expected recordings to train on and to validate on, found {len(training_rows)} and "
+            f"{options.label}: expected recordings to train on and to validate on, found {len(training_rows)} and "
             f"{len(validation_rows)}; more recordings are needed"
         )
-    run = _Run(method, dataset, training_rows, validation_rows, epochs, seed, number, device, checkpoint, label)
-    run.go_on(resume)
+    run = _MemberTraining(method, dataset, training_rows, validation_rows, options)
+    run.restore()
     return run.finish()
 
 
-class _Run:
+class _MemberTraining:
     """The state of one member's training between epochs: everything that a checkpoint holds."""
 
     def __init__(
@@ -251,21 +204,15 @@ class _Run:
         dataset: Dataset,
         training_rows: NDArray[np.int64],
         validation_rows: NDArray[np.int64],
-        epochs: int | None,
-        seed: int,
-        number: int,
-        device: torch.device,
-        checkpoint: Path | None,
-        label: str,
+        options: MemberOptions,
     ) -> None:
-        self.method, self.dataset, self.device, self.label = method, dataset, device, label
+        self.method, self.dataset, self.options = method, dataset, options
         self.training_rows, self.validation_rows = training_rows, validation_rows
-        self.seed, self.number, self.checkpoint = seed, number, checkpoint
         self.weights = load_weights(classes=method.classes)[1]
-        self.epochs = scaled_epochs(method, epochs)
+        self.epochs = scaled_epochs(method, options.epochs)
         self.history: list[dict[str, Any]] = []
         with self._seeded(0, 0):
-            self.network = method.build_network().to(device)
+            self.network = method.build_network().to(options.device)
         self._start_stage(0)
 
     def finish(self) -> Member:
@@ -277,19 +224,19 @@ class _Run:
             with self._seeded(self.stage + 1, self.epoch):
                 self._end_stage()
         state = storage.as_stored(self.network.state_dict())
-        self.network.load_state_dict({key: value.to(self.device) for key, value in state.items()})
+        self.network.load_state_dict({key: value.to(self.options.device) for key, value in state.items()})
         probabilities = self._validate(autocast=False)
         labels = self.dataset.labels[self.validation_rows]
         thresholds = self.method.decision.search_thresholds(labels, probabilities, self.weights)
         return Member(state, thresholds, self.validation_rows, probabilities, self.history)
 
-    def _seeded(self, *words: int) -> _Seeded:
-        return _Seeded([self.seed, self.number, *words])
+    def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
+        return _seeded([self.options.seed, self.options.number, stage, epoch])
 
     def _start_stage(self, number: int) -> None:
         self.stage, self.epoch = number, 0
         self.best_score, self.best = -np.inf, _copy(self.network.state_dict())
-        self.average: State | None = None
+        self.average: AveragedModel | None = None
         if number < len(self.method.training.stages):
             stage = self.method.training.stages[number]
             self.optimizer = stage.make_optimizer(self.network.parameters())
@@ -298,16 +245,16 @@ class _Run:
 
     def _run_epoch(self) -> None:
         stage, n_epochs = self.method.training.stages[self.stage], self.epochs[self.stage]
-        name = f"{self.label}, {stage.name} epoch {self.epoch + 1}/{n_epochs}"
+        name = f"{self.options.label}, {stage.name} epoch {self.epoch + 1}/{n_epochs}"
         start = time.monotonic()
         steps = len(self._parts())
         self.network.train()
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros((), device=self.options.device)
         for step, (batch, targets) in enumerate(progress(self._batches(), steps, name, "step")):
             factor = stage.learning_rate((self.epoch + step / steps) / n_epochs)
             for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
                 group["lr"] = rate * factor
-            with training_autocast(self.device):
+            with training_autocast(self.options.device):
                 logits = self.method.forward(self.network, batch)
             loss = self.loss(logits.float(), targets)
             self.optimizer.zero_grad(set_to_none=True)
@@ -335,7 +282,9 @@ class _Run:
             self.best_score, self.best = score, _copy(self.network.state_dict())
         averaged = max(round(stage.average_epochs * n_epochs / stage.epochs), 1)
         if stage.select == "average" and self.epoch > n_epochs - averaged:
-            self._add_to_average(self.epoch - (n_epochs - averaged))
+            if self.average is None:
+                self.average = AveragedModel(self.network)
+            self.average.update_parameters(self.network)
         say(
             f"{name}: loss {mean:.4f}, validation challenge metric {score:.3f} at the shared threshold "
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s"
@@ -344,32 +293,24 @@ class _Run:
     def _score(self, labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
         return compute_challenge_metric(self.weights, labels, outputs, self.method.classes)
 
-    def _add_to_average(self, count: int) -> None:
-        now = self.network.state_dict()
-        if self.average is None:
-            self.average = _copy(now)
-        for key, value in self.average.items():
-            if value.is_floating_point():
-                value += (now[key] - value) / count
-
     def _end_stage(self) -> None:
         stage = self.method.training.stages[self.stage]
         if stage.select == "best":
             self.network.load_state_dict(self.best)
         elif stage.select == "average" and self.average is not None:
-            self.network.load_state_dict(self.average)
+            self.network.load_state_dict(self.average.module.state_dict())
             update_bn(([batch] for batch, _ in self._batches()), _OnBatches(self.method, self.network))
         self._start_stage(self.stage + 1)
 
     def _batches(self) -> Iterator[tuple[Batch, Tensor]]:
         # One producer thread draws from the generator in order, so the draws don't depend on timing.
-        rng = np.random.default_rng([self.seed, self.number, self.stage + 1, self.epoch])
+        rng = np.random.default_rng([self.options.seed, self.options.number, self.stage + 1, self.epoch])
         order = rng.permutation(self.training_rows)
 
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
-            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.device)
-            return make_batch(signals, [self.dataset.demographics(row) for row in rows], self.device), targets
+            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
+            return make_batch(signals, [self.dataset.demographics(row) for row in rows], self.options.device), targets
 
         return map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3)
 
@@ -383,24 +324,29 @@ class _Run:
 
     def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
         self.network.eval()
+        device = self.options.device
         items = (Item(row, self.dataset.signal(row), self.dataset.demographics(row)) for row in self.validation_rows)
-        return np.stack(
-            [
-                probabilities[0]
-                for _, probabilities in predict(self.method, [self.network], items, self.device, autocast=autocast)
-            ]
-        )
+        predictions = predict(self.method, [self.network], items, device, autocast=autocast)
+        return np.stack([probabilities[0] for _, probabilities in predictions])
 
     def _fingerprint(self) -> str:
         digests = [
             [self.dataset.entries[row].digest for row in rows] for rows in (self.training_rows, self.validation_rows)
         ]
         targets = self.dataset.targets.tobytes().hex()
-        parts = [self.method.name, dict(self.method.settings), self.epochs, self.seed, self.number, digests, targets]
+        parts = [
+            self.method.name,
+            dict(self.method.settings),
+            self.epochs,
+            self.options.seed,
+            self.options.number,
+            digests,
+            targets,
+        ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _save_checkpoint(self) -> None:
-        if self.checkpoint is None:
+        if self.options.checkpoint is None:
             return
         held = {
             "fingerprint": self._fingerprint(),
@@ -410,35 +356,39 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
             "best_score": float(self.best_score),
-            "average": self.average,
+            "average": None if self.average is None else self.average.state_dict(),
             "history": self.history,
         }
         content = io.BytesIO()  # what torch raises when it writes a file itself does not say why
         torch.save(held, content)
-        write_file(self.checkpoint, content.getbuffer())
+        write_file(self.options.checkpoint, content.getbuffer())
 
-    def go_on(self, required: bool) -> None:
-        """Take up the checkpoint of this training if there is one; replacing another's is refused if `required`."""
-        if self.checkpoint is None or not self.checkpoint.exists():
+    def restore(self) -> None:
+        """Continue from the checkpoint of this training if there is one; replacing another's is refused with resume."""
+        if self.options.checkpoint is None or not self.options.checkpoint.exists():
             return
         found = "a damaged one"
-        if _is_whole(self.checkpoint):
-            held = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        if _is_whole(self.options.checkpoint):
+            held = torch.load(self.options.checkpoint, map_location=self.options.device, weights_only=True)
             found = "one" if held["fingerprint"] == self._fingerprint() else "one with other data or arguments"
         if found != "one":
-            if required:
+            if self.options.resume:
                 raise TrainingError(
-                    f"{self.checkpoint}: expected a checkpoint of this training, found {found}; "
-                    "leave --resume out to train anew"
+                    f"{self.options.checkpoint}: expected a checkpoint of this training, found {found}; "
+                    "train anew without resume"
                 )
-            say(f"{self.label}: starting anew, the checkpoint found is {found}")
+            say(f"{self.options.label}: restarting, the checkpoint found is {found}")
             return
         self.network.load_state_dict(held["network"])
         self._start_stage(held["stage"])
         self.optimizer.load_state_dict(held["optimizer"])
-        self.epoch, self.history, self.average = held["epoch"], held["history"], held["average"]
+        self.epoch, self.history = held["epoch"], held["history"]
+        if held["average"] is not None:
+            self.average = AveragedModel(self.network)
+            self.average.load_state_dict(held["average"])
         self.best, self.best_score = held["best"], held["best_score"]
-        say(f"{self.label}: going on after epoch {self.epoch} of stage {self.method.training.stages[self.stage].name}")
+        name = self.method.training.stages[self.stage].name
+        say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -461,19 +411,12 @@ class _OnBatches(nn.Module):
         return self.method.forward(self.network, batch)
 
 
-class _Seeded:
-    """Torch's generators seeded for a block, put back after it: dropout and first weights depend on `words` alone."""
-
-    def __init__(self, words: list[int]) -> None:
-        self.seed = int(np.random.SeedSequence(words).generate_state(1)[0])
-        self.fork = torch.random.fork_rng()
-
-    def __enter__(self) -> None:
-        self.fork.__enter__()
-        torch.manual_seed(self.seed)
-
-    def __exit__(self, *error: Any) -> None:
-        self.fork.__exit__(*error)
+@contextmanager
+def _seeded(words: list[int]) -> Iterator[None]:
+    """Torch's generators seeded for a block and restored after it: dropout and weights depend on `words` alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
+        yield
 
 
 def _copy(state: State) -> State:

@@ -1,0 +1,85 @@
+"""How a model and its members are trained, beside the method and the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ecg.methods.base import Method
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a model is trained, beside the method and the data.
+
+    Attributes
+    ----------
+    members : int, optional
+        Networks to train, each with another fold left out for validation; 1 to ``method.training.n_folds``, the
+        method's own number if not given.
+    epochs : int, optional
+        Epochs over all stages together; the method's full schedule if not given.
+    seed : int
+        Of the folds, the first weights, the order of recordings and every random draw. On one machine's CPU, with one
+        number of threads, the same seed gives the same model.
+    device : str
+        "auto", "cpu", "cuda" or "cuda:<number>".
+    workers : int, optional
+        Processes that read recordings.
+    limit : int, optional
+        Train on this many recordings only, to try things out.
+    resume : bool
+        Fail instead of restarting if data or options changed. A stopped training is continued in any case.
+    """
+
+    members: int | None = None
+    epochs: int | None = None
+    seed: int = 2020
+    device: str = "auto"
+    workers: int | None = None
+    limit: int | None = None
+    resume: bool = False
+
+    def n_members(self, method: Method) -> int:
+        """The number of members of this method; ValueError where an option is out of range."""
+        n_folds = method.training.n_folds
+        members = method.training.n_members if self.members is None else self.members
+        if not 1 <= members <= n_folds:
+            raise ValueError(f"members {members}: expected 1 to {n_folds} for the method {method.name}")
+        for name in ("epochs", "limit", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} {value}: expected a whole number from 1 up")
+        if self.seed < 0:
+            raise ValueError(f"seed {self.seed}: expected a whole number from 0 up")
+        return members
+
+
+@dataclass(frozen=True)
+class MemberOptions:
+    """How one member is trained.
+
+    Attributes
+    ----------
+    epochs : int or None
+        As in `TrainingOptions`.
+    seed, number : int
+        With the seed the member's number determines every random draw.
+    device : torch.device
+    checkpoint : Path, optional
+        Written after every epoch; training continues from it if it belongs to the same training.
+    label : str
+        What the progress lines call the member.
+    resume : bool
+        Refuse to replace a checkpoint of another training.
+    """
+
+    epochs: int | None
+    seed: int
+    number: int
+    device: torch.device
+    checkpoint: Path | None = None
+    label: str = "Training"
+    resume: bool = False
