@@ -15,23 +15,22 @@ exit status: 0 all recordings measured, 1 some could not be (their rows say why)
 from __future__ import annotations
 
 import argparse
+import codecs
 import csv
 import json
 import os
 import signal
 import sys
 import tempfile
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TextIO
 
-from ecg.io.files import write_file
+from ecg.io.files import whole_file, write_file
 from ecg.io.folders import find_recordings
 from ecg.io.recording import describe_failure, read_recording
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
@@ -108,10 +107,14 @@ def measure_folder(
     total = sum(1 for _ in find_recordings(recordings))
     if not total:
         raise ValueError(f"{recordings}: expected Challenge recordings (.hea), found none")
+    for file in (output, json_file):
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
     n_measured, problems = 0, []
     with ExitStack() as files:
-        table = csv.writer(files.enter_context(_whole_file(output)), lineterminator="\n")
-        lines = None if json_file is None else files.enter_context(_whole_file(json_file))
+        in_utf8 = codecs.getwriter("utf-8")
+        table = csv.writer(in_utf8(files.enter_context(whole_file(output))), lineterminator="\n")
+        lines = None if json_file is None else in_utf8(files.enter_context(whole_file(json_file)))
         table.writerow(HEADER)
         results = _results(_jobs(recordings, beats, json_file is not None), workers)
         for result in progress(results, total, "Measuring"):
@@ -194,30 +197,11 @@ def _annotation_file(measurements: Measurements, sampling_frequency: float, n_sa
         return Path(folder, f"record.{EXTENSION}").read_bytes()
 
 
-@contextmanager
-def _whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write into that is at `path` when all is written, and nowhere if that fails. As `write_file`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.filename not in (None, str(temporary)):
-            raise  # about another file
-        raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+def main(words: Sequence[str] | None = None) -> int:
+    return run_command("python -m ecg.measure", lambda: _measure(words), "nothing was written to the table")
 
 
-def main() -> int:
-    return run_command("ecg.measure", _measure, "nothing was written to the table")
-
-
-def _measure() -> int:
+def _measure(words: Sequence[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m ecg.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -243,7 +227,7 @@ def _measure() -> int:
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be measured"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
     n_measured, problems = measure_folder(

@@ -18,13 +18,13 @@ import ecg.measure
 import ecg.measurements
 from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
 from commands import ENVIRONMENT, ROOT
+from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.export import annotations_of, as_json, row_of
-from ecg.measurements.median_beat import PAST
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
-from ecg.simulator import simulate, write_recording
-from ecg.simulator_truth import truth_of
-from helper_code import LEADS
+from ecg.simulator.simulate import simulate
+from ecg.simulator.truth import truth_of
+from ecg.simulator.write import write_recording
 
 FRONT = [
     *("record", "heart_rate_bpm", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms"),
@@ -46,9 +46,8 @@ def write_good(folder, names):
         write_recording(folder, name, simulated(seed))
 
 
-def run_main(monkeypatch, *words):
-    monkeypatch.setattr(sys, "argv", ["ecg.measure", *map(str, words)])
-    return ecg.measure.main()
+def run_main(*words):
+    return ecg.measure.main([str(word) for word in words])
 
 
 def read_rows(file):
@@ -56,9 +55,9 @@ def read_rows(file):
         return list(csv.DictReader(table))
 
 
-def test_the_columns_are_in_the_documented_order(tmp_path, monkeypatch):
+def test_the_columns_are_in_the_documented_order(tmp_path):
     write_good(tmp_path / "in", ["A1"])
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "out.csv", "--workers", 1) == 0
+    assert run_main(tmp_path / "in", tmp_path / "out.csv", "--workers", 1) == 0
     with open(tmp_path / "out.csv", newline="") as file:
         header, row, *rest = csv.reader(file)
     assert header[: len(FRONT)] == FRONT
@@ -69,13 +68,13 @@ def test_the_columns_are_in_the_documented_order(tmp_path, monkeypatch):
     assert rest == []
 
 
-def test_bad_recordings_get_a_row_with_the_reason_and_change_nothing_for_the_others(tmp_path, monkeypatch, capsys):
+def test_bad_recordings_get_a_row_with_the_reason_and_change_nothing_for_the_others(tmp_path, capsys):
     write_good(tmp_path / "good", ["A1", "A2"])
     write_good(tmp_path / "all", ["A1", "A2"])
     write_refused(tmp_path / "all", KINDS)
     names = write_judged(tmp_path / "all")
-    assert run_main(monkeypatch, tmp_path / "good", tmp_path / "good.csv", "--workers", 1) == 0
-    assert run_main(monkeypatch, tmp_path / "all", tmp_path / "all.csv", "--workers", 1) == 1
+    assert run_main(tmp_path / "good", tmp_path / "good.csv", "--workers", 1) == 0
+    assert run_main(tmp_path / "all", tmp_path / "all.csv", "--workers", 1) == 1
     said = capsys.readouterr()
     assert f"{2 + len(names)} recordings measured, {len(KINDS)} could not be" in said.out
     rows = {row["record"]: row for row in read_rows(tmp_path / "all.csv")}
@@ -91,11 +90,11 @@ def test_bad_recordings_get_a_row_with_the_reason_and_change_nothing_for_the_oth
         assert row == rows[row["record"]]
 
 
-def test_failures_may_be_allowed(tmp_path, monkeypatch):
+def test_failures_may_be_allowed(tmp_path):
     (tmp_path / "in").mkdir()
     write_refused(tmp_path / "in", ["empty_hea"])
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "out.csv", "--workers", 1) == 1
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "out.csv", "--workers", 1, "--allow-failures") == 0
+    assert run_main(tmp_path / "in", tmp_path / "out.csv", "--workers", 1) == 1
+    assert run_main(tmp_path / "in", tmp_path / "out.csv", "--workers", 1, "--allow-failures") == 0
 
 
 def test_an_error_of_the_program_costs_one_row_only(tmp_path, monkeypatch):
@@ -111,18 +110,18 @@ def test_an_error_of_the_program_costs_one_row_only(tmp_path, monkeypatch):
     assert [row["problem"][-26:] for row in read_rows(tmp_path / "out.csv")] == ["ZeroDivisionError: a fault", ""]
 
 
-def test_recordings_of_one_name_in_different_folders_are_told_apart(tmp_path, monkeypatch):
+def test_recordings_of_one_name_in_different_folders_are_told_apart(tmp_path):
     for folder in ("", "one", "two/three"):
         write_good(tmp_path / "in" / folder, ["A1"])
     beats = tmp_path / "beats"
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--beats", beats) == 0
+    assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--beats", beats) == 0
     assert [row["record"] for row in read_rows(tmp_path / "o.csv")] == ["A1", "one/A1", "two/three/A1"]
     assert sorted(str(path.relative_to(beats)) for path in beats.rglob("*.*")) == [
         "A1.ecgm", "one/A1.ecgm", "two/three/A1.ecgm",
     ]  # fmt: skip
 
 
-def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path, monkeypatch):
+def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
     write_good(tmp_path / "in", ["A1", "A2"])
     write_refused(tmp_path / "in", ["all_zero"])
     outputs = []
@@ -130,7 +129,7 @@ def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path, m
         place = tmp_path / str(number)
         words = [tmp_path / "in", place / "o.csv", "--json", place / "o.jsonl", *words]
         if number == 0:
-            assert run_main(monkeypatch, *words) == 1
+            assert run_main(*words) == 1
         else:
             done = subprocess.run([sys.executable, "-m", "ecg.measure", *map(str, words)], cwd=ROOT, env=ENVIRONMENT,
                                   capture_output=True, text=True)  # fmt: skip
@@ -157,8 +156,8 @@ def test_what_can_not_begin_ends_with_2_and_a_sentence(tmp_path, monkeypatch, ca
     write_good(tmp_path / "in", ["A1"])
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert run_main(monkeypatch, *words) == 2
-    assert re.search(f"^ecg.measure: .*{message}", capsys.readouterr().err)
+    assert run_main(*words) == 2
+    assert re.search(f"^python -m ecg.measure: .*{message}", capsys.readouterr().err)
     assert not (tmp_path / "o.csv").exists()
 
 
@@ -171,17 +170,17 @@ def test_a_run_that_is_stopped_leaves_the_old_table_and_nothing_beside_it(tmp_pa
     (tmp_path / "o.csv").write_text("old\n")
     monkeypatch.setattr(ecg.measure, "row_of", stop if status == 130 else row_of)
     monkeypatch.setattr(ecg.measure, "_results", stop if status == 2 else ecg.measure._results)
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "o.csv", "--workers", 1) == status
+    assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1) == status
     assert (tmp_path / "o.csv").read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "o.csv"]
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_beats_are_read_back_by_wfdb_and_lie_on_the_waves(tmp_path, monkeypatch):
+def test_beats_are_read_back_by_wfdb_and_lie_on_the_waves(tmp_path):
     recording = simulated(3, "IAVB")
     write_recording(tmp_path / "in", "A1", recording)
     beats = tmp_path / "beats"
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--beats", beats) == 0
+    assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--beats", beats) == 0
     found = wfdb.rdann(str(beats / "A1"), "ecgm")
     assert found.fs == 500
     truth = truth_of(recording)
@@ -196,12 +195,12 @@ def test_beats_are_read_back_by_wfdb_and_lie_on_the_waves(tmp_path, monkeypatch)
     assert 2 * (found.sample[at + 3] - found.sample[at]) == pytest.approx(pr_ms, abs=4)
 
 
-def test_json_holds_what_the_table_holds_and_the_median_beat(tmp_path, monkeypatch):
+def test_json_holds_what_the_table_holds_and_the_median_beat(tmp_path):
     write_recording(tmp_path / "in", "A1", simulated(0))
     write_recording(tmp_path / "in", "A2", simulated(0, "AF"))
     write_refused(tmp_path / "in", ["empty_mat"])
     file = tmp_path / "o.jsonl"
-    assert run_main(monkeypatch, tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--json", file) == 1
+    assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--json", file) == 1
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
@@ -221,7 +220,7 @@ def test_json_holds_what_the_table_holds_and_the_median_beat(tmp_path, monkeypat
 
 def measurements_of(samples, kinds, marks, rate=500.0):
     missing = np.full(12, np.nan, dtype=np.float32)
-    beat = MedianBeat(np.zeros((12, 600), dtype=np.float32), rate, 3, marks, (marks,) * 12)
+    beat = MedianBeat(np.zeros((12, 600), dtype=np.float32), rate, 3, marks, (marks,) * 12, CENTRE)
     return Measurements(
         *[NAN] * 10, len(samples), 0, NAN, NAN, has_p_waves=False, amplitudes=Amplitudes(*[missing] * 7),
         quality=Quality((), (), NAN, NAN, NAN, ""), beats=Beats(np.array(samples, dtype=np.int64), kinds),
@@ -229,7 +228,7 @@ def measurements_of(samples, kinds, marks, rate=500.0):
     )  # fmt: skip
 
 
-CENTRE = PAST * 500
+CENTRE = 225
 MARKS = WaveMarks(CENTRE - 90, CENTRE - 70, CENTRE - 45, CENTRE - 20, CENTRE, CENTRE + 25, NAN, CENTRE + 130, NAN)
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.diagnoses import DIAGNOSES, Parameters
-from ecg.noise import Noise
-from ecg.simulator import record, simulate
-from ecg.simulator_truth import truth_of
+from ecg.simulator.diagnoses import DIAGNOSES, Parameters
+from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import record, simulate
+from ecg.simulator.truth import truth_of
 
 HEALTHY = Parameters(50, "Male", respiration=0.25)
 

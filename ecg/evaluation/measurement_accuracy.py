@@ -30,8 +30,8 @@ from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.runtime.progress import progress
-from ecg.simulator import simulate_recording
-from ecg.simulator_truth import truth_of
+from ecg.simulator.simulate import simulate_recording
+from ecg.simulator.truth import truth_of
 
 _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute
@@ -129,9 +129,9 @@ def rates_line(differences: Differences) -> str:
     return f"Rate within {_RATE_TOLERANCE:g}/min: {right} of {total} recordings ({100 * right / max(total, 1):.1f} %)."
 
 
-def mean_rate(r_seconds: NDArray[np.floating]) -> float:
-    """Beats per minute from R peaks in s."""
-    return 60 / float(np.mean(np.diff(r_seconds))) if len(r_seconds) > 1 else math.nan
+def rate_of(r_seconds: NDArray[np.floating]) -> float:
+    """Beats per minute from R peaks in s: of the median RR interval."""
+    return 60 / float(np.median(np.diff(r_seconds))) if len(r_seconds) > 1 else math.nan
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def against_ludb(folder: Path, truth_file: Path) -> str:
     with open(truth_file, newline="") as file:
         truths = list(csv.DictReader(file))
     intervals = {name: Differences() for name in ("P", "PR", "QRS", "QT", "QT (median over leads)")}
-    rates, median_rates, detections = Differences(), Differences(), Detections()
+    rates, truth_rates, detections = Differences(), Differences(), Detections()
     for truth in progress(truths, len(truths), "Measuring"):
         path = folder / f"{truth['record']}.hea"
         header, signal = read_recording(path)
@@ -170,14 +170,14 @@ def against_ludb(folder: Path, truth_file: Path) -> str:
             differences.add(value, float(truth[column] or "nan"))
         peaks = annotated_r_peaks(path, header.sampling_frequency)
         detections.add(found.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
-        rates.add(found.heart_rate_bpm, mean_rate(peaks / header.sampling_frequency))
-        median_rates.add(found.heart_rate_bpm, 60000 / float(truth["rr_ms"] or "nan"))
+        rates.add(found.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
+        truth_rates.add(found.heart_rate_bpm, 60000 / float(truth["rr_ms"] or "nan"))
     return "\n\n".join(
         [
             differences_table(intervals),
             detections_table({"all": detections}),
-            rates_line(rates) + " Against the mean of the marked RR intervals.",
-            rates_line(median_rates) + " Against rr_ms.",
+            rates_line(rates) + " Against the median of the marked RR intervals.",
+            rates_line(truth_rates) + " Against rr_ms.",
         ]
     )
 
@@ -199,7 +199,7 @@ def against_simulator(n_records: int, seed: int) -> str:
         for differences, name in pairs:
             differences.add(getattr(found, name), getattr(truth, name))
         axis.add((found.qrs_axis_deg - truth.qrs_axis_deg + 180) % 360 - 180, 0.0)
-        rates.add(found.heart_rate_bpm, mean_rate(truth.r_samples / simulated.sampling_frequency))
+        rates.add(found.heart_rate_bpm, rate_of(truth.r_samples / simulated.sampling_frequency))
         tolerance, margin = _TOLERANCE * simulated.sampling_frequency, _WHOLE * simulated.sampling_frequency
         whole = (truth.r_samples >= margin) & (truth.r_samples < simulated.signal.shape[1] - margin)
         peaks = truth.r_samples[whole]

@@ -1,4 +1,7 @@
-"""Measuring an ECG: rate, intervals, axes, amplitudes, quality."""
+"""What an electrocardiograph measures: beats, intervals, axes, amplitudes, quality.
+
+numpy and scipy only.
+"""
 
 from ecg.measurements.measure import measure
 from ecg.measurements.types import Measurements

@@ -25,7 +25,7 @@ BOUNDARIES = ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_onset", "t_of
 RANGES = ((-0.44, -0.03), (-0.38, 0.0), (-0.17, 0.03), (-0.02, 0.22), (0.0, 0.6), (0.08, 0.72))
 LEAD_DILATIONS = (1, 2, 4, 8)
 WHOLE_DILATIONS = (2, 8, 16, 1)
-_FITTED = Path(__file__).with_name("fitted.safetensors")
+FITTED = Path(__file__).with_name("fitted.safetensors")
 
 
 def network_input(beat: Floats) -> Floats:
@@ -49,7 +49,7 @@ def network_input(beat: Floats) -> Floats:
 @lru_cache(maxsize=1)
 def parameters() -> dict[str, Floats]:
     """All that was fitted, as it is in the file beside this one."""
-    return load(_FITTED.read_bytes())
+    return load(FITTED.read_bytes())
 
 
 @lru_cache(maxsize=1)
@@ -59,6 +59,12 @@ def _weights() -> dict[str, Floats]:
         name: values.transpose(0, 2, 1).reshape(len(values), -1) if values.ndim == 3 else values[:, np.newaxis]
         for name, values in parameters().items()
     }
+
+
+def forget_parameters() -> None:
+    """Read the file again when it is next needed: it has changed."""
+    parameters.cache_clear()
+    _weights.cache_clear()
 
 
 def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:

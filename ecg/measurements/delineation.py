@@ -8,6 +8,7 @@ cardiologists put them, the second earliest and second latest so that one lead d
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,32 @@ from ecg.measurements.types import WaveMarks
 Floats = NDArray[np.float32]
 Positions = NDArray[np.float64]
 
-_SMALLEST = {"p": 0.015, "qrs": 0.03, "t": 0.03}  # mV, spatial (RMS over the leads); a smaller wave is not measured
-_SMALLEST_IN_LEAD = {"p": 0.02, "qrs": 0.04, "t": 0.04}  # mV
+# Of P, QRS and T:
+_SMALLEST = (0.015, 0.03, 0.03)  # mV, RMS over the leads; a smaller wave is not measured
+_SMALLEST_IN_LEAD = (0.02, 0.04, 0.04)  # mV
+_SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
 _VAGUE_T = 0.080  # s between the quartiles of where the T wave may end: it has no end to be seen
-_WAVES = ("p", "qrs", "t")
 
 
-def boundaries(beat: Floats, rate: float, rr: float) -> tuple[Positions, Positions, Positions, Positions]:
+@dataclass(frozen=True)
+class Boundaries:
+    """Where P, QRS and T begin and end, each wave's onset and offset in turn, in samples of the median beat.
+
+    Attributes
+    ----------
+    whole, spread : ndarray, shape (6,), float64
+        For all leads together: position, and the distance of the quartiles of where it may be.
+    leads : ndarray, shape (6, n_leads), float64
+        Position in each lead.
+    """
+
+    whole: Positions
+    spread: Positions
+    leads: Positions
+
+
+def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
     """Where the network puts the boundaries.
 
     Parameters
@@ -33,16 +52,9 @@ def boundaries(beat: Floats, rate: float, rr: float) -> tuple[Positions, Positio
     beat : ndarray, shape (n_leads, n_samples), float32, mV
         Leads with a signal.
     rate : float
-        Hz; an even multiple of the network's.
+        Hz; a multiple of the network's.
     rr : float
         The RR interval, s: neighbouring beats are not looked at. NaN where there is none.
-
-    Returns
-    -------
-    whole, spread : ndarray, shape (6,), float64
-        For all leads together, samples of `beat`: position, and distance of the quartiles of where it may be.
-    leads, lead_spread : ndarray, shape (6, n_leads), float64
-        For each lead.
     """
     step = round(rate / RATE)
     coarse = beat[:, : N_SAMPLES * step].reshape(len(beat), N_SAMPLES, step).mean(axis=2)
@@ -53,12 +65,11 @@ def boundaries(beat: Floats, rate: float, rr: float) -> tuple[Positions, Positio
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
     position, spread = read_boundaries(whole, may_be)
-    lead_position, lead_spread = read_boundaries(leads, may_be[:, np.newaxis])
-    return step * position, step * spread, step * lead_position, step * lead_spread
+    return Boundaries(step * position, step * spread, step * read_boundaries(leads, may_be[:, np.newaxis])[0])
 
 
 def delineate(
-    beat: Floats, on: NDArray[np.bool_], rate: float, found: tuple[Positions, ...], has_p: bool
+    beat: Floats, on: NDArray[np.bool_], rate: float, found: Boundaries, has_p: bool
 ) -> tuple[WaveMarks, tuple[WaveMarks, ...]]:
     """Marks of all leads together and of each.
 
@@ -69,50 +80,41 @@ def delineate(
         Leads with a signal; the others have no marks.
     rate : float
         Hz.
-    found : tuple
-        What `boundaries` gave for the leads that are on.
+    found : Boundaries
+        Of the leads that are on.
     has_p : bool
         Whether there are P waves.
     """
-    whole, spread, of_leads, _ = found
-    size = np.sqrt((beat[on] ** 2).mean(axis=0))
-    marks: dict[str, float] = {}
-    measured = {"p": has_p, "qrs": True, "t": spread[5] < _VAGUE_T * rate}
-    for wave, name in enumerate(_WAVES):
-        onset, offset = whole[2 * wave], whole[2 * wave + 1]
-        peak = math.nan
-        if measured[name] and offset - onset > 0.01 * rate:
-            first, last = max(0, round(onset)), min(beat.shape[1] - 1, round(offset))
-            part = beat[on, first : last + 1]
-            size = np.sqrt(((part - _line(part)) ** 2).mean(axis=0))
-            if size.max() > _SMALLEST[name]:
-                peak = float(first + size.argmax())
-        known = math.isfinite(peak)
-        marks |= {f"{name}_onset": float(onset) if known else math.nan, f"{name}_peak": peak}
-        marks[f"{name}_offset"] = float(offset) if known else math.nan
-    together = WaveMarks(**marks)
+    n_leads = len(beat)
+    whole = np.full((3, 3), np.nan)  # P, QRS, T by onset, peak, offset
+    leads = np.full((3, 3, n_leads), np.nan)
+    beyond, shortest = _LEAD_BEYOND * rate, _SHORTEST * rate
+    measured = (has_p, True, found.spread[5] < _VAGUE_T * rate)
+    for k in range(3):
+        onset, offset = found.whole[2 * k : 2 * k + 2]
+        if not (measured[k] and offset - onset > shortest):
+            continue
+        first, last = max(0, round(onset - beyond)), min(beat.shape[1] - 1, round(offset + beyond))
+        at = np.arange(first, last + 1)
+        part = beat[on, first : last + 1]
 
-    lead_marks = []
-    row = 0
-    for lead in range(len(beat)):
-        of_lead = dict.fromkeys(marks, math.nan)
-        if on[lead]:
-            for wave, name in enumerate(_WAVES):
-                beyond = _LEAD_BEYOND * rate
-                onset = max(of_leads[2 * wave, row], marks[f"{name}_onset"] - beyond)
-                offset = min(of_leads[2 * wave + 1, row], marks[f"{name}_offset"] + beyond)
-                if offset - onset > 0.01 * rate:  # False for NaN
-                    first, last = max(0, round(onset)), min(beat.shape[1] - 1, round(offset))
-                    part = beat[lead : lead + 1, first : last + 1]
-                    height = np.abs(part - _line(part))[0]
-                    if height.max() > _SMALLEST_IN_LEAD[name]:
-                        of_lead[f"{name}_onset"], of_lead[f"{name}_offset"] = float(onset), float(offset)
-                        of_lead[f"{name}_peak"] = float(first + height.argmax())
-            row += 1
-        lead_marks.append(WaveMarks(**of_lead))
-    return together, tuple(lead_marks)
+        inside = slice(round(onset) - first, round(offset) - first + 1)
+        height = np.abs(
+            part[:, inside] - np.linspace(part[:, inside][:, 0], part[:, inside][:, -1], at[inside].size, axis=1)
+        )
+        size = np.sqrt((height**2).mean(axis=0))
+        if size.max() < _SMALLEST[k]:
+            continue
+        whole[k] = onset, at[inside][size.argmax()], offset
 
-
-def _line(part: Floats) -> Floats:
-    """The straight line between the ends of each row."""
-    return np.linspace(part[:, 0], part[:, -1], part.shape[1], axis=1)
+        # The same lead by lead: each its own ends, its own line between them, and the largest distance from that.
+        onsets, offsets = np.maximum(found.leads[2 * k], first), np.minimum(found.leads[2 * k + 1], last)
+        rows = np.arange(len(part))
+        from_, to = (np.clip(np.rint(ends).astype(int) - first, 0, len(at) - 1) for ends in (onsets, offsets))
+        share = (at - first - from_[:, np.newaxis]) / np.maximum(to - from_, 1)[:, np.newaxis]
+        begin, end = part[rows, from_][:, np.newaxis], part[rows, to][:, np.newaxis]
+        height = np.where((share >= 0) & (share <= 1), np.abs(part - begin - share * (end - begin)), 0)
+        known = (offsets - onsets > shortest) & (height.max(axis=1) > _SMALLEST_IN_LEAD[k])
+        leads[k][:, on] = np.where(known, [onsets, at[height.argmax(axis=1)], offsets], np.nan)
+    lead_marks = tuple(WaveMarks(*marks) for marks in leads.reshape(9, n_leads).T.tolist())
+    return WaveMarks(*whole.ravel().tolist()), lead_marks

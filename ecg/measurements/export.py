@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ecg.leads import LEADS
-from ecg.measurements.median_beat import PAST
 from ecg.measurements.types import Measurements, MedianBeat
 
 _NUMBERS = (
@@ -137,10 +136,9 @@ def annotations_of(
 def _waves_around_peak(median: MedianBeat, scale: float) -> dict[str, dict[str, int]]:
     """Those of P, QRS and T that are known: symbols in their order and samples of the recording from the R peak."""
     waves = {}
-    centre = round(PAST * median.sampling_frequency)  # where the R peaks lie on each other
     for symbol, name in (("p", "p"), ("N", "qrs"), ("t", "t")):
         marks = {"(": f"{name}_onset", symbol: f"{name}_peak", ")": f"{name}_offset"}
-        places = {mark: scale * (getattr(median.marks, field) - centre) for mark, field in marks.items()}
+        places = {mark: scale * (getattr(median.marks, field) - median.r_peak) for mark, field in marks.items()}
         if symbol == "N":
             places["N"] = 0.0
         points = {mark: round(place) for mark, place in places.items() if math.isfinite(place)}

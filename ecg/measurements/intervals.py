@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ecg.leads import LEADS
 from ecg.measurements.types import Amplitudes, WaveMarks
 
+_SMALLEST_R = 0.03  # mV
 _I, _AVF = LEADS.index("I"), LEADS.index("aVF")
 
 
@@ -63,12 +64,12 @@ def amplitudes(beat: NDArray[np.float32], rate: float, marks: WaveMarks) -> Ampl
     level = beat[:, max(0, onset - 2) : onset + 3].mean(axis=1, keepdims=True)
     beat = beat - level
     complexes = beat[:, onset : offset + 1]
-    r_at = complexes.argmax(axis=1)
     r = np.maximum(complexes.max(axis=1), 0)
+    # Without an R wave the complex is one negative wave, QS, which counts as Q.
+    r_at = np.where(r < _SMALLEST_R, complexes.shape[1], complexes.argmax(axis=1))[:, np.newaxis]
     position = np.arange(complexes.shape[1])
-    q = np.minimum(np.where(position <= r_at[:, np.newaxis], complexes, 0).min(axis=1), 0)
-    s = np.minimum(np.where(position > r_at[:, np.newaxis], complexes, 0).min(axis=1), 0)
-    # without an R wave the complex is one QS wave, called S as in V1
+    q = np.minimum(np.where(position <= r_at, complexes, 0).min(axis=1), 0)
+    s = np.minimum(np.where(position > r_at, complexes, 0).min(axis=1), 0)
     gone = np.isnan(level[:, 0])
     q, r, s = (np.where(gone, np.nan, values).astype(np.float32) for values in (q, r, s))
 

@@ -28,8 +28,8 @@ class Classes:
 
     Attributes
     ----------
-    samples : ndarray, shape (n_beats,), int64
-        The beats, moved so that those of one class lie on each other.
+    positions : ndarray, shape (n_beats,), float64
+        The beats in samples, moved so that those of one class lie on each other.
     of_beat : ndarray, shape (n_beats,), int64
         Class of each beat.
     dominant : int
@@ -38,7 +38,7 @@ class Classes:
         Beats that come from elsewhere: of another shape than the dominant one, or early.
     """
 
-    samples: Samples
+    positions: NDArray[np.float64]
     of_beat: Samples
     dominant: int
     ectopic: NDArray[np.bool_]
@@ -55,9 +55,10 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections, ascending; one at least.
     """
-    coarse = _Windows(signal, rate, beats, step=4, lag=_LAG)
+    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
     leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
-    alike, lags = coarse.match(coarse.at(leaders))
+    alike, at = coarse.match(coarse.at(leaders))
+    lags = np.rint(at).astype(np.int64)
     of_beat = np.full(len(beats), -1)
     shift = np.zeros(len(beats), dtype=np.int64)
     for label in range(_MOST_CLASSES):
@@ -70,7 +71,7 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
         if members.sum() > 2:  # once more with the mean shape, which has less noise
             some = np.flatnonzero(members)[:_MOST_BEATS]
             likeness, its_lags = coarse.match(coarse.at(some, class_lags[some]).mean(axis=0, keepdims=True))
-            members, class_lags = rest & (likeness[:, 0] > _ALIKE), its_lags[:, 0]
+            members, class_lags = rest & (likeness[:, 0] > _ALIKE), np.rint(its_lags[:, 0]).astype(np.int64)
         if not members.any() or label == _MOST_CLASSES - 1:
             members = rest
         of_beat[members] = label
@@ -78,12 +79,12 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
 
     early = _premature(beats / rate)
     dominant = _dominant(of_beat, early, coarse)
-    moved = beats + coarse.step * shift
+    positions = (beats + coarse.step * shift).astype(np.float64)
     members = of_beat == dominant
-    fine = _Windows(signal, rate, moved[members], step=2, lag=0.012)
+    fine = _Windows(signal, rate, beats[members] + coarse.step * shift[members], step=1, lag=0.012)
     some = np.arange(min(len(fine.starts), _MOST_BEATS))
-    moved[members] += fine.step * fine.match(fine.at(some).mean(axis=0, keepdims=True))[1][:, 0]
-    return Classes(moved, of_beat, dominant, (of_beat != dominant) | early)
+    positions[members] += fine.match(fine.at(some).mean(axis=0, keepdims=True))[1][:, 0]
+    return Classes(positions, of_beat, dominant, (of_beat != dominant) | early)
 
 
 class _Windows:
@@ -118,10 +119,10 @@ class _Windows:
         """The windows of some beats, shape (n, n_leads, width)."""
         return self.windows[self.starts[which] + lags]
 
-    def match(self, templates: Signal) -> tuple[Signal, Samples]:
+    def match(self, templates: Signal) -> tuple[Signal, NDArray[np.float64]]:
         """Correlate all beats with templates (n_templates, n_leads, width).
 
-        Returns the best correlation and the shift that has it, both (n_beats, n_templates).
+        Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
         """
         centred = templates - templates.mean(axis=2, keepdims=True)
         flat = centred.reshape(len(templates), -1)
@@ -135,9 +136,14 @@ class _Windows:
             power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
             products = pieces.reshape(len(starts) * len(lags), -1) @ flat.T
             likeness = products.reshape(len(starts), len(lags), -1) / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
-            k = likeness.argmax(axis=1)
-            best.append(np.take_along_axis(likeness, k[:, np.newaxis], axis=1)[:, 0])
-            at.append(lags[k])
+            k = likeness.argmax(axis=1)[:, np.newaxis]
+            at_best = np.take_along_axis(likeness, k, axis=1)
+            # The top of the parabola through the best and its neighbours.
+            inner = np.clip(k, 1, len(lags) - 2)
+            left, middle, right = (np.take_along_axis(likeness, inner + side, axis=1) for side in (-1, 0, 1))
+            top = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
+            best.append(at_best[:, 0])
+            at.append((lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))[:, 0])
         return np.concatenate(best), np.concatenate(at)
 
 

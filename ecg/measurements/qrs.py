@@ -50,19 +50,13 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     ndarray, shape (n_beats,), int64
         Samples of the largest deflection of each complex, ascending.
     """
-    half = round(_HALF * rate)
-    if len(signal) == 0 or signal.shape[1] < 12 * half:
+    if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
-    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
-    change = np.zeros(signal.shape, dtype=np.float32)
-    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, : signal.shape[1] - 1]
-    change /= half
+    change = _change(signal, rate)
     typical = np.median(np.abs(change[:, ::3]), axis=1)
-    weights = 1 / (typical + _NOISE_FLOOR)
-    weights = (weights**2).astype(np.float32)
+    weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
     velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
-    span = round(_SMOOTHING * rate / 2)
-    hump = box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+    hump = _hump(velocity, rate)
     candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
     if len(candidates) == 0:
@@ -78,27 +72,52 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
+def _change(signal: Signal, rate: float) -> Signal:
+    """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
+    half = round(_HALF * rate)
+    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
+    change = np.zeros(signal.shape, dtype=np.float32)
+    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, :-1]
+    return change / np.float32(half)
+
+
+def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
+    span = round(_SMOOTHING * rate / 2)
+    return box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+
+
+def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
+    """The sample within 60 ms of `near` around which the spatial velocity of a beat is greatest."""
+    hump = _hump(np.sqrt((_change(beat, rate) ** 2).sum(axis=0)), rate)
+    first = max(0, near - round(0.06 * rate))
+    return first + int(hump[first : near + round(0.06 * rate) + 1].argmax())
+
+
 def _sharpness(
-    signal: Signal, weights: NDArray[np.float32], rate: float, candidates: NDArray[np.integer]
-) -> NDArray[np.float32]:
+    signal: Signal, weights: NDArray[np.floating], rate: float, candidates: NDArray[np.integer]
+) -> NDArray[np.floating]:
     """Largest spatial second difference over 10 ms near each candidate: T waves are as high as QRS, never as sharp."""
     step, reach = round(0.010 * rate), round(0.06 * rate)
-    smooth = box(signal, 5).astype(np.float32)
+    smooth = signal[:, :-2] + signal[:, 1:-1] + signal[:, 2:]
     bend = np.zeros(signal.shape[1] + 2 * reach, dtype=np.float32)
     second = smooth[:, 2 * step :] - 2 * smooth[:, step:-step] + smooth[:, : -2 * step]
-    bend[reach + step : reach + step + second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
+    bend[reach + step + 1 :][: second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
     return bend[candidates[:, np.newaxis] + np.arange(2 * reach + 1)].max(axis=1)
 
 
 def _accept(
-    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.float32]
+    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
     """Which humps, that high above what lies between the complexes, are complexes."""
     level = _level(times, heights)
-    accepted = heights > _ACCEPT * level
-    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp.
+    accepted: NDArray[np.bool_] = heights > _ACCEPT * level
+    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
+    # before the first sample is known by the others' sharpness.
+    first = np.flatnonzero(accepted)[:1]
+    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * np.median(sharpness[accepted]):
+        accepted[first] = False
     previous = -1
-    for k in np.flatnonzero(accepted):
+    for k in np.flatnonzero(accepted).tolist():
         if previous >= 0:
             apart, ratio = times[k] - times[previous], heights[k] / heights[previous]
             blunt = sharpness[k] < 0.42 * sharpness[previous]
@@ -110,10 +129,10 @@ def _accept(
     if len(inside) < 3:
         return accepted
     usual = np.median(np.diff(times[inside]))
-    for first, last in itertools.pairwise(inside):
-        if times[last] - times[first] > 1.6 * usual:
-            between = np.arange(first + 1, last)
-            apart = (times[between] - times[first] > 0.36) & (times[last] - times[between] > 0.3)
+    for before, after in itertools.pairwise(inside):
+        if times[after] - times[before] > 1.6 * usual:
+            between = np.arange(before + 1, after)
+            apart = (times[between] - times[before] > 0.36) & (times[after] - times[between] > 0.3)
             between = between[apart & (heights[between] > _SEARCH_BACK * level[between])]
             if len(between):
                 accepted[between[np.argmax(heights[between])]] = True

@@ -46,6 +46,8 @@ class MedianBeat:
         Of all leads together: from the earliest onset to the latest offset.
     lead_marks : tuple of WaveMarks
         One per lead.
+    r_peak : float
+        Where the R peaks (`Beats.samples`) of the beats lie in it, samples.
     """
 
     signal: NDArray[np.float32]
@@ -53,6 +55,7 @@ class MedianBeat:
     n_beats: int
     marks: WaveMarks
     lead_marks: tuple[WaveMarks, ...]
+    r_peak: float
 
 
 @dataclass(frozen=True)

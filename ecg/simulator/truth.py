@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.heartbeat import P_DURATION, Beat, sample_leads
-from ecg.simulator import Simulated, qrs_of
+from ecg.simulator.dipole import P_DURATION, Beat, sample_leads
+from ecg.simulator.simulate import Simulated, qrs_of
 
 
 @dataclass(frozen=True)
