@@ -95,7 +95,7 @@ def test_whatever_a_name_or_header_holds_is_text(place, tmp_path, monkeypatch):
         (folder / f"{name}.hea").write_text(text)
         header.with_suffix(".mat").rename(folder / f"{name}.mat")
         header.unlink()
-    assert run_report(monkeypatch, place / "model", folder, tmp_path / "report", "--pdf") == 0
+    assert run_report(monkeypatch, place / "model", folder, tmp_path / "report") == 0
     rows = table_of(tmp_path / "report")["recordings"]
     assert len(rows) == len(names)
     for path in (tmp_path / "report").rglob("*"):
@@ -108,6 +108,16 @@ def test_whatever_a_name_or_header_holds_is_text(place, tmp_path, monkeypatch):
         assert "9" * 100 not in page.text
     index = (tmp_path / "report" / "recordings.js").read_text()
     assert "<" not in index
+
+
+def test_a_printed_page_takes_any_name(place, tmp_path, monkeypatch):
+    header = write_recording(tmp_path / "in", "R1", heart_like(2))
+    for suffix in (".hea", ".mat"):
+        header.with_suffix(suffix).rename(tmp_path / "in" / f"$x^2$ \\alpha \u202e \u5fc3\u96fb <b>{suffix}")
+    assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / "report", "--pdf") == 0
+    (pdf,) = (tmp_path / "report" / "pdf").iterdir()
+    assert re.fullmatch(r"[\w-]+\.pdf", pdf.name, re.ASCII)
+    assert pdf.read_bytes().startswith(b"%PDF-")
 
 
 def test_page_names_are_safe_and_each_stem_has_its_own():

@@ -142,7 +142,9 @@ def report_folder(
     paths = [Path(path) for path in find_recordings(recordings)]
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):
-        result = _judged(model, report / "outputs" / f"{stem}.csv", members / f"{page_name(stem)}.json" if many else None)
+        result = _judged(
+            model, report / "outputs" / f"{stem}.csv", members / f"{page_name(stem)}.json" if many else None
+        )
         if result is not None:
             judged[stem] = result
     if options.attribution:
