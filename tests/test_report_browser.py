@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ecg.simulator.simulate import simulate_recording
 from report_pages import run_report, write_model
-from tiny import heart_like, write_recording
+from tiny import write_recording
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402 (after the check that it is there)
@@ -65,7 +66,8 @@ def place(tmp_path_factory):
     write_model(place / "model", n_members=2)
     for number in range(5):
         name = "<img src=x onerror=document.title='hacked'>" if number == 4 else f"HR{number:05d}"
-        header = write_recording(place / "in", f"R{number}", heart_like(10, seed=number))
+        signal = simulate_recording(1, number + 1, "LBBB" if number == 0 else "NSR").signal
+        header = write_recording(place / "in", f"R{number}", signal)
         header.with_suffix(".mat").rename(place / "in" / f"{name}.mat")
         header.rename(place / "in" / f"{name}.hea")
     (place / "in" / "bad.hea").write_text("nonsense")
