@@ -18,6 +18,7 @@ from tiny import write_recording
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402 (after the check that it is there)
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -127,6 +128,16 @@ def find(browser, selector):
     return browser.find_element(By.CSS_SELECTOR, selector)
 
 
+def eventually(browser, condition):
+    """Wait for what comes of a link: the browser follows it in its own time."""
+    WebDriverWait(browser, 20).until(lambda _: condition())
+
+
+def titles(browser):
+    """Of the recordings that can be seen."""
+    return [title.text for title in browser.find_elements(By.CSS_SELECTOR, "article h1") if title.is_displayed()]
+
+
 @pytest.mark.parametrize("width", [360, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("which", range(4), ids=["index", "recording", "single", "evaluation"])
@@ -217,9 +228,9 @@ def test_keys_lead_from_recording_to_recording_and_into_the_leads(place, browser
     browser.get(pages_of(place)[1].as_uri())
     first = browser.current_url
     press(browser, Keys.ARROW_RIGHT)
-    assert browser.current_url != first
+    eventually(browser, lambda: browser.current_url != first)
     press(browser, Keys.ARROW_LEFT)
-    assert browser.current_url == first
+    eventually(browser, lambda: browser.current_url == first)
     for key, layout in (("2", "6x2"), ("3", "12x1"), ("1", "3x4")):
         press(browser, key)
         shown = [each for each in browser.find_elements(By.CSS_SELECTOR, ".papers .scroll") if each.is_displayed()]
@@ -235,25 +246,26 @@ def test_keys_lead_from_recording_to_recording_and_into_the_leads(place, browser
     assert find(browser, "#zoom-title").text == "Lead V4"
     press(browser, Keys.ESCAPE)
     press(browser, "i")
-    assert browser.current_url.endswith("/report/index.html")
+    eventually(browser, lambda: browser.current_url.endswith("/report/index.html"))
 
 
 def test_one_file_shows_one_recording_at_a_time(place, browser):
     browser.get(pages_of(place)[2].as_uri())
     assert find(browser, "#overview").is_displayed()
+    assert titles(browser) == []
     find(browser, "#recordings tbody tr:nth-child(2) a").click()
+    eventually(browser, lambda: len(titles(browser)) == 1)
     assert not find(browser, "#overview").is_displayed()
-    shown = [each for each in browser.find_elements(By.CSS_SELECTOR, "article.recording") if each.is_displayed()]
-    assert len(shown) == 1
-    title = shown[0].find_element(By.CSS_SELECTOR, "h1").text
+    [first] = titles(browser)
     press(browser, Keys.ARROW_RIGHT)
-    (other,) = [each for each in browser.find_elements(By.CSS_SELECTOR, "article.recording") if each.is_displayed()]
-    assert other.find_element(By.CSS_SELECTOR, "h1").text != title
+    eventually(browser, lambda: titles(browser) != [first])
+    assert len(titles(browser)) == 1
     press(browser, "z")
     assert find(browser, "#zoom").is_displayed()
     press(browser, Keys.ESCAPE)
     press(browser, "i")
-    assert find(browser, "#overview").is_displayed()
+    eventually(browser, lambda: find(browser, "#overview").is_displayed())
+    assert titles(browser) == []
 
 
 def test_a_reader_may_turn_light_into_dark(place, browser):

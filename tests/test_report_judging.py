@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from ecg.classes import CLASSES
-from ecg.evaluation.challenge import challenge_weights, compute_auc, compute_challenge_metric, load_weights
+from ecg.evaluation.challenge import (
+    challenge_weights,
+    compute_auc,
+    compute_challenge_metric,
+    compute_observed_score,
+    load_weights,
+)
 from ecg.report.judging import (
     calibration_curve,
     class_threshold_curve,
@@ -85,7 +91,13 @@ def test_the_confusion_counts_recordings_with_both_errors(judged):
     for i, j in ((0, 3), (5, 5), (7, 2)):
         both = labels[:, i] & ~outputs[:, i] & outputs[:, j] & ~labels[:, j]
         assert costs.counts[i, j] == both.sum()
-        assert (costs.confusion[i, j] > 0) == (both.any() and WEIGHTS[i, j] < 1)
+        union = (labels | outputs).sum(axis=1)
+        normal = np.zeros_like(labels)
+        normal[:, CLASSES.index("426783006")] = True
+        scale = compute_observed_score(WEIGHTS, labels, labels) - compute_observed_score(WEIGHTS, labels, normal)
+        expected = sum((1 - WEIGHTS[i, j]) / union[r] for r in np.flatnonzero(both)) / scale
+        assert costs.confusion[i, j] == pytest.approx(expected)
+    assert costs.confusion.any()
 
 
 def test_the_curve_of_one_threshold_is_brute_force(judged):

@@ -15,6 +15,7 @@ import driver
 import team_code
 from commands import visible_bytes, write_recordings
 from ecg.io.outputs import load_outputs
+from ecg.leads import LEADS
 from ecg.report import recordings as report_module
 from ecg.report.pages import as_json, page_name
 from report_pages import Page, run_report, table_of, write_model
@@ -118,6 +119,19 @@ def test_a_printed_page_takes_any_name(place, tmp_path, monkeypatch):
     (pdf,) = (tmp_path / "report" / "pdf").iterdir()
     assert re.fullmatch(r"[\w-]+\.pdf", pdf.name, re.ASCII)
     assert pdf.read_bytes().startswith(b"%PDF-")
+
+
+def test_missing_limb_leads_are_computed_and_a_missing_chest_lead_stays_missing(place, tmp_path, monkeypatch):
+    given = ("I", "II", "V1", "V2", "V3", "V4", "V5")
+    write_recording(tmp_path / "in", "R1", heart_like(10), leads=given)
+    assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / "report") == 0
+    page = Page((tmp_path / "report" / "pages" / "R1.html").read_text())
+    traces = {each["id"]: each["d"] for each in page.all("path") if each.get("id", "").startswith("lead-")}
+    assert len(traces) == 12
+    assert traces["lead-V6"] == ""
+    assert all(len(traces[f"lead-{lead}"]) > 1000 for lead in LEADS if lead != "V6")
+    assert "III, aVR, aVL, aVF computed from the other limb leads" in page.text
+    assert "not in the file: III, aVR, aVL, aVF, V6" in page.text
 
 
 def test_page_names_are_safe_and_each_stem_has_its_own():
