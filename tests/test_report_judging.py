@@ -85,19 +85,21 @@ def test_an_error_costs_what_the_metric_gains_without_it(judged):
             assert found[r, k] == pytest.approx(metric(labels, mended) - metric(labels, outputs), abs=1e-12)
 
 
-def test_the_confusion_counts_recordings_with_both_errors(judged):
+def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged):
     labels, _, outputs = judged
     costs = costs_of(labels, outputs, WEIGHTS, CLASSES)
-    for i, j in ((0, 3), (5, 5), (7, 2)):
-        both = labels[:, i] & ~outputs[:, i] & outputs[:, j] & ~labels[:, j]
-        assert costs.counts[i, j] == both.sum()
-        union = (labels | outputs).sum(axis=1)
-        normal = np.zeros_like(labels)
-        normal[:, CLASSES.index("426783006")] = True
-        scale = compute_observed_score(WEIGHTS, labels, labels) - compute_observed_score(WEIGHTS, labels, normal)
-        expected = sum((1 - WEIGHTS[i, j]) / union[r] for r in np.flatnonzero(both)) / scale
-        assert costs.confusion[i, j] == pytest.approx(expected)
-    assert costs.confusion.any()
+    normal = np.zeros_like(labels)
+    normal[:, CLASSES.index("426783006")] = True
+    scale = compute_observed_score(WEIGHTS, labels, labels) - compute_observed_score(WEIGHTS, labels, normal)
+    counts, lost = np.zeros((24, 24), dtype=int), np.zeros((24, 24))
+    for truth, given in zip(labels, outputs, strict=True):
+        for i in np.flatnonzero(truth & ~given):
+            for j in np.flatnonzero(given & ~truth):
+                counts[i, j] += 1
+                lost[i, j] += (1 - WEIGHTS[i, j]) / (truth | given).sum() / scale
+    assert counts.any()
+    np.testing.assert_array_equal(costs.counts, counts)
+    np.testing.assert_allclose(costs.confusion, lost, atol=1e-12)
 
 
 def test_the_curve_of_one_threshold_is_brute_force(judged):
