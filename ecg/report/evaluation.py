@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
         "by_class": _class_rows(evaluation),
         "matrix": _matrix(evaluation),
         "thresholds": _thresholds(evaluation),
-        "curves": list(progress(_curves(evaluation), len(evaluation.classes), "Drawing curves", "classe")),
+        "curves": list(_curves(evaluation)),
         "costliest": [_recording_row(evaluation, place, pages) for place in costliest],
         "lost": float(evaluation.first.costs.recordings.sum()),
         "side": _side_by_side(evaluation, pages),
@@ -271,14 +271,14 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
 # --- Curves -----------------------------------------------------------------------------------------------------------
 
 
-def _lines(evaluation: _Evaluation, curve: Any, k: int) -> list[Line]:
+def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Floats, Floats]], k: int) -> list[Line]:
     return [
         Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)
     ]
 
 
-def _curves(evaluation: _Evaluation) -> Any:
+def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
     for k in _order(evaluation.classes):
         code = evaluation.classes[k]
         name = _name(code)

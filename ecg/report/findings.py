@@ -229,9 +229,9 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     quality = measured.quality
     warnings = []
     if quality.leads_off:
-        warnings.append(("lead off", f"No signal in {_listed(quality.leads_off)}: an electrode may be off."))
+        warnings.append(("lead off", f"No signal in {', '.join(quality.leads_off)}: an electrode may be off."))
     if quality.saturated:
-        warnings.append(("clipped", f"{_listed(quality.saturated)} at the recorder's limit for a while."))
+        warnings.append(("clipped", f"{', '.join(quality.saturated)} at the recorder's limit for a while."))
     if quality.suspected_swap:
         warnings.append(
             (
@@ -259,10 +259,6 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     if measured.n_beats == 0:
         warnings.append(("no beats", "No heart beat was found."))
     return warnings
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
 
 
 def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:

@@ -18,7 +18,6 @@ from ecg.io.files import write_file
 from ecg.leads import LEADS
 from ecg.report.ecg_paper import (
     LAYOUTS,
-    LEFT_MM,
     MM_PER_MV,
     MM_PER_SECOND,
     PER_MM,
@@ -107,7 +106,6 @@ def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> Non
         fontsize=7,
         ha="right",
     )
-    assert LEFT_MM > 1.5 + 2 + 0.2 * MM_PER_SECOND
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:

@@ -36,7 +36,7 @@ _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the model says of a recording; `thresholds` and `members` are known only where the model is at hand.
+    """What the model says of a recording; thresholds are known only where the model is at hand.
 
     Attributes
     ----------
