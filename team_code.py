@@ -25,6 +25,7 @@ from ecg.evaluation.challenge import compute_challenge_metric
 from ecg.inference import predict
 from ecg.io.header import parse_header
 from ecg.io.recording import to_millivolts
+from ecg.io.statements import load_statements
 from ecg.leads import fill_missing
 from ecg.methods.base import (
     Batch,
@@ -50,8 +51,6 @@ from ecg.networks.se_resnet import SEResNet
 from ecg.runtime.device import pick_device
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
-from ecg.training.options import TrainingOptions
-from ecg.training.trainer import train
 
 SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (paper, section 2.1)
 WINDOW = 4096  # samples, 15.94 s
@@ -233,7 +232,8 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     age_mask : bool
         False for networks that were trained by the published code, see `demographic_features`.
     challenge_stage : bool
-        Whether the second system's stage with the challenge-metric loss follows; not part of the paper.
+        Whether the second system's stage with the challenge-metric loss follows: not part of the paper, and kept since
+        stored models name it.
     """
     return Method(
         name="zhao",
@@ -285,6 +285,7 @@ def training_code(
     device: str = "auto",
     workers: int | None = None,
     limit: int | None = None,
+    labels: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
@@ -296,10 +297,17 @@ def training_code(
         One of `METHODS`, with settings where wanted (``butteam:width=12``).
     members, epochs, seed, device, workers, limit, resume
         See `ecg.training.options.TrainingOptions`.
+    labels : str, optional
+        CSV file of statements and codes, or "common", see `ecg.io.statements.load_statements`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, resume)
+    # Here: prediction has no use for what training brings along (joblib, scikit-learn, the simulator).
+    from ecg.training.options import TrainingOptions
+    from ecg.training.trainer import train
+
+    statements = load_statements(labels) if labels else None
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume)
     train(build_method(method, METHODS), data_directory, model_directory, options)
 
 

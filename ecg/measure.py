@@ -31,8 +31,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from ecg.io.files import whole_file, write_file
-from ecg.io.folders import find_recordings
-from ecg.io.recording import describe_failure, read_recording
+from ecg.io.formats import find_recordings, read_signal
+from ecg.io.recording import describe_failure
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.types import Measurements
 from ecg.runtime.command import run_command
@@ -106,7 +106,7 @@ def measure_folder(
         raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
     total = sum(1 for _ in find_recordings(recordings))
     if not total:
-        raise ValueError(f"{recordings}: expected Challenge recordings (.hea), found none")
+        raise ValueError(f"{recordings}: expected recordings, found none")
     for file in (output, json_file):
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def _measure_file(job: _Job) -> _Result:
 
     name = "".join(character if character.isprintable() else "_" for character in job.name)
     try:
-        header, millivolts = read_recording(job.path)
+        header, millivolts = read_signal(job.path)
         measurements = measure(millivolts, header.sampling_frequency)
         row, content = row_of(measurements), as_json(measurements) if job.wants_json else {}
         marks = None
@@ -206,7 +206,9 @@ def _measure(words: Sequence[str] | None) -> int:
         prog="python -m ecg.measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "recordings", type=Path, help="folder of recordings (.hea with .mat or .dat), in it or below it"
+        "recordings",
+        type=Path,
+        help="folder of recordings (Challenge files, DICOM, SCP-ECG, XML ...), in it or below it",
     )
     parser.add_argument("output", type=Path, help="table to write (CSV)")
     parser.add_argument(

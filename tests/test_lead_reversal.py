@@ -15,7 +15,7 @@ from ecg.measurements.lead_reversal import AS_NAMED, EXCHANGES, features_of, sus
 from ecg.measurements.types import MedianBeat, WaveMarks
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.dipole import DOWER, leads_of_vectors
-from ecg.simulator.noise import Noise, reverse_arms
+from ecg.simulator.noise import Noise, add_noise, reverse_arms
 from ecg.simulator.simulate import record, simulate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +46,12 @@ def test_nothing_is_suspected_where_electrodes_are_in_their_places(hearts):
 @pytest.mark.parametrize(("name", "least"), [("RA-LA", 0.94), ("RA-LL", 0.85), ("RA-RL", 1.0)])
 def test_exchanged_electrodes_are_found(hearts, name, least):
     assert np.mean([suspected(exchange(signal, name)) == name for signal in hearts]) >= least
+
+
+def test_a_lead_between_the_legs_is_flat_in_spite_of_noise(hearts):
+    rng = np.random.default_rng(0)
+    noisy = [add_noise(exchange(signal, "RA-RL"), 500.0, Noise(muscle=0.006, wander=0.03), rng) for signal in hearts]
+    assert np.mean([suspected(signal) == "RA-RL" for signal in noisy]) >= 0.75
 
 
 def test_an_exchange_twice_is_none_and_arms_are_exchanged_as_the_simulator_does_it():
@@ -122,6 +128,7 @@ def test_the_fit_finds_the_lead_field_of_the_simulator_and_weights_that_tell_arr
     assert (scores.argmax(axis=1) == AS_NAMED).mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LUDB.exists(), reason="the recordings of LUDB are not here")
 def test_arm_reversal_in_real_recordings(tmp_path):
     numbers = range(1, 60, 2)

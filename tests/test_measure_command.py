@@ -145,7 +145,7 @@ def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
     ("words", "message"),
     [
         (["absent", "o.csv"], "absent: expected a folder of recordings, found no folder"),
-        (["empty", "o.csv"], "expected Challenge recordings"),
+        (["empty", "o.csv"], "expected recordings"),
         (["in", "o.csv", "--workers", "0"], "expected a whole number from 1 up"),
         (["in", "in"], "in: expected a file to write, found a folder"),
         (["in", "o.csv", "--json", "o.csv"], "expected one file for the table and another for JSON"),

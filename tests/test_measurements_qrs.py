@@ -46,7 +46,7 @@ def test_every_complex_is_found_once(changes):
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_alone_has_no_complexes(seed):
     rng = np.random.default_rng(seed)
-    noise = add_noise(np.zeros((12, 2500)), RATE, Noise(wander=0.08, muscle=0.02, mains=0.01), rng)
+    noise = add_noise(np.zeros((12, 2500)), RATE, Noise(wander=0.08, muscle=0.02, powerline=0.01), rng)
     assert len(find_complexes(noise.astype(np.float32), RATE)) == 0
     assert len(find_complexes(rng.normal(0, 0.05, (12, 2500)).astype(np.float32), RATE)) == 0
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from ecg.classes import SCORED_CLASSES
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS, fill_missing
 from ecg.measurements import lead_reversal, measure
@@ -35,8 +35,8 @@ from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
 
 _RIDGE = 1e-3  # both penalties: relative to the mean energy of a chest lead, and to features scaled to unit variance
-# Of the recordings that stay below each margin; higher where an exchange changes least and hearts differ most.
-_SHARES = {"RA-LA": 0.9985, "RA-LL": 0.9985, "LA-LL": 0.9995}
+# Of the recordings that stay below each margin; higher for the exchanges with the leg, which change less.
+_SHARES = {"RA-LA": 0.9985, "RA-LL": 0.9995, "LA-LL": 0.9995}
 _SUBSETS = ("AF", "AFL", "PR", "LAD", "RAD", "LBBB", "CRBBB", "LAnFB", "QAb", "LQRSV")
 
 

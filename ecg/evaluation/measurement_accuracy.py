@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ecg.classes import SCORED_CLASSES
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings, read_signal
 from ecg.io.outputs import load_outputs, save_outputs
-from ecg.io.recording import describe_failure, read_recording
+from ecg.io.recording import describe_failure
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
 from ecg.runtime.device import has_fast_bfloat16
@@ -98,7 +98,7 @@ def run_folder(
         ):
             finished.update(path.stem for path in group)
     if not total:
-        raise ValueError(f"{input_folder}: expected Challenge recordings (.hea), found none")
+        raise ValueError(f"{input_folder}: expected recordings, found none")
     output_folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output_folder)
     if oldest is None:
@@ -197,8 +197,7 @@ def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], ol
         written = output.stat().st_mtime_ns
         if written < oldest:
             return False
-        for suffix in (".hea", ".mat", ".dat"):
-            file = header.with_suffix(suffix)
+        for file in (header, header.with_suffix(".mat"), header.with_suffix(".dat")):
             if file.exists() and file.stat().st_mtime_ns > written:
                 return False
         recording_id, found, _, scores = load_outputs(output)
@@ -257,7 +256,7 @@ def _read_all(
     def read(numbered: tuple[int, Path]) -> _ReadResult:
         number, path = numbered
         try:
-            header, signal = read_recording(path)
+            header, signal = read_signal(path)
             prepared = method.input.preprocess(signal, header.sampling_frequency)
             return _ReadResult(path, Item(None, prepared, method.input.demographics(header), number))
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers

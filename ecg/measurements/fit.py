@@ -26,7 +26,7 @@ from safetensors.numpy import save
 from torch import nn
 
 from ecg.io.files import write_file
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import boundary_network as marks
