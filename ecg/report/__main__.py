@@ -66,7 +66,8 @@ def _parse() -> argparse.Namespace:
         "folders",
         nargs="+",
         metavar="FOLDER",
-        help="MODEL RECORDINGS REPORT; with --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT",
+        help="MODEL RECORDINGS REPORT, recordings in any format that driver.py reads; "
+        "with --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT",
     )
     parser.add_argument("--evaluation", action="store_true", help="judge the model: outputs against labels")
     parser.add_argument(

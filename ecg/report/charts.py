@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ecg.arrays import Floats
+
 _LEFT, _TOP, _SIDE = 46, 8, 150
 _TEXT_UNDER = 34
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats
 from ecg.classes import SCORED_CLASSES
 from ecg.evaluation import score_folder, statistics
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
@@ -34,8 +34,6 @@ from ecg.report.pages import page_name, printable, render, write_assets
 from ecg.report.recording_page import Judged, article, look_at
 from ecg.runtime.progress import progress, say
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 COSTLIEST = 50
 _SHADES = 5
 _EVEN = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "even")

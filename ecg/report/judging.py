@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats
 from ecg.classes import NORMAL_CLASS
 from ecg.evaluation.challenge import compute_challenge_metric, compute_observed_score
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 CALIBRATION_BINS = 10
 _POINTS = 80  # of a drawn curve
 

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from ecg.classes import SCORED_CLASSES
 from ecg.inference.run_folder import Outcome, run_folder
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
 from ecg.io.outputs import load_outputs
-from ecg.io.recording import read_recording
 from ecg.model_folder.folder import Model
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.findings import WORDS
@@ -213,7 +212,7 @@ def _rows(run: _Run, paths: list[Path], made_with: str, resume: bool) -> Iterato
         row = _kept_row(run, name, made_of) if resume else None
         if row is None:
             try:
-                header, signal = read_recording(path)
+                header, signal = read_signal(path)
             except ValueError:
                 yield _row_without_page(run, path, double=False)
                 continue
@@ -270,11 +269,10 @@ def _kept_row(run: _Run, name: str, made_of: str) -> dict[str, Any] | None:
 def _stamps(path: Path, output: Path) -> list[object]:
     """What tells that a recording or its output has changed."""
     stamps: list[object] = [output.read_text(encoding="utf-8")]
-    for suffix in (".hea", ".mat", ".dat"):
-        file = path.with_suffix(suffix)
+    for file in (path, path.with_suffix(".mat"), path.with_suffix(".dat")):
         if file.exists():
             status = file.stat()
-            stamps.append([suffix, status.st_size, status.st_mtime_ns])
+            stamps.append([file.suffix, status.st_size, status.st_mtime_ns])
     return stamps
 
 
@@ -304,7 +302,7 @@ def _write_single(run: _Run, paths: list[Path]) -> list[dict[str, Any]]:
         try:
             if path.stem not in run.judged or path.stem in taken:
                 raise ValueError
-            header, signal = read_recording(path)
+            header, signal = read_signal(path)
         except ValueError:
             rows.append(_row_without_page(run, path, path.stem in taken))
             continue
