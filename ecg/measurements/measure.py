@@ -131,6 +131,9 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         NaN where something can't be measured; no content of the signal raises.
     """
     given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
+    absent = np.isnan(given).all(axis=1, keepdims=True)
+    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
+        given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
