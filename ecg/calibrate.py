@@ -77,14 +77,15 @@ def _calibrate(words: Sequence[str] | None) -> int:
 
 
 def _require_same(
-    arguments: argparse.Namespace, stored: dict[str, float], labels: np.ndarray, scores: np.ndarray
+    arguments: argparse.Namespace, stored: dict[str, float | None], labels: np.ndarray, scores: np.ndarray
 ) -> None:
     """ValueError where the recordings can't be those that validated the model."""
-    auroc = compute_auc(labels, scores)[0]
-    if len(labels) != stored["recordings"] or abs(auroc - stored["auroc"]) > _TOLERANCE:
+    auroc, expected = compute_auc(labels, scores)[0], stored["auroc"]
+    same = np.isnan(auroc) if expected is None else abs(auroc - expected) <= _TOLERANCE
+    if len(labels) != stored["recordings"] or not same:
         raise ValueError(
             f"{arguments.data}: expected the recordings that trained {arguments.model} (validation part of "
-            f"{stored['recordings']}, AUROC {stored['auroc']:.4f}), found others ({len(labels)}, {auroc:.4f})"
+            f"{stored['recordings']}, AUROC {expected}), found others ({len(labels)}, {auroc:.4f})"
         )
 
 

@@ -33,7 +33,7 @@ def test_the_line_that_the_labels_were_drawn_from_is_found(slope, intercept):
     assert found.slopes[0] == pytest.approx(slope, rel=0.12)
     assert found.intercepts[0] == pytest.approx(intercept, abs=0.15)
     fresh_labels, fresh = drawn(slope, intercept, seed=1)
-    assert calibration_error(fresh_labels, found.apply(fresh)) < 0.02
+    assert calibration_error(fresh_labels, found.apply(fresh)) < 0.04
 
 
 def test_without_recordings_and_with_an_immovable_prior_scores_stay_as_they_are():
@@ -115,7 +115,8 @@ def test_the_command_gives_a_model_the_calibration_that_its_training_would_have(
 def test_other_recordings_than_those_of_the_training_are_refused(place, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     for number in range(12):
-        write_recording(tmp_path / "data", f"HR{number:05d}", heart_like(2, seed=50 + number), dx=team_code.CLASSES[5])
+        dx = team_code.CLASSES[3 + number % 2]
+        write_recording(tmp_path / "data", f"HR{number:05d}", heart_like(2, seed=50 + number), dx=dx)
     before = (place / "model" / "config.json").read_bytes()
     assert calibrate.main([str(place / "model"), str(tmp_path / "data")]) == 2
     assert "expected the recordings that trained" in capsys.readouterr().err

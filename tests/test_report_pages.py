@@ -359,7 +359,7 @@ def test_an_evaluation_report_has_the_scorers_numbers_and_links_the_costliest(ou
         f"{scores['AUROC']:.3f}",
         "CPSC",
         "PTB-XL",
-        "Calibration",
+        "calibration",
         "Atrial fibrillation",
         "costliest",
     ):
