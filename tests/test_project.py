@@ -22,7 +22,7 @@ LAYERS = (
     ("ecg.training",),
     ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
     # Commands of the package, run as `python -m`.
-    ("ecg.crossval", "ecg.model_card", "ecg.simulator.__main__", "ecg.benchmark.__main__"),
+    ("ecg.crossval", "ecg.export", "ecg.model_card", "ecg.simulator.__main__", "ecg.benchmark.__main__"),
     ("helper_code", "evaluate_model"),
     ("team_code",),
     ("train_model", "driver"),
