@@ -50,8 +50,6 @@ from ecg.networks.se_resnet import SEResNet
 from ecg.runtime.device import pick_device
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
-from ecg.training.options import TrainingOptions
-from ecg.training.trainer import train
 
 SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (paper, section 2.1)
 WINDOW = 4096  # samples, 15.94 s
@@ -233,7 +231,8 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     age_mask : bool
         False for networks that were trained by the published code, see `demographic_features`.
     challenge_stage : bool
-        Whether the second system's stage with the challenge-metric loss follows; not part of the paper.
+        Whether the second system's stage with the challenge-metric loss follows: not part of the paper, and kept since
+        stored models name it.
     """
     return Method(
         name="zhao",
@@ -299,6 +298,10 @@ def training_code(
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
+    # Here: prediction has no use for what training brings along (joblib, scikit-learn, the simulator).
+    from ecg.training.options import TrainingOptions
+    from ecg.training.trainer import train
+
     options = TrainingOptions(members, epochs, seed, device, workers, limit, resume)
     train(build_method(method, METHODS), data_directory, model_directory, options)
 

@@ -46,6 +46,12 @@ EQUIVALENT_CLASSES: dict[str, str] = {"59118001": "713427006", "63593006": "2844
 CLASSES: tuple[str, ...] = tuple(sorted(SCORED_CLASSES.keys() - EQUIVALENT_CLASSES.keys()))
 
 
+def class_name(code: str) -> str:
+    """The abbreviation of a class with those of its equivalents: "AF", "CRBBB/RBBB"; "" for unscored codes."""
+    codes = [code, *(other for other, representative in EQUIVALENT_CLASSES.items() if representative == code)]
+    return "/".join(SCORED_CLASSES[each][0] for each in codes if each in SCORED_CLASSES)
+
+
 def index_classes(classes: Sequence[str]) -> dict[str, int]:
     """Column of each scored code, with the equivalent codes at their representative's column."""
     columns = {EQUIVALENT_CLASSES.get(code, code): column for column, code in enumerate(classes)}

@@ -112,7 +112,7 @@ def test_a_header_that_comes_in_pieces_is_read_whole(header_file, monkeypatch):
 
 def test_header_of_absurd_size(header_file):
     header_file.write_bytes(b"#" * (LONGEST_HEADER + 1))
-    assert_refused(header_file, r"A0001\.hea: expected a header of at most 1048576 bytes, found more")
+    assert_refused(header_file, r"A0001\.hea: expected a text of at most 1048576 bytes, found more")
 
 
 # ---- the MATLAB file -------------------------------------------------------------------------------------------------

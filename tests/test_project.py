@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Low to high; a module is in the layer of the longest prefix of its name.
 LAYERS = (
-    ("ecg", "ecg.runtime", "ecg.classes", "ecg.leads"),
+    ("ecg", "ecg.arrays", "ecg.runtime", "ecg.classes", "ecg.leads"),
     ("ecg.io",),
     ("ecg.signal",),
     ("ecg.measurements", "ecg.simulator", "ecg.networks"),
@@ -22,7 +24,14 @@ LAYERS = (
     ("ecg.training",),
     ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
     # Commands of the package, run as `python -m`.
-    ("ecg.crossval", "ecg.export", "ecg.model_card", "ecg.simulator.__main__", "ecg.benchmark.__main__"),
+    (
+        "ecg.convert",
+        "ecg.crossval",
+        "ecg.export",
+        "ecg.model_card",
+        "ecg.simulator.__main__",
+        "ecg.benchmark.__main__",
+    ),
     ("helper_code", "evaluate_model"),
     ("team_code",),
     ("train_model", "driver"),
@@ -144,3 +153,10 @@ def test_what_runs_the_methods_knows_none_by_name(path):
         for word in words
         if isinstance(word, str) and word not in docstrings and re.search(r"zhao|butteam", word, re.IGNORECASE)
     ]
+
+
+def test_the_driver_loads_nothing_that_prediction_has_no_use_for():
+    code = "import sys, team_code, driver, ecg.inference.run_folder; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    unused = {"sklearn", "pandas", "matplotlib", "bayes_opt", "iterstrat", "joblib", "wfdb", "ecg.training.trainer"}
+    assert not unused & set(done.stdout.split())

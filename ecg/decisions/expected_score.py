@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from ecg.arrays import Bools, Floats
+
 _CLOSEST = 1e-6  # probabilities are kept this far from 0 and 1
 
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
+from ecg.arrays import Bools, Floats
+
 Decide = Callable[[Floats, Floats], Bools]
 
 

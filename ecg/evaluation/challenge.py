@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ecg.arrays import Bools, Floats
 from ecg.classes import CLASSES, EQUIVALENT_CLASSES, NORMAL_CLASS
 from ecg.io.errors import RecordingError
 from ecg.io.files import read_file
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float64]
 StrPath = str | os.PathLike[str]
 
 WEIGHTS_FILE = Path(__file__).resolve().parents[2] / "weights.csv"
@@ -36,13 +35,11 @@ class Scores:
 
     classes: tuple[str, ...]
     overall: dict[str, float]  # AUROC, AUPRC, Accuracy, F-measure, Fbeta-measure, Gbeta-measure, Challenge metric
-    by_class: dict[str, FloatArray]  # AUROC, AUPRC, F-measure, Sensitivity, Specificity; shape (n_classes,)
+    by_class: dict[str, Floats]  # AUROC, AUPRC, F-measure, Sensitivity, Specificity; shape (n_classes,)
     support: NDArray[np.intp]  # number of recordings with the class
 
 
-def load_weights(
-    path: StrPath | None = None, classes: Sequence[str] | None = None
-) -> tuple[tuple[str, ...], FloatArray]:
+def load_weights(path: StrPath | None = None, classes: Sequence[str] | None = None) -> tuple[tuple[str, ...], Floats]:
     """Read the table of rewards of the challenge metric, with equivalent codes merged (27 codes give 24 classes).
 
     Parameters
@@ -89,14 +86,14 @@ def load_weights(
 
 
 @lru_cache(maxsize=1)
-def challenge_weights() -> FloatArray:
+def challenge_weights() -> Floats:
     """The rewards of the 24 scored classes in the order of `CLASSES`, shape (24, 24), float64; not to be changed."""
     weights = load_weights(classes=CLASSES)[1]
     weights.flags.writeable = False
     return weights
 
 
-def _as_flags(labels: ArrayLike, outputs: ArrayLike) -> tuple[BoolArray, BoolArray]:
+def _as_flags(labels: ArrayLike, outputs: ArrayLike) -> tuple[Bools, Bools]:
     labels, outputs = np.asarray(labels), np.asarray(outputs)
     if labels.ndim != 2 or labels.shape != outputs.shape:
         shapes = f"{labels.shape} and {outputs.shape}"
@@ -108,20 +105,20 @@ def _as_flags(labels: ArrayLike, outputs: ArrayLike) -> tuple[BoolArray, BoolArr
     return labels.astype(bool, copy=False), outputs.astype(bool, copy=False)
 
 
-def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def _divide(numerator: Floats, denominator: Floats) -> Floats:
     """Quotient with nan where the denominator is 0."""
     quotient = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)
     return quotient
 
 
-def _mean(values: FloatArray) -> float:
+def _mean(values: Floats) -> float:
     """Mean over the classes that have a value, nan where none has."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan
 
 
-def _count(labels: BoolArray, outputs: BoolArray, weights: FloatArray | None = None) -> list[FloatArray]:
+def _count(labels: Bools, outputs: Bools, weights: Floats | None = None) -> list[Floats]:
     """True positives, false positives, false negatives and true negatives of each class, recordings weighted."""
     weights = np.ones(len(labels)) if weights is None else weights
     cases = labels & outputs, ~labels & outputs, labels & ~outputs, ~labels & ~outputs
@@ -173,7 +170,7 @@ def compute_challenge_metric(
     return (observed - inactive) / (correct - inactive) if correct != inactive else 0.0
 
 
-def compute_auc(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, float, FloatArray, FloatArray]:
+def compute_auc(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, float, Floats, Floats]:
     """Areas under the receiver operating characteristic and precision-recall curves.
 
     Every distinct score is a threshold. The first area is by trapezoids; the second is the sum of the precisions
@@ -219,7 +216,7 @@ def compute_accuracy(labels: ArrayLike, outputs: ArrayLike) -> float:
     return float(np.mean((labels == outputs).all(axis=1))) if len(labels) else math.nan
 
 
-def compute_f_measure(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, FloatArray]:
+def compute_f_measure(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, Floats]:
     """Mean F-measure, and that of each class: nan where a class is neither in the labels nor in the outputs."""
     tp, fp, fn, _ = _count(*_as_flags(labels, outputs))
     f_classes = _divide(2 * tp, 2 * tp + fp + fn)
@@ -234,7 +231,7 @@ def compute_beta_measures(labels: ArrayLike, outputs: ArrayLike, beta: float = 2
     return _mean(f_beta), _mean(_divide(tp, tp + fp + beta * fn))
 
 
-def compute_sensitivity_specificity(labels: ArrayLike, outputs: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def compute_sensitivity_specificity(labels: ArrayLike, outputs: ArrayLike) -> tuple[Floats, Floats]:
     """Sensitivity and specificity of each class, nan for a class without positives or without negatives."""
     tp, fp, fn, tn = _count(*_as_flags(labels, outputs))
     return _divide(tp, tp + fn), _divide(tn, tn + fp)
@@ -245,7 +242,7 @@ def compute_scores(
 ) -> Scores:
     """All measures at once; arguments as in `compute_challenge_metric` and `compute_auc`."""
     overall: dict[str, float] = {}
-    by_class: dict[str, FloatArray] = {}
+    by_class: dict[str, Floats] = {}
     overall["AUROC"], overall["AUPRC"], by_class["AUROC"], by_class["AUPRC"] = compute_auc(labels, scalar_outputs)
     overall["Accuracy"] = compute_accuracy(labels, outputs)
     overall["F-measure"], by_class["F-measure"] = compute_f_measure(labels, outputs)

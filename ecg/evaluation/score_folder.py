@@ -11,11 +11,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import EQUIVALENT_CLASSES, SCORED_CLASSES, encode_labels, index_classes
+from ecg.arrays import Bools, Floats
+from ecg.classes import class_name, encode_labels, index_classes
 from ecg.evaluation.challenge import (
-    BoolArray,
     EvaluationError,
-    FloatArray,
     Scores,
     StrPath,
     compute_scores,
@@ -75,7 +74,7 @@ def find_outputs(outputs_folder: StrPath, header_files: Sequence[str]) -> list[s
     return [start + name for name in names]
 
 
-def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> BoolArray:
+def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bools:
     """Read the `#Dx` lines of header files, shape (n_recordings, n_classes); EvaluationError where one has none."""
     codes = []
     for path in header_files:
@@ -91,7 +90,7 @@ def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bool
     return encode_labels(codes, classes)
 
 
-def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tuple[BoolArray, FloatArray]:
+def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tuple[Bools, Floats]:
     """Read output files: comment lines (#), then a line each of codes, binary outputs and scalar outputs.
 
     As in the official 2020 scorer, codes come in any order, codes that `classes` lacks are ignored, a class that the
@@ -149,7 +148,7 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     return binary_outputs.reshape(len(files), -1), scalar_outputs.reshape(len(files), -1)
 
 
-def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp]) -> BoolArray:
+def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp]) -> Bools:
     values = {word: parse_number(word) for word in set(words)}
     positive = {word for word in values if word.strip() in TRUE_SPELLINGS}
     ones = {word for word in values if values[word] == 1} - positive
@@ -164,7 +163,7 @@ def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp]) ->
     return np.fromiter(map(positive.__contains__, words), dtype=bool, count=len(words))
 
 
-def _parse_scalar(words: list[str], files: list[str], rows: NDArray[np.intp]) -> FloatArray:
+def _parse_scalar(words: list[str], files: list[str], rows: NDArray[np.intp]) -> Floats:
     try:
         return np.fromiter(map(float, words), dtype=np.float64, count=len(words))
     except ValueError:
@@ -207,9 +206,9 @@ def format_class_table(scores: Scores) -> str:
     """Table for the eye, with a row for each class."""
     lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
     for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
-        codes = [code, *(other for other, representative in EQUIVALENT_CLASSES.items() if representative == code)]
-        name = "/".join(SCORED_CLASSES[other][0] for other in codes if other in SCORED_CLASSES)
-        lines.append(f"{code:<10} {name:<11}" + "".join(f"{value:13.3f}" for value in values) + f"{support:13d}")
+        lines.append(
+            f"{code:<10} {class_name(code):<11}" + "".join(f"{value:13.3f}" for value in values) + f"{support:13d}"
+        )
     return "\n".join(lines)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES
+from ecg.arrays import Bools, Floats
+from ecg.classes import NORMAL_CLASS, SCORED_CLASSES, class_name
 from ecg.evaluation.challenge import (
     compute_auc,
     compute_challenge_metric,
@@ -15,8 +15,6 @@ from ecg.evaluation.challenge import (
     compute_sensitivity_specificity,
 )
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 Scores = dict[str, float | int | None]
 """Ready for JSON: rounded to 4 digits, None where a measure is not defined."""
 
@@ -78,8 +76,7 @@ def measure_classes(
     order = list(SCORED_CLASSES)
     table = {}
     for k in sorted(range(len(classes)), key=lambda k: order.index(classes[k])):
-        codes = [classes[k], *(code for code, same in EQUIVALENT_CLASSES.items() if same == classes[k])]
-        table["/".join(SCORED_CLASSES[code][0] for code in codes)] = {
+        table[class_name(classes[k])] = {
             "positives": int(labels[:, k].sum()),
             **_rounded(
                 {

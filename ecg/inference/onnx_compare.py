@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.inference.predict import Item, predict
 from ecg.io.recording import read_recording
 from ecg.leads import fill_missing
@@ -69,7 +70,7 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, headers
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     wanted = {each.name for each in session.get_inputs()}
 
-    def run(**inputs: NDArray[Any]) -> NDArray[np.float64]:
+    def run(**inputs: NDArray[Any]) -> Floats:
         given = {name: value[np.newaxis] for name, value in inputs.items() if name in wanted}
         members: NDArray[np.float32] = session.run(["member_probabilities"], given)[0][0]
         return members.astype(np.float64)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.signal import sosfilt
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ecg.arrays import Signal
 from ecg.methods.base import Method
 from ecg.signal.filtering import band_filter, mirrored_samples
 from ecg.signal.resampling import antialias_filter, resampling_ratio
@@ -126,7 +126,7 @@ def make_preprocessing(method: Method, sampling_frequency: float) -> nn.Module:
     return module
 
 
-def _made_up(sampling_frequency: float) -> NDArray[np.float32]:
+def _made_up(sampling_frequency: float) -> Signal:
     """Noise on a drifting baseline, 3 s in mV."""
     n_samples = round(3 * sampling_frequency)
     noise = np.random.default_rng(0).normal(0, 0.3, size=(12, n_samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import os
@@ -50,6 +51,18 @@ def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise problem(path, "a file", "something else" if os.path.lexists(path) else "none") from None
         raise problem(path, "a readable file", error.strerror or error) from error
+
+
+def read_text(path: str | os.PathLike[str], most: int) -> str:
+    """The text of a file of at most `most` bytes: UTF-8, else Latin-1, without byte order mark; errors as above."""
+    data = read_file(path, most + 1)
+    if len(data) > most:
+        raise problem(path, f"a text of at most {most} bytes", "more")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> None:

@@ -5,7 +5,6 @@ wfdb's own parser takes files only and refuses some of these dialects; the Chall
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import re
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import read_text
 from ecg.leads import LEADS, STANDARD_NAMES
 
 # Hz. The methods are made for 100 to 1000; a figure outside these bounds is a broken header, not an ECG.
@@ -22,6 +21,7 @@ DEFAULT_GAIN = 200.0  # ADC units per mV where the header gives none (WFDB's rul
 LONGEST_HEADER = 1 << 20  # bytes; real ones have 1 or 2 kB
 
 
+_SEXES = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}
 _MILLIVOLTS = {"": 1.0, "mv": 1.0, "uv": 1e-3, "\u00b5v": 1e-3, "\u03bcv": 1e-3, "v": 1e3}  # with both micro signs
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RECORD_LINE = re.compile(rf"(\S+)\s+(\d{{1,6}})(?:\s+({_NUMBER})(?:/\S*)?)?(?:\s+(\d{{1,12}})(?!\S))?(?!\S)", re.ASCII)
@@ -115,7 +115,9 @@ def parse_header(text: str, source: str = "header") -> Header:
         raise problem(source, f"a sampling frequency of {bounds}", f"{frequency:g} Hz")
     signals = [parse_signal_line(line, source) for line in signal_lines]
     leads, gains, baselines, file_names, formats, _ = zip(*signals, strict=True)
-    age, sex = comments["age"][0] if comments["age"] else "", comments["sex"][0].lower() if comments["sex"] else ""
+    age, sex = (comments[key][0] if comments[key] else "" for key in ("age", "sex"))
+    # What is not a number ("Unknown") is no SNOMED CT code.
+    codes = re.findall(r"(?<![^,;\s])\d+(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
     return Header(
         recording_id=re.sub(r"\.(mat|dat|hea)$", "", name, flags=re.IGNORECASE),
         sampling_frequency=frequency,
@@ -126,9 +128,8 @@ def parse_header(text: str, source: str = "header") -> Header:
         file_names=file_names,
         formats=formats,
         age=_clean_age(age),
-        sex={"f": "Female", "female": "Female", "m": "Male", "male": "Male"}.get(sex, "Unknown"),
-        # What is not a number ("Unknown") is no SNOMED CT code.
-        labels=tuple(dict.fromkeys(re.findall(r"(?<![^,;\s])\d+(?![^,;\s])", ",".join(comments["dx"]), re.ASCII))),
+        sex=_SEXES.get(sex.lower(), "Unknown"),
+        labels=tuple(dict.fromkeys(codes)),
     )
 
 
@@ -192,14 +193,7 @@ def _clean_age(text: str) -> float:
 
 def load_header(header_file: str | os.PathLike[str]) -> str:
     """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
-    data = read_file(header_file, LONGEST_HEADER + 1)
-    if len(data) > LONGEST_HEADER:
-        raise problem(header_file, f"a header of at most {LONGEST_HEADER} bytes", "more")
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return read_text(header_file, LONGEST_HEADER)
 
 
 def read_header(header_file: str | os.PathLike[str]) -> Header:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import write_file
-from ecg.io.header import load_header
+from ecg.io.files import read_text, write_file
+
+_LONGEST = 1 << 20  # bytes
+_LABELS = {"1": 1, "1.0": 1, "true": 1, "t": 1, "0": 0, "0.0": 0, "false": 0, "f": 0}
 
 
 def save_outputs(
@@ -41,8 +43,13 @@ def save_outputs(
     scores = np.asarray(probabilities, dtype=np.float32)
     if not np.isfinite(scores).all():
         raise problem(output_file, "finite scores", scores[~np.isfinite(scores)][0])
-    fields = (classes, (str(int(label)) for label in labels), (np.format_float_positional(x, trim="-") for x in scores))
-    write_file(output_file, "".join(f"{line}\n" for line in (f"#{recording_id}", *map(",".join, fields))))
+    lines = [
+        f"#{recording_id}",
+        ",".join(classes),
+        ",".join(str(int(label)) for label in labels),
+        ",".join(np.format_float_positional(score, trim="-") for score in scores),
+    ]
+    write_file(output_file, "".join(f"{line}\n" for line in lines))
 
 
 def load_outputs(
@@ -57,15 +64,14 @@ def load_outputs(
     ValueError
         Where it is not an output file; the message names the file.
     """
-    lines = [line.strip() for line in load_header(output_file).splitlines()]
+    lines = [line.strip() for line in read_text(output_file, _LONGEST).splitlines()]
     if len(lines) < 4 or not lines[0].startswith("#"):
         raise problem(output_file, "'#id' and lines of classes, labels and scores", f"{len(lines)} lines")
     classes, labels, scores = ([field.strip() for field in line.split(",")] if line else [] for line in lines[1:4])
     if not len(classes) == len(labels) == len(scores):
         raise problem(output_file, f"{len(classes)} labels and scores", f"{len(labels)} and {len(scores)}")
-    values = {"1": 1, "1.0": 1, "true": 1, "t": 1, "0": 0, "0.0": 0, "false": 0, "f": 0}
     for label in labels:
-        if label.lower() not in values:
+        if label.lower() not in _LABELS:
             raise problem(output_file, "labels 0 and 1", shown(label))
     numbers = []
     for score in scores:
@@ -73,4 +79,4 @@ def load_outputs(
             numbers.append(float(score))
         except ValueError:
             raise problem(output_file, "numbers as scores", shown(score)) from None
-    return lines[0][1:].strip(), tuple(classes), tuple(values[x.lower()] for x in labels), tuple(numbers)
+    return lines[0][1:].strip(), tuple(classes), tuple(_LABELS[label.lower()] for label in labels), tuple(numbers)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.leads import fill_missing
 from ecg.signal.resampling import resample
 
-Signal = NDArray[np.float32]
 Disturbance = Callable[[Signal, float], tuple[Signal, float]]
 """``(signal, sampling_frequency) -> (signal, sampling_frequency)``: float32 (12, n_samples) in mV, NaN where missing,
 and Hz. Without randomness; the argument is never changed."""

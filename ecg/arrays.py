@@ -1,0 +1,11 @@
+"""Names for the kinds of arrays that most signatures have."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Signal = NDArray[np.float32]
+"""Leads in rows, samples in columns."""

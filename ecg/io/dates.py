@@ -1,0 +1,45 @@
+"""Dates as clinical files write them."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+
+_DATES = (
+    re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})", re.ASCII),  # ISO, DICOM, HL7
+    re.compile(r"(?P<m>\d{1,2})[-/](?P<d>\d{1,2})[-/](?P<y>\d{4})", re.ASCII),  # GE MUSE
+)
+_TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2}))?", re.ASCII)
+
+
+def date_of(text: str) -> datetime.date | None:
+    """A date at the start of a text: 1953-05-08, 19530508, 05-08-1953 (month first); None for anything else."""
+    for pattern in _DATES:
+        if match := pattern.match(text.strip()):
+            try:
+                return datetime.date(int(match["y"]), int(match["m"]), int(match["d"]))
+            except ValueError:
+                return None
+    return None
+
+
+def time_of(date: str, time: str) -> datetime.datetime | None:
+    """Date and time of day (14:05:59, 140559.123); midnight where the time is missing, None where the date is."""
+    day = date_of(date)
+    if day is None:
+        return None
+    match = _TIME.match(time.strip())
+    try:
+        hour, minute, second = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+        clock = datetime.time(hour, minute, second)
+    except ValueError:
+        clock = datetime.time()
+    return datetime.datetime.combine(day, clock)
+
+
+def years_between(birth: datetime.date | None, when: datetime.datetime | None) -> float:
+    """Whole years of age at a time; NaN where a date is missing or the birth comes after it."""
+    if birth is None or when is None or when.date() < birth:
+        return math.nan
+    return float(when.year - birth.year - ((when.month, when.day) < (birth.month, birth.day)))

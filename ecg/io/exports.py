@@ -1,0 +1,204 @@
+"""A recording written as Challenge files, CSV or EDF. Nothing of the identity, unless it is handed in."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.errors import problem
+from ecg.io.files import write_file
+from ecg.io.optional import import_optional
+from ecg.io.stored import Identity, Stored
+from ecg.leads import LEADS
+
+_NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
+_HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}
+NOBODY = Identity()
+
+
+def as_integers(stored: Stored) -> Stored:
+    """The same with integers: those of the file, or nV where the file has mV (float)."""
+    if stored.samples.dtype.kind == "i":
+        return stored
+    scaled = np.rint(stored.samples.astype(np.float64) * _NANOVOLTS)
+    scaled[~(np.abs(scaled) < 2**31)] = -(2**31)  # missing, and what no ECG has
+    header = replace(
+        stored.header,
+        adc_gains=(_NANOVOLTS,) * len(stored.header.leads),
+        baselines=(0.0,) * len(stored.header.leads),
+        formats=("32",) * len(stored.header.leads),
+    )
+    return replace(stored, header=header, samples=scaled.astype(np.int32))
+
+
+def missing_value(samples: NDArray[Any]) -> int:
+    """The integer by which a sample is missing."""
+    return int(np.iinfo(samples.dtype).min)
+
+
+# ---- Challenge files -------------------------------------------------------------------------------------------------
+
+
+def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
+    """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
+
+    Parameters
+    ----------
+    folder : path
+        It exists.
+    stored : Stored
+    comments : sequence of str
+        Lines behind those on age, sex and diagnoses, without `#`.
+
+    Returns
+    -------
+    pathlib.Path
+        The header file.
+    """
+    stored = as_integers(stored)
+    header, samples = stored.header, stored.samples
+    name = header.recording_id
+    n_bits = samples.dtype.itemsize * 8
+    kind = 30 if n_bits == 16 else 20  # little-endian matrices of these
+    content = struct.pack("<5i4s", kind, *samples.shape, 0, 4, b"val")
+    content += samples.astype(f"<i{n_bits // 8}").tobytes(order="F")
+    rate = np.format_float_positional(header.sampling_frequency, trim="-")
+    lines = [f"{name} {len(header.leads)} {rate} {samples.shape[1]}"]
+    for lead, row, gain, baseline in zip(header.leads, samples, header.adc_gains, header.baselines, strict=True):
+        zero = f"({np.format_float_positional(baseline, trim='-')})" if baseline else ""
+        checksum = int(row.sum(dtype=np.int64).astype(np.int16))
+        scale = np.format_float_positional(gain, trim="-")  # the fewest digits that read back the same
+        lines.append(f"{name}.mat {n_bits}+24 {scale}{zero}/mV {n_bits} 0 {row[0]} {checksum} 0 {_one_line(lead)}")
+    lines += [
+        f"#Age: {'Unknown' if math.isnan(header.age) else f'{header.age:g}'}",
+        f"#Sex: {header.sex}",
+        f"#Dx: {','.join(header.labels) or 'Unknown'}",
+        "#Rx: Unknown",
+        "#Hx: Unknown",
+        "#Sx: Unknown",
+        *(f"#{_one_line(comment)}" for comment in comments),
+    ]
+    write_file(folder / f"{name}.mat", content)
+    header_file = folder / f"{name}.hea"
+    write_file(header_file, "\n".join(lines) + "\n")
+    return header_file
+
+
+def _one_line(text: str) -> str:
+    """Text on one line, without characters that don't print."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+
+
+# ---- CSV -------------------------------------------------------------------------------------------------------------
+
+
+def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> Path:
+    """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
+    header, device = stored.header, stored.device
+    rows = [i for i, row in enumerate(millivolts) if not np.isnan(row).all()]
+    lines = [",".join(LEADS[i] for i in rows)]
+    columns = [["" if math.isnan(x) else np.format_float_positional(x, trim="-") for x in millivolts[i]] for i in rows]
+    lines += [",".join(values) for values in zip(*columns, strict=True)]
+    sidecar: dict[str, Any] = {
+        "sampling_frequency": header.sampling_frequency,
+        "unit": "mV",
+        "leads": [LEADS[i] for i in rows],
+        **({} if math.isnan(header.age) else {"age": header.age}),
+        "sex": header.sex,
+        "labels": list(header.labels),
+        "maker": device.maker,
+        "model": device.model,
+        "measurements": dict(device.measurements),
+        "statements": list(device.statements),
+    }
+    path = folder / f"{header.recording_id}.csv"
+    write_file(path, "\n".join(lines) + "\n")
+    write_file(path.with_suffix(".json"), json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+# ---- EDF -------------------------------------------------------------------------------------------------------------
+
+
+def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
+    """Write EDF (integers of 16 bits) or BDF (those of 24 bits), with the integers of the recording.
+
+    Raises
+    ------
+    RecordingError
+        Where samples are missing, or larger than 24 bits: the formats have no way to say so.
+    """
+    stored = as_integers(stored)
+    header, samples = stored.header, stored.samples
+    path = folder / f"{header.recording_id}.edf"
+    edfio = import_optional("edfio", path, "EDF")
+    largest = max(int(samples.max()), -int(samples.min()))
+    wide = largest > 2**15 - 1
+    missing = np.equal(samples, missing_value(samples))
+    kept = np.flatnonzero(~missing.all(axis=1)).tolist()
+    if missing[kept].any():
+        raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
+    limit = 2**23 - 1 if wide else 2**15 - 1
+    signals = []
+    for i in kept:
+        row, microvolts = samples[i].astype(np.float64), 1000 / header.adc_gains[i]
+        top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
+        physical = (row - header.baselines[i]) * microvolts
+        bounds = (np.array([-top, top]) - header.baselines[i]) * microvolts
+        signals.append(
+            (edfio.BdfSignal if wide else edfio.EdfSignal)(
+                physical,
+                header.sampling_frequency,
+                label=f"ECG {header.leads[i]}"[:16],
+                physical_dimension="uV",
+                physical_range=(float(bounds[0]), float(bounds[1])),
+                digital_range=(-top, top),
+            )
+        )
+    patient = edfio.Patient(
+        code=_word(identity.patient_id),
+        sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
+        birthdate=identity.birth_date,
+        name=_word(identity.name),
+    )
+    when = stored.device.acquired if identity is not NOBODY else None
+    recording = edfio.Recording(startdate=when.date() if when else None, equipment_code=_word(stored.device.model))
+    file = (edfio.Bdf if wide else edfio.Edf)(
+        signals,
+        patient=patient,
+        recording=recording,
+        starttime=when.time() if when else None,
+        data_record_duration=_record_samples(samples.shape[1]) / header.sampling_frequency,
+    )
+    path = path.with_suffix(".bdf") if wide else path
+    write_file(path, file.to_bytes())
+    return path
+
+
+def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> int:
+    """A digital maximum whose amplitude fits into EDF's eight characters, so that nothing is rounded."""
+    for top in range(limit, max(needed, limit // 2) - 1, -1):
+        amplitude = top * microvolts
+        if len(f"{-amplitude:.10g}") <= 8 and abs(float(f"{amplitude:.10g}") - amplitude) < 1e-9 * amplitude:
+            return top
+    if needed > limit:
+        raise problem(path, f"integers up to {limit}", needed)
+    return limit
+
+
+def _record_samples(n_samples: int) -> int:
+    """Samples of a data record: the largest divisor of their number up to 2,000; EDF has whole records only."""
+    return max(k for k in range(1, min(n_samples, 2000) + 1) if n_samples % k == 0)
+
+
+def _word(text: str) -> str:
+    """As EDF+ has it: ASCII, no spaces, "X" where unknown."""
+    return "_".join(text.encode("ascii", "replace").decode().split()) or "X"

@@ -1,0 +1,210 @@
+"""All formats that ECGs come in: which one a file is, by its content, and which files of a folder are recordings."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.aecg import is_aecg, read_aecg
+from ecg.io.dicom import is_dicom, read_dicom
+from ecg.io.edf import is_edf, read_edf
+from ecg.io.errors import RecordingError, problem
+from ecg.io.files import read_file
+from ecg.io.header import load_header
+from ecg.io.ishne import is_ishne, read_ishne
+from ecg.io.muse import is_muse, read_muse
+from ecg.io.philips import is_philips, read_philips
+from ecg.io.recording import read_recording
+from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
+from ecg.io.stored import DeviceReport, Stored, make_header
+from ecg.io.tables import is_table, read_table
+from ecg.io.xml_files import measurements_of
+from ecg.leads import LEADS
+
+START = 4096  # bytes by which a format is told
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    suffixes : tuple of str
+        By which a folder's files are taken for recordings; which format it is the content tells.
+    is_it : callable
+        Whether a file that begins with these bytes (up to `START`) is of this format.
+    read : callable
+        From a path to a `Stored`; RecordingError for everything wrong with the file.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    is_it: Callable[[bytes], bool]
+    read: Callable[[str | os.PathLike[str]], Stored]
+
+
+# In the order in which they are tried; none takes what is another's.
+FORMATS: tuple[Format, ...] = (
+    Format("DICOM", (".dcm", ".dicom"), is_dicom, read_dicom),
+    Format("SCP-ECG", (".scp",), is_scp_ecg, read_scp_ecg),
+    Format("EDF", (".edf", ".bdf"), is_edf, read_edf),
+    Format("ISHNE Holter", (".ecg",), is_ishne, read_ishne),
+    Format("GE MUSE XML", (".xml",), is_muse, read_muse),
+    Format("Philips SierraECG XML", (".xml",), is_philips, read_philips),
+    Format("HL7 aECG", (".xml", ".aecg"), is_aecg, read_aecg),
+    Format("table of samples", (".csv", ".npy", ".npz", ".parquet"), is_table, read_table),
+)
+SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
+# What else has these suffixes, or none, is no recording: it is taken for one only if its content is.
+_COMMON_SUFFIXES = ("", *FORMATS[-1].suffixes)
+
+
+def format_of(path: str | os.PathLike[str]) -> Format | None:
+    """The format of a file by its first bytes; None where it is none of `FORMATS`. RecordingError if unreadable."""
+    start = read_file(path, START)
+    return next((one for one in FORMATS if one.is_it(start)), None)
+
+
+def read_any(path: str | os.PathLike[str]) -> Stored:
+    """Read a recording in any of `FORMATS`, or Challenge files by their header (`.hea`).
+
+    Raises
+    ------
+    RecordingError
+        For everything wrong with it, for unknown formats, and where another file of the folder would give a recording
+        of the same name.
+    """
+    path = Path(path)
+    if path.suffix == ".hea":
+        return read_challenge(path)
+    kind = format_of(path)
+    if kind is None:
+        expected = "an ECG (" + ", ".join(one.name for one in FORMATS) + ")"
+        # Not the first bytes, as elsewhere: they may be a patient's name.
+        raise problem(path, expected, "another content" if read_file(path, 1) else "an empty file")
+    suffixes = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
+    siblings = [path.with_name(path.stem + suffix) for suffix in suffixes]
+    if others := [one.name for one in siblings if one.name != path.name and is_recording(one)]:
+        raise problem(path, f"one recording named {path.stem} in its folder", f"{', '.join(others)} beside it")
+    return kind.read(path)
+
+
+def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
+    """Read Challenge files: the twelve leads in ADC units, and what `ecg.convert` wrote of the device's report.
+
+    Raises
+    ------
+    RecordingError
+        As of `read_recording`.
+    """
+    path = Path(header_file)
+    header, millivolts = read_recording(path)
+    at = {lead: header.leads.index(lead) for lead in header.leads if lead in LEADS}
+    gains = np.array([[header.adc_gains[i]] for i in at.values()])
+    baselines = np.array([[header.baselines[i]] for i in at.values()])
+    rows = millivolts[[LEADS.index(lead) for lead in at]].astype(np.float64)
+    units = rows * gains + baselines  # float32 mV are exact enough for integers of 23 bits
+    missing = np.isnan(units)
+    whole = np.rint(np.where(missing, 0, units))
+    if np.abs(np.where(missing, 0, units) - whole).max() > 0.01 or np.abs(whole).max() >= 2**23:
+        samples: NDArray[np.generic] = rows
+        gains, baselines = np.ones_like(gains), np.zeros_like(baselines)
+    else:
+        kind = np.int16 if np.abs(whole).max() < 2**15 else np.int32
+        samples = np.where(missing, np.iinfo(kind).min, whole).astype(kind)
+    new = make_header(
+        path,
+        list(at),
+        header.sampling_frequency,
+        samples,
+        gains[:, 0].tolist(),
+        baselines[:, 0].tolist(),
+        age=header.age,
+        sex=header.sex,
+    )
+    return Stored(replace(new, labels=header.labels), samples, _device_in(load_header(path)))
+
+
+def _device_in(text: str) -> DeviceReport:
+    """The device's report in the comments of a header."""
+    said = re.findall(r"^# ?(Measurement|Statement): (.*\S)", text, re.MULTILINE)
+    measured = (value.partition(" ") for kind, value in said if kind == "Measurement")
+    return DeviceReport(
+        measurements=measurements_of((name, number) for name, _, number in measured),
+        statements=tuple(value for kind, value in said if kind == "Statement"),
+    )
+
+
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is one that a scan of its folder takes for a recording.
+
+    By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, and files without a suffix, are taken
+    only if their content is of a known format.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file() or (suffix not in _COMMON_SUFFIXES and suffix not in (".hea", *SUFFIXES)):
+        return False
+    if suffix not in _COMMON_SUFFIXES:
+        return True
+    try:
+        kind = format_of(path)
+    except RecordingError:
+        return False
+    return kind is not None if suffix else kind not in (None, FORMATS[-1])
+
+
+def find_ecg_files(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
+
+    Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` is there); else files
+    of which `is_recording` holds. Of several files that would give a recording of the same name a Challenge header is
+    taken and the rest passed over; without one the first is taken, and `read_any` refuses it and names the others. What
+    is hidden is passed over. Links to folders are followed, each folder once.
+    """
+    yield from _find(os.fspath(folder), set())
+
+
+def _find(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
+    status = os.stat(folder)
+    if (status.st_dev, status.st_ino) in entered:
+        return
+    entered.add((status.st_dev, status.st_ino))
+    headers: set[str] = set()
+    files, folders = [], []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            stem, suffix = os.path.splitext(entry.name)
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                folders.append(entry.name)
+            elif suffix in (".hea", ".mat"):
+                headers.add(stem)
+            else:
+                files.append(entry.name)
+    names = {stem: f"{stem}.hea" for stem in headers}
+    for name in sorted(files):
+        stem = os.path.splitext(name)[0]
+        if stem not in names and is_recording(os.path.join(folder, name)):
+            names[stem] = name
+    for name in sorted(names.values()):
+        yield os.path.join(folder, name)
+    for name in sorted(folders):
+        yield from _find(os.path.join(folder, name), entered)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False

@@ -1,0 +1,166 @@
+"""What the reader of a clinical format gives back: samples as stored, a header, the device's report, the identity."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.errors import problem, shown
+from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
+from ecg.leads import LEADS
+
+LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods are made for
+
+
+@dataclass(frozen=True)
+class DeviceReport:
+    """What the electrocardiograph, or the software behind it, said of the recording.
+
+    Attributes
+    ----------
+    maker, model : str
+        Of the device; empty where unknown.
+    acquired : datetime or None
+        When the recording began, as written, mostly local time.
+    measurements : mapping of str to float
+        Those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg, qrs_axis_deg,
+        t_axis_deg.
+    statements : tuple of str
+        Its interpretation, line by line.
+    """
+
+    maker: str = ""
+    model: str = ""
+    acquired: datetime.datetime | None = None
+    measurements: Mapping[str, float] = field(default_factory=dict)
+    statements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
+class Identity:
+    """Whose recording it is. Apart from all else, so that nothing writes it by accident; not even its repr shows it."""
+
+    name: str = ""
+    patient_id: str = ""
+    birth_date: datetime.date | None = None
+    others: Mapping[str, str] = field(default_factory=dict)  # further identifiers by what they are
+
+    def __repr__(self) -> str:
+        return "Identity(withheld)"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A recording as a clinical format has it.
+
+    Attributes
+    ----------
+    header : Header
+        Leads in file order, ADC units per mV; no labels. The recording's id is the file's name without its suffix.
+    samples : ndarray, shape (n_signals, n_samples)
+        ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing sample); else float64
+        mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
+    device : DeviceReport
+    identity : Identity
+    notes : tuple of str
+        What was decided in reading that whoever uses the samples should know.
+    """
+
+    header: Header
+    samples: NDArray[np.generic]
+    device: DeviceReport = DeviceReport()
+    identity: Identity = Identity()
+    notes: tuple[str, ...] = ()
+
+
+def make_header(
+    path: str | os.PathLike[str],
+    leads: Sequence[str],
+    sampling_frequency: float,
+    samples: NDArray[np.generic],
+    adc_gains: Sequence[float],
+    baselines: Sequence[float] | None = None,
+    age: float = math.nan,
+    sex: str = "Unknown",
+) -> Header:
+    """The header of a recording in a clinical format, checked.
+
+    Parameters
+    ----------
+    path : path
+        The file; names the recording.
+    leads : sequence of str
+        In the order of `samples`; the twelve leads in standard spelling.
+    sampling_frequency : float
+        Hz.
+    samples : ndarray, shape (n_signals, n_samples)
+        As in `Stored`.
+    adc_gains, baselines : sequence of float
+        ADC units per mV, and ADC units at 0 mV (0 where left out).
+    age : float
+        Years, NaN where unknown. Above 110 it is taken as 110, below 0 as unknown.
+    sex : str
+        "Female", "Male" or "Unknown".
+
+    Raises
+    ------
+    RecordingError
+        Where none of the twelve leads is there, for a rate that no ECG has, a length below 1 s or above
+        `LONGEST_MINUTES`, and a gain of one of the twelve leads that is not finite or zero.
+    """
+    path = Path(path)
+    if not set(LEADS) & set(leads):
+        raise problem(path, f"some of the leads {', '.join(LEADS)}", shown(", ".join(leads)) if leads else "none")
+    check_frequency(path, sampling_frequency)
+    check_length(path, samples.shape[1], sampling_frequency)
+    baselines = [0.0] * len(leads) if baselines is None else baselines
+    for lead, gain, baseline in zip(leads, adc_gains, baselines, strict=True):
+        if lead in LEADS and (gain == 0 or not math.isfinite(gain) or not math.isfinite(baseline)):
+            raise problem(path, f"a scale for lead {lead}", f"{gain:g} ADC units per mV, {baseline:g} at 0 mV")
+    return Header(
+        recording_id=path.stem,
+        sampling_frequency=float(sampling_frequency),
+        n_samples=samples.shape[1],
+        leads=tuple(leads),
+        adc_gains=tuple(map(float, adc_gains)),
+        baselines=tuple(map(float, baselines)),
+        file_names=(path.name,) * len(leads),
+        # As in WFDB, where the format says by which value a sample is missing: -32768 in 16 bits, -2**31 in 32.
+        formats=("16" if samples.dtype == np.int16 else "32",) * len(leads),
+        age=min(float(age), 110.0) if 0 <= age < math.inf else math.nan,
+        sex=sex,
+        labels=(),
+    )
+
+
+def check_frequency(path: str | os.PathLike[str], sampling_frequency: float) -> None:
+    """RecordingError for a sampling frequency that no ECG has."""
+    if not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
+        bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"
+        raise problem(path, f"a sampling frequency of {bounds}", f"{sampling_frequency:g} Hz")
+
+
+def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequency: float, mend: str = "") -> None:
+    """RecordingError for less than 1 s and for more than `LONGEST_MINUTES`; `mend` says what to do about the latter."""
+    if n_samples < sampling_frequency:
+        raise problem(path, f"at least 1 s ({sampling_frequency:g} samples)", f"{n_samples} samples")
+    minutes = n_samples / sampling_frequency / 60
+    if minutes > LONGEST_MINUTES:
+        raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
+
+
+def check_together(path: str | os.PathLike[str], leads: Sequence[str], elsewhere: Iterable[str]) -> None:
+    """RecordingError where a part of the file that is not read has leads which the part that is read lacks.
+
+    Three leads at a time for 2.5 s each are such files: a part would pass for the whole.
+    """
+    if apart := [lead for lead in dict.fromkeys(elsewhere) if lead in LEADS and lead not in leads]:
+        found = f"{', '.join(apart)} apart from {', '.join(leads)}"
+        raise problem(path, "leads that were recorded together", shown(found))

@@ -1,0 +1,162 @@
+"""XML files of clinical systems, read so that no file can do harm: no entities, no fetching, bounded size and depth."""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError, SubElement
+
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import read_file
+from ecg.io.optional import import_optional
+
+LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
+MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000
+DEEPEST = 64  # levels; an aECG has 20
+LONGEST_TEXT = 10_000  # characters of anything but samples
+LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
+_PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
+_NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
+
+
+def root_name(start: bytes) -> str:
+    """Name of the root element, without its namespace, of the file that begins like this; "" where it is no XML."""
+    encodings = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"<\0": "utf-16-le", b"\0<": "utf-16-be"}
+    encoding = encodings.get(start[:2], "utf-8")
+    text = start.decode(encoding, errors="replace").lstrip("\ufeff \t\r\n")
+    match = re.match(
+        r"(?:<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>|\s)*<(?:[\w.-]+:)?([\w.-]+)", text, re.DOTALL
+    )
+    return match[1] if match else ""
+
+
+def read_xml(path: str | os.PathLike[str]) -> Element:
+    """The root of the tree of an XML file; names of elements and attributes without their namespaces.
+
+    A DOCTYPE is passed over and never fetched; entities other than XML's own five are refused.
+
+    Raises
+    ------
+    RecordingError
+        Where it can't be read, is larger than `LARGEST_FILE`, is not well-formed XML in a known encoding, declares an
+        entity, refers outside, is nested deeper than `DEEPEST`, or has more than `MOST_ELEMENTS` elements or a tag
+        longer than `LONGEST_TAG`.
+    """
+    data = read_file(path, LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise problem(path, f"an XML file of at most {LARGEST_FILE >> 20} MiB", "more")
+    defused = import_optional("defusedxml.ElementTree", path, "an XML file")
+    tree = _Tree(path)
+    # Text that went through a database may say UTF-16 and be in UTF-8; the parser takes the declaration's word for it.
+    says_wide = re.match(rb"\s*(?:\xef\xbb\xbf)?<\?xml[^>]*encoding=[\"']utf-16", data[:200], re.IGNORECASE)
+    parser = defused.DefusedXMLParser(
+        target=tree,
+        encoding="utf-8" if says_wide else None,
+        forbid_dtd=False,
+        forbid_entities=True,
+        forbid_external=True,
+    )
+    try:
+        for place in range(0, len(data), _PIECE):
+            parser.feed(data[place : place + _PIECE])
+            if place - parser.parser.CurrentByteIndex > LONGEST_TAG:
+                raise problem(path, f"tags and comments of at most {LONGEST_TAG >> 10} KiB", "a longer one")
+        parser.close()
+    except RecordingError:
+        raise
+    except (ParseError, ValueError, LookupError, AssertionError) as error:
+        # defusedxml's own errors are ValueErrors; their text would quote the entity, hence the name of the error alone.
+        found = str(error) if isinstance(error, ParseError) else type(error).__name__
+        raise problem(path, "well-formed XML without entities", found) from error
+    if tree.root is None:
+        raise problem(path, "an XML file", "no element")
+    return tree.root
+
+
+class _Tree:
+    """What the parser calls: builds the tree, and stops where it grows beyond the bounds."""
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+        self.root: Element | None = None
+        self.n_elements = 0
+        self.open: list[Element] = []
+        self.texts: list[list[str]] = []  # of the open elements, up to the first child of each
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.n_elements += 1
+        if self.n_elements > MOST_ELEMENTS:
+            raise problem(self.path, f"at most {MOST_ELEMENTS} elements", "more")
+        if len(self.open) == DEEPEST:
+            raise problem(self.path, f"at most {DEEPEST} levels of elements", "more")
+        attributes = {name.rpartition("}")[2]: value for name, value in attributes.items()}
+        name = tag.rpartition("}")[2]
+        if self.open:
+            element = SubElement(self.open[-1], name, attributes)
+        else:
+            element = self.root = Element(name, attributes)
+        self.open.append(element)
+        self.texts.append([])
+
+    def end(self, _tag: str) -> None:
+        self.open.pop().text = "".join(self.texts.pop())
+
+    def data(self, text: str) -> None:
+        if self.open and not len(self.open[-1]):
+            self.texts[-1].append(text)
+
+    def close(self) -> None:
+        pass
+
+
+def text_of(element: Element | None, place: str = ".") -> str:
+    """The text of an element, or of the first one at a place below it, without spaces around; "" where absent.
+
+    Of a long text the first `LONGEST_TEXT` characters; for samples there is `data_of`.
+    """
+    return data_of(element, place)[:LONGEST_TEXT].strip()
+
+
+def data_of(element: Element | None, place: str = ".") -> str:
+    """The whole text of an element, or of the first one at a place below it; "" where absent."""
+    found = None if element is None else element.find(place)
+    return "" if found is None else found.text or ""
+
+
+def base64_of(text: str, path: Path, what: str) -> bytes:
+    """What a text in Base64 stands for; white space doesn't matter. RecordingError for other characters."""
+    try:
+        return base64.b64decode(text.encode("ascii").translate(None, b" \t\r\n"), validate=True)
+    except ValueError as error:
+        raise problem(path, f"Base64 in {what}", f"other characters ({type(error).__name__})") from error
+
+
+def number_of(text: str) -> float:
+    """A number as XML files write it; NaN for anything else ("---", "Indeterminate", nothing)."""
+    text = text.strip()
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
+def measurements_of(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """Measurements by name, of those texts that are numbers; the first one of each name."""
+    found: dict[str, float] = {}
+    for name, text in pairs:
+        value = number_of(text)
+        if math.isfinite(value):
+            found.setdefault(name, value)
+    return found
+
+
+def count_of(element: Element | None, place: str, path: Path, most: int) -> int | None:
+    """A whole number from 0 to `most` at a place; None where absent or empty. Raises RecordingError for others."""
+    text = text_of(element, place)
+    if not text:
+        return None
+    value = number_of(text)
+    if not (value.is_integer() and 0 <= value <= most):
+        raise problem(path, f"a whole number from 0 to {most} as {place}", shown(text))
+    return int(value)
