@@ -3,8 +3,8 @@
     python -m ecg.export model model.onnx
     python -m ecg.export model model.onnx --from-raw 500
 
-The first takes what the method's preprocessing returns, the second raw signals in mV at 500 Hz. Inputs, outputs and what
-the file says of itself are in docs/onnx.md.
+The first takes what the method's preprocessing returns, the second raw signals in mV at 500 Hz. What goes in, what
+comes out and what the file says of itself is in docs/onnx.md.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ecg.runtime.command import run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    return run_command("python -m ecg.export", lambda: _export(words), "nothing was written")
+    return run_command("python -m ecg.export", lambda: _export(words), "the file is written whole or not at all")
 
 
 def _export(words: Sequence[str] | None) -> int:

@@ -65,6 +65,7 @@ class Graph(nn.Module):
     def __init__(self, model: Model, sampling_frequency: float | None = None) -> None:
         super().__init__()
         self.method = model.method
+        self.sampling_frequency = sampling_frequency
         self.networks = nn.ModuleList(model.networks)
         self.preprocessing = None
         if sampling_frequency is not None:
@@ -81,7 +82,9 @@ class Graph(nn.Module):
 
     def example(self) -> dict[str, Tensor]:
         """Inputs by name: two items of noise, of different lengths where they may be."""
-        n_samples = self.shortest + 1000
+        n_samples = min(self.shortest + 1000, self.method.input.window)
+        if self.sampling_frequency is not None:
+            n_samples = round(3 * self.sampling_frequency)
         signal = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (2, 12, n_samples)).astype(np.float32))
         inputs = {"signal": signal}
         if self.preprocessing is None:

@@ -19,7 +19,7 @@ def band_filter(low: float, high: float, sampling_frequency: float) -> tuple[NDA
 
 
 def mirrored_samples(sampling_frequency: float) -> int:
-    """Mirror image at either end of `band_pass`'s input, half a second in samples; less where the recording is shorter."""
+    """Mirror image that `band_pass` adds at either end, in samples: half a second, or what a shorter recording has."""
     return int(sampling_frequency / 2)
 
 

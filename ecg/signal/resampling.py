@@ -25,7 +25,7 @@ def resampling_ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
 
 @lru_cache(maxsize=16)
 def antialias_filter(up: int, down: int) -> NDArray[np.float32]:
-    """Taps at `up` times the input's rate, before every `down`-th sample is kept; odd in number, symmetric, unit gain."""
+    """Taps at `up` times the input's rate, before each `down`-th sample is kept: an odd number, of unit gain."""
     # Ten periods of the lower rate on either side: the transition is a tenth of its Nyquist frequency wide.
     rate = max(up, down)
     taps = firwin(20 * rate + 1, 1 / rate, window=("kaiser", 5.0))
