@@ -65,21 +65,21 @@ def small():
 
 
 def random_member(method, seed):
-    """Weights and thresholds of no use but for telling one result from another."""
-    generator = torch.Generator().manual_seed(seed)
-    state = method.build_network().state_dict()
-    for key, value in state.items():
-        if value.is_floating_point():
-            drawn = torch.rand(value.shape, generator=generator)
-            state[key] = drawn + 0.5 if key.endswith("running_var") else 2 * drawn - 1
-            state[key] -= 3 * (key == "fc.bias")  # few labels
+    """An untrained network with batch norms that are not the identity, and thresholds that differ."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        state = method.build_network().state_dict()
+        for key, value in state.items():
+            if value.is_floating_point() and value.ndim == 1:
+                state[key] = torch.rand(value.shape) + 0.5 if key.endswith("var") else torch.rand(value.shape) - 0.5
+    state["fc.bias"] -= 2  # few labels
     thresholds = np.random.default_rng(seed).uniform(0.2, 0.8, len(method.classes))
     return Member(as_stored(state), thresholds, np.arange(1), np.zeros((1, 24)), [{"epoch": 1}])
 
 
 def model_of(method, folder):
     save_model(folder, method, [random_member(method, seed) for seed in (1, 2)], {}, [{}, {}])
-    return load_model(folder, {method.name: lambda: method}, CPU)
+    return load_model(folder, {method.name: lambda **_: method}, CPU)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def metadata_of(path):
     return session_of(path).get_modelmeta().custom_metadata_map
 
 
-def simulated(n_recordings, seconds=(1, 3)):
+def simulated(n_recordings, seconds=(2, 4)):
     """Preprocessed recordings of simulated hearts at varying lengths, with age and sex."""
     rng = np.random.default_rng(5)
     for number in range(n_recordings):
