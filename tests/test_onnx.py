@@ -113,6 +113,9 @@ def raw_file(folder):
     return path
 
 
+either = pytest.mark.parametrize("name", ["file", pytest.param("raw_file", marks=pytest.mark.slow)])
+
+
 def session_of(data):
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
@@ -170,6 +173,7 @@ def test_very_short_and_long_recordings_too_window_by_window(model, file, tmp_pa
     np.testing.assert_allclose(np.mean(found, axis=0), probabilities(model, [item])[0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_raw_signals_get_what_the_whole_pipeline_gives(model, raw_file, tmp_path):
     for number in range(24):
         write_recording(tmp_path, f"R{number}", heart_like(2 + number / 2, seed=number) + np.float32(number / 10))
@@ -253,19 +257,21 @@ def test_the_file_says_all_that_a_decision_needs(folder, file, model):
     assert np.array_equal(highest_expected_score(moved, weights)[0], model.decide(members)[0])
 
 
-def test_weights_are_float32_in_a_stated_opset_and_batch_and_length_are_dynamic(file, raw_file):
-    for path in (file, raw_file):
-        proto = onnx.load(path)
-        onnx.checker.check_model(proto)
-        kinds = {each.data_type for each in proto.graph.initializer}
-        assert onnx.TensorProto.FLOAT in kinds
-        assert not kinds & {onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
-        assert [(each.domain, each.version) for each in proto.opset_import if each.domain == ""] == [("", 18)]
-        shapes = {each.name: each.shape for each in session_of(path).get_inputs()}
-        batch, n_leads, n_samples = shapes["signal"]
-        assert n_leads == 12
-        assert isinstance(batch, str) and isinstance(n_samples, str)
-    assert set(shapes) == {"signal", "demographics"}  # raw signals of a batch have one length
+@either
+def test_weights_are_float32_in_a_stated_opset_and_batch_and_length_are_dynamic(name, request):
+    path = request.getfixturevalue(name)
+    proto = onnx.load(path)
+    onnx.checker.check_model(proto)
+    kinds = {each.data_type for each in proto.graph.initializer}
+    assert onnx.TensorProto.FLOAT in kinds
+    assert not kinds & {onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
+    assert [(each.domain, each.version) for each in proto.opset_import if each.domain == ""] == [("", 18)]
+    shapes = {each.name: each.shape for each in session_of(path).get_inputs()}
+    # Raw signals of a batch have one length.
+    assert set(shapes) == {"signal", "demographics"} | ({"lengths"} if name == "file" else set())
+    batch, n_leads, n_samples = shapes["signal"]
+    assert n_leads == 12
+    assert isinstance(batch, str) and isinstance(n_samples, str)
 
 
 @pytest.mark.slow
@@ -293,26 +299,29 @@ def test_one_member_alone(folder, file, model, capsys):
 # --- Errors instead of guesses
 
 
-def test_a_missing_sample_makes_its_own_recordings_probabilities_nan(raw_file):
+def inputs_of(name, signal):
+    """For the graph of preprocessed or of raw signals; of people nothing is known."""
+    inputs = {"signal": signal, "demographics": np.zeros((len(signal), 5), np.float32)}
+    return inputs | ({"lengths": np.full(len(signal), signal.shape[2])} if name == "file" else {})
+
+
+@either
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_missing_sample_makes_its_own_recordings_probabilities_nan(name, bad, request):
     signal = np.stack([heart_like(2), heart_like(2, seed=1)])
-    for bad in (np.nan, np.inf):
-        signal[0, 3, 500] = bad
-        people = np.zeros((2, 5), np.float32)
-        mean, members = session_of(raw_file).run(None, {"signal": signal, "demographics": people})
-        assert np.isnan(mean[0]).all() and np.isnan(members[0]).all()
-        assert np.isfinite(mean[1]).all()
+    signal[0, 3, 500] = bad
+    mean, members = session_of(request.getfixturevalue(name)).run(None, inputs_of(name, signal))
+    assert np.isnan(mean[0]).all() and np.isnan(members[0]).all()
+    assert np.isfinite(mean[1]).all()
 
 
-def test_more_than_a_window_at_once_is_an_error_of_the_runtime(file, raw_file, capfd):
-    people = np.zeros((1, 5), np.float32)
-    signal, lengths = np.zeros((1, 12, 4097), np.float32), np.array([4097])
+@either
+def test_more_than_a_window_at_once_is_an_error_of_the_runtime(name, request, capfd):
+    session, fs = session_of(request.getfixturevalue(name)), 257 if name == "file" else 500
+    session.run(None, inputs_of(name, np.zeros((1, 12, 4096 * fs // 257), np.float32)))
     with pytest.raises(Exception, match="broadcast"):
-        session_of(file).run(None, {"signal": signal, "lengths": lengths, "demographics": people})
+        session.run(None, inputs_of(name, np.zeros((1, 12, 4096 * fs // 257 + 1), np.float32)))
     assert "4096 by 4097" in capfd.readouterr().err
-    signal = np.zeros((1, 12, 8000), np.float32)
-    with pytest.raises(Exception, match="broadcast"):
-        session_of(raw_file).run(None, {"signal": signal, "demographics": people})
-    assert "4096 by 4112" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -376,6 +385,7 @@ def judged(model, header):
     return {code: f"{scores[k]:.3f}" for k, code in enumerate(model.method.classes) if labels[k]}, scores
 
 
+@pytest.mark.slow
 def test_the_example_judges_as_the_model_does_with_numpy_and_onnxruntime_alone(model, raw_file, tmp_path):
     header = write_recording(tmp_path, "R1", heart_like(5, seed=3))
     code = f"import runpy, sys; sys.argv = {[EXAMPLE.name, str(raw_file), str(header)]}; sys.modules['torch'] = None; "
@@ -387,6 +397,7 @@ def test_the_example_judges_as_the_model_does_with_numpy_and_onnxruntime_alone(m
     assert {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines()} == expected
 
 
+@pytest.mark.slow
 def test_the_example_refuses_a_recording_at_another_frequency(raw_file, tmp_path):
     header = write_recording(tmp_path, "R1", heart_like(5, 250), fs=250)
     done = subprocess.run([sys.executable, EXAMPLE, raw_file, header], env=ENVIRONMENT, capture_output=True, text=True)
