@@ -31,7 +31,8 @@ def _drive() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a trained model")
     parser.add_argument(
-        "input", help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders below it"
+        "input",
+        help="folder of recordings (Challenge files, DICOM, SCP-ECG, XML, EDF ...), in it or below it",
     )
     parser.add_argument("output", help="folder the outputs are written to")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")

@@ -37,7 +37,8 @@ from ecg.io.challenge_2021 import (
 )
 from ecg.io.errors import RecordingError
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.folders import DATABASES, find_challenge_files, find_headers, find_recordings, get_database
+from ecg.io.folders import DATABASES, find_challenge_files, find_headers, get_database
+from ecg.io.formats import find_recordings
 from ecg.io.header import Header, load_header, parse_header, read_header
 from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure, read_recording, to_millivolts

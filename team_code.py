@@ -25,6 +25,7 @@ from ecg.evaluation.challenge import compute_challenge_metric
 from ecg.inference import predict
 from ecg.io.header import parse_header
 from ecg.io.recording import to_millivolts
+from ecg.io.statements import load_statements
 from ecg.leads import fill_missing
 from ecg.methods.base import (
     Batch,
@@ -284,6 +285,7 @@ def training_code(
     device: str = "auto",
     workers: int | None = None,
     limit: int | None = None,
+    labels: str | None = None,
     resume: bool = False,
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
@@ -295,6 +297,8 @@ def training_code(
         One of `METHODS`, with settings where wanted (``butteam:width=12``).
     members, epochs, seed, device, workers, limit, resume
         See `ecg.training.options.TrainingOptions`.
+    labels : str, optional
+        CSV file of statements and codes, or "common", see `ecg.io.statements.load_statements`.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
@@ -302,7 +306,8 @@ def training_code(
     from ecg.training.options import TrainingOptions
     from ecg.training.trainer import train
 
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, resume)
+    statements = load_statements(labels) if labels else None
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume)
     train(build_method(method, METHODS), data_directory, model_directory, options)
 
 

@@ -24,7 +24,7 @@ def _train() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "data",
-        help="folder of Challenge recordings (.hea with .mat or .dat), in it or in folders "
+        help="folder of recordings (Challenge files, DICOM, SCP-ECG, ...), in it or in folders "
         "below it; an optional folds.csv (record, database, fold) keeps patients together",
     )
     parser.add_argument("model", help="folder the model is written to; a stopped training continues from there")
@@ -54,6 +54,12 @@ def _train() -> int:
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="for recordings in clinical formats: take diagnoses from the device's statements by this CSV file of "
+        "statement and code; 'common' for the table of common statements alone",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="fail instead of restarting if data or arguments changed",
@@ -69,6 +75,7 @@ def _train() -> int:
         device=arguments.device,
         workers=arguments.workers,
         limit=arguments.limit,
+        labels=arguments.labels,
         resume=arguments.resume,
     )
     return 0

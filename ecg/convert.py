@@ -25,9 +25,9 @@ from ecg.io.dicom_writer import write_dicom
 from ecg.io.errors import RecordingError, problem
 from ecg.io.exports import NOBODY, write_challenge, write_csv, write_edf
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import find_ecg_files, format_of, read_any
+from ecg.io.formats import find_recordings, format_of, read_any
 from ecg.io.recording import describe_failure, to_millivolts
-from ecg.io.statements import COMMON_TABLE, StatementTable
+from ecg.io.statements import StatementTable, load_statements
 from ecg.io.stored import Identity, Stored
 from ecg.runtime.command import run_command
 from ecg.runtime.progress import progress, say
@@ -94,7 +94,7 @@ def _convert(words: Sequence[str] | None) -> int:
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be converted"
     )
     arguments = parser.parse_args(words)
-    table = _table(arguments.labels)
+    table = load_statements(arguments.labels) if arguments.labels else None
     paths = _paths(arguments.input)
     arguments.output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(arguments.output)
@@ -113,18 +113,8 @@ def _convert(words: Sequence[str] | None) -> int:
     return 1 if n_failed and not arguments.allow_failures else 0
 
 
-def _table(labels: str | None) -> StatementTable | None:
-    if labels is None:
-        return None
-    table = StatementTable()
-    table.add(COMMON_TABLE)
-    if labels != "common":
-        table.add(labels)
-    return table
-
-
 def _paths(given: Path) -> list[Path]:
-    paths = list(map(Path, find_ecg_files(given))) if given.is_dir() else [given]
+    paths = list(map(Path, find_recordings(given))) if given.is_dir() else [given]
     if not paths or not (given.is_dir() or given.is_file()):
         raise problem(given, "an ECG file or a folder with some", "none")
     return paths

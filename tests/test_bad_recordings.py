@@ -140,7 +140,7 @@ def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_pat
             np.empty(2**60, np.uint8)
         return read(path)
 
-    monkeypatch.setattr(driving, "read_recording", out_of_memory)
+    monkeypatch.setattr(driving, "read_signal", out_of_memory)
     outcome = driving.run_folder(model, tmp_path / "in", tmp_path / "out", workers=2)
     assert outcome.judged == 2
     assert len(outcome.problems) == 1

@@ -16,7 +16,7 @@ from ecg.io.aecg import read_aecg
 from ecg.io.dicom import read_dicom
 from ecg.io.errors import RecordingError
 from ecg.io.exports import write_challenge
-from ecg.io.formats import FORMATS, SUFFIXES, find_ecg_files, format_of, read_any, read_challenge
+from ecg.io.formats import FORMATS, SUFFIXES, find_recordings, format_of, read_any, read_challenge
 from ecg.io.xml_files import DEEPEST, LARGEST_FILE, MOST_ELEMENTS, read_xml, root_name
 from format_files import (
     FORMATS_FOLDER,
@@ -91,7 +91,7 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path, originals, 
 
 
 def names_in(folder):
-    return [path.removeprefix(f"{folder}/") for path in find_ecg_files(folder)]
+    return [path.removeprefix(f"{folder}/") for path in find_recordings(folder)]
 
 
 def test_recordings_of_a_folder(tmp_path, originals):

@@ -28,6 +28,7 @@ LAYERS = (
         "ecg.convert",
         "ecg.crossval",
         "ecg.export",
+        "ecg.measure",
         "ecg.model_card",
         "ecg.simulator.__main__",
         "ecg.benchmark.__main__",

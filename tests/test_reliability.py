@@ -53,7 +53,7 @@ def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, 
             counts["written"] += 1
         save(*arguments)
 
-    monkeypatch.setattr(driving, "read_recording", counting_read)
+    monkeypatch.setattr(driving, "read_signal", counting_read)
     monkeypatch.setattr(driving, "save_outputs", counting_save)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     model = load_model(tmp_path / "model", {"tiny": tiny}, pick_device("cpu"))

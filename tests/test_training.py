@@ -213,7 +213,7 @@ def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path
     first, _ = build_dataset(zhao(), data, cache, workers=1)
     reads = []
     real = helper_code.read_recording
-    monkeypatch.setattr("ecg.training.dataset.read_recording", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr("ecg.training.dataset.read_signal", lambda path, *_: reads.append(path) or real(path))
     second, _ = build_dataset(zhao(), data, cache, workers=1)
     assert not reads
     assert first.entries == second.entries

@@ -1,1 +1,1 @@
-"""How fast the project is, against plain references measured in the same run."""
+"""How fast the project is, against straightforward references measured in the same run."""

@@ -1,34 +1,35 @@
-"""What the benchmark measures: files, the plain side, the project's side, and the check that they agree."""
+"""What the benchmark measures: the files of each job, its two sides, and the check that they agree."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from threading import get_ident
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from ecg.benchmark import reference as plain
-from ecg.benchmark.measure import Machine, Measured, Measurement, Options, Row, Sides
+from ecg.arrays import Bools, Floats
+from ecg.benchmark import reference
+from ecg.benchmark.measure import Machine, Row, Side, Timing, measure
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.evaluation.score_folder import evaluate_model, load_outputs
 from ecg.inference.predict import make_batch
 from ecg.inference.run_folder import READERS, run_folder
+from ecg.io.header import Header
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
-from ecg.methods.base import Batch, Method
+from ecg.methods.base import Batch, Method, Preprocess
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
 from ecg.runtime.device import pick_device
@@ -39,570 +40,356 @@ from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 
 MEMBERS = 5
+LONG = 60  # s: several windows, so that twice the length is twice as many
 SCORED_RECORDINGS = 37_749  # of the Challenge's training recordings have a scored diagnosis
 CPU = torch.device("cpu")
 GRID = np.arange(101) / 100
 
 
-def methods() -> tuple[Method, Method]:
-    """The faithful method and the shipped one; the command knows the methods, nothing else of the engine does."""
-    builders = find_methods()
-    return builders["zhao"](), builders["robust"]()
+@dataclass(frozen=True)
+class Options:
+    """What the command line says."""
+
+    records: int | None  # None: each measurement's own number
+    repeats: int
+    seed: int
+    models: tuple[Path, ...]  # whose weights are used
+    seeds: int = 0
 
 
-def plain_way_in(method: Method, resample: Callable[[plain.Signal, int, int], plain.Signal]) -> plain.WayIn:
-    """The method's preprocessing, lead by lead, with this way to resample."""
-    rate, band = round(method.input.sampling_frequency), method.input.band
-    if band is not None:
-        return lambda signal, fs: plain.band_pass_plainly(resample(signal, round(fs), rate), *band, rate)
-    factor = np.float32({"uV": 1000.0, "mV": 1.0}[method.input.units])
-    return lambda signal, fs: resample(signal, round(fs), rate) * factor
+@dataclass(frozen=True)
+class Report:
+    """Lines of the table, and paragraphs below it."""
+
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def simulate(folder: Path, n_recordings: int, seed: int, seconds: float = 10) -> None:
-    for k in range(1, n_recordings + 1):
-        write_recording(folder, f"SIM{k:05d}", simulate_recording(seed, k, seconds=seconds))
+def get_methods() -> list[Method]:
+    """The published one, and the default."""
+    return [find_methods()[name]() for name in ("zhao", "robust")]
 
 
-def headers_of(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.hea"))
+def simulate(folder: Path, n_recordings: int, seed: int, seconds: float = 10) -> list[Path]:
+    """Write simulated recordings; their header files."""
+    numbers = range(1, n_recordings + 1)
+    return [write_recording(folder, f"SIM{k:05d}", simulate_recording(seed, k, seconds=seconds)) for k in numbers]
 
 
-def quietly() -> contextlib.AbstractContextManager[Any]:
-    """Progress lines are for users, and there would be hundreds."""
-    return contextlib.redirect_stderr(io.StringIO())
+def rows_by_method(
+    what: str,
+    methods: Sequence[Method],
+    n_recordings: int,
+    timings: Sequence[Timing],
+    bounds: Sequence[float],
+    checks: Sequence[str],
+    targets: Sequence[float],
+    scale: float = 1.0,
+) -> list[Row]:
+    """The published method; the default one, against the reference of the published one and against its own.
+
+    `timings` are those of each method's reference and project; `checks` are the rows'.
+    """
+    (first, second), (theirs, ours, default_theirs, default_ours) = (f"{what}, {m.name}" for m in methods), timings
+    against = f"{second} against reference {methods[0].name}"
+    return [
+        Row(first, n_recordings, theirs, ours, bounds[0], checks[0], targets[0], scale),
+        Row(against, n_recordings, theirs, default_ours, bounds[1], checks[1], targets[1], scale),
+        Row(second, n_recordings, default_theirs, default_ours, bounds[1], checks[2], None, scale),
+    ]
 
 
-# --- Driver -------------------------------------------------------------------------------------------------------
+def count_multiply_adds(method: Method, batch: Batch) -> int:
+    """Multiply-adds of the convolutions and matrix products in one forward pass; all the rest is left out."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        method.forward(method.build_network().eval(), batch)
+    return int(counter.get_total_flops()) // 2
 
 
-def is_of(model: Path, method: Method) -> bool:
-    return bool(json.loads((model / "config.json").read_text())["method"] == method.name)
+def first_windows(method: Method, header_files: Sequence[Path]) -> Batch:
+    read = [read_recording(path) for path in header_files]
+    signals = [method.input.preprocess(signal, header.sampling_frequency) for header, signal in read]
+    features = [method.input.demographics(header) for header, _ in read]
+    return make_batch([method.input.windows(signal)[0] for signal in signals], features, CPU)
 
 
-def make_model(folder: Path, method: Method, recordings: Sequence[Path], options: Options, members: int) -> None:
-    """A model folder of so many members: those of the options' models that are of the method, or else random ones."""
-    found: list[tuple[dict[str, Tensor], NDArray[np.float64]]] = []
-    for model in options.models:
-        if is_of(model, method):
-            networks, thresholds = plain.load_plainly(model, method)
-            found += [(network.state_dict(), row) for network, row in zip(networks, thresholds, strict=True)]
-    if not found:
-        found = [
-            (_random_weights(method, recordings, options.seed + k), np.full(len(method.classes), 0.5))
-            for k in range(members)
-        ]
-    nothing = np.empty(0, dtype=np.int64), np.empty((0, len(method.classes)))
-    chosen = [found[k % len(found)] for k in range(members)]
-    save_model(
-        folder,
-        method,
-        [Member(as_stored(state), thresholds, *nothing, [{"epoch": 0}]) for state, thresholds in chosen],
-        {},
-        [{}] * members,
-    )
-
-
-def _random_weights(method: Method, recordings: Sequence[Path], seed: int) -> dict[str, Tensor]:
+def random_network(method: Method, header_files: Sequence[Path], seed: int) -> nn.Module:
+    """A network with its first weights, and in its batch norms the statistics of some recordings."""
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(seed)
         network = method.build_network().train()
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d):
                 module.momentum = None  # the statistics become those of the one batch
-        method.forward(network, _first_windows(method, recordings[:16]))
-    return network.state_dict()
+        method.forward(network, first_windows(method, header_files[:16]))
+    return network
 
 
-def _first_windows(method: Method, recordings: Sequence[Path]) -> Batch:
-    windows, features = [], []
-    for path in recordings:
-        header, signal = read_recording(path)
-        windows.append(method.input.windows(method.input.preprocess(signal, header.sampling_frequency))[0])
-        features.append(method.input.demographics(header))
-    return make_batch(windows, features, CPU)
-
-
-def count_multiply_adds(method: Method, network: nn.Module, batch: Batch) -> int:
-    """Multiply-adds of the convolutions and linear layers in one forward pass; all the rest is left out."""
-    total = 0
-
-    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
-        nonlocal total
-        kernel = module.get_parameter("weight")[0]  # each output is a product with one of these
-        total += output.numel() * kernel.numel()
-
-    hooks = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, (nn.Conv1d, nn.Linear))
+def make_model(folder: Path, method: Method, header_files: Sequence[Path], options: Options, n_members: int) -> str:
+    """Write a model with the networks of the options' models of this method, "trained", or else with "random" ones."""
+    given: list[tuple[nn.Module, Floats]] = []
+    for path in options.models:
+        if json.loads((path / "config.json").read_text())["method"] == method.name:
+            model = load_model(path, find_methods(), CPU)
+            given += zip(model.networks, model.thresholds, strict=True)
+    half = np.full(len(method.classes), 0.5)
+    pairs = given or [(random_network(method, header_files, options.seed), half)]
+    validated = np.empty(0, dtype=np.int64), np.empty((0, len(method.classes)))
+    members = [
+        Member(as_stored(network.state_dict()), thresholds, *validated, [{"epoch": 0}])
+        for network, thresholds in islice(cycle(pairs), n_members)
     ]
-    with torch.no_grad():
-        method.forward(network, batch)
-    for hook in hooks:
-        hook.remove()
-    return total
+    save_model(folder, method, members, {}, [{}] * n_members)
+    return "trained" if given else "random"
 
 
-class Watch:
-    """A method whose forward passes in other threads than this one are noted, by thread."""
+class TimedForward:
+    """A forward pass that notes when each thread is in it."""
 
     def __init__(self, method: Method) -> None:
-        self._forward, self._own_thread = method.forward, get_ident()
-        self.passes: dict[int, list[tuple[float, float]]] = {}
-        self.method = replace(method, forward=self.forward)
+        self.forward = method.forward
+        self.passes: dict[int, list[tuple[float, float]]] = defaultdict(list)  # starts and ends, s, by thread
 
-    def forward(self, network: nn.Module, batch: Batch) -> Tensor:
+    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
         start = time.perf_counter()
-        logits = self._forward(network, batch)
-        if get_ident() != self._own_thread:  # what is tried before the first recording is no judging
-            self.passes.setdefault(get_ident(), []).append((start, time.perf_counter()))
+        logits = self.forward(network, batch)
+        self.passes[get_ident()].append((start, time.perf_counter()))
         return logits
 
     def idle(self) -> float:
         """Share of the threads' time, from each one's first forward pass to its last, in which it was in none."""
-        inside = sum(end - start for passes in self.passes.values() for start, end in passes)
-        whole = sum(passes[-1][1] - passes[0][0] for passes in self.passes.values())
+        # The thread that asks has only tried the networks, before the first recording.
+        threads = [passes for thread, passes in self.passes.items() if thread != get_ident()]
+        inside = sum(end - start for passes in threads for start, end in passes)
+        whole = sum(passes[-1][1] - passes[0][0] for passes in threads)
         return 1 - inside / whole if whole else math.nan
 
 
-def drive(model: Model, recordings: Path, output: Path) -> float:
-    """What driver.py does without options, once the model is loaded; the share of its time the network was idle."""
-    watch = Watch(model.method)
-    with quietly():
-        run_folder(replace(model, method=watch.method), recordings, output, workers=READERS)
-    return watch.idle()
+def run_driver(recordings: Path, output: Path, model: Model) -> float:
+    """What driver.py does without options; the share of its time in which the network's threads were idle."""
+    forward = TimedForward(model.method)
+    timed = replace(model, method=replace(model.method, forward=forward))
+    run_folder(timed, recordings, output, workers=READERS)
+    return forward.idle()
 
 
-def load(folder: Path) -> Model:
-    """As driver.py does without options."""
-    return load_model(folder, find_methods(), pick_device())
-
-
-def _against(method: Method, reference: Method) -> str:
-    return method.name if reference is method else f"{method.name} against plain {reference.name}"
-
-
-class Driver(Measurement):
-    name, default_records = "driver", 384
-    plain_takes = slice(None, None, 4)  # of the recordings: one costs it what the next one does
-
-    def prepare(self) -> None:
-        simulate(self.folder / "recordings", self.n_recordings, self.options.seed)
-        for method in methods():
-            make_model(self.folder / method.name, method, headers_of(self.folder / "recordings"), self.options, MEMBERS)
-
-    def sides(self) -> Sides:
-        return {
-            f"{method.name}, {way}": partial(opened, method)
-            for method in methods()
-            for way, opened in (("plain", self._open_plainly), ("driver", self._open))
-        }
-
-    def _open_plainly(self, method: Method) -> Callable[[], None]:
-        networks, thresholds = plain.load_plainly(self.folder / method.name, method)
-        return partial(
-            plain.judge_plainly,
-            method,
-            plain_way_in(method, plain.resample_plainly),
-            networks,
-            thresholds,
-            headers_of(self.folder / "recordings")[self.plain_takes],
-            self.folder / f"{method.name}-plain",
-        )
-
-    def _open(self, method: Method) -> Callable[[], float]:
-        return partial(
-            drive, load(self.folder / method.name), self.folder / "recordings", self.folder / f"{method.name}-driver"
-        )
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        headers = headers_of(self.folder / "recordings")
-        n_bytes = sum(path.with_suffix(".mat").stat().st_size for path in headers)
-
-        def row(method: Method, reference: Method, target: float | None, check: str) -> Row:
-            adds = count_multiply_adds(method, method.build_network().eval(), _first_windows(method, headers[:1]))
-            floor = machine.floor(len(headers) * MEMBERS * adds, n_bytes, network=True)
-            return Row(
-                f"driver, {_against(method, reference)}",
-                f"{reference.name}, plain",
-                f"{method.name}, driver",
-                len(headers),
-                target,
-                floor,
-                check,
-                scale=len(headers) / len(headers[self.plain_takes]),
-            )
-
-        faithful, shipped = methods()
-        return [
-            row(faithful, faithful, 2.2, self._agreement(faithful)),
-            row(shipped, faithful, 4.0, "next line"),
-            row(shipped, shipped, None, self._agreement(shipped)),
-        ]
-
-    def _agreement(self, method: Method) -> str:
-        stems = [path.stem for path in headers_of(self.folder / "recordings")[self.plain_takes]]
-        (labels, scores), (found_labels, found_scores) = (
-            load_outputs([self.folder / f"{method.name}-{way}" / f"{stem}.csv" for stem in stems], method.classes)
-            for way in ("plain", "driver")
-        )
-        return (
-            f"{np.mean(labels == found_labels):.2%} of labels, scores within {np.abs(scores - found_scores).max():.4f}"
-        )
-
-    def notes(self, measured: Measured) -> list[str]:
-        shares = []
-        for method in methods():
-            given = any(is_of(model, method) for model in self.options.models)
-            idle = measured.results[f"{method.name}, driver"]
-            shares.append(f"{method.name}, {'trained' if given else 'random'} weights: {idle:.1%}")
-        return [
-            "Driver: share of its time in which a network thread was not in the network, while other threads read "
-            f"and preprocessed: {'; '.join(shares)}."
-        ]
-
-
-class Growth(Measurement):
-    """The driver with the shipped method, one thing doubled at a time."""
-
-    name, default_records = "growth", 128
-    SECONDS = 60  # of the long recordings: several windows, so that a doubled length is twice as many
-
-    def prepare(self) -> None:
-        few = max(self.n_recordings // 4, 1)
-        for folder, n_recordings, seconds in (
-            ("base", self.n_recordings, 10),
-            ("more", 2 * self.n_recordings, 10),
-            ("long", few, self.SECONDS),
-            ("longer", few, 2 * self.SECONDS),
+def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
+    methods, recordings = get_methods(), folder / "recordings"
+    headers = simulate(recordings, options.records or 384, options.seed)
+    some = headers[::4]  # for the reference: one recording costs it what the next one does
+    n_bytes, scale = sum(path.with_suffix(".mat").stat().st_size for path in headers), len(headers) / len(some)
+    sides, bounds, weights = [], [], []
+    for method in methods:
+        place = folder / method.name
+        weights.append(make_model(place, method, headers, options, MEMBERS))
+        for device, run in (
+            (CPU, partial(reference.reference_run_folder, some, place / "reference")),
+            (pick_device(), partial(run_driver, recordings, place / "project")),
         ):
-            simulate(self.folder / folder, n_recordings, self.options.seed, seconds)
-        for members in (MEMBERS, 2 * MEMBERS):
-            make_model(
-                self.folder / f"model-{members}", methods()[1], headers_of(self.folder / "base"), self.options, members
-            )
-
-    def sides(self) -> Sides:
-        return {
-            name: partial(self._open, folder, members)
-            for name, folder, members in (
-                ("base", "base", MEMBERS),
-                ("recordings", "more", MEMBERS),
-                ("long", "long", MEMBERS),
-                ("length", "longer", MEMBERS),
-                ("members", "base", 2 * MEMBERS),
-            )
-        }
-
-    def _open(self, recordings: str, members: int) -> Callable[[], float]:
-        return partial(drive, load(self.folder / f"model-{members}"), self.folder / recordings, self.folder / "outputs")
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        return []
-
-    def notes(self, measured: Measured) -> list[str]:
-        few = max(self.n_recordings // 4, 1)
-        begins = {
-            "recordings": ("base", f"{self.n_recordings} of 10 s, {MEMBERS} members"),
-            "length": ("long", f"{few} of {self.SECONDS} s, {MEMBERS} members"),
-            "members": ("base", f"{self.n_recordings} of 10 s, {MEMBERS} members"),
-        }
-        lines = [
-            f"How the driver grows ({methods()[1].name}); an exponent of 1 is time in proportion:",
-            "",
-            "| doubled | from | seconds | exponent of time | peak memory, MB |",
-            "|---|---|---|---|---|",
-        ]
-        for what, (base, begin) in begins.items():
-            before, after = measured.seconds[base], measured.seconds[what]
-            lines.append(
-                f"| {what} | {begin} | {before:.2f} to {after:.2f} | {np.log2(after / before):.2f} | "
-                f"{measured.peaks[base]:.0f} to {measured.peaks[what]:.0f} |"
-            )
-        return ["\n".join(lines)]
-
-
-# --- Preprocessing ------------------------------------------------------------------------------------------------
-
-
-class Preprocessing(Measurement):
-    name, default_records = "preprocessing", 64
-
-    def prepare(self) -> None:
-        simulate(self.folder / "recordings", self.n_recordings, self.options.seed)
-
-    def sides(self) -> Sides:
-        return {
-            f"{method.name}, {way}": partial(self._open, way_in)
-            for method in methods()
-            for way, way_in in (
-                ("plain", plain_way_in(method, plain.resample_plainly)),
-                ("project", method.input.preprocess),
-            )
-        }
-
-    def _open(self, way_in: plain.WayIn) -> Callable[[], list[plain.Signal]]:
-        read = [read_recording(path) for path in headers_of(self.folder / "recordings")]
-        return lambda: [way_in(signal, header.sampling_frequency) for header, signal in read]
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        rows = []
-        for method in methods():
-            expected, found = (measured.results[f"{method.name}, {way}"] for way in ("plain", "project"))
-            error = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in zip(expected, found, strict=True))
-            n_outputs, rate = sum(signal.size for signal in found), method.input.sampling_frequency
-            # Taps that fall on input samples; five second-order sections of five products, forward and backward.
-            each = 20 * 500 / rate + (0 if method.input.band is None else 50)
-            n_bytes = 4 * n_outputs * (1 + 500 / rate)
-            # The rate is that of all cores, and one is at work.
-            floor = machine.floor(n_outputs * each * torch.get_num_threads(), n_bytes)
-            rows.append(
-                Row(
-                    f"preprocessing, {method.name}",
-                    f"{method.name}, plain",
-                    f"{method.name}, project",
-                    len(found),
-                    3.0,
-                    floor,
-                    f"within {error:.0e} of a recording's largest value",
-                )
-            )
-        return rows
-
-
-# --- Training -----------------------------------------------------------------------------------------------------
-
-
-class Training(Measurement):
-    """One epoch of each method on the CPU."""
-
-    name, default_records = "training", 192
-    device, target = CPU, 1.8
-
-    def prepare(self) -> None:
-        # One more than are trained on: something must be left to validate on.
-        simulate(self.folder / "recordings", self.n_recordings + 1, self.options.seed)
-        for method in methods():
-            self._dataset(method)
-
-    def _dataset(self, method: Method, cache: str = "cache") -> Dataset:
-        with quietly():
-            return build_dataset(method, self.folder / "recordings", self.folder / cache / method.name, workers=1)[0]
-
-    def sides(self) -> Sides:
-        return {
-            f"{method.name}, {way}": partial(opened, method)
-            for method in methods()
-            for way, opened in (("plain", self._open_plainly), ("project", self._open))
-        }
-
-    def _open_plainly(self, method: Method) -> Callable[[], nn.Module]:
-        return partial(
-            plain.train_plainly,
-            method,
-            plain_way_in(method, plain.interpolate_plainly),
-            headers_of(self.folder / "recordings")[:-1],
-            self._dataset(method),
-            1,
-            self.options.seed,
-            self.device,
+            sides.append(Side(run, partial(load_model, place, find_methods(), device)))
+        adds = len(headers) * MEMBERS * count_multiply_adds(method, first_windows(method, headers[:1]))
+        bounds.append(machine.lower_bound(adds, n_bytes, network=True))
+    timings = measure(sides, options.repeats)
+    checks, idle = [], []
+    for method, given, timing in zip(methods, weights, timings[1::2], strict=True):
+        (labels, scores), (found_labels, found_scores) = (
+            load_outputs([folder / method.name / side / f"{path.stem}.csv" for path in some], method.classes)
+            for side in ("reference", "project")
         )
-
-    def _open(self, method: Method) -> Callable[[], None]:
-        dataset = self._dataset(method)
-        rows = np.arange(dataset.n_recorded)  # the plain way simulates none beside them
-
-        def train() -> None:
-            with quietly():
-                options = MemberOptions(epochs=1, seed=self.options.seed, number=0, device=self.device)
-                train_member(method, dataset, rows[:-1], rows[-1:], options)
-
-        return train
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        machine = machine if self.device == machine.device else Machine.measure(self.device)
-
-        def row(method: Method, reference: Method, target: float | None) -> Row:
-            dataset, rng = self._dataset(method), np.random.default_rng(self.options.seed)
-            batch = make_batch([method.training.augment(dataset.signal(0), rng)], [dataset.demographics(0)], CPU)
-            adds = 3 * count_multiply_adds(method, method.build_network().eval(), batch)  # forward and two gradients
-            floor = machine.floor(self.n_recordings * adds, self.n_recordings * batch.signal.nbytes, network=True)
-            return Row(
-                f"{self.name}, {_against(method, reference)}",
-                f"{reference.name}, plain",
-                f"{method.name}, project",
-                self.n_recordings,
-                target,
-                floor,
-                "see --seeds",
-            )
-
-        faithful, shipped = methods()
-        return [row(faithful, faithful, self.target), row(shipped, faithful, self.target), row(shipped, shipped, None)]
-
-    def notes(self, measured: Measured) -> list[str]:
-        costs = []
-        for method in methods():
-            start = time.perf_counter()
-            self._dataset(method, "anew")
-            costs.append(f"{method.name} {1000 * (time.perf_counter() - start) / (self.n_recordings + 1):.1f} ms")
-        return [
-            f"Training: reading and preprocessing, once for all epochs, takes for each recording on one core: "
-            f"{'; '.join(costs)}."
-        ]
+        error = np.abs(scores - found_scores).max()
+        checks.append(f"{np.mean(labels == found_labels):.2%} of labels, scores within {error:.4f}")
+        idle.append(f"{method.name}, {given} weights: {timing.result:.1%}")
+    checks.insert(1, "next line")
+    rows = rows_by_method("driver", methods, len(headers), timings, bounds, checks, (2.2, 4.0), scale)
+    note = "Driver: share of its time in which a network thread was not in the network, while other threads read and"
+    return Report(rows, [f"{note} preprocessed: {'; '.join(idle)}."])
 
 
-class TrainingOnGPU(Training):
-    """The same on the GPU."""
-
-    name, default_records = "training on a GPU", 2048
-    device, target = torch.device("cuda"), 10.0
-
-    def notes(self, measured: Measured) -> list[str]:
-        faithful = methods()[0].name
-        rate = self.n_recordings / measured.seconds[f"{faithful}, project"]
-        return [
-            f"{torch.cuda.get_device_name()}: {faithful} at {rate:.0f} recordings per second, measured on "
-            f"{self.n_recordings}. Extrapolated from this, the published schedule (5 folds of 50 epochs, four "
-            f"fifths of 43,101 recordings each) takes {5 * 50 * 0.8 * 43_101 / rate / 60:.0f} minutes."
-        ]
-
-
-def compare_seeds(folder: Path, options: Options, n_seeds: int, epochs: int = 6) -> str:
-    """The challenge metric on recordings held out, of networks that the plain loop and the project have trained."""
-    n_recordings, method = options.records or 240, methods()[1]
-    simulate(folder / "recordings", n_recordings, options.seed)
-    headers = headers_of(folder / "recordings")
-    with quietly():
-        dataset, _ = build_dataset(method, folder / "recordings", folder / "cache", workers=1)
-    cut = max(3 * n_recordings // 4, 1)
-    rows, way_in = np.arange(dataset.n_recorded), plain_way_in(method, plain.interpolate_plainly)
-    _, weights = load_weights(classes=method.classes)
-
-    def score(probabilities: NDArray[np.float64]) -> float:
-        return shared_threshold(
-            dataset.labels[cut : dataset.n_recorded],
-            probabilities,
-            lambda labels, outputs: compute_challenge_metric(weights, labels, outputs, method.classes),
-            method.decision.decide,
-            np.arange(1, 10) / 10,
-        )[1]
-
-    plainly, ours = [], []
-    for seed in range(options.seed, options.seed + n_seeds):
-        network = plain.train_plainly(method, way_in, headers[:cut], dataset, epochs, seed, CPU).eval()
-        plainly.append(
-            score(
-                np.stack([plain.probabilities_plainly(method, way_in, [network], path)[1][0] for path in headers[cut:]])
-            )
+def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
+    """The driver with the default method, one thing doubled at a time."""
+    method, n_recordings = get_methods()[1], options.records or 128
+    few = max(n_recordings // 4, 1)
+    base, long = (n_recordings, 10, MEMBERS), (few, LONG, MEMBERS)  # recordings, seconds of each, members
+    doubled = {
+        "recordings": (base, (2 * n_recordings, 10, MEMBERS)),
+        "length": (long, (few, 2 * LONG, MEMBERS)),
+        "members": (base, (n_recordings, 10, 2 * MEMBERS)),
+    }
+    sides = {}
+    for size in dict.fromkeys(size for pair in doubled.values() for size in pair):
+        place = folder / "-".join(map(str, size))
+        headers = simulate(place / "recordings", size[0], options.seed, size[1])
+        make_model(place / "model", method, headers, options, size[2])
+        load = partial(load_model, place / "model", find_methods(), pick_device())
+        sides[size] = Side(partial(run_driver, place / "recordings", place / "outputs"), load)
+    timings = dict(zip(sides, measure(list(sides.values()), options.repeats), strict=True))
+    lines = [
+        f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:",
+        "",
+        "| doubled | from | seconds | exponent of time | peak memory, MB |",
+        "|---|---|---|---|---|",
+    ]
+    for what, (size, twice) in doubled.items():
+        before, after = timings[size], timings[twice]
+        lines.append(
+            f"| {what} | {size[0]} of {size[1]} s, {size[2]} members | {before.seconds:.2f} to {after.seconds:.2f} | "
+            f"{math.log2(after.seconds / before.seconds):.2f} | {before.peak_memory:.0f} to {after.peak_memory:.0f} |"
         )
-        with quietly():
-            member_options = MemberOptions(epochs=epochs, seed=seed, number=0, device=CPU)
-            member = train_member(method, dataset, rows[:cut], rows[cut:], member_options)
-        ours.append(score(member.probabilities))
+    return Report(notes=["\n".join(lines)])
 
-    def words(scores: list[float]) -> str:
-        return f"{', '.join(f'{value:.3f}' for value in scores)} (mean {np.mean(scores):.3f})"
 
-    return (
-        f"Validation challenge metric, {method.name}, {cut} recordings to train on, {n_recordings - cut} held out, "
-        f"{epochs} epochs, seeds from {options.seed}: plain {words(plainly)}, project {words(ours)}."
+def preprocess_all(preprocess: Preprocess, read: list[tuple[Header, reference.Signal]]) -> list[reference.Signal]:
+    return [preprocess(signal, header.sampling_frequency) for header, signal in read]
+
+
+def read_all(header_files: Sequence[Path]) -> list[tuple[Header, reference.Signal]]:
+    return [read_recording(path) for path in header_files]
+
+
+def measure_preprocessing(folder: Path, options: Options, machine: Machine) -> Report:
+    headers, rows = simulate(folder, options.records or 64, options.seed), []
+    load = partial(read_all, headers)
+    for method in get_methods():
+        ways: list[Preprocess] = [partial(reference.reference_preprocess, method), method.input.preprocess]
+        expected, found = measure([Side(partial(preprocess_all, way), load) for way in ways], options.repeats)
+        pairs = zip(expected.result, found.result, strict=True)
+        error = max(float(np.abs(a - b).max() / np.abs(a).max()) for a, b in pairs)
+        n_outputs, step = sum(signal.size for signal in found.result), 500 / method.input.sampling_frequency
+        # Taps that fall on input samples; five second-order sections of five products, forward and backward.
+        adds = n_outputs * (20 * step + (0 if method.input.band is None else 50))
+        # The rate is that of all cores, and one is at work.
+        bound = machine.lower_bound(adds * torch.get_num_threads(), 4 * n_outputs * (1 + step))
+        check = f"within {error:.0e} of a recording's largest value"
+        rows.append(Row(f"preprocessing, {method.name}", len(headers), expected, found, bound, check, 3.0))
+    return Report(rows)
+
+
+def make_dataset(method: Method, recordings: Path, cache: Path) -> Dataset:
+    return build_dataset(method, recordings, cache, workers=1)[0]
+
+
+def train(method: Method, n_training: int, epochs: int, seed: int, device: torch.device, dataset: Dataset) -> Member:
+    """The project's training on the first recordings, the others held out; it takes no simulated ones beside them."""
+    rows = np.split(np.arange(dataset.n_recorded), [n_training])
+    options = MemberOptions(epochs=epochs, seed=seed, number=0, device=device)
+    return train_member(method, dataset, rows[0], rows[1], options)
+
+
+def measure_training(folder: Path, options: Options, machine: Machine) -> Report:
+    methods, device, on_gpu = get_methods(), machine.device, machine.device.type == "cuda"
+    what, default, target = ("training on a GPU", 2048, 10.0) if on_gpu else ("training", 192, 1.8)
+    n_recordings, recordings = options.records or default, folder / "recordings"
+    # One more than are trained on: something must be left to validate on.
+    headers = simulate(recordings, n_recordings + 1, options.seed)
+    sides, bounds, costs = [], [], []
+    for method in methods:
+        load, start = partial(make_dataset, method, recordings, folder / method.name), time.perf_counter()
+        dataset = load()
+        costs.append(f"{method.name} {1000 * (time.perf_counter() - start) / len(headers):.1f} ms")
+        sides.append(Side(partial(reference.reference_train, method, headers[:-1], 1, options.seed, device), load))
+        sides.append(Side(partial(train, method, n_recordings, 1, options.seed, device), load))
+        item = method.training.augment(dataset.signal(0), np.random.default_rng(options.seed))
+        adds = count_multiply_adds(method, make_batch([item], [dataset.demographics(0)], CPU))
+        # Forward and two gradients.
+        bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
+    timings = measure(sides, options.repeats)
+    rows = rows_by_method(what, methods, n_recordings, timings, bounds, ["see --seeds"] * 3, (target, target))
+    note = "reading and preprocessing, once for all epochs, takes for each recording on one core"
+    return Report(rows, [f"{what.capitalize()}: {note}: {'; '.join(costs)}."])
+
+
+def measure_training_on_gpu(folder: Path, options: Options, machine: Machine) -> Report:
+    if not torch.cuda.is_available():
+        return Report(notes=["Training on a GPU: not measured, no GPU here."])
+    rows = measure_training(folder, options, Machine.measure(torch.device("cuda"))).rows
+    rate = rows[0].n_recordings / rows[0].project.seconds
+    note = (
+        f"{torch.cuda.get_device_name()}: {get_methods()[0].name} at {rate:.0f} recordings per second, measured on "
+        f"{rows[0].n_recordings}. Extrapolated from this, the published schedule (5 folds of 50 epochs, four "
+        f"fifths of 43,101 recordings each) takes {5 * 50 * 0.8 * 43_101 / rate / 60:.0f} minutes."
     )
+    return Report(rows, [note])
 
 
-# --- Scoring and thresholds ---------------------------------------------------------------------------------------
-
-
-class Scoring(Measurement):
-    name, default_records = "scoring", SCORED_RECORDINGS
-
-    def prepare(self) -> None:
-        classes, _ = load_weights()
-        labels, probabilities = _draw(self.n_recordings, len(classes), self.options.seed)
-        for folder in ("labels", "outputs"):
-            (self.folder / folder).mkdir()
-        for k, (row, scores) in enumerate(zip(labels, probabilities, strict=True)):
-            codes = ",".join(code for code, flag in zip(classes, row, strict=True) if flag) or "164884008"
-            name = f"SIM{k:05d}"
-            (self.folder / "labels" / f"{name}.hea").write_text(
-                f"{name} 12 500 5000\n"
-                + "".join(f"{name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}\n" for lead in LEADS)
-                + f"#Age: 60\n#Sex: Female\n#Dx: {codes}\n#Rx: Unknown\n#Hx: Unknown\n#Sx: Unknown\n"
-            )
-            lines = (classes, map(str, (scores > 0.5).astype(int)), (f"{score:.6f}" for score in scores))
-            (self.folder / "outputs" / f"{name}.csv").write_text(f"#{name}\n" + "\n".join(map(",".join, lines)) + "\n")
-
-    def sides(self) -> Sides:
-        folders = self.folder / "labels", self.folder / "outputs"
-        return {
-            "plain": lambda: partial(plain.score_plainly, *folders),
-            "project": lambda: partial(evaluate_model, *folders),
-        }
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        expected, found = measured.results["plain"], measured.results["project"]
-        known = {name: [value] for name, value in found.overall.items()}
-        known |= {f"{name} by class": found.by_class[name] for name in ("AUROC", "AUPRC", "F-measure")}
-        error = max(
-            float(np.nanmax(np.abs(np.subtract(values, known[name])), initial=0)) for name, values in expected.items()
-        )
-        n_bytes = sum(
-            path.stat().st_size for folder in ("labels", "outputs") for path in (self.folder / folder).iterdir()
-        )
-        return [
-            Row(
-                "scoring", "plain", "project", self.n_recordings, 10.0, machine.floor(0, n_bytes), f"within {error:.0e}"
-            )
+def compare_seeds(folder: Path, options: Options, machine: Machine, epochs: int = 6) -> Report:
+    """The challenge metric on held-out recordings, of networks that the reference and the project have trained."""
+    if not options.seeds:
+        return Report()
+    method, n_recordings = get_methods()[1], options.records or 240
+    headers = simulate(folder / "recordings", n_recordings, options.seed)
+    dataset = make_dataset(method, folder / "recordings", folder / "cache")
+    cut = max(3 * n_recordings // 4, 1)
+    metric = partial(compute_challenge_metric, load_weights(classes=method.classes)[1], classes=method.classes)
+    scores: dict[str, list[float]] = {"reference": [], "project": []}
+    for seed in range(options.seed, options.seed + options.seeds):
+        networks = [reference.reference_train(method, headers[:cut], epochs, seed, CPU, dataset).eval()]
+        by_reference = [
+            reference.reference_probabilities(method, networks, path, reference.reference_interpolate)[0]
+            for path in headers[cut:]
         ]
+        by_project = train(method, cut, epochs, seed, CPU, dataset).probabilities
+        for side, found in (("reference", np.stack(by_reference)), ("project", by_project)):
+            labels, decide = dataset.labels[cut : dataset.n_recorded], method.decision.decide
+            scores[side].append(shared_threshold(labels, found, metric, decide, GRID[10:100:10])[1])
+    words = [f"{side} {', '.join(f'{x:.3f}' for x in s)} (mean {np.mean(s):.3f})" for side, s in scores.items()]
+    note = (
+        f"Validation challenge metric, {method.name}, {cut} recordings to train on, {n_recordings - cut} held out, "
+        f"{epochs} epochs, seeds from {options.seed}: {', '.join(words)}."
+    )
+    return Report(notes=[note])
 
 
-class Thresholds(Measurement):
-    name, default_records = "thresholds", SCORED_RECORDINGS
-
-    def _problem(self) -> tuple[Any, ...]:
-        """Labels, probabilities, weights, decision rule, score and start."""
-        method = methods()[0]
-        _, weights = load_weights(classes=method.classes)
-        labels, probabilities = _draw(self.n_recordings, len(method.classes), self.options.seed)
-
-        def score(labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
-            return compute_challenge_metric(weights, labels, outputs, method.classes)
-
-        return labels, probabilities, weights, method.decision.decide, score, np.full(len(method.classes), 0.5)
-
-    def sides(self) -> Sides:
-        return {"plain": self._open_plainly, "project": self._open}
-
-    def _open_plainly(self) -> Callable[[], NDArray[np.float64]]:
-        labels, probabilities, _, decide, score, start = self._problem()
-        return partial(plain.search_grid_plainly, labels, probabilities, score, decide, start, n_classes=1)
-
-    def _open(self) -> Callable[[], NDArray[np.float64]]:
-        labels, probabilities, weights, decide, _, start = self._problem()
-        search = partial(coordinate_ascent, labels, probabilities, weights, decide)
-        return lambda: search(search(start, candidates=GRID))
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        labels, probabilities, weights, decide, score, start = self._problem()
-        grid = coordinate_ascent(labels, probabilities, weights, decide, start, candidates=GRID)
-        metrics = [score(labels, decide(probabilities, found)) for found in (measured.results["project"], grid)]
-        return [
-            Row(
-                "thresholds",
-                "plain",
-                "project",
-                self.n_recordings,
-                50.0,
-                machine.floor(0, labels.nbytes + probabilities.nbytes),
-                f"metric {metrics[0]:.6f}, on the grid {metrics[1]:.6f}",
-                scale=len(start),
-            )
-        ]
-
-
-def _draw(n_recordings: int, n_classes: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def draw(n_recordings: int, n_classes: int, seed: int) -> tuple[Bools, Floats]:
     """Labels of which one in twelve is positive, and scores that tell something of them."""
     rng = np.random.default_rng(seed)
     labels = rng.random((n_recordings, n_classes)) < 1 / 12
     return labels, 1 / (1 + np.exp(2 - 2.5 * labels - 1.5 * rng.normal(size=labels.shape)))
+
+
+def write_scoring_files(labels_folder: Path, outputs_folder: Path, n_recordings: int, seed: int) -> int:
+    """Headers and outputs to score; their size in bytes."""
+    labels_folder.mkdir()
+    outputs_folder.mkdir()
+    classes, n_bytes = load_weights()[0], 0
+    for k, (labels, scores) in enumerate(zip(*draw(n_recordings, len(classes), seed), strict=True)):
+        name, codes = f"SIM{k:05d}", ",".join(np.array(classes)[labels]) or "164884008"
+        leads = "".join(f"{name}.mat 16+24 1000/mV 16 0 0 0 0 {lead}\n" for lead in LEADS)
+        comments = f"#Age: 60\n#Sex: Female\n#Dx: {codes}\n#Rx: Unknown\n#Hx: Unknown\n#Sx: Unknown\n"
+        n_bytes += (labels_folder / f"{name}.hea").write_text(f"{name} 12 500 5000\n{leads}{comments}")
+        lines = classes, (str(int(score > 0.5)) for score in scores), (f"{score:.6f}" for score in scores)
+        n_bytes += (outputs_folder / f"{name}.csv").write_text("\n".join([f"#{name}", *map(",".join, lines), ""]))
+    return n_bytes
+
+
+def measure_scoring(folder: Path, options: Options, machine: Machine) -> Report:
+    n_recordings, folders = options.records or SCORED_RECORDINGS, (folder / "labels", folder / "outputs")
+    bound = machine.lower_bound(0, write_scoring_files(*folders, n_recordings, options.seed))
+    sides = [Side(partial(reference.reference_score, *folders)), Side(partial(evaluate_model, *folders))]
+    expected, found = measure(sides, options.repeats)
+    differences = [found.result.overall[name] - value for name, value in expected.result.overall.items()]
+    for name, values in expected.result.by_class.items():
+        differences += list(found.result.by_class[name] - values)
+    check = f"within {np.nanmax(np.abs(differences), initial=0):.0e}"
+    return Report([Row("scoring", n_recordings, expected, found, bound, check, 10.0)])
+
+
+def search(method: Method, problem: tuple[Bools, Floats]) -> tuple[Floats, Floats]:
+    """The project's search: thresholds of a pass on the grid, and of another from there that is exact."""
+    _, weights = load_weights(classes=method.classes)
+    start = np.full(len(method.classes), 0.5)
+    grid = coordinate_ascent(*problem, weights, method.decision.decide, start, candidates=GRID)
+    return grid, coordinate_ascent(*problem, weights, method.decision.decide, grid)
+
+
+def measure_thresholds(folder: Path, options: Options, machine: Machine) -> Report:
+    method, n_recordings = get_methods()[0], options.records or SCORED_RECORDINGS
+    load = partial(draw, n_recordings, len(method.classes), options.seed)
+    # One class by the reference: it takes as long for each.
+    sides = [Side(partial(reference.reference_search, method, 1), load), Side(partial(search, method), load)]
+    expected, found = measure(sides, options.repeats)
+    labels, probabilities = load()
+    metric = partial(compute_challenge_metric, load_weights(classes=method.classes)[1], labels, classes=method.classes)
+    grid, exact = (metric(method.decision.decide(probabilities, thresholds)) for thresholds in found.result)
+    bound = machine.lower_bound(0, labels.nbytes + probabilities.nbytes)
+    check = f"metric {exact:.6f}, on the grid {grid:.6f}"
+    return Report([Row("thresholds", n_recordings, expected, found, bound, check, 50.0, len(method.classes))])

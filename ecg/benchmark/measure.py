@@ -1,36 +1,69 @@
-"""How the benchmark measures: sides take turns, memory is that of fresh processes, the floor is the machine's."""
+"""How the benchmark measures: sides take turns, memory is that of fresh processes, lower bounds are the machine's."""
 
 from __future__ import annotations
 
-import contextlib
+import io
 import multiprocessing
 import os
 import platform
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 
 from ecg.runtime.device import has_fast_bfloat16
 
-Sides = dict[str, Callable[[], Callable[[], Any]]]
-"""By name, what opens a side: it loads what is not measured, and returns what is."""
+
+@dataclass(frozen=True)
+class Side:
+    """One way to do a job. Both functions can be pickled: a process of its own does the same, for its memory."""
+
+    run: Callable[..., Any]  # timed; its result is compared with the other side's
+    load: Callable[[], Any] | None = None  # not timed; `run` is given its result as last argument
+
+    def open(self) -> Callable[[], Any]:
+        return self.run if self.load is None else partial(self.run, self.load())
 
 
 @dataclass(frozen=True)
-class Options:
-    """What the command line says."""
+class Timing:
+    """What was measured of one side."""
 
-    records: int | None  # None: each measurement's own number
-    repeats: int
-    seed: int
-    models: tuple[Path, ...]  # whose weights are used
+    seconds: float  # median
+    peak_memory: float  # MB
+    result: Any  # of the last turn
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    n_recordings: int
+    reference: Timing
+    project: Timing
+    lower_bound: float  # seconds
+    check: str  # how far the two sides' results agree
+    target: float | None = None
+    scale: float = 1.0  # times what the reference did
+
+    def format(self) -> str:
+        before, after = self.scale * self.reference.seconds, self.project.seconds
+        target = "–" if self.target is None else f"{self.target:g}"
+        return (
+            f"| {self.what} | {self.n_recordings} | {before:.3g} | {after:.3g} | {before / after:.2f} | {target} | "
+            f"{after / self.lower_bound:.1f} | {self.reference.peak_memory:.0f}, {self.project.peak_memory:.0f} | "
+            f"{self.check} |"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,14 +84,10 @@ class Machine:
 
         block = torch.zeros(1 << 27, dtype=torch.uint8, device=device)
         target = torch.ones_like(block)
-        return cls(
-            device,
-            product(torch.float32),
-            product(torch.bfloat16),
-            block.nbytes / _fastest(lambda: target.copy_(block)[0].item()),
-        )
+        copy = block.nbytes / _fastest(lambda: target.copy_(block)[0].item())
+        return cls(device, product(torch.float32), product(torch.bfloat16), copy)
 
-    def floor(self, multiply_adds: float, n_bytes: float, *, network: bool = False) -> float:
+    def lower_bound(self, multiply_adds: float, n_bytes: float, *, network: bool = False) -> float:
         """Seconds that this takes at the least; a network's multiply-adds in bfloat16 where that is fast."""
         rate = self.bfloat16 if network and has_fast_bfloat16(self.device) else self.float32
         return multiply_adds / rate + n_bytes / self.copy
@@ -74,98 +103,39 @@ class Machine:
 
 
 def _fastest(run: Callable[[], Any], repeats: int = 10) -> float:
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+    return min(_time(run)[0] for _ in range(repeats))
+
+
+def _time(run: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
 
 
 def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
+    found = re.search(r"^model name\s*: (.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
 
 
-@dataclass
-class Measured:
-    """What came of the sides of a measurement, by side."""
-
-    seconds: dict[str, float] = field(default_factory=dict)  # median
-    results: dict[str, Any] = field(default_factory=dict)  # of the last turn
-    peaks: dict[str, float] = field(default_factory=dict)  # MB
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    what: str
-    reference: str  # sides
-    project: str
-    n_recordings: int
-    target: float | None
-    floor: float  # seconds
-    check: str
-    scale: float = 1.0  # times what the reference's side did
+def measure(sides: Sequence[Side], repeats: int) -> list[Timing]:
+    """Let the sides take turns, so many each; then each side's memory in a process of its own."""
+    runs = [side.open() for side in sides]
+    turns = [[_time(run) for run in runs] for _ in range(repeats)]
+    medians = np.median([[seconds for seconds, _ in turn] for turn in turns], axis=0)
+    results = [result for _, result in turns[-1]]
+    return [Timing(*found) for found in zip(map(float, medians), map(peak_memory, sides), results, strict=True)]
 
 
-class Measurement:
-    """Something measured: its files, its sides, and its lines in the table.
-
-    It is sent to other processes: it holds no data but a folder and what the command line says.
-    """
-
-    name: ClassVar[str]
-    default_records: ClassVar[int]
-
-    def __init__(self, folder: Path, options: Options) -> None:
-        self.folder, self.options = folder, options
-        self.n_recordings = options.records or self.default_records
-
-    def prepare(self) -> None:
-        """Write the files that the sides read."""
-
-    def sides(self) -> Sides:
-        """What takes turns."""
-        raise NotImplementedError
-
-    def rows(self, measured: Measured, machine: Machine) -> list[Row]:
-        raise NotImplementedError
-
-    def notes(self, measured: Measured) -> list[str]:
-        """Paragraphs below the table."""
-        return []
-
-
-def run(measurement: Measurement) -> Measured:
-    """Prepare a measurement and let its sides take turns; each side's memory in a process of its own."""
-    measurement.prepare()
-    sides = {name: opened() for name, opened in measurement.sides().items()}
-    measured = Measured()
-    turns: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(measurement.options.repeats):
-        for name, side in sides.items():
-            start = time.perf_counter()
-            measured.results[name] = side()
-            turns[name].append(time.perf_counter() - start)
-    measured.seconds = {name: float(np.median(seconds)) for name, seconds in turns.items()}
-    measured.peaks = {name: peak_memory(measurement, name) for name in sides}
-    return measured
-
-
-def peak_memory(measurement: Measurement, side: str) -> float:
-    """Largest resident memory, MB, of a fresh process that does one side of a prepared measurement once."""
-    # Not forked: threads of torch's that the fork would lack are waited for in vain.
+def peak_memory(side: Side) -> float:
+    """Largest resident memory, MB, of a fresh process that does one side once."""
+    # Not forked: a forked process lacks torch's threads and waits for them in vain.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_run_and_read_peak, measurement, side).result()
+        return pool.submit(_run_and_read_peak, side).result()
 
 
-def _run_and_read_peak(measurement: Measurement, side: str) -> float:
-    measurement.sides()[side]()()
+def _run_and_read_peak(side: Side) -> float:
+    with redirect_stderr(io.StringIO()):  # progress lines
+        side.open()()
     # Not ru_maxrss: a process begins with its parent's.
-    [peak] = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
+    [peak] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(peak) / 1024

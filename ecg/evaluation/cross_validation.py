@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from ecg.evaluation.predictions import Predictions, save_arrays
 from ecg.inference.predict import Item, predict
 from ecg.io.errors import RecordingError
-from ecg.io.folders import find_recordings
-from ecg.io.recording import read_recording
+from ecg.io.formats import find_recordings, read_signal
 from ecg.methods.base import Method, MethodBuilder
 from ecg.model_folder.folder import Model, load_model, save_model
 from ecg.runtime.device import pick_device
@@ -293,7 +292,7 @@ class Validation:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
-                    header, signal = read_recording(path)
+                    header, signal = read_signal(path)
                 except RecordingError:
                     continue
                 if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.folders import find_recordings
+from ecg.io.formats import find_recordings, read_signal
 from ecg.io.outputs import load_outputs, save_outputs
-from ecg.io.recording import describe_failure, read_recording
+from ecg.io.recording import describe_failure
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
 from ecg.runtime.device import has_fast_bfloat16
@@ -48,6 +48,7 @@ def run_folder(
     workers: int,
     resume: bool = False,
     deterministic: bool = False,
+    see_members: Callable[[str, NDArray[np.float64]], None] | None = None,
 ) -> Outcome:
     """Write ``<record>.csv`` for every recording below a folder.
 
@@ -66,6 +67,9 @@ def run_folder(
     deterministic : bool
         Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
         hardware has it.
+    see_members : callable, optional
+        Is given each recording's name and its members' probabilities, (n_members, n_classes), before its output is
+        written.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def run_folder(
         ):
             finished.update(path.stem for path in group)
     if not total:
-        raise ValueError(f"{input_folder}: expected Challenge recordings (.hea), found none")
+        raise ValueError(f"{input_folder}: expected recordings, found none")
     output_folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output_folder)
     if oldest is None:
@@ -104,7 +108,8 @@ def run_folder(
         say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
     groups = _batch_groups(input_folder, compute.batching.n_recordings)
-    results = _judge(model, _read_all(model.method, groups, workers, finished), output_folder, compute)
+    read = _read_all(model.method, groups, workers, finished)
+    results = _judge(model, read, output_folder, compute, see_members)
     for problem in progress(results, total - len(finished), "Judging"):
         if problem:
             outcome.problems.append(problem)
@@ -192,8 +197,7 @@ def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], ol
         written = output.stat().st_mtime_ns
         if written < oldest:
             return False
-        for suffix in (".hea", ".mat", ".dat"):
-            file = header.with_suffix(suffix)
+        for file in (header, header.with_suffix(".mat"), header.with_suffix(".dat")):
             if file.exists() and file.stat().st_mtime_ns > written:
                 return False
         recording_id, found, _, scores = load_outputs(output)
@@ -212,7 +216,13 @@ class _ReadResult:
     is_duplicate: bool = False  # another recording of this name has the output
 
 
-def _judge(model: Model, results: Iterable[_ReadResult], output_folder: Path, compute: _Computing) -> Iterator[str]:
+def _judge(
+    model: Model,
+    results: Iterable[_ReadResult],
+    output_folder: Path,
+    compute: _Computing,
+    see_members: Callable[[str, NDArray[np.float64]], None] | None,
+) -> Iterator[str]:
     """Write the outputs; for each recording what is wrong with it, "" if nothing is."""
     classes = model.method.classes
     nothing = np.zeros(len(classes))
@@ -221,6 +231,8 @@ def _judge(model: Model, results: Iterable[_ReadResult], output_folder: Path, co
     items = (replace(result.item or unread, key=replace(result, item=None)) for result in results)
     for result, probabilities in compute.probabilities(model, items):
         if not result.error:
+            if see_members is not None:
+                see_members(result.path.stem, probabilities)
             _save(output_folder, result.path.stem, classes, *model.decide(probabilities))
         elif not result.is_duplicate:
             _save(output_folder, result.path.stem, classes, nothing.astype(bool), nothing)
@@ -244,7 +256,7 @@ def _read_all(
     def read(numbered: tuple[int, Path]) -> _ReadResult:
         number, path = numbered
         try:
-            header, signal = read_recording(path)
+            header, signal = read_signal(path)
             prepared = method.input.preprocess(signal, header.sampling_frequency)
             return _ReadResult(path, Item(None, prepared, method.input.demographics(header), number))
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers

@@ -66,7 +66,16 @@ def read_text(path: str | os.PathLike[str], most: int) -> str:
 
 
 def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> None:
-    """Write a file whole or not at all: a temporary file in the same folder, to the disk, renamed. Text as UTF-8.
+    """Write a file whole or not at all, as `whole_file`. Text as UTF-8."""
+    with whole_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write into that is at `path` when the block ends, and nowhere if it fails.
+
+    It is a temporary file in the same folder, to the disk, renamed.
 
     Raises
     ------
@@ -77,11 +86,13 @@ def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> 
     temporary = Path(path).with_name(f".{uuid.uuid4().hex}.part")
     try:
         with open(temporary, "xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        if error.filename not in (None, os.fspath(temporary)):
+            raise  # about another file that the block deals with
         raise OSError(error.errno, f"can't be written: {error.strerror}", os.fspath(path)) from error
     finally:
         # A folder that has become read-only would raise here, over the error that says so.
@@ -90,7 +101,7 @@ def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> 
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
-    """Remove temporary files of `write_file` that a kill left in a folder; those of the last minute may live."""
+    """Remove temporary files of `whole_file` that a kill left in a folder; those of the last minute may live."""
     for file in Path(folder).glob(".*.part"):
         if re.fullmatch(r"\.[0-9a-f]{32}\.part", file.name) and time.time() - file.stat().st_mtime > 60:
             file.unlink(missing_ok=True)

@@ -18,47 +18,28 @@ DATABASES: dict[str, str] = {
 }
 
 
-def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield the paths of the headers in a folder and below, sorted in each folder, headers before subfolders.
+def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folder from this one down with the names of its files, both sorted, a folder before those below it.
 
     What is hidden is skipped. Links to folders are followed, but each folder is entered once, so that loops end.
     """
-    return _find_headers(os.fspath(folder), set(), with_absent=False)
+    yield from _walk(os.fspath(folder), set())
 
 
-def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """As `find_headers`, and in each folder also the paths of headers that are absent though their `.mat` is there."""
-    return _find_headers(os.fspath(folder), set(), with_absent=True)
-
-
-def _find_headers(folder: str, entered: set[tuple[int, int]], with_absent: bool) -> Iterator[str]:
+def _walk(folder: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, list[str]]]:
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in entered:
         return
     entered.add((status.st_dev, status.st_ino))
-    headers, folders = _list_folder(folder, with_absent)
-    start = os.path.join(folder, "")
-    for name in headers:
-        yield start + name
-    for name in folders:
-        yield from _find_headers(os.path.join(folder, name), entered, with_absent)
-
-
-def _list_folder(folder: str, with_absent: bool) -> tuple[list[str], list[str]]:
-    """Names of the headers and of the folders in a folder, sorted."""
-    headers, folders, signal_files = [], [], []
+    files: list[str] = []
+    folders: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                folders.append(entry.name)
-            elif entry.name.endswith(".hea"):
-                headers.append(entry.name)
-            elif with_absent and entry.name.endswith(".mat"):
-                signal_files.append(entry.name)
-    absent = {name.removesuffix(".mat") + ".hea" for name in signal_files}.difference(headers)
-    return sorted([*headers, *absent]), sorted(folders)
+            if not entry.name.startswith("."):
+                (folders if _is_folder(entry) else files).append(entry.name)
+    yield folder, sorted(files)
+    for name in sorted(folders):
+        yield from _walk(os.path.join(folder, name), entered)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -66,6 +47,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads back to itself
         return False
+
+
+def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the paths of the headers in a folder and below, in the order of `walk`."""
+    for place, names in walk(folder):
+        for name in names:
+            if name.endswith(".hea"):
+                yield os.path.join(place, name)
 
 
 def find_challenge_files(

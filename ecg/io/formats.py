@@ -16,12 +16,14 @@ from ecg.io.dicom import is_dicom, read_dicom
 from ecg.io.edf import is_edf, read_edf
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import read_file
-from ecg.io.header import load_header
+from ecg.io.folders import walk
+from ecg.io.header import Header, load_header
 from ecg.io.ishne import is_ishne, read_ishne
 from ecg.io.muse import is_muse, read_muse
 from ecg.io.philips import is_philips, read_philips
-from ecg.io.recording import read_recording
+from ecg.io.recording import read_recording, require_signal, to_millivolts
 from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
+from ecg.io.statements import StatementTable
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.io.tables import is_table, read_table
 from ecg.io.xml_files import measurements_of
@@ -163,7 +165,7 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
     return kind is not None if suffix else kind not in (None, FORMATS[-1])
 
 
-def find_ecg_files(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
 
     Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` is there); else files
@@ -171,40 +173,46 @@ def find_ecg_files(folder: str | os.PathLike[str]) -> Iterator[str]:
     taken and the rest passed over; without one the first is taken, and `read_any` refuses it and names the others. What
     is hidden is passed over. Links to folders are followed, each folder once.
     """
-    yield from _find(os.fspath(folder), set())
+    for place, files in walk(folder):
+        parts = [os.path.splitext(name) for name in files]
+        names = {stem: f"{stem}.hea" for stem, suffix in parts if suffix in (".hea", ".mat")}
+        for name, (stem, _) in zip(files, parts, strict=True):
+            if stem not in names and is_recording(os.path.join(place, name)):
+                names[stem] = name
+        for name in sorted(names.values()):
+            yield os.path.join(place, name)
 
 
-def _find(folder: str, entered: set[tuple[int, int]]) -> Iterator[str]:
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in entered:
-        return
-    entered.add((status.st_dev, status.st_ino))
-    headers: set[str] = set()
-    files, folders = [], []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            stem, suffix = os.path.splitext(entry.name)
-            if entry.name.startswith("."):
-                continue
-            if _is_folder(entry):
-                folders.append(entry.name)
-            elif suffix in (".hea", ".mat"):
-                headers.add(stem)
-            else:
-                files.append(entry.name)
-    names = {stem: f"{stem}.hea" for stem in headers}
-    for name in sorted(files):
-        stem = os.path.splitext(name)[0]
-        if stem not in names and is_recording(os.path.join(folder, name)):
-            names[stem] = name
-    for name in sorted(names.values()):
-        yield os.path.join(folder, name)
-    for name in sorted(folders):
-        yield from _find(os.path.join(folder, name), entered)
+def read_signal(
+    path: str | os.PathLike[str], statements: StatementTable | None = None
+) -> tuple[Header, NDArray[np.float32]]:
+    """Read a recording in any format: its header and its signal in mV.
 
+    Parameters
+    ----------
+    path : path
+        One that `find_recordings` gives.
+    statements : StatementTable, optional
+        Adds the codes of the device's statements to the labels (not of Challenge files, whose labels are codes).
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads back to itself
-        return False
+    Returns
+    -------
+    header : Header
+    signal : ndarray, shape (12, n_samples), float32, mV
+        As of `read_recording`.
+
+    Raises
+    ------
+    RecordingError
+        As of `read_any` and `read_recording`.
+    """
+    if Path(path).suffix == ".hea":
+        return read_recording(path)
+    stored = read_any(path)
+    header = stored.header
+    if statements is not None:
+        codes = [code for each in stored.device.statements for code in statements.codes_of(each) or ()]
+        header = replace(header, labels=tuple(dict.fromkeys([*header.labels, *codes])))
+    millivolts = to_millivolts(stored.samples, header, path)
+    require_signal(millivolts, path)
+    return header, millivolts

@@ -54,9 +54,14 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     if raw.shape[1] < header.sampling_frequency:
         raise problem(first, f"at least 1 s ({header.sampling_frequency:g} samples)", f"{raw.shape[1]} samples")
     millivolts = to_millivolts(raw, header, path)
-    if not any(np.fmax.reduce(lead) > np.fmin.reduce(lead) for lead in millivolts):  # they pass over NaN
-        raise problem(first, "a signal", "no lead that ever changes")
+    require_signal(millivolts, first)
     return header, millivolts
+
+
+def require_signal(millivolts: np.ndarray, source: object) -> None:
+    """RecordingError where each lead, (12, n_samples) in mV, has one value all the time, or none."""
+    if not any(np.fmax.reduce(lead) > np.fmin.reduce(lead) for lead in millivolts):  # they pass over NaN
+        raise problem(source, "a signal", "no lead that ever changes")
 
 
 def describe_failure(header_file: str | os.PathLike[str], error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -46,6 +47,10 @@ class StatementTable:
             if normal := _normal(row["statement"] or ""):
                 self._codes[normal] = codes
 
+    def digest(self) -> str:
+        """A checksum of all that the table says."""
+        return hashlib.sha256(repr(sorted(self._codes.items())).encode()).hexdigest()
+
     def codes_of(self, statement: str) -> tuple[str, ...] | None:
         """The codes of a statement, maybe none; None where the table doesn't know it."""
         text = _normal(statement)
@@ -63,6 +68,15 @@ class StatementTable:
         if len(parts) > 1 and all(part in self._codes for part in parts):
             return tuple(dict.fromkeys(code for part in parts for code in self._codes[part]))
         return None
+
+
+def load_statements(labels: str | os.PathLike[str]) -> StatementTable:
+    """The table of common statements, and before it the user's own file; "common" for the former alone."""
+    table = StatementTable()
+    table.add(COMMON_TABLE)
+    if labels != "common":
+        table.add(labels)
+    return table
 
 
 def _normal(statement: str) -> str:

@@ -2,3 +2,8 @@
 
 numpy and scipy only.
 """
+
+from ecg.measurements.measure import measure
+from ecg.measurements.types import Measurements
+
+__all__ = ["Measurements", "measure"]

@@ -42,6 +42,8 @@ _CLINICAL_TO_FRANK = np.linalg.inv(
 # A Gaussian has left the line for the eye about this many standard deviations from its peak.
 _REACH = 2.5
 
+P_DURATION = 0.1  # s
+
 
 def leads_of_vectors(vectors: np.ndarray) -> np.ndarray:
     """Twelve leads, shape (12, n), mV, of clinical vectors (lateral, inferior, back), shape (n, 3), mV."""
@@ -220,7 +222,7 @@ def wave_area(waves: list[Wave]) -> np.ndarray:
     return np.asarray(np.sqrt(np.pi / 2) * (widths @ np.stack([wave.vector for wave in waves])))
 
 
-def p_waves(pr: float, amplitude: float, duration: float = 0.1, ectopic: bool = False) -> list[Wave]:
+def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: bool = False) -> list[Wave]:
     """Right, then left atrium; `amplitude` is about that of lead II, mV. The P wave of a PAC comes from elsewhere."""
     width = duration / (2 * _REACH + 2)
     right, left = np.array([0.18, 0.80, -0.42]), np.array([0.30, 0.48, 0.30])

@@ -196,14 +196,16 @@ def _choose_early(p: Parameters, rng: np.random.Generator, onsets: list[float], 
     return {k: str(origin) for k, origin in zip(sorted(places), origins, strict=False)}
 
 
+def qrs_of(p: Parameters, beat: Beat) -> tuple[list[Wave], float]:
+    """The waves of the QRS complex of one kind of beat, and its duration, s."""
+    if beat.origin == "ventricular":
+        return heart.qrs_waves(p.pvc_shape, p.pvc_qrs, p.pvc_axis, p.pvc_voltage), p.pvc_qrs
+    return heart.qrs_waves(p.qrs_shape, p.qrs, p.axis, p.voltage, p.depth, np.array(p.variation)), p.qrs
+
+
 def _waves(p: Parameters, beat: Beat) -> list[Wave]:
     """P, pacing spikes, QRS, ST and T of one kind of beat."""
-    if beat.origin == "ventricular":
-        qrs = heart.qrs_waves(p.pvc_shape, p.pvc_qrs, p.pvc_axis, p.pvc_voltage)
-        duration = p.pvc_qrs
-    else:
-        qrs = heart.qrs_waves(p.qrs_shape, p.qrs, p.axis, p.voltage, p.depth, np.array(p.variation))
-        duration = p.qrs
+    qrs, duration = qrs_of(p, beat)
     qt = p.qt - max(0.0, p.qrs - 0.1) + max(0.0, duration - 0.1)
     waves = [*qrs, heart.t_wave(qt, p.t_vector)]
     if duration > 0.11:  # bundle branch block, ventricular beats

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from ecg.classes import encode_labels
 from ecg.io.errors import RecordingError
 from ecg.io.files import write_file
-from ecg.io.folders import find_recordings, get_database
+from ecg.io.folders import get_database
+from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
-from ecg.io.recording import describe_failure, read_recording
+from ecg.io.recording import describe_failure
+from ecg.io.statements import StatementTable
 from ecg.leads import LEADS
 from ecg.methods.base import Input, Method
 from ecg.runtime.progress import progress, say
@@ -102,6 +105,7 @@ def build_dataset(
     *,
     workers: int,
     limit: int | None = None,
+    statements: StatementTable | None = None,
     resume: bool = False,
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
@@ -110,7 +114,7 @@ def build_dataset(
     ----------
     method : Method
     data_folder : Path
-        Challenge recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold) in it
+        Recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold) in it
         says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay together.
     cache_folder : Path
         Where the preprocessed signals go. They are used again when nothing has changed, so that a training that was
@@ -119,6 +123,8 @@ def build_dataset(
         Processes that read at once.
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
+    statements : StatementTable, optional
+        As for `read_signal`: labels for recordings in clinical formats.
     resume : bool
         Use what was read before, or refuse.
 
@@ -136,7 +142,7 @@ def build_dataset(
     folds = read_folds(data_folder)
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
     if not headers:
-        raise RecordingError(f"{data_folder}: expected Challenge recordings (.hea), found none")
+        raise RecordingError(f"{data_folder}: expected recordings, found none")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -147,7 +153,7 @@ def build_dataset(
         )
     if placed < len(headers) and folds:
         say(f"folds.csv places {placed} of {len(headers)} recordings; the others are placed without regard to patients")
-    fingerprint = _fingerprint(method, headers, folds)
+    fingerprint = _fingerprint(method, headers, folds, statements)
     index_file, signal_file = cache_folder / "index.json", cache_folder / "signals.f32"
     stored = _read_index(index_file, signal_file)
     if stored is not None and stored["fingerprint"] == fingerprint:
@@ -176,7 +182,8 @@ def build_dataset(
     index_file.unlink(missing_ok=True)
     with open(signal_file, "wb") as file:
         cache = _CacheWriter(file, signal_file, method)
-        problems, unused = _write_recorded(cache, headers, folds, data_folder, workers)
+        prepare = partial(_prepare, statements)
+        problems, unused = _write_recorded(cache, prepare, headers, folds, data_folder, workers)
         n_simulated = round(method.training.simulated_share * len(cache.entries))
         _write_simulated(cache, n_simulated, workers)
         cache.finish()
@@ -218,8 +225,15 @@ def _source_files() -> list[Path]:
     return sorted([root / "team_code.py", *(root / "ecg").rglob("*.py")])
 
 
-def _fingerprint(method: Method, headers: list[Path], folds: dict[str, tuple[str, int]]) -> str:
-    digest = hashlib.sha256(json.dumps([method.name, dict(method.settings), sorted(folds.items())]).encode())
+def _fingerprint(
+    method: Method,
+    headers: list[Path],
+    folds: dict[str, tuple[str, int]],
+    statements: StatementTable | None,
+) -> str:
+    words = statements.digest() if statements is not None else ""
+    parts = [method.name, dict(method.settings), sorted(folds.items()), words]
+    digest = hashlib.sha256(json.dumps(parts).encode())
     for code in _source_files():
         digest.update(code.read_bytes())  # what another version of the program has read is read anew
     for header in headers:
@@ -275,14 +289,19 @@ class _CacheWriter:
 
 
 def _write_recorded(
-    cache: _CacheWriter, headers: list[Path], folds: dict[str, tuple[str, int]], data_folder: Path, workers: int
+    cache: _CacheWriter,
+    prepare: Callable[[Input, Path], _Prepared | RecordingError],
+    headers: list[Path],
+    folds: dict[str, tuple[str, int]],
+    data_folder: Path,
+    workers: int,
 ) -> tuple[list[str], int]:
     """Add the recordings that can be trained on; what is wrong with others, and how many are not used."""
     problems: list[str] = []
     paths: dict[str, Path] = {}
     names: dict[str, str] = {}  # by the digest of the samples
     unused = 0
-    read = _each(_prepare, cache.method, headers, workers)
+    read = _each(prepare, cache.method, headers, workers)
     for path, prepared in zip(headers, progress(read, len(headers), "Reading"), strict=True):
         name = path.stem
         if isinstance(prepared, RecordingError):
@@ -361,9 +380,9 @@ def _simulate(input_: Input, number: int) -> _Prepared:
     return _preprocessed(input_, header, made.signal.astype(np.float32))
 
 
-def _prepare(input_: Input, path: Path) -> _Prepared | RecordingError:
+def _prepare(statements: StatementTable | None, input_: Input, path: Path) -> _Prepared | RecordingError:
     try:
-        return _preprocessed(input_, *read_recording(path))
+        return _preprocessed(input_, *read_signal(path, statements))
     except Exception as error:  # one recording must never cost the others theirs, whatever it triggers
         return RecordingError(describe_failure(path, error))
 

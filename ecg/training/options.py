@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ecg.io.statements import StatementTable
 from ecg.methods.base import Method
 
 
@@ -30,6 +31,8 @@ class TrainingOptions:
         Processes that read recordings.
     limit : int, optional
         Train on this many recordings only, to try things out.
+    labels : StatementTable, optional
+        The codes of statements of devices, for recordings in clinical formats, which have no codes themselves.
     resume : bool
         Fail instead of restarting if data or options changed. A stopped training is continued in any case.
     """
@@ -40,6 +43,7 @@ class TrainingOptions:
     device: str = "auto"
     workers: int | None = None
     limit: int | None = None
+    labels: StatementTable | None = None
     resume: bool = False
 
     def n_members(self, method: Method) -> int:

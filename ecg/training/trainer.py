@@ -83,7 +83,13 @@ def train(
         )
     workers = options.workers or os.cpu_count() or 1
     dataset, problems = build_dataset(
-        method, data_folder, scratch, workers=workers, limit=options.limit, resume=options.resume
+        method,
+        data_folder,
+        scratch,
+        workers=workers,
+        limit=options.limit,
+        statements=options.labels,
+        resume=options.resume,
     )
     folds = _split(method, dataset, options.seed)
     summary = _summarise(method, dataset, problems, options)

@@ -1,0 +1,150 @@
+"""A small convolutional network that marks P, QRS and T in a median beat, with numpy alone.
+
+It looks at each lead with the same convolutions, pools them over the leads that have a signal, and looks at the whole.
+For all leads together and for each lead it gives, for each of six boundaries, how likely the boundary is at each
+sample. `ecg.measurements.fit` trains it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+Floats = NDArray[np.float32]
+
+RATE = 250.0  # Hz
+PAST, FUTURE = 0.448, 0.752  # s before and after the largest deflection
+N_SAMPLES = round((PAST + FUTURE) * RATE)
+CENTRE = round(PAST * RATE)
+BOUNDARIES = ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_onset", "t_offset")
+# s from the largest deflection: where each boundary is looked for
+RANGES = ((-0.44, -0.03), (-0.38, 0.0), (-0.17, 0.03), (-0.02, 0.22), (0.0, 0.6), (0.08, 0.72))
+LEAD_DILATIONS = (1, 2, 4, 8)
+WHOLE_DILATIONS = (2, 8, 16, 1)
+FITTED = Path(__file__).with_name("fitted.safetensors")
+
+
+def network_input(beat: Floats) -> Floats:
+    """What the network sees of a median beat.
+
+    Parameters
+    ----------
+    beat : ndarray, shape (n_leads, N_SAMPLES), float32, mV
+        At `RATE`, the level before the QRS complex at 0.
+
+    Returns
+    -------
+    ndarray, shape (2, n_leads, N_SAMPLES), float32
+        Relative to the size of the QRS complex, linearly and with small waves enlarged.
+    """
+    size = np.sqrt((beat**2).mean(axis=0))[CENTRE - 25 : CENTRE + 30].max()
+    relative = beat / max(float(size), 1e-3)
+    return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)]).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def parameters() -> dict[str, Floats]:
+    """All that was fitted, as it is in the file beside this one."""
+    return load(FITTED.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, Floats]:
+    """Weights as (n_out, taps * n_in) matrices, and biases as columns."""
+    return {
+        name: values.transpose(0, 2, 1).reshape(len(values), -1) if values.ndim == 3 else values[:, np.newaxis]
+        for name, values in parameters().items()
+    }
+
+
+def forget_parameters() -> None:
+    """Read the file again when it is next needed: it has changed."""
+    parameters.cache_clear()
+    _weights.cache_clear()
+
+
+def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:
+    """Convolution along the last axis of (n_in, ..., n_samples), zero beyond the ends; the result (n_out, ...)."""
+    weights, bias = _weights()[f"{name}.weight"], _weights()[f"{name}.bias"]
+    taps = weights.shape[1] // len(x)
+    n_samples, reach = x.shape[-1], dilation * (taps // 2)
+    columns = np.zeros((taps, *x.shape), dtype=np.float32)
+    for tap in range(taps):
+        shift = tap * dilation - reach
+        columns[tap, ..., max(0, -shift) : n_samples - max(0, shift)] = x[
+            ..., max(0, shift) : n_samples + min(0, shift)
+        ]
+    return (weights @ columns.reshape(weights.shape[1], -1) + bias).reshape(-1, *x.shape[1:])
+
+
+def _layers(x: Floats, name: str, dilations: tuple[int, ...]) -> Floats:
+    """Convolutions with ReLU, each but the first added to what it got."""
+    for k, dilation in enumerate(dilations):
+        new = np.maximum(_convolve(x, f"{name}.{k}", dilation), 0)
+        x = new if k == 0 else x + new
+    return x
+
+
+def boundary_logits(beat: Floats) -> tuple[Floats, Floats]:
+    """Run the network.
+
+    Parameters
+    ----------
+    beat : ndarray, shape (n_leads, N_SAMPLES), float32, mV
+        Leads with a signal, one at least, at `RATE`; the level before the QRS complex at 0.
+
+    Returns
+    -------
+    whole : ndarray, shape (6, N_SAMPLES), float32
+        Logarithm of how likely each of `BOUNDARIES` is at each sample, up to a constant: for all leads together.
+    leads : ndarray, shape (6, n_leads, N_SAMPLES), float32
+        The same for each lead.
+    """
+    of_lead = _layers(network_input(beat), "lead", LEAD_DILATIONS)
+    whole = _layers(np.concatenate([of_lead.mean(axis=1), of_lead.max(axis=1)]), "whole", WHOLE_DILATIONS)
+    # A product with stacked inputs is the sum of the products with either.
+    weights = _weights()["lead_hidden.weight"]
+    n_lead = len(of_lead)
+    hidden = (weights[:, :n_lead] @ of_lead.reshape(n_lead, -1)).reshape(-1, *of_lead.shape[1:])
+    hidden += (weights[:, n_lead:] @ whole + _weights()["lead_hidden.bias"])[:, np.newaxis]
+    return _convolve(whole, "whole_marks"), _convolve(np.maximum(hidden, 0), "lead_marks")
+
+
+def allowed() -> NDArray[np.bool_]:
+    """Which samples each boundary may be at, shape (6, N_SAMPLES)."""
+    seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
+    return np.stack([(seconds >= first) & (seconds <= last) for first, last in RANGES])
+
+
+def read_boundaries(logits: Floats, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Median of each distribution over the samples, and how concentrated it is.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (..., N_SAMPLES), float32
+    allowed : ndarray, shape (..., N_SAMPLES), bool
+        Broadcast against `logits`.
+
+    Returns
+    -------
+    position : ndarray, shape (...), float64
+        Samples, with fractions.
+    spread : ndarray, shape (...), float64
+        Distance of the quartiles, samples.
+    """
+    logits = np.where(allowed, logits, -np.inf)
+    likely = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    below = np.cumsum(likely, axis=-1)
+    below /= below[..., -1:]
+    quartiles = []
+    for share in (0.25, 0.5, 0.75):
+        after = np.argmax(below >= share, axis=-1)[..., np.newaxis]
+        above = np.take_along_axis(below, after, axis=-1)
+        beneath = np.where(after > 0, np.take_along_axis(below, np.maximum(after - 1, 0), axis=-1), 0)
+        # A sample's share lies within half a sample to either side of it.
+        quartiles.append((after - 0.5 + (share - beneath) / (above - beneath))[..., 0])
+    return quartiles[1], quartiles[2] - quartiles[0]

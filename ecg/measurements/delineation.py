@@ -1,0 +1,120 @@
+"""Onsets, peaks and offsets of P, QRS and T in a median beat, of all leads together and of each lead.
+
+The definitions are those of the CSE working party and of AHA/ACC/HRS 2007 (part I): global intervals run from the
+earliest onset to the latest offset in any lead of the simultaneously recorded leads. The network has learned where
+cardiologists put them, the second earliest and second latest so that one lead does not decide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.measurements.boundary_network import CENTRE, N_SAMPLES, RATE, allowed, boundary_logits, read_boundaries
+from ecg.measurements.types import WaveMarks
+
+Floats = NDArray[np.float32]
+Positions = NDArray[np.float64]
+
+# Of P, QRS and T:
+_SMALLEST = (0.015, 0.03, 0.03)  # mV, RMS over the leads; a smaller wave is not measured
+_SMALLEST_IN_LEAD = (0.02, 0.04, 0.04)  # mV
+_SHORTEST = 0.010  # s
+_LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
+_VAGUE_T = 0.080  # s between the quartiles of where the T wave may end: it has no end to be seen
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """Where P, QRS and T begin and end, each wave's onset and offset in turn, in samples of the median beat.
+
+    Attributes
+    ----------
+    whole, spread : ndarray, shape (6,), float64
+        For all leads together: position, and the distance of the quartiles of where it may be.
+    leads : ndarray, shape (6, n_leads), float64
+        Position in each lead.
+    """
+
+    whole: Positions
+    spread: Positions
+    leads: Positions
+
+
+def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
+    """Where the network puts the boundaries.
+
+    Parameters
+    ----------
+    beat : ndarray, shape (n_leads, n_samples), float32, mV
+        Leads with a signal.
+    rate : float
+        Hz; a multiple of the network's.
+    rr : float
+        The RR interval, s: neighbouring beats are not looked at. NaN where there is none.
+    """
+    step = round(rate / RATE)
+    coarse = beat[:, : N_SAMPLES * step].reshape(len(beat), N_SAMPLES, step).mean(axis=2)
+    whole, leads = boundary_logits(coarse)
+    may_be = allowed()
+    if math.isfinite(rr):
+        seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
+        may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
+        may_be[4:] &= seconds < max(rr - 0.06, 0.15)
+    position, spread = read_boundaries(whole, may_be)
+    return Boundaries(step * position, step * spread, step * read_boundaries(leads, may_be[:, np.newaxis])[0])
+
+
+def delineate(
+    beat: Floats, on: NDArray[np.bool_], rate: float, found: Boundaries, has_p: bool
+) -> tuple[WaveMarks, tuple[WaveMarks, ...]]:
+    """Marks of all leads together and of each.
+
+    Parameters
+    ----------
+    beat : ndarray, shape (n_leads, n_samples), float32, mV
+    on : ndarray, shape (n_leads,), bool
+        Leads with a signal; the others have no marks.
+    rate : float
+        Hz.
+    found : Boundaries
+        Of the leads that are on.
+    has_p : bool
+        Whether there are P waves.
+    """
+    n_leads = len(beat)
+    whole = np.full((3, 3), np.nan)  # P, QRS, T by onset, peak, offset
+    leads = np.full((3, 3, n_leads), np.nan)
+    beyond, shortest = _LEAD_BEYOND * rate, _SHORTEST * rate
+    measured = (has_p, True, found.spread[5] < _VAGUE_T * rate)
+    for k in range(3):
+        onset, offset = found.whole[2 * k : 2 * k + 2]
+        if not (measured[k] and offset - onset > shortest):
+            continue
+        first, last = max(0, round(onset - beyond)), min(beat.shape[1] - 1, round(offset + beyond))
+        at = np.arange(first, last + 1)
+        part = beat[on, first : last + 1]
+
+        inside = slice(round(onset) - first, round(offset) - first + 1)
+        height = np.abs(
+            part[:, inside] - np.linspace(part[:, inside][:, 0], part[:, inside][:, -1], at[inside].size, axis=1)
+        )
+        size = np.sqrt((height**2).mean(axis=0))
+        if size.max() < _SMALLEST[k]:
+            continue
+        whole[k] = onset, at[inside][size.argmax()], offset
+
+        # The same lead by lead: each its own ends, its own line between them, and the largest distance from that.
+        onsets, offsets = np.maximum(found.leads[2 * k], first), np.minimum(found.leads[2 * k + 1], last)
+        rows = np.arange(len(part))
+        from_, to = (np.clip(np.rint(ends).astype(int) - first, 0, len(at) - 1) for ends in (onsets, offsets))
+        share = (at - first - from_[:, np.newaxis]) / np.maximum(to - from_, 1)[:, np.newaxis]
+        begin, end = part[rows, from_][:, np.newaxis], part[rows, to][:, np.newaxis]
+        height = np.where((share >= 0) & (share <= 1), np.abs(part - begin - share * (end - begin)), 0)
+        known = (offsets - onsets > shortest) & (height.max(axis=1) > _SMALLEST_IN_LEAD[k])
+        leads[k][:, on] = np.where(known, [onsets, at[height.argmax(axis=1)], offsets], np.nan)
+    lead_marks = tuple(WaveMarks(*marks) for marks in leads.reshape(9, n_leads).T.tolist())
+    return WaveMarks(*whole.ravel().tolist()), lead_marks

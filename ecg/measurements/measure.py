@@ -1,0 +1,262 @@
+"""From a recording to its measurements."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.leads import LEADS, fill_missing
+from ecg.measurements.delineation import Boundaries, boundaries, delineate
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.lead_reversal import suspected_swap
+from ecg.measurements.median_beat import FUTURE, PAST, Classes, level_baseline, median_of, rough_onset, sort_beats
+from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
+from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
+from ecg.measurements.quality import assess_quality
+from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
+from ecg.signal.resampling import resample
+
+RATE = 500.0  # Hz, at which everything is measured
+_SHORTEST = 0.5  # s, less shows no beat
+_LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
+_PACED_WITHIN = 0.12  # s from the spike to the largest deflection
+_FLAT = 0.005  # mV, range of a lead without a signal
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recording whose beats are found and sorted.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (12, n_samples), float32, mV
+        At `RATE`, without pacing spikes, the level before each QRS complex at 0.
+    on : ndarray, shape (12,), bool
+        Leads with a signal.
+    spikes : ndarray, shape (n_spikes,), int64
+        Samples of the pacing spikes.
+    beats : ndarray, shape (n_beats,), int64
+        Samples of the beats; those of one class lie on each other.
+    classes : Classes
+    usable : ndarray, shape (n_beats,), bool
+        Beats that stand for the recording: of the dominant class, and not early.
+    """
+
+    signal: NDArray[np.float32]
+    on: NDArray[np.bool_]
+    spikes: NDArray[np.int64]
+    beats: NDArray[np.int64]
+    classes: Classes
+    usable: NDArray[np.bool_]
+
+
+def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared | None:
+    """Find and sort the beats of a recording; None where there are none. The arguments are those of `measure`."""
+    filled = fill_missing(given)
+    at_rate = resample(filled - filled.mean(axis=1, keepdims=True), sampling_frequency, RATE)
+    on = np.ptp(at_rate, axis=1) > _FLAT
+    if not on.any():
+        return None
+    spikes = find_spikes(at_rate[on], RATE)
+    clean = without_spikes(at_rate, RATE, spikes)
+    # Every second sample tells as well where the complexes are and how they look.
+    coarse = clean[on, : clean.shape[1] // 2 * 2].reshape(on.sum(), -1, 2).mean(axis=2)
+    found = find_complexes(coarse, RATE / 2)
+    if len(found) == 0:
+        return None
+    classes = sort_beats(coarse, RATE / 2, found)
+    beats = np.clip(np.rint(2 * classes.positions).astype(np.int64), 0, clean.shape[1] - 1)
+    usable = classes.of_beat == classes.dominant
+    if (usable & ~classes.ectopic).any():
+        usable &= ~classes.ectopic
+    onset = rough_onset(clean[on], RATE, beats[usable])
+    levelled = level_baseline(clean, RATE, beats + onset)
+    return Prepared(levelled, on, spikes, beats, classes, usable)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The median beat of a recording and where its waves may begin and end.
+
+    Attributes
+    ----------
+    beat : ndarray, shape (12, n_samples), float32, mV
+    centre : int
+        Where the beats' samples lie in it.
+    n_beats : int
+        Beats that it is the median of.
+    found : Boundaries
+    """
+
+    beat: NDArray[np.float32]
+    centre: int
+    n_beats: int
+    found: Boundaries
+
+
+def outline(prepared: Prepared) -> Outline:
+    """Take the median beat and look for the boundaries."""
+    beat, centre, n_beats = median_of(prepared.signal, RATE, prepared.beats[prepared.usable])
+    intervals = np.diff(prepared.beats) / RATE
+    shorter = float(np.percentile(intervals, 25)) if len(intervals) else math.nan
+    return Outline(beat, centre, n_beats, boundaries(beat[prepared.on], RATE, shorter))
+
+
+def p_wave_evidence(prepared: Prepared, outlined: Outline) -> NDArray[np.float64] | None:
+    """What `p_waves.evidence` says of a recording; None where there are too few beats."""
+    if outlined.n_beats < FEWEST_BEATS:
+        return None
+    onset, offset = outlined.found.whole[:2] - outlined.centre
+    signal, beats = prepared.signal[prepared.on], prepared.beats
+    spread = outlined.found.spread[:2]
+    return evidence(signal, RATE, beats[prepared.usable], onset, offset, spread, np.diff(beats) / RATE)
+
+
+def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
+    """Measure an ECG as an electrocardiograph does.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (12, n_samples), float32, mV
+        Leads in the order of `LEADS`; NaN where missing.
+    sampling_frequency : float
+        Hz.
+
+    Returns
+    -------
+    Measurements
+        NaN where something can't be measured; no content of the signal raises.
+    """
+    given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
+    quality = assess_quality(given, sampling_frequency)
+    prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
+    if prepared is None:
+        return _unmeasured(quality)
+    classes, beats, on = prepared.classes, prepared.beats, prepared.on
+    outlined = outline(prepared)
+    beat, centre = outlined.beat, outlined.centre
+    for_p = p_wave_evidence(prepared, outlined)
+    has_p = for_p is not None and probability(for_p) > 0.5
+    marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
+    beat[~on] = np.nan
+    median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
+
+    ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
+    intervals = np.diff(beats) / RATE
+    spike_distance = _spike_distance(beats, prepared.spikes)
+    kinds = _kinds(classes.of_beat, ectopic, spike_distance)
+    r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
+    shift = float(np.median((r_peaks - beats)[prepared.usable]))
+    median_beat = replace(median_beat, r_peak=centre + shift)
+    samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
+    normal = np.array([kind != "ectopic" for kind in kinds])
+    nn = 1e3 * intervals[normal[1:] & normal[:-1]]
+    heart_rate = _heart_rate(beats, given.shape[1] * RATE / sampling_frequency)
+    ms = 1e3 / RATE
+    qt = (marks.t_offset - marks.qrs_onset) * ms
+    bazett, fridericia = corrected_qt(qt, heart_rate)
+    return Measurements(
+        heart_rate_bpm=heart_rate,
+        p_ms=(marks.p_offset - marks.p_onset) * ms,
+        pr_ms=(marks.qrs_onset - marks.p_onset) * ms,
+        qrs_ms=(marks.qrs_offset - marks.qrs_onset) * ms,
+        qt_ms=qt,
+        qtc_bazett_ms=bazett,
+        qtc_fridericia_ms=fridericia,
+        p_axis_deg=axis(beat, marks.p_onset, marks.p_offset),
+        qrs_axis_deg=axis(beat, marks.qrs_onset, marks.qrs_offset),
+        t_axis_deg=axis(beat, marks.t_onset, marks.t_offset),
+        n_beats=len(kinds),
+        n_ectopic=kinds.count("ectopic"),
+        rr_sd_ms=float(np.std(nn, ddof=1)) if len(nn) > 1 else math.nan,
+        rmssd_ms=_rmssd(intervals, normal),
+        has_p_waves=math.isfinite(marks.p_onset),
+        amplitudes=amplitudes(beat, RATE, marks),
+        quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
+        beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds),
+        median_beat=median_beat,
+    )
+
+
+def _spike_distance(beats: NDArray[np.int64], spikes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Samples from the last pacing spike to each beat, infinite where none is near."""
+    if len(spikes) == 0:
+        return np.full(len(beats), np.inf)
+    last = np.searchsorted(spikes, beats + round(0.02 * RATE)) - 1
+    distance = np.where(last >= 0, (beats - spikes[last]).astype(np.float64), np.inf)
+    return np.where(distance < _PACED_WITHIN * RATE, distance, np.inf)
+
+
+def _kinds(
+    of_beat: NDArray[np.int64], ectopic: NDArray[np.bool_], spike_distance: NDArray[np.float64]
+) -> tuple[str, ...]:
+    """Paced is a class of beats of which half at least have a spike just before."""
+    near = np.isfinite(spike_distance)
+    paced = {label for label in np.unique(of_beat) if near[of_beat == label].mean() >= 0.5}
+    return tuple(
+        "paced" if label in paced else "ectopic" if early else "dominant"
+        for label, early in zip(of_beat, ectopic, strict=True)
+    )
+
+
+def _r_peaks(
+    prepared: Prepared, median_beat: MedianBeat, centre: int, spike_distance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Samples of the R peaks: of the dominant class the median over the leads, of others the largest deflection.
+
+    In a wide complex the leads disagree about which deflection is the R wave: there the R peak stays within 20 ms of
+    the middle of the complex. A paced one begins with its spike, which is the sharpest deflection of many leads: its R
+    peak is put about halfway between both.
+    """
+    peaks = np.array([marks.qrs_peak for marks in median_beat.lead_marks])
+    known = np.isfinite(peaks)
+    peak = float(centre)
+    if known.any():
+        middle = centre_of_complex(median_beat.signal[known], RATE, centre)
+        peak = float(np.clip(np.median(peaks[known]), middle - 0.02 * RATE, middle + 0.02 * RATE))
+    dominant = prepared.classes.of_beat == prepared.classes.dominant
+    position = prepared.beats.astype(np.float64) + np.where(dominant, peak - centre, 0.0)
+    return position - np.where(np.isfinite(spike_distance), 0.47 * (spike_distance + position - prepared.beats), 0.0)
+
+
+def _heart_rate(beats: NDArray[np.int64], n_samples: float) -> float:
+    """60 / median RR interval of the beats that the recording shows from P to T (of all where these are too few)."""
+    whole = beats[(beats >= PAST * RATE) & (beats <= n_samples - FUTURE * RATE)]
+    intervals = np.diff(whole if len(whole) > 2 else beats) / RATE
+    return 60 / float(np.median(intervals)) if len(intervals) else math.nan
+
+
+def _rmssd(intervals: NDArray[np.float64], normal: NDArray[np.bool_]) -> float:
+    """Root mean square difference of neighbouring intervals between normal beats, ms."""
+    between = normal[1:] & normal[:-1]
+    changes = np.diff(intervals)[between[1:] & between[:-1]]
+    return 1e3 * float(np.sqrt(np.mean(changes**2))) if len(changes) else math.nan
+
+
+def _unmeasured(quality: Quality) -> Measurements:
+    """What there is to say where no beat was found."""
+    missing = np.full(len(LEADS), np.nan, dtype=np.float32)
+    return Measurements(
+        heart_rate_bpm=math.nan,
+        p_ms=math.nan,
+        pr_ms=math.nan,
+        qrs_ms=math.nan,
+        qt_ms=math.nan,
+        qtc_bazett_ms=math.nan,
+        qtc_fridericia_ms=math.nan,
+        p_axis_deg=math.nan,
+        qrs_axis_deg=math.nan,
+        t_axis_deg=math.nan,
+        n_beats=0,
+        n_ectopic=0,
+        rr_sd_ms=math.nan,
+        rmssd_ms=math.nan,
+        has_p_waves=False,
+        amplitudes=Amplitudes(*[missing] * 7),
+        quality=quality,
+        beats=Beats(np.zeros(0, dtype=np.int64), ()),
+        median_beat=None,
+    )

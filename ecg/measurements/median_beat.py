@@ -1,0 +1,247 @@
+"""Beats sorted by the shape of their QRS complexes, and the median of those of one shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+Signal = NDArray[np.float32]
+Samples = NDArray[np.int64]
+
+_BEFORE, _AFTER = 0.08, 0.12  # s around the largest deflection that a shape is compared in
+_LAG = 0.04  # s, largest shift of a beat against another
+_ALIKE = 0.88  # correlation over all leads from which two complexes have the same shape
+_MOST_CLASSES = 8
+_MOST_LEADERS = 40
+_MOST_BEATS = 200  # more make no better median
+_AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
+_PREMATURE = 0.85  # of the interval that neighbours have
+PAST, FUTURE = 0.448, 0.752  # s, the most that a median beat shows before and after the largest deflection
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Beats by shape.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (n_beats,), float64
+        The beats in samples, moved so that those of one class lie on each other.
+    of_beat : ndarray, shape (n_beats,), int64
+        Class of each beat.
+    dominant : int
+        The class that stands for the recording.
+    ectopic : ndarray, shape (n_beats,), bool
+        Beats that come from elsewhere: of another shape than the dominant one, or early.
+    """
+
+    positions: NDArray[np.float64]
+    of_beat: Samples
+    dominant: int
+    ectopic: NDArray[np.bool_]
+
+
+def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
+    """Sort beats into classes of like QRS shape, by the correlation over all leads at the best shift.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+    beats : ndarray, shape (n_beats,), int64
+        Samples of the largest deflections, ascending; one at least.
+    """
+    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
+    leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
+    alike, at = coarse.match(coarse.at(leaders))
+    lags = np.rint(at).astype(np.int64)
+    of_beat = np.full(len(beats), -1)
+    shift = np.zeros(len(beats), dtype=np.int64)
+    for label in range(_MOST_CLASSES):
+        rest = of_beat < 0
+        if not rest.any():
+            break
+        chosen = int(np.argmax(((alike > _ALIKE) & rest[:, np.newaxis]).sum(axis=0) + 0.5 * rest[leaders]))
+        members = rest & (alike[:, chosen] > _ALIKE)
+        class_lags = lags[:, chosen]
+        if members.sum() > 2:  # once more with the mean shape, which has less noise
+            some = np.flatnonzero(members)[:_MOST_BEATS]
+            likeness, its_lags = coarse.match(coarse.at(some, class_lags[some]).mean(axis=0, keepdims=True))
+            members, class_lags = rest & (likeness[:, 0] > _ALIKE), np.rint(its_lags[:, 0]).astype(np.int64)
+        if not members.any() or label == _MOST_CLASSES - 1:
+            members = rest
+        of_beat[members] = label
+        shift[members] = class_lags[members]
+
+    early = _premature(beats / rate)
+    dominant = _dominant(of_beat, early, coarse)
+    positions = (beats + coarse.step * shift).astype(np.float64)
+    members = of_beat == dominant
+    fine = _Windows(signal, rate, beats[members] + coarse.step * shift[members], step=1, lag=0.012)
+    some = np.arange(min(len(fine.starts), _MOST_BEATS))
+    positions[members] += fine.match(fine.at(some).mean(axis=0, keepdims=True))[1][:, 0]
+    return Classes(positions, of_beat, dominant, (of_beat != dominant) | early)
+
+
+class _Windows:
+    """Pieces of a signal around beats, to be compared with templates at several shifts.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+    beats : ndarray, shape (n_beats,), int64
+        Samples.
+    step : int
+        Every how many samples the signal is looked at.
+    lag : float
+        The largest shift, s.
+    """
+
+    def __init__(self, signal: Signal, rate: float, beats: Samples, step: int, lag: float) -> None:
+        self.step = step
+        self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
+        self.width = self.before + round(_AFTER * rate / step)
+        margin = self.width + self.lag
+        smooth = signal[:, : signal.shape[1] // step * step].reshape(len(signal), -1, step).mean(axis=2)
+        self.smooth = np.pad(smooth, ((0, 0), (margin, margin)), mode="edge")
+        self.centres = np.minimum(beats // step, smooth.shape[1] - 1) + margin
+        self.starts = self.centres - self.before
+        # (positions, n_leads, width); a view
+        self.windows = sliding_window_view(self.smooth, self.width, axis=1).transpose(1, 0, 2)
+
+    def at(self, which: Samples, lags: Samples | int = 0) -> Signal:
+        """The windows of some beats, shape (n, n_leads, width)."""
+        return self.windows[self.starts[which] + lags]
+
+    def match(self, templates: Signal) -> tuple[Signal, NDArray[np.float64]]:
+        """Correlate all beats with templates (n_templates, n_leads, width).
+
+        Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
+        """
+        centred = templates - templates.mean(axis=2, keepdims=True)
+        flat = centred.reshape(len(templates), -1)
+        flat = flat / np.maximum(np.sqrt((flat**2).sum(axis=1, keepdims=True)), 1e-9)
+        lags = np.arange(-self.lag, self.lag + 1)
+        best, at = [], []
+        for first in range(0, len(self.starts), _AT_ONCE):
+            starts = self.starts[first : first + _AT_ONCE]
+            pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
+            power = np.einsum("nklw,nklw->nk", pieces, pieces)
+            power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
+            products = pieces.reshape(len(starts) * len(lags), -1) @ flat.T
+            likeness = products.reshape(len(starts), len(lags), -1) / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            k = likeness.argmax(axis=1)[:, np.newaxis]
+            at_best = np.take_along_axis(likeness, k, axis=1)
+            # The top of the parabola through the best and its neighbours.
+            inner = np.clip(k, 1, len(lags) - 2)
+            left, middle, right = (np.take_along_axis(likeness, inner + side, axis=1) for side in (-1, 0, 1))
+            top = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
+            best.append(at_best[:, 0])
+            at.append((lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))[:, 0])
+        return np.concatenate(best), np.concatenate(at)
+
+
+def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Beats that interrupt a regular rhythm: early, the rhythm around them being regular."""
+    early = np.zeros(len(times), dtype=bool)
+    if len(times) < 4:
+        return early
+    intervals = np.diff(times)
+    usual = np.array([np.median(intervals[max(0, k - 4) : k + 5]) for k in range(len(intervals))])
+    ratio = intervals / usual
+    if np.median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
+        return early
+    following = np.append(ratio[1:], 1.0)
+    early[1:] = (ratio < _PREMATURE) & (following > ratio + 0.1)
+    return early
+
+
+def _dominant(of_beat: Samples, early: NDArray[np.bool_], windows: _Windows) -> int:
+    """The most frequent class; among classes almost as frequent the one of narrow complexes in time."""
+    counts = np.bincount(of_beat)
+    often = np.flatnonzero(counts >= max(2, 0.6 * counts.max())) if counts.max() > 1 else np.flatnonzero(counts)
+    if len(often) == 1:
+        return int(often[0])
+    ranks = []
+    for label in often:
+        members = np.flatnonzero(of_beat == label)[:_MOST_BEATS]
+        speed = np.sqrt((np.diff(windows.at(members), axis=2) ** 2).sum(axis=1)).mean(axis=0)
+        wide = (speed > 0.2 * speed.max()).sum()
+        ranks.append((early[members].mean() > 0.5, wide, -counts[label]))
+    return int(often[min(range(len(often)), key=lambda k: ranks[k])])
+
+
+def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
+    """About where the complexes begin, samples from `beats` (negative): the mean spatial velocity leaves its quiet."""
+    before, after = round(0.22 * rate), round(0.1 * rate)
+    some = beats[:_MOST_BEATS, np.newaxis] + np.arange(-before, after)
+    shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
+    step = round(0.008 * rate)
+    speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
+    quiet = np.percentile(speed[: before - step], 15)
+    slow = speed < quiet + 0.08 * (speed.max() - quiet)
+    gap = round(0.024 * rate)  # the velocity is low at a peak, but not for long
+    k = before
+    while k > gap and not slow[k - gap : k].all():
+        k -= 1
+    return k + step // 2 - before
+
+
+def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
+    """Take off the line through the levels just before each QRS complex.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+    onsets : ndarray, shape (n_beats,), int64
+        QRS onsets, ascending.
+
+    Returns
+    -------
+    ndarray, shape (n_leads, n_samples), float32, mV
+    """
+    width = round(0.02 * rate)
+    knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
+    near = np.clip(knots[:, np.newaxis] + np.arange(-width // 2, width // 2), 0, signal.shape[1] - 1)
+    levels = signal[:, near].mean(axis=2)
+    grid = np.arange(signal.shape[1])
+    line = np.stack([np.interp(grid, knots, level) for level in levels])
+    return signal - line.astype(np.float32)
+
+
+def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:
+    """Median of beats, aligned as they are given.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+    beats : ndarray, shape (n_beats,), int64
+        Samples to lay on each other.
+
+    Returns
+    -------
+    beat : ndarray, shape (n_leads, (PAST + FUTURE) * rate), float32, mV
+    centre : int
+        Where the beats' samples lie in it.
+    n_beats : int
+        How many entered it: those wholly inside the recording, or all where fewer than three are.
+    """
+    past, future = round(PAST * rate), round(FUTURE * rate)
+    inside = beats[(beats >= past) & (beats + future <= signal.shape[1])]
+    if len(inside) < min(3, len(beats)):
+        inside = beats
+        signal = np.pad(signal, ((0, 0), (past, future)), mode="edge")
+        inside = inside + past
+    chosen = inside[np.unique(np.linspace(0, len(inside) - 1, min(len(inside), _MOST_BEATS)).astype(int))]
+    stack = sliding_window_view(signal, past + future, axis=1)[:, chosen - past]
+    return np.median(stack, axis=1), past, len(chosen)

@@ -1,0 +1,73 @@
+"""Whether the waves before the QRS complexes are P waves, or fibrillation, flutter or noise."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.measurements.boundary_network import parameters
+
+_MOST_BEATS = 60
+FEWEST_BEATS = 3  # fewer do not show whether something repeats itself
+
+
+def evidence(
+    signal: NDArray[np.float32],
+    rate: float,
+    beats: NDArray[np.int64],
+    onset: float,
+    offset: float,
+    spread: NDArray[np.float64],
+    intervals: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Numbers that speak for and against P waves.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+        Leads with a signal.
+    rate : float
+        Hz.
+    beats : ndarray, shape (n_beats,), int64
+        Samples of the beats of the dominant class.
+    onset, offset : float
+        Where the P wave of the median beat would be, in samples from `beats`.
+    spread : ndarray, shape (2,), float64
+        How uncertain either is, samples.
+    intervals : ndarray, shape (n_intervals,), float64
+        RR intervals, s.
+
+    Returns
+    -------
+    ndarray, shape (6,), float64
+        Logarithms of: the size of the wave in the median beat (mV); how much its size varies from beat to beat; what
+        single beats have beside it, relative to it; the uncertainty of its boundaries (ms); the typical change from one
+        RR interval to the next, relative; the mean RR interval (s).
+    """
+    reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
+    some = beats[np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_BEATS)).astype(int))]
+    pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
+    ends = pieces[..., :3].mean(axis=2), pieces[..., -3:].mean(axis=2)
+    pieces = pieces - np.linspace(*ends, len(reach), axis=2)
+    typical = np.median(pieces, axis=1)
+    power = max(float((typical**2).sum()), 1e-9)
+    sizes = np.einsum("lbw,lw->b", pieces, typical) / power
+    beside = ((pieces - sizes[:, np.newaxis] * typical[:, np.newaxis]) ** 2).sum(axis=(0, 2)) / power
+    change = np.median(np.abs(np.diff(intervals))) / intervals.mean() if len(intervals) > 1 else 0.05
+    return np.log(
+        [
+            np.sqrt(power / typical.size) + 1e-4,
+            np.median(np.abs(sizes - 1)) + 0.02,
+            np.median(beside) + 0.02,
+            1e3 * spread.sum() / rate + 1,
+            change + 0.005,
+            intervals.mean() if len(intervals) else 0.8,
+        ]
+    )
+
+
+def probability(numbers: NDArray[np.float64]) -> float:
+    """How likely P waves are (logistic regression on `evidence`)."""
+    fitted = parameters()
+    score = float(numbers @ fitted["p_waves.weight"] + fitted["p_waves.bias"][0])
+    return 1 / (1 + float(np.exp(-np.clip(score, -50, 50))))

@@ -1,0 +1,200 @@
+"""Where the QRS complexes are, and where a pacemaker fired."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+Signal = NDArray[np.float32]
+Samples = NDArray[np.int64]
+
+_HALF = 0.020  # s, half of the wavelet; its whole period of 40 ms is null at the mains' 50 Hz (second at 100 Hz)
+_SMOOTHING = 0.080  # s, over which one complex's slopes melt into one hump
+_REFRACTORY = 0.200  # s, no two complexes are closer
+_NOISE_FLOOR = 0.015  # mV, a lead whose wavelet coefficients are mostly below that is as good as a lead can be
+_ACCEPT, _SEARCH_BACK = 0.35, 0.20  # of the level of the complexes around, above what lies between them
+_CREST = 1.36  # noise alone makes humps of up to 1.3 times their median height (200 simulated recordings of it)
+_SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
+_SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
+
+
+def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
+    """Moving average along the last axis over `length` samples (odd), mirrored at the ends; the same shape, float64."""
+    half = length // 2
+    width = [(0, 0)] * (signal.ndim - 1) + [(half + 1, half)]
+    total = np.cumsum(
+        np.pad(signal, width, mode="symmetric" if signal.shape[-1] > half else "edge"), axis=-1, dtype=np.float64
+    )
+    return (total[..., length:] - total[..., :-length]) / length
+
+
+def find_complexes(signal: Signal, rate: float) -> Samples:
+    """Find the QRS complexes in all leads together.
+
+    Each lead goes through a Haar wavelet of 40 ms, is weighted by what lies between its complexes, and all are summed
+    as vectors: the spatial velocity of vectorcardiography. Humps of it are complexes where they reach a share of the
+    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+        Finite; leads without a signal left out.
+    rate : float
+        Sampling frequency, Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_beats,), int64
+        Samples of the largest deflection of each complex, ascending.
+    """
+    if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
+        return np.zeros(0, dtype=np.int64)
+    change = _change(signal, rate)
+    typical = np.median(np.abs(change[:, ::3]), axis=1)
+    weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
+    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
+    hump = _hump(velocity, rate)
+    candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
+    candidates -= 1
+    if len(candidates) == 0:
+        return candidates.astype(np.int64)
+    heights, quiet = hump[candidates], np.median(hump[::3])
+    accepted = _accept(candidates / rate, heights - quiet, _sharpness(signal, weights, rate, candidates))
+    reach = round(0.08 * rate)
+    found = candidates[accepted]
+    near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
+    found = found[np.abs(change[:, near]).max(axis=(0, 2), initial=0) > _SMALLEST]
+    if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
+        return np.zeros(0, dtype=np.int64)
+    return largest_deflections(signal, rate, found.astype(np.int64))
+
+
+def _change(signal: Signal, rate: float) -> Signal:
+    """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
+    half = round(_HALF * rate)
+    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
+    change = np.zeros(signal.shape, dtype=np.float32)
+    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, :-1]
+    return change / np.float32(half)
+
+
+def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
+    span = round(_SMOOTHING * rate / 2)
+    return box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+
+
+def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
+    """The sample within 60 ms of `near` around which the spatial velocity of a beat is greatest."""
+    hump = _hump(np.sqrt((_change(beat, rate) ** 2).sum(axis=0)), rate)
+    first = max(0, near - round(0.06 * rate))
+    return first + int(hump[first : near + round(0.06 * rate) + 1].argmax())
+
+
+def _sharpness(
+    signal: Signal, weights: NDArray[np.floating], rate: float, candidates: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """Largest spatial second difference over 10 ms near each candidate: T waves are as high as QRS, never as sharp."""
+    step, reach = round(0.010 * rate), round(0.06 * rate)
+    smooth = signal[:, :-2] + signal[:, 1:-1] + signal[:, 2:]
+    bend = np.zeros(signal.shape[1] + 2 * reach, dtype=np.float32)
+    second = smooth[:, 2 * step :] - 2 * smooth[:, step:-step] + smooth[:, : -2 * step]
+    bend[reach + step + 1 :][: second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
+    return bend[candidates[:, np.newaxis] + np.arange(2 * reach + 1)].max(axis=1)
+
+
+def _accept(
+    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Which humps, that high above what lies between the complexes, are complexes."""
+    level = _level(times, heights)
+    accepted: NDArray[np.bool_] = heights > _ACCEPT * level
+    # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
+    # before the first sample is known by the others' sharpness.
+    first = np.flatnonzero(accepted)[:1]
+    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * np.median(sharpness[accepted]):
+        accepted[first] = False
+    previous = -1
+    for k in np.flatnonzero(accepted).tolist():
+        if previous >= 0:
+            apart, ratio = times[k] - times[previous], heights[k] / heights[previous]
+            blunt = sharpness[k] < 0.42 * sharpness[previous]
+            if (apart < 0.36 and ratio < 0.5) or (apart < 0.42 and ratio < 0.7 and blunt):
+                accepted[k] = False
+                continue
+        previous = k
+    inside = np.flatnonzero(accepted)
+    if len(inside) < 3:
+        return accepted
+    usual = np.median(np.diff(times[inside]))
+    for before, after in itertools.pairwise(inside):
+        if times[after] - times[before] > 1.6 * usual:
+            between = np.arange(before + 1, after)
+            apart = (times[between] - times[before] > 0.36) & (times[after] - times[between] > 0.3)
+            between = between[apart & (heights[between] > _SEARCH_BACK * level[between])]
+            if len(between):
+                accepted[between[np.argmax(heights[between])]] = True
+    return accepted
+
+
+def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the complexes around each hump: median over five blocks of two seconds of the highest hump."""
+    block = (times // 2.0).astype(int)
+    highest = np.zeros(block[-1] + 1)
+    np.maximum.at(highest, block, heights)
+    padded = np.pad(highest, 2, mode="reflect" if len(highest) > 2 else "edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, 5)
+    return np.median(around, axis=1)[block]
+
+
+def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
+    """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
+    reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
+    around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
+    level = np.median(signal[:, around], axis=2)  # (n_leads, n_beats)
+    inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
+    size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
+    return inner[np.arange(len(near)), size.argmax(axis=1)]
+
+
+def find_spikes(signal: Signal, rate: float) -> Samples:
+    """Find pacing spikes: a deflection of a few ms, far steeper than all else around it.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32, mV
+    rate : float
+        Hz.
+
+    Returns
+    -------
+    ndarray, shape (n_spikes,), int64
+        Their samples, ascending.
+    """
+    if len(signal) == 0 or signal.shape[1] < 5:
+        return np.zeros(0, dtype=np.int64)
+    bend = np.zeros(signal.shape[1], dtype=np.float32)
+    bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
+    near, far = round(0.008 * rate), round(0.04 * rate)
+    kept = []
+    for k in candidates:
+        before, after = bend[max(0, k - far) : max(0, k - near)], bend[k + near + 1 : k + far + 1]
+        around = max(before.max(initial=0.0), after.max(initial=0.0))
+        if bend[k] > 4 * around:
+            kept.append(k)
+    return np.array(kept, dtype=np.int64)
+
+
+def without_spikes(signal: Signal, rate: float, spikes: Samples) -> Signal:
+    """Bridge each spike by a straight line, 6 ms to either side; the argument is not changed."""
+    if len(spikes) == 0:
+        return signal
+    signal = signal.copy()
+    reach = round(0.006 * rate)
+    for spike in spikes:
+        first, last = max(0, spike - reach), min(signal.shape[1] - 1, spike + reach)
+        signal[:, first : last + 1] = np.linspace(signal[:, first], signal[:, last], last - first + 1, axis=1)
+    return signal

@@ -1,0 +1,171 @@
+"""What the measurements of a recording consist of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class WaveMarks:
+    """Boundaries and peaks of P, QRS and T in a median beat.
+
+    Attributes
+    ----------
+    p_onset, p_peak, p_offset, qrs_onset, qrs_peak, qrs_offset, t_onset, t_peak, t_offset : float
+        In samples of the median beat; NaN where the wave can't be measured.
+    """
+
+    p_onset: float
+    p_peak: float
+    p_offset: float
+    qrs_onset: float
+    qrs_peak: float
+    qrs_offset: float
+    t_onset: float
+    t_peak: float
+    t_offset: float
+
+
+@dataclass(frozen=True)
+class MedianBeat:
+    """The beat that stands for a recording.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (12, n_samples), float32, mV
+        Sample by sample the median of the beats of the dominant class. The level just before the QRS complex is 0. NaN
+        in leads that are missing.
+    sampling_frequency : float
+        Hz.
+    n_beats : int
+        Beats that it is the median of.
+    marks : WaveMarks
+        Of all leads together: from the earliest onset to the latest offset.
+    lead_marks : tuple of WaveMarks
+        One per lead.
+    r_peak : float
+        Where the R peaks (`Beats.samples`) of the beats lie in it, samples.
+    """
+
+    signal: NDArray[np.float32]
+    sampling_frequency: float
+    n_beats: int
+    marks: WaveMarks
+    lead_marks: tuple[WaveMarks, ...]
+    r_peak: float
+
+
+@dataclass(frozen=True)
+class Beats:
+    """The beats of a recording.
+
+    Attributes
+    ----------
+    samples : ndarray, shape (n_beats,), int64
+        Positions of the R peaks, in samples of the recording at its own sampling frequency.
+    kinds : tuple of str
+        "dominant", "ectopic" or "paced", one per beat.
+    """
+
+    samples: NDArray[np.int64]
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Amplitudes:
+    """Amplitudes in the median beat relative to the level at the QRS onset.
+
+    Attributes
+    ----------
+    p, q, r, s, t, st_j, st_60 : ndarray, shape (12,), float32, mV
+        One per lead; NaN where not measurable. Q and S are negative or 0, R is positive or 0; P and T have a sign.
+        `st_j` is the level at the QRS offset (J point), `st_60` that 60 ms later.
+    """
+
+    p: NDArray[np.float32]
+    q: NDArray[np.float32]
+    r: NDArray[np.float32]
+    s: NDArray[np.float32]
+    t: NDArray[np.float32]
+    st_j: NDArray[np.float32]
+    st_60: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What is wrong with a recording as a recording.
+
+    Attributes
+    ----------
+    leads_off : tuple of str
+        Names of the leads without a signal.
+    saturated : tuple of str
+        Names of the leads that stay at the limit of the recorder for a while.
+    noise_uv : float
+        High-frequency noise, RMS, µV, median over the leads that are on.
+    mains_uv : float
+        Amplitude of the 50 or 60 Hz component, the larger of the two, µV, median over the leads that are on.
+    baseline_uv : float
+        Baseline wander below 0.7 Hz, RMS, µV, median over the leads that are on.
+    suspected_swap : str
+        Limb electrodes that seem exchanged: "", "RA-LA", "RA-LL", "LA-LL" or "RA-RL".
+    """
+
+    leads_off: tuple[str, ...]
+    saturated: tuple[str, ...]
+    noise_uv: float
+    mains_uv: float
+    baseline_uv: float
+    suspected_swap: str
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What an electrocardiograph prints about a recording; NaN is what can't be measured.
+
+    Attributes
+    ----------
+    heart_rate_bpm : float
+        Beats per minute.
+    p_ms, pr_ms, qrs_ms, qt_ms : float
+        Global intervals of the median beat, ms.
+    qtc_bazett_ms, qtc_fridericia_ms : float
+        QT corrected for the rate, ms.
+    p_axis_deg, qrs_axis_deg, t_axis_deg : float
+        Directions of the net areas in the frontal plane, degrees, (-180, 180].
+    n_beats, n_ectopic : int
+        Beats found, and those of them that are ectopic.
+    rr_sd_ms, rmssd_ms : float
+        Standard deviation of the intervals between successive dominant beats, and root mean square of the differences
+        of neighbouring ones, ms.
+    has_p_waves : bool
+        Whether P waves were found that belong to the QRS complexes.
+    amplitudes : Amplitudes
+    quality : Quality
+    beats : Beats
+    median_beat : MedianBeat or None
+        None where no beat was found.
+    """
+
+    heart_rate_bpm: float
+    p_ms: float
+    pr_ms: float
+    qrs_ms: float
+    qt_ms: float
+    qtc_bazett_ms: float
+    qtc_fridericia_ms: float
+    p_axis_deg: float
+    qrs_axis_deg: float
+    t_axis_deg: float
+    n_beats: int
+    n_ectopic: int
+    rr_sd_ms: float
+    rmssd_ms: float
+    has_p_waves: bool
+    amplitudes: Amplitudes
+    quality: Quality
+    beats: Beats
+    median_beat: MedianBeat | None

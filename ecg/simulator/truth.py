@@ -1,0 +1,72 @@
+"""What a measurement of a simulated recording should find: the simulator has laid every wave down and knows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.simulator.dipole import P_DURATION, Beat, sample_leads
+from ecg.simulator.simulate import Simulated, qrs_of
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true values of a simulated recording, without what noise and faults do to it.
+
+    Attributes
+    ----------
+    r_samples : ndarray, shape (n_beats,), float64
+        R peaks in samples: the median over the leads of where each has its largest deflection in the QRS complex.
+    kinds : tuple of str
+        Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced".
+    p_ms, pr_ms : float
+        P duration and PR interval of the dominant beats, ms; NaN without P waves (fibrillation, flutter, junctional
+        rhythm, pacing of the ventricle alone without P waves before it).
+    qrs_ms : float
+        QRS duration of the dominant beats, ms.
+    qt_ms : float
+        QT interval of the dominant beats, ms, to where the tangent to the T wave's steepest fall meets the line.
+    qrs_axis_deg : float
+        Frontal axis of the QRS area, degrees in (-180, 180].
+    """
+
+    r_samples: NDArray[np.float64]
+    kinds: tuple[str, ...]
+    p_ms: float
+    pr_ms: float
+    qrs_ms: float
+    qt_ms: float
+    qrs_axis_deg: float
+
+
+def truth_of(simulated: Simulated) -> Truth:
+    """The true values of a recording of `ecg.simulator.simulate` or `record`."""
+    p = simulated.parameters
+    peaks = {ventricular: _peak_time(simulated, ventricular) for ventricular in (False, True)}
+    times = [beat.time + peaks[beat.origin == "ventricular"] for beat in p.beats]
+    samples = np.array(times, dtype=np.float64) * simulated.sampling_frequency
+    inside = samples <= simulated.signal.shape[1] - 1  # the last beat may begin before the end and peak after it
+    usual = {True: "paced", False: "dominant"}[p.rhythm == "paced"]
+    return Truth(
+        r_samples=samples[inside],
+        kinds=tuple(
+            "ectopic" if beat.origin in ("atrial", "ventricular") else usual
+            for beat, kept in zip(p.beats, inside, strict=True)
+            if kept
+        ),
+        p_ms=math.nan if p.pr is None else 1000 * P_DURATION,
+        pr_ms=math.nan if p.pr is None else 1000 * p.pr,
+        qrs_ms=1000 * p.qrs,
+        qt_ms=1000 * p.qt,
+        qrs_axis_deg=180 - (180 - p.axis) % 360,
+    )
+
+
+def _peak_time(simulated: Simulated, ventricular: bool) -> float:
+    """From the onset of a QRS complex to its R peak, s."""
+    p = simulated.parameters
+    waves, duration = qrs_of(p, Beat(0.0, "ventricular" if ventricular else p.rhythm))
+    return float(np.median(np.abs(sample_leads(waves, duration)).argmax(axis=1))) / 1000

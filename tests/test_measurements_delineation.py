@@ -1,0 +1,159 @@
+"""Boundaries of P, QRS and T in median beats."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ecg.measurements.boundary_network import (
+    CENTRE,
+    N_SAMPLES,
+    RATE,
+    allowed,
+    boundary_logits,
+    network_input,
+    parameters,
+    read_boundaries,
+)
+from ecg.measurements.delineation import Boundaries, boundaries, delineate
+from ecg.measurements.fit import BoundaryNetwork
+from ecg.measurements.p_waves import evidence, probability
+
+FINE = 500.0
+ON = np.ones(12, dtype=bool)
+
+
+def _beat(seed=0):
+    """A drawn beat at 500 Hz with P at -100 to -60 samples from the middle, QRS at -25 to 20, T at 60 to 160."""
+    t = np.arange(2 * N_SAMPLES) - 2 * CENTRE
+    rng = np.random.default_rng(seed)
+    beat = 0.15 * rng.uniform(0.5, 1, (12, 1)) * np.interp(t, [-100, -80, -60], [0, 1, 0])
+    beat = beat + rng.uniform(0.8, 1.5, (12, 1)) * np.interp(t, [-25, 0, 20], [0, 1, 0])
+    beat = beat + 0.3 * rng.uniform(0.5, 1, (12, 1)) * np.interp(t, [60, 120, 160], [0, 1, 0])
+    return beat.astype(np.float32)
+
+
+def _found(whole, spread=2.0):
+    whole = np.array(whole, dtype=np.float64) + 2 * CENTRE
+    return Boundaries(whole, np.full(6, spread), np.repeat(whole[:, np.newaxis], 12, axis=1))
+
+
+DRAWN = _found([-100, -60, -25, 20, 60, 160])
+
+
+def test_numpy_computes_what_torch_trained():
+    network = BoundaryNetwork()
+    fitted = {name: torch.from_numpy(values.copy()) for name, values in parameters().items() if "p_waves" not in name}
+    network.load_state_dict(fitted)
+    beat = np.random.default_rng(0).normal(0, 0.3, (12, N_SAMPLES)).astype(np.float32)
+    with torch.no_grad():
+        expected = network.eval()(torch.from_numpy(network_input(beat))[None], torch.ones(1, 12, dtype=torch.bool))
+    for found, of_torch in zip(boundary_logits(beat), expected, strict=True):
+        np.testing.assert_allclose(found, of_torch[0].numpy(), atol=2e-4)
+
+
+def test_the_order_of_the_leads_does_not_matter():
+    beat = _beat()
+    whole, leads = boundary_logits(beat[:, ::2])
+    order = np.random.default_rng(1).permutation(12)
+    whole_2, leads_2 = boundary_logits(beat[order, ::2])
+    np.testing.assert_allclose(whole_2, whole, atol=1e-3)
+    np.testing.assert_allclose(leads_2, leads[:, order], atol=1e-3)
+
+
+def test_a_boundary_is_the_median_of_its_distribution():
+    everywhere = np.ones(N_SAMPLES, dtype=bool)
+    certain = np.full(N_SAMPLES, -50.0)
+    certain[70] = 0
+    position, spread = read_boundaries(certain, everywhere)
+    assert position == pytest.approx(70) and spread == pytest.approx(0.5)
+    two = np.full(N_SAMPLES, -50.0)
+    two[[40, 41]] = 0
+    assert read_boundaries(two, everywhere)[0] == pytest.approx(40.5)
+    within = everywhere.copy()
+    within[:100] = False
+    flat, spread = read_boundaries(np.zeros(N_SAMPLES), within)
+    assert flat == pytest.approx((100 + N_SAMPLES - 1) / 2)
+    assert spread == pytest.approx((N_SAMPLES - 100) / 2)
+
+
+def test_boundaries_of_a_drawn_beat():
+    found = boundaries(_beat(), FINE, 0.9)
+    for k, expected in enumerate((-100, -60, -25, 20, 60, 160)):
+        if k != 4:  # where T begins is a matter of taste
+            assert abs(found.whole[k] - 2 * CENTRE - expected) < 0.02 * FINE
+
+
+def test_the_next_beat_is_not_looked_at():
+    found = boundaries(_beat(), FINE, 0.3)
+    assert found.whole[5] - 2 * CENTRE <= 0.25 * FINE
+    assert found.whole[0] - 2 * CENTRE >= -0.15 * FINE
+
+
+def test_marks_and_peaks():
+    marks, leads = delineate(_beat(), ON, FINE, DRAWN, has_p=True)
+    middle = 2 * CENTRE
+    for of in (marks, *leads):
+        assert (of.p_onset, of.p_peak, of.p_offset) == (middle - 100, middle - 80, middle - 60)
+        assert (of.qrs_onset, of.qrs_peak, of.qrs_offset) == (middle - 25, middle, middle + 20)
+        assert (of.t_onset, of.t_peak, of.t_offset) == (middle + 60, middle + 120, middle + 160)
+    assert len(leads) == 12
+
+
+def test_no_p_where_there_is_none():
+    marks, leads = delineate(_beat(), ON, FINE, DRAWN, has_p=False)
+    assert all(math.isnan(of.p_onset) and math.isnan(of.p_peak) and math.isnan(of.p_offset) for of in (marks, *leads))
+    assert math.isfinite(marks.qrs_onset)
+
+
+def test_no_t_end_where_it_is_flat_or_vague():
+    beat = _beat()
+    beat[:, 2 * CENTRE + 40 :] = 0
+    assert math.isnan(delineate(beat, ON, FINE, DRAWN, has_p=True)[0].t_offset)
+    vague = _found([-100, -60, -25, 20, 60, 160], spread=60.0)
+    assert math.isnan(delineate(_beat(), ON, FINE, vague, has_p=True)[0].t_offset)
+
+
+def test_a_lead_without_the_wave_has_no_marks_of_it():
+    beat = _beat()
+    beat[4, : 2 * CENTRE - 50] = 0
+    marks, leads = delineate(beat, ON, FINE, DRAWN, has_p=True)
+    assert math.isnan(leads[4].p_onset) and math.isfinite(leads[4].qrs_onset) and math.isfinite(leads[3].p_onset)
+    assert math.isfinite(marks.p_onset)
+
+
+def test_leads_that_are_off_have_no_marks():
+    on = ON.copy()
+    on[2] = False
+    beat = _beat()
+    beat[2] = np.nan
+    marks, leads = delineate(beat, on, FINE, boundaries(beat[on], FINE, 0.9), has_p=True)
+    assert math.isnan(leads[2].qrs_onset) and math.isfinite(leads[3].qrs_onset) and math.isfinite(marks.qrs_onset)
+
+
+def test_each_boundary_is_looked_for_somewhere():
+    assert allowed().shape == (6, N_SAMPLES) and allowed().any(axis=1).all()
+    assert RATE * 0.448 == CENTRE
+
+
+def _evidence(p_of_beat, rr, spread):
+    """Beats 400 samples apart whose P wave is that of `p_of_beat(k, rng)`, shape (60,)."""
+    rng = np.random.default_rng(0)
+    beats = 300 + 400 * np.arange(12)
+    signal = rng.normal(0, 0.005, (12, 5200))
+    for k, beat in enumerate(beats):
+        signal[:, beat - 110 : beat - 50] += p_of_beat(k, rng)
+    return evidence(signal.astype(np.float32), FINE, beats, -105, -55, np.full(2, spread), np.asarray(rr))
+
+
+def test_waves_that_repeat_are_p_waves_and_those_that_do_not_are_none():
+    bump = 0.12 * np.exp(-0.5 * ((np.arange(60) - 30) / 10) ** 2)
+    regular = np.full(11, 0.8)
+    irregular = np.random.default_rng(1).uniform(0.5, 1.1, 11)
+    assert probability(_evidence(lambda k, rng: bump, regular, spread=4.0)) > 0.9
+    waves = 0.1 * np.sin(2 * np.pi * 6 * np.arange(6000) / 500)
+    assert (
+        probability(_evidence(lambda k, rng: waves[(start := rng.integers(5000)) : start + 60], irregular, spread=12.0))
+        < 0.1
+    )

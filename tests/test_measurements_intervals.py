@@ -1,0 +1,81 @@
+"""Corrected QT, axes and amplitudes against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg.leads import LEADS
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.types import WaveMarks
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("qt", "rate", "bazett", "fridericia"),
+    [(400, 60, 400, 400), (360, 100, 464.8, 426.8), (440, 50, 401.7, 414.1)],
+)
+def test_corrected_qt(qt, rate, bazett, fridericia):
+    assert corrected_qt(qt, rate) == pytest.approx((bazett, fridericia), abs=0.05)
+
+
+def _beat(lateral, inferior):
+    """A triangular wave whose frontal vector is (lateral, inferior) from sample 20 to 40."""
+    wave = np.interp(np.arange(100), [20, 30, 40], [0, 1, 0])
+    i, avf = lateral * wave, inferior * math.sqrt(3) / 2 * wave
+    ii = avf + i / 2
+    leads = dict.fromkeys(LEADS, np.zeros(100)) | {"I": i, "II": ii, "III": ii - i, "aVF": avf}
+    return np.stack([leads[lead] for lead in LEADS]).astype(np.float32)
+
+
+@given(st.integers(-179, 180), st.floats(0.05, 5))
+def test_axis_is_the_direction_of_the_vector(degrees, size):
+    angle = math.radians(degrees)
+    found = axis(_beat(size * math.cos(angle), size * math.sin(angle)), 20, 40)
+    assert -180 < found <= 180
+    assert (found - degrees + 180) % 360 - 180 == pytest.approx(0, abs=0.1)
+
+
+def test_axis_is_missing_without_a_wave_or_a_lead():
+    beat = _beat(1, 0)
+    assert math.isnan(axis(beat, NAN, 40))
+    assert math.isnan(axis(np.zeros_like(beat), 20, 40))
+    beat[LEADS.index("aVF")] = np.nan
+    assert math.isnan(axis(beat, 20, 40))
+
+
+def _marks(p=(NAN, NAN, NAN), qrs=(100.0, 125.0, 150.0), t=(NAN, NAN, NAN)):
+    return WaveMarks(*p, *qrs, *t)
+
+
+def test_amplitudes_of_a_drawn_beat():
+    at = [0, 40, 50, 60, 99, 100, 105, 110, 120, 130, 150, 180, 220, 260, 300, 340]
+    mv = [0, 0, 0.15, 0, 0, 0, -0.2, 0, 1.2, -0.4, 0.1, 0.1, 0.15, 0.4, 0, 0]
+    beat = np.tile(np.interp(np.arange(350), at, mv), (12, 1)).astype(np.float32) + 0.5
+    a = amplitudes(beat, 500.0, _marks(p=(40.0, 50.0, 60.0), t=(200.0, 260.0, 300.0)))
+    for values, expected in zip(
+        (a.p, a.q, a.r, a.s, a.t, a.st_j, a.st_60), (0.15, -0.2, 1.2, -0.4, 0.4, 0.1, 0.1), strict=True
+    ):
+        assert values.shape == (12,) and values.dtype == np.float32
+        np.testing.assert_allclose(values, expected, atol=0.025)  # the level is the mean of five samples
+
+
+def test_a_complex_without_r_is_one_negative_wave():
+    beat = np.tile(np.interp(np.arange(350), [100, 125, 150], [0, -1, 0]), (12, 1)).astype(np.float32)
+    a = amplitudes(beat, 500.0, _marks())
+    np.testing.assert_allclose(a.r, 0, atol=0.03)
+    np.testing.assert_allclose(a.q, -1, atol=0.03)
+    np.testing.assert_array_equal(a.s, 0)
+    assert np.isnan(a.p).all() and np.isnan(a.t).all()
+
+
+def test_amplitudes_are_missing_where_the_lead_or_the_complex_is():
+    beat = np.zeros((12, 350), np.float32)
+    beat[3] = np.nan
+    a = amplitudes(beat, 500.0, _marks())
+    assert np.isnan(a.r[3]) and np.isnan(a.st_60[3]) and np.isfinite(np.delete(a.r, 3)).all()
+    a = amplitudes(beat, 500.0, _marks(qrs=(NAN, NAN, NAN)))
+    assert np.isnan(a.r).all()

@@ -1,0 +1,97 @@
+"""Beats are sorted by shape; the median beat is that of the ones which stand for the recording."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecg.measurements.median_beat import FUTURE, PAST, level_baseline, median_of, rough_onset, sort_beats
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import record
+from ecg.simulator.truth import truth_of
+
+RATE = 250.0
+HEALTHY = Parameters(50, "Male", respiration=0.25)
+
+
+def _shapes(order, seed=0):
+    """A signal with narrow (0) and wide (1) complexes in this order, and their middles."""
+    rng = np.random.default_rng(seed)
+    narrow, wide = rng.normal(0, 1, (12, 1)), rng.normal(0, 1, (12, 1))
+    signal = rng.normal(0, 0.01, (12, 250 * (len(order) + 1)))
+    middles = 200 + 220 * np.arange(len(order))
+    at = np.arange(signal.shape[1])
+    for middle, shape in zip(middles, order, strict=True):
+        bump = np.exp(-0.5 * ((at - middle) / (12 if shape else 4)) ** 2)
+        signal += (wide if shape else narrow) * bump
+    return signal.astype(np.float32), middles.astype(np.int64)
+
+
+@pytest.mark.parametrize("order", [[0, 0, 1, 0, 0, 0], [0, 1] * 5, [1, 0] * 5, [0, 0, 1] * 4])
+def test_two_shapes_make_two_classes_and_the_narrow_one_is_dominant(order):
+    signal, middles = _shapes(order)
+    classes = sort_beats(signal, RATE, middles)
+    order = np.array(order)
+    assert len(set(classes.of_beat)) == 2
+    np.testing.assert_array_equal(classes.of_beat == classes.dominant, order == 0)
+    np.testing.assert_array_equal(classes.ectopic, order == 1)
+
+
+def test_beats_of_a_class_are_laid_on_each_other():
+    signal, middles = _shapes([0] * 12)
+    jitter = np.random.default_rng(1).integers(-6, 7, len(middles))
+    moved = sort_beats(signal, RATE, middles + jitter).positions - middles
+    assert np.ptp(moved) < 0.3  # samples
+
+
+def test_a_single_beat_is_a_class():
+    signal, middles = _shapes([0])
+    classes = sort_beats(signal, RATE, middles)
+    assert classes.of_beat.tolist() == [0] and classes.dominant == 0 and not classes.ectopic.any()
+
+
+def test_premature_beats_are_ectopic_also_with_the_usual_shape():
+    simulated = record(replace(HEALTHY, pac=2, rr_range=0.02), np.random.default_rng(3), RATE, 10)
+    truth = truth_of(simulated)
+    inside = (truth.r_samples > 30) & (truth.r_samples < 2450)
+    early = np.array(truth.kinds)[inside] == "ectopic"
+    classes = sort_beats(simulated.signal, RATE, np.rint(truth.r_samples[inside]).astype(np.int64))
+    assert early.sum() == 2
+    np.testing.assert_array_equal(classes.ectopic, early)
+
+
+def test_the_median_is_that_of_the_windows():
+    signal = np.random.default_rng(0).normal(size=(12, 3000)).astype(np.float32)
+    beats = np.array([50, 400, 900, 1300, 1800, 2990])
+    past, future = round(PAST * RATE), round(FUTURE * RATE)
+    beat, centre, n_beats = median_of(signal, RATE, beats)
+    inside = beats[1:-1]
+    expected = np.median([signal[:, b - past : b + future] for b in inside], axis=0)
+    np.testing.assert_allclose(beat, expected, rtol=1e-6)
+    assert (centre, n_beats) == (past, 4)
+
+
+def test_beats_cut_off_enter_where_there_are_no_others():
+    signal = np.random.default_rng(0).normal(size=(12, 300)).astype(np.float32)
+    beat, centre, n_beats = median_of(signal, RATE, np.array([40]))
+    assert n_beats == 1
+    np.testing.assert_array_equal(beat[:, centre], signal[:, 40])
+
+
+def test_a_line_between_the_knots_is_taken_off():
+    t = np.arange(3000)
+    heart = record(HEALTHY, np.random.default_rng(0), 250, 12).signal
+    onsets = np.arange(150, 2900, 200)
+    wander = np.interp(t, [0, 1000, 2000, 2999], [0, 0.5, -0.2, 0.1])[np.newaxis]
+    inner = slice(200, 2800)
+    plain = level_baseline(heart, RATE, onsets)[:, inner]
+    wandering = level_baseline((heart + wander).astype(np.float32), RATE, onsets)[:, inner]
+    assert np.abs(plain - wandering).max() < 0.1 * np.ptp(wander)
+
+
+def test_the_rough_onset_lies_before_the_complex():
+    simulated = record(replace(HEALTHY, qrs=0.1), np.random.default_rng(0), 500, noise=Noise(muscle=0.005))
+    peaks = np.rint(truth_of(simulated).r_samples).astype(np.int64)[1:-1]
+    onsets = np.array([beat.time * 500 for beat in simulated.parameters.beats])[1:-1]
+    assert -0.03 * 500 <= rough_onset(simulated.signal, 500.0, peaks) - np.mean(onsets - peaks) <= 0.02 * 500

@@ -1,0 +1,135 @@
+"""What is wrong with a recording as a recording: found where it was put, and only there."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ecg.leads import LEADS
+from ecg.measurements.quality import assess_quality
+from ecg.simulator.noise import Noise, add_noise, clip, take_lead_off
+from ecg.simulator.simulate import simulate
+
+
+def clean(seed=0, diagnosis="NSR", fs=500.0):
+    return simulate(np.random.default_rng(seed), diagnosis, fs, noise=Noise(), comorbidity=False).signal
+
+
+def noisy(noise, seed=0, fs=500.0, diagnosis="NSR"):
+    added = add_noise(clean(seed, diagnosis, fs), fs, noise, np.random.default_rng(seed))
+    return added.astype(np.float32)
+
+
+def test_a_clean_recording_has_nothing_wrong():
+    quality = assess_quality(clean(), 500.0)
+    assert (quality.leads_off, quality.saturated, quality.suspected_swap) == ((), (), "")
+    assert quality.noise_uv < 1
+    assert quality.mains_uv < 1
+    assert quality.baseline_uv < 30  # what a heart itself has below 0.7 Hz
+
+
+@pytest.mark.parametrize("fs", [250.0, 257.0, 500.0, 1000.0])
+@pytest.mark.parametrize("diagnosis", ["NSR", "STach", "AF", "LBBB"])
+def test_noise_of_a_known_size_is_measured(fs, diagnosis):
+    # White noise has the same power at every frequency: the band's share of it is known.
+    sigma = 0.02
+    signal = clean(1, diagnosis, fs) + np.random.default_rng(2).normal(0, sigma, (12, int(10 * fs)))
+    share = (min(150, 0.45 * fs) - 35) / (fs / 2)
+    expected = 1000 * sigma * math.sqrt(share)
+    assert assess_quality(signal.astype(np.float32), fs).noise_uv == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.parametrize("hertz", [50.0, 60.0])
+@pytest.mark.parametrize("fs", [250.0, 500.0, 1000.0])
+def test_mains_of_a_known_amplitude_is_measured_beside_muscle_noise_and_does_not_count_as_noise(hertz, fs):
+    signal = noisy(Noise(muscle=0.005), 3, fs)
+    hum = 0.03 * np.sin(2 * np.pi * hertz * np.arange(signal.shape[1]) / fs + 0.3)
+    before, after = assess_quality(signal, fs), assess_quality((signal + hum).astype(np.float32), fs)
+    assert before.mains_uv < 3
+    assert after.mains_uv == pytest.approx(30, rel=0.1)
+    assert after.noise_uv == pytest.approx(before.noise_uv, rel=0.3)
+
+
+def test_mains_can_not_be_told_at_a_low_sampling_frequency():
+    assert math.isnan(assess_quality(clean(fs=100), 100.0).mains_uv)
+    assert assess_quality(clean(fs=100), 100.0).noise_uv >= 0
+
+
+def test_wander_of_a_known_size_is_measured():
+    times = np.arange(5000) / 500
+    wander = 0.2 * np.sin(2 * np.pi * 0.3 * times)
+    found = assess_quality((clean() + wander).astype(np.float32), 500.0).baseline_uv
+    assert found == pytest.approx(1000 * 0.2 / math.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize("lead", ["I", "II", "V1", "V6"])
+def test_a_lead_that_is_off_is_named_and_disturbs_no_other(lead):
+    quality = assess_quality(take_lead_off(noisy(Noise(muscle=0.005)), lead).astype(np.float32), 500.0)
+    assert quality.leads_off == (lead,)
+    assert quality.noise_uv > 1
+
+
+@pytest.mark.parametrize(("from_second", "is_off"), [(8.0, False), (3.0, True)])
+def test_a_lead_is_off_when_it_is_missing_or_flat_for_half_of_the_time(from_second, is_off):
+    for value in (np.nan, 0.3):
+        signal = clean().copy()
+        signal[7, int(500 * from_second) :] = value
+        assert assess_quality(signal, 500.0).leads_off == (("V2",) if is_off else ())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_leads_that_reach_the_limit_are_named(seed):
+    signal = noisy(Noise(wander=0.05, muscle=0.01), seed)
+    limit = 0.75 * np.abs(signal[[0, 1, *range(6, 12)]]).max()
+    clipped = clip(signal, limit).astype(np.float32)
+    reached = [LEADS[k] for k in (0, 1, *range(6, 12)) if (np.abs(clipped[k]) == np.float32(limit)).sum() > 60]
+    assert reached
+    assert set(reached) <= set(assess_quality(clipped, 500.0).saturated)
+    assert assess_quality(signal, 500.0).saturated == ()
+
+
+def test_coarse_steps_and_held_samples_at_an_end_are_no_saturation():
+    signal = np.round(clean() / 0.005).astype(np.float32) * np.float32(0.005)
+    signal[:, :40] = signal.max(axis=1, keepdims=True) + 0.1
+    assert assess_quality(signal, 500.0).saturated == ()
+
+
+@given(
+    st.integers(1, 800),
+    st.sampled_from([50.0, 100.0, 257.0, 500.0, 5000.0]),
+    st.sampled_from(["nan", "zero", "huge", "step", "noise", "gaps"]),
+)
+@settings(max_examples=60)
+def test_it_never_raises_and_never_answers_infinity(n_samples, fs, kind):
+    rng = np.random.default_rng(n_samples)
+    signal = rng.normal(0, 1, (12, n_samples)).astype(np.float32)
+    if kind == "nan":
+        signal[:] = np.nan
+    elif kind == "zero":
+        signal[:] = 0
+    elif kind == "huge":
+        signal *= 1000
+    elif kind == "step":
+        signal[:, n_samples // 2 :] += 500
+    elif kind == "gaps":
+        signal[rng.random(signal.shape) < 0.3] = np.nan
+    quality = assess_quality(signal, fs)
+    for value in (quality.noise_uv, quality.mains_uv, quality.baseline_uv):
+        assert math.isnan(value) or 0 <= value < 1e9
+    if kind in ("nan", "zero"):
+        assert quality.leads_off == LEADS
+
+
+def test_no_samples_at_all_is_all_leads_off():
+    assert assess_quality(np.zeros((12, 0), dtype=np.float32), 500.0).leads_off == LEADS
+
+
+@given(arrays(np.float32, (12, 300), elements=st.floats(-5, 5, width=32) | st.just(float("nan"))))
+@settings(max_examples=25)
+def test_levels_do_not_depend_on_the_sign_and_the_order_of_the_leads(signal):
+    one, other = assess_quality(signal, 100.0), assess_quality(-signal[::-1].copy(), 100.0)
+    for name in ("noise_uv", "mains_uv", "baseline_uv"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-2, nan_ok=True)
