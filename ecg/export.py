@@ -44,7 +44,7 @@ def _export(words: Sequence[str] | None) -> int:
     from ecg.inference.onnx_compare import compare
     from ecg.inference.onnx_export import export_onnx, only_member
     from ecg.io.files import write_file
-    from ecg.io.folders import find_recordings
+    from ecg.io.formats import find_recordings
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
 

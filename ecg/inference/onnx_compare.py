@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecg.arrays import Floats
 from ecg.inference.predict import Item, predict
-from ecg.io.recording import read_recording
+from ecg.io.formats import read_signal
 from ecg.leads import fill_missing
 from ecg.model_folder.folder import Model
 
@@ -46,7 +46,7 @@ class Agreement:
         )
 
 
-def compare(data: bytes, model: Model, sampling_frequency: float | None, headers: Iterable[str]) -> Agreement:
+def compare(data: bytes, model: Model, sampling_frequency: float | None, paths: Iterable[str]) -> Agreement:
     """Run recordings through an exported file with onnxruntime and through PyTorch in float32, one by one.
 
     Parameters
@@ -55,7 +55,8 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, headers
         What `export_onnx` has returned for this model and frequency.
     model : Model
     sampling_frequency : float or None
-    headers : iterable of str
+    paths : iterable of str
+        Recordings in any format that `read_signal` reads.
 
     Raises
     ------
@@ -76,8 +77,8 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, headers
         return members.astype(np.float64)
 
     differences, changed, left_out = [], 0, 0
-    for path in headers:
-        header, signal = read_recording(path)
+    for path in paths:
+        header, signal = read_signal(path)
         prepared = method.input.preprocess(signal, header.sampling_frequency)
         demographics = method.input.demographics(header)
         if sampling_frequency is None:
