@@ -25,6 +25,7 @@ LAYERS = (
     ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
     # Commands of the package, run as `python -m`.
     (
+        "ecg.calibrate",
         "ecg.convert",
         "ecg.crossval",
         "ecg.export",

@@ -120,31 +120,33 @@ def allowed() -> NDArray[np.bool_]:
     return np.stack([(seconds >= first) & (seconds <= last) for first, last in RANGES])
 
 
-def read_boundaries(logits: Floats, allowed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median of each distribution over the samples, and how concentrated it is.
+def read_boundaries(
+    logits: Floats, allowed: NDArray[np.bool_], shares: tuple[float, ...] = (0.5,)
+) -> NDArray[np.float64]:
+    """Quantiles of the distributions over the samples.
 
     Parameters
     ----------
     logits : ndarray, shape (..., N_SAMPLES), float32
     allowed : ndarray, shape (..., N_SAMPLES), bool
         Broadcast against `logits`.
+    shares : tuple of float
+        Which quantiles; the median is the best guess of a boundary.
 
     Returns
     -------
-    position : ndarray, shape (...), float64
+    ndarray, shape (len(shares), ...), float64
         Samples, with fractions.
-    spread : ndarray, shape (...), float64
-        Distance of the quartiles, samples.
     """
     logits = np.where(allowed, logits, -np.inf)
-    likely = np.exp(logits - logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    below = np.cumsum(likely, axis=-1)
+    likely = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    below = np.cumsum(likely, axis=-1, dtype=np.float64)
     below /= below[..., -1:]
-    quartiles = []
-    for share in (0.25, 0.5, 0.75):
+    quantiles = []
+    for share in shares:
         after = np.argmax(below >= share, axis=-1)[..., np.newaxis]
         above = np.take_along_axis(below, after, axis=-1)
         beneath = np.where(after > 0, np.take_along_axis(below, np.maximum(after - 1, 0), axis=-1), 0)
         # A sample's share lies within half a sample to either side of it.
-        quartiles.append((after - 0.5 + (share - beneath) / (above - beneath))[..., 0])
-    return quartiles[1], quartiles[2] - quartiles[0]
+        quantiles.append((after - 0.5 + (share - beneath) / (above - beneath))[..., 0])
+    return np.stack(quantiles)

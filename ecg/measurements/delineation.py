@@ -24,7 +24,7 @@ _SMALLEST = (0.015, 0.03, 0.03)  # mV, RMS over the leads; a smaller wave is not
 _SMALLEST_IN_LEAD = (0.02, 0.04, 0.04)  # mV
 _SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
-_VAGUE_T = 0.080  # s between the quartiles of where the T wave may end: it has no end to be seen
+_VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has no end to be seen
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
         seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
-    position, spread = read_boundaries(whole, may_be)
-    return Boundaries(step * position, step * spread, step * read_boundaries(leads, may_be[:, np.newaxis])[0])
+    first, middle, third = read_boundaries(whole, may_be, (0.25, 0.5, 0.75))
+    return Boundaries(step * middle, step * (third - first), step * read_boundaries(leads, may_be[:, np.newaxis])[0])
 
 
 def delineate(

@@ -323,13 +323,8 @@ def _write(fitted: dict[str, NDArray[np.float32]]) -> None:
     marks.forget_parameters()
 
 
-def _arrays(network: BoundaryNetwork) -> dict[str, NDArray[np.float32]]:
-    return {name: values.numpy() for name, values in network.state_dict().items()}
-
-
-def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: int) -> None:
-    """Fit the network, then with it the P waves, and write both."""
-    network = _arrays(fit_network(real, simulated, n_steps, seed=0))
+def fit_p_waves_with(network: dict[str, NDArray[np.float32]], data: Path) -> None:
+    """Fit the P waves to what this network sees, and write both."""
     n_numbers = len(marks.parameters()["p_waves.weight"])
     _write(network | {"p_waves.weight": np.zeros(n_numbers, np.float32), "p_waves.bias": np.zeros(1, np.float32)})
     numbers, present = p_wave_evidence_of(data)
@@ -358,7 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Left out:", *(path.stem for path in left_out))
         paths = [path for path in paths if path not in left_out]
     real = [ludb_example(path) for path in progress(paths, len(paths), "Reading")]
-    fit_all(real, simulated_examples(_SIMULATED, _SIMULATED_SEED), options.data, options.steps)
+    simulated = simulated_examples(_SIMULATED, _SIMULATED_SEED)
+    network = fit_network(real, simulated, options.steps, seed=0)
+    fit_p_waves_with({name: values.numpy() for name, values in network.state_dict().items()}, options.data)
     return 0
 
 

@@ -22,6 +22,8 @@ from ecg.signal.resampling import resample
 RATE = 500.0  # Hz, at which everything is measured
 _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
+# Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 5 % of fibrillation and flutter.
+_P_WAVES_FROM = 0.4
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 _FLAT = 0.005  # mV, range of a lead without a signal
 
@@ -131,6 +133,9 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         NaN where something can't be measured; no content of the signal raises.
     """
     given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
+    absent = np.isnan(given).all(axis=1, keepdims=True)
+    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
+        given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
@@ -139,7 +144,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     outlined = outline(prepared)
     beat, centre = outlined.beat, outlined.centre
     for_p = p_wave_evidence(prepared, outlined)
-    has_p = for_p is not None and probability(for_p) > 0.5
+    has_p = for_p is not None and probability(for_p) > _P_WAVES_FROM
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
     beat[~on] = np.nan
     median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
@@ -209,17 +214,19 @@ def _r_peaks(
 
     In a wide complex the leads disagree about which deflection is the R wave: there the R peak stays within 20 ms of
     the middle of the complex. A paced one begins with its spike, which is the sharpest deflection of many leads: its R
-    peak is put about halfway between both.
+    peak is put about halfway between both, but no more than 44 ms before that of the complex.
     """
     peaks = np.array([marks.qrs_peak for marks in median_beat.lead_marks])
     known = np.isfinite(peaks)
-    peak = float(centre)
-    if known.any():
+    paced = np.isfinite(spike_distance)
+    peak = float(np.median(peaks[known])) if known.any() else float(centre)
+    if known.any() and not paced[prepared.usable].any():
         middle = centre_of_complex(median_beat.signal[known], RATE, centre)
-        peak = float(np.clip(np.median(peaks[known]), middle - 0.02 * RATE, middle + 0.02 * RATE))
+        peak = float(np.clip(peak, middle - 0.02 * RATE, middle + 0.02 * RATE))
     dominant = prepared.classes.of_beat == prepared.classes.dominant
     position = prepared.beats.astype(np.float64) + np.where(dominant, peak - centre, 0.0)
-    return position - np.where(np.isfinite(spike_distance), 0.47 * (spike_distance + position - prepared.beats), 0.0)
+    ahead = np.minimum(0.5 * (spike_distance + position - prepared.beats), 0.044 * RATE)
+    return position - np.where(paced, ahead, 0.0)
 
 
 def _heart_rate(beats: NDArray[np.int64], n_samples: float) -> float:

@@ -16,7 +16,10 @@ _SMOOTHING = 0.080  # s, over which one complex's slopes melt into one hump
 _REFRACTORY = 0.200  # s, no two complexes are closer
 _NOISE_FLOOR = 0.015  # mV, a lead whose wavelet coefficients are mostly below that is as good as a lead can be
 _ACCEPT, _SEARCH_BACK = 0.35, 0.20  # of the level of the complexes around, above what lies between them
-_CREST = 1.36  # noise alone makes humps of up to 1.3 times their median height (200 simulated recordings of it)
+_CREST = (
+    1.7  # small humps are complexes if they are that high relative to the median: noise makes 1.6 (250 simulated ones)
+)
+_LARGE = 0.2  # mV, change over 20 ms in the liveliest lead; ventricular tachycardia has large humps and nothing between
 _SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
 _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
 
@@ -61,14 +64,15 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
-    heights, quiet = hump[candidates], np.median(hump[::3])
-    accepted = _accept(candidates / rate, heights - quiet, _sharpness(signal, weights, rate, candidates))
+    times, quiet = candidates / rate, np.median(hump[::3])
+    heights = hump[candidates] - quiet
+    level = _level(times, heights)
+    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
     reach = round(0.08 * rate)
-    found = candidates[accepted]
     near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
-    found = found[np.abs(change[:, near]).max(axis=(0, 2), initial=0) > _SMALLEST]
-    if len(found) == 0 or np.median(hump[found]) < _CREST * quiet:
-        return np.zeros(0, dtype=np.int64)
+    largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
+    low = np.median(heights[heights > _ACCEPT * level]) < (_CREST - 1) * quiet
+    found = found[largest > (_LARGE if low else _SMALLEST)]
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
@@ -88,9 +92,12 @@ def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
 
 def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
     """The sample within 60 ms of `near` around which the spatial velocity of a beat is greatest."""
-    hump = _hump(np.sqrt((_change(beat, rate) ** 2).sum(axis=0)), rate)
-    first = max(0, near - round(0.06 * rate))
-    return first + int(hump[first : near + round(0.06 * rate) + 1].argmax())
+    reach, beyond = round(0.06 * rate), round(0.15 * rate)
+    first = max(0, near - beyond)
+    part = beat[:, first : near + beyond + 1]
+    hump = _hump(np.sqrt((_change(part, rate) ** 2).sum(axis=0)), rate)
+    inner = max(0, near - reach)
+    return inner + int(hump[inner - first : near + reach + 1 - first].argmax())
 
 
 def _sharpness(
@@ -106,11 +113,17 @@ def _sharpness(
 
 
 def _accept(
-    times: NDArray[np.float64], heights: NDArray[np.float64], sharpness: NDArray[np.floating]
+    times: NDArray[np.float64],
+    heights: NDArray[np.float64],
+    level: NDArray[np.float64],
+    sharpness: NDArray[np.floating],
 ) -> NDArray[np.bool_]:
     """Which humps, that high above what lies between the complexes, are complexes."""
-    level = _level(times, heights)
     accepted: NDArray[np.bool_] = heights > _ACCEPT * level
+    # A large P wave of small complexes is followed at once by something higher.
+    inside = np.flatnonzero(accepted)
+    before_higher = (np.diff(times[inside]) < 0.28) & (heights[inside[:-1]] < 0.65 * heights[inside[1:]])
+    accepted[inside[:-1][before_higher]] = False
     # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
     # before the first sample is known by the others' sharpness.
     first = np.flatnonzero(accepted)[:1]

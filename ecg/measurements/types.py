@@ -129,7 +129,7 @@ class Measurements:
     Attributes
     ----------
     heart_rate_bpm : float
-        Beats per minute.
+        Beats per minute: 60 / the median RR interval, s, of the beats that the recording shows from P to T.
     p_ms, pr_ms, qrs_ms, qt_ms : float
         Global intervals of the median beat, ms.
     qtc_bazett_ms, qtc_fridericia_ms : float

@@ -47,6 +47,8 @@ class Judged:
         Mean over the members.
     disagreeing : tuple of int
         Classes that some members give and others don't.
+    calibrated : bool
+        Whether probabilities and thresholds are calibrated rather than as the driver writes them.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +56,7 @@ class Judged:
     probabilities: NDArray[np.float64]
     thresholds: NDArray[np.float64] | None = None
     disagreeing: tuple[int, ...] = ()
+    calibrated: bool = False
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,12 @@ def _caption(recording: Recording, marked: bool) -> str:
 
 
 def _how_decided(recording: Recording) -> str:
-    words = ["Probabilities are the network's own, as the driver writes them; they are not calibrated."]
+    words = [
+        "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained on. In "
+        "another hospital, where diagnoses occur more or less often, they are less exact."
+        if recording.judged.calibrated
+        else "Probabilities are the network's own, as the driver writes them; they are not calibrated."
+    ]
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):

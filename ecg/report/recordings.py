@@ -168,7 +168,11 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
     if each is not None:
         votes = model.method.decision.decide(each, model.thresholds)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
-    return Judged(classes, np.array(labels, dtype=bool), np.array(scores), model.thresholds.mean(axis=0), disagreeing)
+    probabilities, thresholds = np.array(scores), model.thresholds.mean(axis=0)
+    calibrated = model.calibration is not None
+    if model.calibration is not None:  # both in the same way, so that what is above stays above
+        probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
+    return Judged(classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, calibrated)
 
 
 # --- A page for each recording ----------------------------------------------------------------------------------------
