@@ -20,6 +20,7 @@ from torch import nn
 import team_code
 from commands import ENVIRONMENT, ROOT
 from ecg import export
+from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score
 from ecg.evaluation.challenge import load_weights
 from ecg.inference.onnx_compare import compare
@@ -78,7 +79,8 @@ def random_member(method, seed):
 
 
 def model_of(method, folder):
-    save_model(folder, method, [random_member(method, seed) for seed in (1, 2)], {}, [{}, {}])
+    calibration = Calibration(np.linspace(0.5, 1.5, 24), np.linspace(-1, 1, 24))
+    save_model(folder, method, [random_member(method, seed) for seed in (1, 2)], {}, [{}, {}], calibration)
     return load_model(folder, {method.name: lambda **_: method}, CPU)
 
 
@@ -245,6 +247,7 @@ def test_the_file_says_all_that_a_decision_needs(folder, file, model):
     assert json.loads(about["classes"]) == config["classes"]
     assert json.loads(about["class_names"])[config["classes"].index("164889003")] == "atrial fibrillation"
     assert json.loads(about["weights_sha256"]) == [member["sha256"] for member in config["members"]]
+    assert json.loads(about["calibration"]) == config["calibration"]
     assert json.loads(about["demographics"])["60 years, female"] == [0.6, 1, 1, 0, 1]
     rules = json.loads(about["decision"])
     assert rules["decide"].startswith("ecg.methods.robust.decide: The labels of highest expected score")
@@ -288,6 +291,7 @@ def test_one_member_alone(folder, file, model, capsys):
     assert "1 of the model's members" in capsys.readouterr().out
     about = metadata_of(path)
     assert json.loads(about["weights_sha256"]) == json.loads(metadata_of(file)["weights_sha256"])[1:]
+    assert "calibration" not in about  # that is of the members' mean
     assert json.loads(about["thresholds"]) == [model.thresholds[1].tolist()]
     [item] = simulated(1)
     inputs = {"signal": item.signal[None], "lengths": np.array([item.signal.shape[1]])}

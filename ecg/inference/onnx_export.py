@@ -21,7 +21,7 @@ from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
 from ecg.leads import LEADS
 from ecg.methods.base import Batch
-from ecg.model_folder.folder import Model
+from ecg.model_folder.folder import Model, calibration_rows
 
 if TYPE_CHECKING:
     import onnx
@@ -186,9 +186,13 @@ def only_member(model: Model, number: int) -> Model:
     """The model of one member, counted from 1; ValueError where there is none."""
     if not 1 <= number <= len(model.networks):
         raise ValueError(f"expected a member from 1 to {len(model.networks)}, found {number}")
+    if len(model.networks) == 1:
+        return model
     chosen = slice(number - 1, number)
     config = {**model.config, "members": model.config["members"][chosen]}
-    return replace(model, networks=model.networks[chosen], thresholds=model.thresholds[chosen], config=config)
+    networks, thresholds = model.networks[chosen], model.thresholds[chosen]
+    # The calibration is of all members' mean.
+    return replace(model, networks=networks, thresholds=thresholds, config=config, calibration=None)
 
 
 def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
@@ -214,6 +218,8 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},
         "weights_sha256": [member["sha256"] for member in model.config["members"]],
     }
+    if model.calibration is not None:
+        values["calibration"] = calibration_rows(method.classes, model.calibration)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
 
 
