@@ -28,6 +28,7 @@ LAYERS = (
         "ecg.calibrate",
         "ecg.convert",
         "ecg.crossval",
+        "ecg.export",
         "ecg.measure",
         "ecg.model_card",
         "ecg.simulator.__main__",
