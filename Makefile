@@ -1,4 +1,5 @@
-# make demo       simulated recordings, judged by the shipped model and scored
+# make demo       simulated recordings, judged by the shipped model and scored, with a report to open in a browser
+#                 make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
 # make test       format, lint, types and the fast tests
 # make test-slow  the slow tests: faults in processes, kill and resume, fuzzing, whole trainings
 # make test-all   both
@@ -7,13 +8,24 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
+SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.89 \
+	on them, but about 0.5 on real patients.
+
 .PHONY: demo test test-slow test-all clean
 
 demo: .venv/made
+ifdef DATA
+	rm -rf demo/report
+	$(PY) -m ecg.report model "$(DATA)" demo/report --allow-failures
+else
 	rm -rf demo
 	$(PY) -m ecg.simulator demo/recordings --records 24 --seed 7
-	$(PY) driver.py model demo/recordings demo/outputs
-	$(PY) evaluate_model.py demo/recordings demo/outputs --classes
+	$(PY) -m ecg.report model demo/recordings demo/report --note "$(SIMULATED)"
+	$(PY) evaluate_model.py demo/recordings demo/report/outputs --classes
+	@echo
+	@echo "$(SIMULATED)"
+endif
+	@echo "Open demo/report/index.html in a browser."
 
 test: .venv/made
 	$(PY) -m ruff format --check .

@@ -264,3 +264,14 @@ def test_cardiologists_agree(tmp_path):
         values = np.array(differences[name])[np.isfinite(differences[name])]
         assert len(values) >= 15
         assert abs(np.median(values)) < 8 and np.percentile(np.abs(values), 80) < largest, name
+
+
+def test_limb_leads_that_follow_from_two_others_are_not_off():
+    signal = simulate_recording(3, 1, "NSR").signal.astype(np.float32)
+    eight = signal.copy()
+    eight[2:6] = np.nan
+    found, expected = measure(eight, 500), measure(signal, 500)
+    assert found.quality.leads_off == ()
+    assert found.qrs_ms == pytest.approx(expected.qrs_ms, abs=1)
+    eight[0] = np.nan  # one limb lead alone tells nothing of the others
+    assert measure(eight, 500).quality.leads_off == ("I", "III", "aVR", "aVL", "aVF")

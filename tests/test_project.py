@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,8 +26,10 @@ LAYERS = (
     ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
     # Commands of the package, run as `python -m`.
     (
+        "ecg.calibrate",
         "ecg.convert",
         "ecg.crossval",
+        "ecg.export",
         "ecg.measure",
         "ecg.model_card",
         "ecg.simulator.__main__",
@@ -45,6 +48,13 @@ def test_every_requirement_is_pinned_and_gives_its_reason(file):
     assert lines
     for line in lines:
         assert re.fullmatch(r"[\w-]+==\d[\w.]* +# \w.{3,}", line), line
+
+
+@pytest.mark.parametrize("extra", ["formats", "onnx"])
+def test_optional_packages_have_the_versions_of_the_requirements(extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = {line.split()[0] for line in (ROOT / "requirements.txt").read_text().splitlines()}
+    assert set(project["optional-dependencies"][extra]) <= pins
 
 
 def test_the_dockerfile_keeps_the_official_lines_and_installs_before_it_copies_the_code():

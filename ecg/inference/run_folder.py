@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
@@ -48,6 +48,7 @@ def run_folder(
     workers: int,
     resume: bool = False,
     deterministic: bool = False,
+    see_members: Callable[[str, NDArray[np.float64]], None] | None = None,
 ) -> Outcome:
     """Write ``<record>.csv`` for every recording below a folder.
 
@@ -66,6 +67,9 @@ def run_folder(
     deterministic : bool
         Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
         hardware has it.
+    see_members : callable, optional
+        Is given each recording's name and its members' probabilities, (n_members, n_classes), before its output is
+        written.
 
     Returns
     -------
@@ -104,7 +108,8 @@ def run_folder(
         say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
     groups = _batch_groups(input_folder, compute.batching.n_recordings)
-    results = _judge(model, _read_all(model.method, groups, workers, finished), output_folder, compute)
+    read = _read_all(model.method, groups, workers, finished)
+    results = _judge(model, read, output_folder, compute, see_members)
     for problem in progress(results, total - len(finished), "Judging"):
         if problem:
             outcome.problems.append(problem)
@@ -211,7 +216,13 @@ class _ReadResult:
     is_duplicate: bool = False  # another recording of this name has the output
 
 
-def _judge(model: Model, results: Iterable[_ReadResult], output_folder: Path, compute: _Computing) -> Iterator[str]:
+def _judge(
+    model: Model,
+    results: Iterable[_ReadResult],
+    output_folder: Path,
+    compute: _Computing,
+    see_members: Callable[[str, NDArray[np.float64]], None] | None,
+) -> Iterator[str]:
     """Write the outputs; for each recording what is wrong with it, "" if nothing is."""
     classes = model.method.classes
     nothing = np.zeros(len(classes))
@@ -220,6 +231,8 @@ def _judge(model: Model, results: Iterable[_ReadResult], output_folder: Path, co
     items = (replace(result.item or unread, key=replace(result, item=None)) for result in results)
     for result, probabilities in compute.probabilities(model, items):
         if not result.error:
+            if see_members is not None:
+                see_members(result.path.stem, probabilities)
             _save(output_folder, result.path.stem, classes, *model.decide(probabilities))
         elif not result.is_duplicate:
             _save(output_folder, result.path.stem, classes, nothing.astype(bool), nothing)

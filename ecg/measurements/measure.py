@@ -12,7 +12,7 @@ from ecg.leads import LEADS, fill_missing
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
-from ecg.measurements.median_beat import FUTURE, PAST, Classes, level_baseline, median_of, rough_onset, sort_beats
+from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
@@ -133,6 +133,9 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         NaN where something can't be measured; no content of the signal raises.
     """
     given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
+    absent = np.isnan(given).all(axis=1, keepdims=True)
+    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
+        given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
@@ -156,7 +159,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
     nn = 1e3 * intervals[normal[1:] & normal[:-1]]
-    heart_rate = _heart_rate(beats, given.shape[1] * RATE / sampling_frequency)
+    heart_rate = _heart_rate(beats)
     ms = 1e3 / RATE
     qt = (marks.t_offset - marks.qrs_onset) * ms
     bazett, fridericia = corrected_qt(qt, heart_rate)
@@ -226,10 +229,9 @@ def _r_peaks(
     return position - np.where(paced, ahead, 0.0)
 
 
-def _heart_rate(beats: NDArray[np.int64], n_samples: float) -> float:
-    """60 / median RR interval of the beats that the recording shows from P to T (of all where these are too few)."""
-    whole = beats[(beats >= PAST * RATE) & (beats <= n_samples - FUTURE * RATE)]
-    intervals = np.diff(whole if len(whole) > 2 else beats) / RATE
+def _heart_rate(beats: NDArray[np.int64]) -> float:
+    """60 / median RR interval; of five beats or more the first and the last, which may be cut, are left out."""
+    intervals = np.diff(beats[1:-1] if len(beats) >= 5 else beats) / RATE
     return 60 / float(np.median(intervals)) if len(intervals) else math.nan
 
 

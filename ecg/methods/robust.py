@@ -152,7 +152,8 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     # A lead at a twentieth of the others shows noise, which must not be blown up.
     floor = deviation.quantile(0.75, dim=1, keepdim=True) / 20
     standardised = (centred / deviation.maximum(floor).clamp(min=1e-6)).clamp(-LARGEST, LARGEST)
-    octaves = torch.stack([deviation[:, :6, 0].median(dim=1).values, deviation[:, 6:, 0].median(dim=1).values], dim=1)
+    # The median, of six the lower of the two middle ones; by sorting, as ONNX has no operator for it.
+    octaves = deviation.reshape(-1, 2, 6).sort(dim=2).values[:, :, 2]  # (B, 2): limb leads, chest leads
     octaves = (octaves / TYPICAL_LIMB_LEAD).clamp(min=1e-6).log2()
     plausible = (octaves[:, :1].abs() <= PLAUSIBLE_OCTAVES).float()
     return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible

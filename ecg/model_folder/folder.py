@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import platform
 import re
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from ecg.decisions.calibration import Calibration
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder
@@ -72,6 +74,8 @@ class Model:
     device : torch.device
     config : Mapping
         All that ``config.json`` says.
+    calibration : Calibration, optional
+        From the scores that `decide` gives to probabilities; None where the folder holds none.
     """
 
     method: Method
@@ -79,6 +83,7 @@ class Model:
     thresholds: NDArray[np.float64]
     device: torch.device
     config: Mapping[str, Any]
+    calibration: Calibration | None = None
 
     def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
@@ -106,6 +111,7 @@ def save_model(
     members: Sequence[Member],
     training: Mapping[str, Any],
     validation: Sequence[Mapping[str, Any]],
+    calibration: Calibration | None = None,
 ) -> None:
     """Write a model, whole or not at all.
 
@@ -121,6 +127,8 @@ def save_model(
         What the model was trained on and how, for people to read.
     validation : sequence of Mapping
         Scores of each member on its validation fold; its thresholds were chosen there too.
+    calibration : Calibration, optional
+        Fitted on the validation folds of all members.
     """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
@@ -144,6 +152,8 @@ def save_model(
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
     }
+    if calibration is not None:
+        config["calibration"] = calibration_rows(method.classes, calibration)
     history = io.StringIO()
     table = csv.DictWriter(history, ["member", *members[0].history[0]], lineterminator="\n")
     table.writeheader()
@@ -154,6 +164,14 @@ def save_model(
     for old in folder.glob("member-*.safetensors"):
         if old.name not in names:
             old.unlink()
+
+
+def calibration_rows(classes: Sequence[str], calibration: Calibration) -> dict[str, list[float]]:
+    """A calibration as ``config.json`` holds it: slope and intercept by class."""
+    lines = zip(calibration.slopes.tolist(), calibration.intercepts.tolist(), strict=True)
+    return {
+        code: [round(slope, 6), round(intercept, 6)] for code, (slope, intercept) in zip(classes, lines, strict=True)
+    }
 
 
 def _input_of(method: Method) -> dict[str, Any]:
@@ -222,7 +240,7 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     _check(isinstance(rows, list) and len(rows) > 0, path, "at least one member", repr(rows))
     networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
-    return Model(method, networks, thresholds, device, config)
+    return Model(method, networks, thresholds, device, config, _calibration(path, config, method.classes))
 
 
 def _read(path: Path) -> bytes:
@@ -250,6 +268,29 @@ def _thresholds(path: Path, row: Mapping[str, Any], classes: tuple[str, ...]) ->
     values = [stored[code] for code in classes]
     _check(all(type(v) in (int, float) and 0 <= v <= 1 for v in values), path, "thresholds from 0 to 1", repr(values))
     return np.array(values, dtype=np.float64)
+
+
+def _calibration(path: Path, config: Mapping[str, Any], classes: tuple[str, ...]) -> Calibration | None:
+    stored = config.get("calibration")
+    if stored is None:
+        return None
+    _check(
+        isinstance(stored, dict) and set(stored) == set(classes),
+        path,
+        f"a calibration for each of the {len(classes)} classes",
+        repr(stored),
+    )
+    lines = [stored[code] for code in classes]
+    fits = all(
+        isinstance(line, list)
+        and len(line) == 2
+        and all(type(value) in (int, float) and math.isfinite(value) for value in line)
+        and line[0] > 0
+        for line in lines
+    )
+    _check(fits, path, "a slope above 0 and an intercept as calibration of each class", repr(stored))
+    slopes, intercepts = np.array(lines, dtype=np.float64).T
+    return Calibration(slopes, intercepts)
 
 
 def _load_network(

@@ -1,1 +1,5 @@
-"""Pictures and pages for people: ECG paper, findings."""
+"""Reports that people read: recordings on ECG paper with findings and measurements, and a model judged.
+
+python -m ecg.report MODEL RECORDINGS REPORT
+python -m ecg.report --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT
+"""

@@ -10,12 +10,17 @@ from scipy.signal import butter, sosfilt, sosfilt_zi
 
 
 @lru_cache(maxsize=16)
-def _band_filter(low: float, high: float, sampling_frequency: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Second-order sections, and their state after a constant 1, (n_sections, 1, 2)."""
+def band_filter(low: float, high: float, sampling_frequency: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Second-order sections of one pass of `band_pass`, and their state after a constant 1, (n_sections, 1, 2)."""
     high_pass = butter(3, low, "highpass", fs=sampling_frequency, output="sos")
     low_pass = butter(6, high, "lowpass", fs=sampling_frequency, output="sos")
     sections = np.vstack([high_pass, low_pass])
     return sections, sosfilt_zi(sections)[:, np.newaxis]
+
+
+def mirrored_samples(sampling_frequency: float) -> int:
+    """Mirror image that `band_pass` adds at either end, in samples: half a second, or what a shorter recording has."""
+    return int(sampling_frequency / 2)
 
 
 def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_frequency: float) -> NDArray[np.float32]:
@@ -35,9 +40,8 @@ def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_fre
     ndarray, shape (n_leads, n_samples), float32
     """
     # scipy's sosfiltfilt does the same, but works the state out anew each time, which takes a fifth of it.
-    sections, settled = _band_filter(low, high, sampling_frequency)
-    # Half a second of mirror image at either end, less where the recording is shorter.
-    padding = min(int(sampling_frequency / 2), signal.shape[1] - 1)
+    sections, settled = band_filter(low, high, sampling_frequency)
+    padding = min(mirrored_samples(sampling_frequency), signal.shape[1] - 1)
     filtered = np.pad(signal, ((0, 0), (padding, padding)), mode="reflect", reflect_type="odd").astype(np.float64)
     for _ in range(2):  # forward, then backward
         filtered = sosfilt(sections, filtered, axis=1, zi=settled * filtered[:, :1])[0][:, ::-1]

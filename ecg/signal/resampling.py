@@ -17,8 +17,15 @@ from ecg.signal.windows import pad_right
 _TILE = 32
 
 
+def resampling_ratio(fs_in: float, fs_out: float) -> tuple[int, int]:
+    """``(up, down)`` in lowest terms, which stands for `fs_out` / `fs_in`."""
+    ratio = Fraction(fs_out / fs_in).limit_denominator(4096)
+    return ratio.numerator, ratio.denominator
+
+
 @lru_cache(maxsize=16)
-def _antialias_filter(up: int, down: int) -> NDArray[np.float32]:
+def antialias_filter(up: int, down: int) -> NDArray[np.float32]:
+    """Taps at `up` times the input's rate, before each `down`-th sample is kept: an odd number, of unit gain."""
     # Ten periods of the lower rate on either side: the transition is a tenth of its Nyquist frequency wide.
     rate = max(up, down)
     taps = firwin(20 * rate + 1, 1 / rate, window=("kaiser", 5.0))
@@ -36,7 +43,7 @@ def _resampling_tiles(up: int, down: int) -> tuple[int, list[tuple[int, NDArray[
     The filter repeats itself every `up` output samples. A tile of neighbouring output samples is a product of the
     inputs that it depends on, (n_leads, n_inputs), and a matrix (n_inputs, n_outputs).
     """
-    taps = up * _antialias_filter(up, down)
+    taps = up * antialias_filter(up, down)
     half = len(taps) // 2
     period = up * max(1, round(_TILE / up))
     tiles = []
@@ -63,10 +70,9 @@ def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArra
     -------
     ndarray, shape (n_leads, ceil(n_samples * fs_out / fs_in)), float32
     """
-    ratio = Fraction(fs_out / fs_in).limit_denominator(4096)
-    if ratio == 1:
+    up, down = resampling_ratio(fs_in, fs_out)
+    if up == down:
         return signal
-    up, down = ratio.numerator, ratio.denominator
     # scipy's resample_poly does the same, lead by lead and sample by sample; as matrix products it takes a third
     # (0.3 against 0.9 ms for a recording of 10 s, about 2 % of the driver's time).
     period, tiles = _resampling_tiles(up, down)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from ecg.decisions.calibration import fit_calibration
 from ecg.decisions.thresholds import shared_threshold
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.evaluation.statistics import measure
@@ -107,7 +108,9 @@ def train(
         training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
         trained.append(train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options))
     validation = [validation_scores(method, dataset, member) for member in trained]
-    storage.save_model(model_folder, method, trained, summary, validation)
+    labels = np.concatenate([dataset.labels[member.rows] for member in trained])
+    calibration = fit_calibration(labels, np.concatenate([member.probabilities for member in trained]))
+    storage.save_model(model_folder, method, trained, summary, validation, calibration)
     shutil.rmtree(scratch)
 
 

@@ -1,0 +1,459 @@
+"""A model judged, for people: scores, curves, what errors cost, the costliest recordings, two models side by side."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg.arrays import Bools, Floats
+from ecg.classes import SCORED_CLASSES
+from ecg.evaluation import score_folder, statistics
+from ecg.evaluation.challenge import compute_challenge_metric, load_weights
+from ecg.io.files import remove_leftovers, write_file
+from ecg.io.folders import get_database
+from ecg.io.recording import describe_failure, read_recording
+from ecg.report.charts import Line, chart, interval
+from ecg.report.findings import WORDS, abbreviation
+from ecg.report.judging import (
+    Costs,
+    calibration_curve,
+    class_threshold_curve,
+    costs_of,
+    precision_recall_curve,
+    roc_curve,
+    shared_threshold_curve,
+    thinned,
+)
+from ecg.report.pages import page_name, printable, render, write_assets
+from ecg.report.recording_page import Judged, article, look_at
+from ecg.runtime.progress import progress, say
+
+COSTLIEST = 50
+_SHADES = 5
+_EVEN = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "even")
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """One folder of outputs against the labels."""
+
+    folder: Path
+    outputs: Bools
+    scores: Floats
+    costs: Costs
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    headers: list[Path]
+    labels: Bools
+    classes: tuple[str, ...]
+    weights: Floats
+    answers: list[_Answers]  # one or two
+    databases: list[str]  # of each recording
+
+    @property
+    def first(self) -> _Answers:
+        return self.answers[0]
+
+    @property
+    def second(self) -> _Answers | None:
+        return self.answers[1] if len(self.answers) > 1 else None
+
+
+def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, note: str = "") -> None:
+    """Write ``index.html`` and a page for each of the fifty costliest recordings.
+
+    Parameters
+    ----------
+    labels : Path
+        Folder of headers; where the signals are beside them, the costliest recordings get pages.
+    outputs : sequence of Path
+        One folder of outputs, or two that are compared.
+    report : Path
+    note : str
+        A sentence for the top of each page.
+
+    Raises
+    ------
+    EvaluationError
+        As `ecg.evaluation.score_folder`, for labels or outputs that can't be used.
+    OSError
+        If something can't be written.
+    """
+    evaluation = _load(labels, outputs)
+    for folder in (report, report / "pages"):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+    write_assets(report)
+    costliest = _costliest(evaluation.first.costs.recordings)
+    listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
+    pages = _write_pages(evaluation, listed, report, note)
+    context: dict[str, Any] = {
+        "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
+        "two": evaluation.second is not None,
+        "scores": _score_rows(evaluation),
+        "by_class": _class_rows(evaluation),
+        "matrix": _matrix(evaluation),
+        "thresholds": _thresholds(evaluation),
+        "curves": list(_curves(evaluation)),
+        "costliest": [_recording_row(evaluation, place, pages) for place in costliest],
+        "lost": float(evaluation.first.costs.recordings.sum()),
+        "side": _side_by_side(evaluation, pages),
+    }
+    write_file(
+        report / "index.html", render("evaluation.html", "Evaluation report", root="", scripts=[], note=note, **context)
+    )
+
+
+def _load(labels_folder: Path, outputs: Sequence[Path]) -> _Evaluation:
+    classes, weights = load_weights()
+    headers = score_folder.find_headers(labels_folder)
+    labels = score_folder.load_labels(headers, classes)
+    answers = []
+    for folder in outputs:
+        given, scores = score_folder.load_outputs(score_folder.find_outputs(folder, headers), classes)
+        answers.append(_Answers(folder, given, scores, costs_of(labels, given, weights, classes)))
+    paths = [Path(header) for header in headers]
+    databases = [get_database(path.stem) for path in paths]
+    return _Evaluation(paths, labels, classes, weights, answers, databases)
+
+
+def _folders(evaluation: _Evaluation) -> list[str]:
+    names = ["outputs A", "outputs B"] if evaluation.second is not None else ["outputs"]
+    return [f"{name}: {printable(str(each.folder))}" for name, each in zip(names, evaluation.answers, strict=True)]
+
+
+# --- Tables -----------------------------------------------------------------------------------------------------------
+
+
+def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
+    names = sorted(set(evaluation.databases))
+    groups = {"all": np.ones(len(evaluation.headers), dtype=bool)}
+    if len(names) > 1:
+        groups |= {name: np.array([each == name for each in evaluation.databases]) for name in names}
+    rows = []
+    for name, chosen in groups.items():
+        labels = evaluation.labels[chosen]
+        measured, intervals = [], []
+        for answers in evaluation.answers:
+            measured.append(
+                statistics.measure(
+                    labels, answers.scores[chosen], answers.outputs[chosen], evaluation.classes, evaluation.weights
+                )
+            )
+            intervals.append(
+                statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.classes, evaluation.weights)
+            )
+        shown = [
+            (float(scores["challenge_metric"] or 0.0), *limits)
+            for scores, limits in zip(measured, intervals, strict=True)
+        ]
+        difference = None
+        if evaluation.second is not None:
+            difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(
+                *statistics.difference_interval(
+                    labels,
+                    evaluation.first.outputs[chosen],
+                    evaluation.second.outputs[chosen],
+                    evaluation.classes,
+                    evaluation.weights,
+                )
+            ).replace("-", "\N{MINUS SIGN}")
+        rows.append(
+            {
+                "name": name,
+                "n": int(chosen.sum()),
+                "metrics": [_with_interval(*each) for each in shown],
+                "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
+                "difference": difference,
+                "values": [
+                    _digits(measured[0][key], 3)
+                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
+                ],
+            }
+        )
+    return rows
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} ({low:.3f} to {high:.3f})".replace("-", "\N{MINUS SIGN}")
+
+
+def _digits(value: float | int | None, digits: int) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
+    first = evaluation.first
+    table = statistics.measure_classes(evaluation.labels, first.scores, first.outputs, evaluation.classes)
+    rows = []
+    for k in _order(evaluation.classes):
+        code = evaluation.classes[k]
+        scores = table[abbreviation(code)]
+        missed, added = first.costs.missed[:, k], first.costs.added[:, k]
+        rows.append(
+            {
+                "name": _name(code),
+                "abbreviation": abbreviation(code),
+                "anchor": f"class-{code}",
+                "n": int(evaluation.labels[:, k].sum()),
+                "values": [
+                    _digits(scores[key], 2)
+                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
+                ],
+                "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
+                "missed_cost": _digits(1000 * missed.sum(), 1),
+                "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
+                "added_cost": _digits(1000 * added.sum(), 1),
+            }
+        )
+    return rows
+
+
+def _order(classes: tuple[str, ...]) -> list[int]:
+    order = list(SCORED_CLASSES)
+    return sorted(range(len(classes)), key=lambda k: order.index(classes[k]))
+
+
+def _name(code: str) -> str:
+    return WORDS[code][0] if code in WORDS else code
+
+
+def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
+    """Missed labels against added outputs, thousandths of the metric."""
+    order = _order(evaluation.classes)
+    lost = 1000 * evaluation.first.costs.confusion[np.ix_(order, order)]
+    counts = evaluation.first.costs.counts[np.ix_(order, order)]
+    largest = max(float(lost.max()), 1e-12)
+    # A shade for each fifth of the largest, on a root scale: small costs are many.
+    shades = np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)).astype(int)
+    names = [abbreviation(evaluation.classes[k]) for k in order]
+    rows = []
+    for i, name in enumerate(names):
+        cells = [
+            {"words": f"{lost[i, j]:.1f}", "shade": int(shades[i, j])} if counts[i, j] else {"words": "", "shade": 0}
+            for j in range(len(names))
+        ]
+        rows.append({"name": name, "full": _name(evaluation.classes[order[i]]), "cells": cells})
+    pairs = sorted(
+        (
+            (float(lost[i, j]), int(counts[i, j]), i, j)
+            for i in range(len(names))
+            for j in range(len(names))
+            if counts[i, j]
+        ),
+        reverse=True,
+    )[:10]
+    worst = [
+        {
+            "missed": _name(evaluation.classes[order[i]]),
+            "added": _name(evaluation.classes[order[j]]),
+            "weight": f"{evaluation.weights[order[i], order[j]]:.2f}",
+            "n": count,
+            "cost": f"{cost:.1f}",
+        }
+        for cost, count, i, j in pairs
+    ]
+    return {"names": names, "rows": rows, "worst": worst}
+
+
+# --- Curves -----------------------------------------------------------------------------------------------------------
+
+
+def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Floats, Floats]], k: int) -> list[Line]:
+    return [
+        Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
+        for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)
+    ]
+
+
+def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
+    for k in _order(evaluation.classes):
+        code = evaluation.classes[k]
+        name = _name(code)
+        calibration, thresholds = [], []
+        for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False):
+            means, shares, counts = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
+            calibration.append(Line(means, shares, kind, counts))
+            thresholds.append(
+                Line(
+                    *class_threshold_curve(
+                        k, evaluation.labels, answers.outputs, answers.scores, evaluation.weights, evaluation.classes
+                    ),
+                    kind,
+                )
+            )
+        low = min(float(line.y.min()) for line in thresholds)
+        high = max(float(line.y.max()) for line in thresholds)
+        margin = max(0.002, 0.1 * (high - low))
+        positives = int(evaluation.labels[:, k].sum())
+        yield {
+            "name": name,
+            "abbreviation": abbreviation(code),
+            "anchor": f"class-{code}",
+            "n": positives,
+            "charts": []
+            if positives == 0
+            else [
+                chart([_EVEN, *_lines(evaluation, roc_curve, k)], "1 − specificity", "sensitivity", f"{name}: ROC"),
+                chart(
+                    _lines(evaluation, precision_recall_curve, k),
+                    "recall",
+                    "precision",
+                    f"{name}: precision against recall",
+                ),
+                chart([_EVEN, *calibration], "probability", "share that has it", f"{name}: calibration"),
+                chart(
+                    thresholds,
+                    "threshold",
+                    "challenge metric",
+                    f"{name}: threshold against the score",
+                    y_range=(low - margin, high + margin),
+                ),
+            ],
+        }
+
+
+def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
+    lines, words = [], []
+    metrics = []
+    for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
+        x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.weights, evaluation.classes)
+        given = compute_challenge_metric(evaluation.weights, evaluation.labels, answers.outputs, evaluation.classes)
+        lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
+        metrics += [*y.tolist(), given]
+        of = f"{name}: " if evaluation.second is not None else ""
+        words.append(
+            f"{of}outputs as given {given:.3f}; best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}".replace(
+                "-", "\N{MINUS SIGN}"
+            )
+        )
+    low, high = min(metrics), max(metrics)
+    margin = 0.05 * max(high - low, 0.02)
+    picture = chart(
+        lines,
+        "one threshold for all classes",
+        "challenge metric",
+        "Challenge metric against one threshold for all classes",
+        y_range=(low - margin, high + margin),
+        wide=True,
+    )
+    return {"picture": picture, "words": words}
+
+
+# --- Recordings -------------------------------------------------------------------------------------------------------
+
+
+def _costliest(cost: Floats) -> list[int]:
+    order = np.argsort(-cost, kind="stable")[:COSTLIEST]
+    return [place for place in order.tolist() if cost[place] > 1e-12]
+
+
+def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -> dict[str, Any]:
+    path = evaluation.headers[place]
+    columns = []
+    for answers in evaluation.answers:
+        labels, outputs = evaluation.labels[place], answers.outputs[place]
+        columns.append(
+            {
+                "cost": f"{1000 * answers.costs.recordings[place]:.2f}".replace("-", "\N{MINUS SIGN}"),
+                "missed": [
+                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(labels & ~outputs).tolist()
+                ],
+                "added": [
+                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(outputs & ~labels).tolist()
+                ],
+            }
+        )
+    return {
+        "name": printable(path.stem),
+        "page": pages.get(place, ""),
+        "database": evaluation.databases[place],
+        "answers": columns,
+    }
+
+
+def _with_score(evaluation: _Evaluation, answers: _Answers, place: int, k: int) -> str:
+    return f"{_name(evaluation.classes[k])} {answers.scores[place, k]:.2f}"
+
+
+def _differing(evaluation: _Evaluation) -> list[int]:
+    """Recordings on which one folder of outputs gains most over the other, then the other way round."""
+    if evaluation.second is None:
+        return []
+    gain = evaluation.second.costs.recordings - evaluation.first.costs.recordings
+    return _costliest(gain) + _costliest(-gain)
+
+
+def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, Any] | None:
+    second = evaluation.second
+    if second is None:
+        return None
+    gain = second.costs.recordings - evaluation.first.costs.recordings
+    right = [answers.outputs == evaluation.labels for answers in evaluation.answers]
+    rows = []
+    for k in _order(evaluation.classes):
+        a, b = right[0][:, k], right[1][:, k]
+        with_it = evaluation.labels[:, k]
+        rows.append(
+            {
+                "name": _name(evaluation.classes[k]),
+                "values": [
+                    int((with_it & a & ~b).sum()),
+                    int((with_it & b & ~a).sum()),
+                    int((~with_it & a & ~b).sum()),
+                    int((~with_it & b & ~a).sum()),
+                ],
+            }
+        )
+    whole = [each.all(axis=1) for each in right]
+    return {
+        "classes": rows,
+        "only_a": int((whole[0] & ~whole[1]).sum()),
+        "only_b": int((whole[1] & ~whole[0]).sum()),
+        "both": int((whole[0] & whole[1]).sum()),
+        "neither": int((~whole[0] & ~whole[1]).sum()),
+        "better_a": [_recording_row(evaluation, place, pages) for place in _costliest(gain)],
+        "better_b": [_recording_row(evaluation, place, pages) for place in _costliest(-gain)],
+    }
+
+
+def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note: str) -> dict[int, str]:
+    """Pages of these recordings as far as their signals can be read; their addresses by place."""
+    looked = []
+    for place in places:
+        path = evaluation.headers[place]
+        try:
+            header, signal = read_recording(path)
+        except ValueError as error:
+            say(describe_failure(path, error))
+            continue
+        looked.append((place, path.stem, header, signal))
+    links = [{"page": f"{page_name(stem)}.html", "name": printable(stem)} for _, stem, _, _ in looked]
+    source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
+    for number, (place, stem, header, signal) in enumerate(progress(looked, len(looked), "Writing pages")):
+        judged = Judged(evaluation.classes, evaluation.first.outputs[place], evaluation.first.scores[place])
+        write_file(
+            report / "pages" / links[number]["page"],
+            render(
+                "recording.html",
+                f"{printable(stem)} · Evaluation report",
+                root="../",
+                scripts=["recording.js"],
+                note=note,
+                r=article(look_at(stem, header, signal, judged), "", "3x4"),
+                before=links[number - 1] if number else None,
+                after=links[number + 1] if number + 1 < len(links) else None,
+                source=source,
+            ),
+        )
+    return {place: f"pages/{link['page']}" for (place, *_), link in zip(looked, links, strict=True)}

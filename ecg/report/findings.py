@@ -1,0 +1,312 @@
+"""What a recording's page says: findings, measurements beside their reference ranges, warnings, doubts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES
+from ecg.measurements.types import Measurements
+
+# In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.
+WORDS: dict[str, tuple[str, str]] = {
+    "270492004": ("First-degree AV block", "every P wave is conducted, the PR interval is longer than 200 ms"),
+    "164889003": ("Atrial fibrillation", "no P waves, irregular intervals between beats"),
+    "164890007": ("Atrial flutter", "regular flutter waves of the atria at about 250 to 350 per minute"),
+    "426627000": ("Bradycardia", "a slow rate, whatever its origin"),
+    "713427006": ("Right bundle branch block, complete", "QRS of 120 ms or more with a late R wave in V1"),
+    "713426002": ("Right bundle branch block, incomplete", "that pattern with a QRS below 120 ms"),
+    "445118002": ("Left anterior fascicular block", "left axis, small q in I and aVL, rS in the inferior leads"),
+    "39732003": ("Left axis deviation", "QRS axis left of -30 degrees"),
+    "164909002": ("Left bundle branch block", "QRS of 120 ms or more with a broad, notched R in I, aVL, V5, V6"),
+    "251146004": ("Low QRS voltages", "limb leads below 0.5 mV, or chest leads below 1 mV"),
+    "698252002": ("Nonspecific intraventricular conduction delay", "a wide QRS that is no bundle branch block"),
+    "10370003": ("Pacing rhythm", "beats that a pacemaker starts"),
+    "284470004": ("Premature atrial contractions", "early beats from the atria or the AV junction"),
+    "427172004": ("Premature ventricular contractions", "early, wide beats from the ventricles"),
+    "164947007": ("Prolonged PR interval", "PR longer than 200 ms"),
+    "111975006": ("Prolonged QT interval", "corrected QT of 450 ms (men), 460 ms (women) or more"),
+    "164917005": ("Abnormal Q waves", "Q waves too wide or too deep for their lead"),
+    "47665007": ("Right axis deviation", "QRS axis right of +90 degrees"),
+    "427393009": ("Sinus arrhythmia", "sinus rhythm whose rate varies, most often with breathing"),
+    "426177001": ("Sinus bradycardia", "sinus rhythm slower than 60 per minute"),
+    "426783006": ("Sinus rhythm", "P waves from the sinus node before every QRS"),
+    "427084000": ("Sinus tachycardia", "sinus rhythm faster than 100 per minute"),
+    "164934002": ("Abnormal T waves", "T waves of unusual shape, size or direction"),
+    "59931005": ("Inverted T waves", "T waves that point down where they should point up"),
+}
+
+# Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
+UNSCORED_WORDS: dict[str, str] = {
+    "164861001": "myocardial ischaemia",
+    "164865005": "myocardial infarction",
+    "164867002": "old myocardial infarction",
+    "164873001": "left ventricular hypertrophy",
+    "55827005": "left ventricular high voltage",
+    "89792004": "right ventricular hypertrophy",
+    "67741000119109": "left atrial enlargement",
+    "428750005": "nonspecific ST-T abnormality",
+    "429622005": "ST depression",
+    "164931005": "ST elevation",
+    "164930006": "ST interval abnormal",
+    "55930002": "ST changes",
+    "27885002": "complete heart block",
+    "195042002": "second-degree AV block",
+    "233917008": "AV block",
+    "6374002": "bundle branch block",
+    "164884008": "ventricular ectopic beats",
+    "74390002": "Wolff-Parkinson-White pattern",
+    "426761007": "supraventricular tachycardia",
+    "713422000": "atrial tachycardia",
+    "425419005": "inferior ischaemia",
+    "425623009": "lateral ischaemia",
+    "426434006": "anterior ischaemia",
+    "54329005": "anterior myocardial infarction",
+}
+
+NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
+NOT_SAID = (
+    "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation "
+    "or depression, hypertrophy, AV block of second or third degree, pre-excitation, ventricular tachycardia or "
+    "fibrillation, electrolytes, drugs or genetic disease. No finding, or sinus rhythm alone, does not mean a normal "
+    "ECG."
+)
+
+CLOSE = 0.1  # of probability: nearer to its threshold than this, a class could as well be said as not
+# Visible on paper (about 1 mm from peak to peak; a wander of 10 mm), and rare: of 966 recordings of the Challenge's
+# databases each is exceeded by 1 % at most.
+NOISY_UV, MAINS_UV, WANDER_UV = 15.0, 20.0, 250.0
+PLAUSIBLE_QRS_MV = (0.15, 4.0)  # median over leads of R to S
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A class and what the model says of it; `threshold` is NaN where only outputs are known."""
+
+    code: str
+    abbreviation: str
+    name: str
+    meaning: str
+    probability: float
+    threshold: float
+    found: bool
+
+    @property
+    def close(self) -> bool:
+        return abs(self.probability - self.threshold) < CLOSE
+
+
+def findings(
+    classes: Sequence[str],
+    labels: Sequence[bool] | NDArray[np.bool_],
+    probabilities: Sequence[float] | NDArray[np.float64],
+    thresholds: Sequence[float] | NDArray[np.float64] | None,
+) -> list[Finding]:
+    """One for each class, the most probable first.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        SNOMED CT codes.
+    labels, probabilities : (n_classes,)
+        The output of one recording.
+    thresholds : (n_classes,), optional
+        NaN all through if left out.
+    """
+    limits = [math.nan] * len(classes) if thresholds is None else list(map(float, thresholds))
+    rows = [
+        Finding(code, abbreviation(code), *WORDS.get(code, (code, "")), float(probability), limit, bool(label))
+        for code, label, probability, limit in zip(classes, labels, probabilities, limits, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row.probability)
+
+
+def abbreviation(code: str) -> str:
+    """The Challenge's, of both names where it takes two codes for one: "CRBBB/RBBB"."""
+    codes = [code, *(other for other, same in EQUIVALENT_CLASSES.items() if same == code)]
+    return "/".join(SCORED_CLASSES[each][0] if each in SCORED_CLASSES else each for each in codes)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The header's diagnoses against the findings: names of classes, and diagnoses that no class stands for."""
+
+    right: tuple[str, ...]
+    missed: tuple[str, ...]
+    added: tuple[str, ...]
+    unscored: tuple[str, ...]
+
+
+def compare(rows: Sequence[Finding], codes: Sequence[str]) -> Comparison | None:
+    """What was right, missed and added; None for a recording without diagnoses in its header."""
+    if not codes:
+        return None
+    merged = list(dict.fromkeys(EQUIVALENT_CLASSES.get(code, code) for code in codes))
+    names = {row.code: row.name for row in rows}
+    found = {row.code for row in rows if row.found}
+    scored = [code for code in merged if code in names]
+    return Comparison(
+        right=tuple(names[code] for code in scored if code in found),
+        missed=tuple(names[code] for code in scored if code not in found),
+        added=tuple(row.name for row in rows if row.found and row.code not in scored),
+        unscored=tuple(UNSCORED_WORDS.get(code, f"code {code[:20]}") for code in merged if code not in names),
+    )
+
+
+# --- Measurements and their reference ranges --------------------------------------------------------------------------
+
+CHOU = "Surawicz & Knilans, Chou's Electrocardiography in Clinical Practice, 6th ed. 2008"
+PART_3 = "Surawicz et al., AHA/ACCF/HRS recommendations part III, J Am Coll Cardiol 2009;53:976"
+PART_4 = "Rautaharju et al., AHA/ACCF/HRS recommendations part IV, J Am Coll Cardiol 2009;53:982"
+BAYES = "Bayés de Luna et al., J Electrocardiol 2012;45:445"
+ADULT = 18.0  # years; the ranges are adults'
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measurement as it is printed; `verdict` is "", "low" or "high" against the range."""
+
+    name: str
+    value: str
+    range: str
+    verdict: str
+    source: str
+
+
+def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
+    """Intervals, axes and rates with adults' reference ranges; below 18 years no value is judged.
+
+    Parameters
+    ----------
+    measured : Measurements
+    age : float
+        Years, NaN where unknown (then an adult is assumed).
+    sex : str
+        "Female", "Male" or "Unknown".
+    """
+    longest_qtc = 450.0 if sex == "Male" else 460.0
+    child = age < ADULT
+    table: list[tuple[str, float, str, float, float, str]] = [
+        ("Heart rate", measured.heart_rate_bpm, "/min", 60, 100, CHOU),
+        ("P duration", measured.p_ms, "ms", -math.inf, 120, BAYES),
+        ("PR interval", measured.pr_ms, "ms", 120, 200, CHOU),
+        ("QRS duration", measured.qrs_ms, "ms", -math.inf, 110, PART_3),
+        ("QT interval", measured.qt_ms, "ms", -math.inf, math.inf, ""),
+        ("QTc, Bazett", measured.qtc_bazett_ms, "ms", 390, longest_qtc, PART_4),
+        ("QTc, Fridericia", measured.qtc_fridericia_ms, "ms", 390, longest_qtc, PART_4),
+        ("P axis", measured.p_axis_deg, "°", 0, 75, CHOU),
+        ("QRS axis", measured.qrs_axis_deg, "°", -30, 90, PART_3),
+        ("T axis", measured.t_axis_deg, "°", -math.inf, math.inf, ""),
+        ("Variation of RR (SD)", measured.rr_sd_ms, "ms", -math.inf, math.inf, ""),
+        ("RMSSD", measured.rmssd_ms, "ms", -math.inf, math.inf, ""),
+    ]
+    return [_row(*line, judged=not child) for line in table]
+
+
+def _row(name: str, value: float, unit: str, low: float, high: float, source: str, *, judged: bool) -> Row:
+    space = "" if unit in ("°", "/min") else "\N{NO-BREAK SPACE}"
+    shown = "not measurable" if not math.isfinite(value) else f"{signed(value)}{space}{unit}"
+    limits = "" if not source else f"up to {high:g}" if low == -math.inf else f"{signed(low)} to {high:g}"
+    rounded = round(value) if math.isfinite(value) else math.nan
+    verdict = "" if not judged or not source else "low" if rounded < low else "high" if rounded > high else ""
+    return Row(name, shown, limits, verdict, source)
+
+
+def signed(value: float) -> str:
+    """A whole number with a minus sign that is one."""
+    return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
+
+
+# --- Warnings and doubts ----------------------------------------------------------------------------------------------
+
+
+def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
+    """A short word and a sentence for each thing that is wrong with the recording as a recording."""
+    quality = measured.quality
+    warnings = []
+    if quality.leads_off:
+        warnings.append(("lead off", f"No signal in {', '.join(quality.leads_off)}: an electrode may be off."))
+    if quality.saturated:
+        warnings.append(("clipped", f"{', '.join(quality.saturated)} at the recorder's limit for a while."))
+    if quality.suspected_swap:
+        warnings.append(
+            (
+                "swapped?",
+                f"The limb electrodes {quality.suspected_swap.replace('-', ' and ')} may be "
+                "exchanged: axes and findings in the limb leads would be wrong.",
+            )
+        )
+    if quality.noise_uv > NOISY_UV:
+        warnings.append(("noise", f"High-frequency noise of {quality.noise_uv:.0f} µV (RMS)."))
+    if quality.mains_uv > MAINS_UV:
+        warnings.append(("mains", f"Mains interference of {quality.mains_uv:.0f} µV."))
+    if quality.baseline_uv > WANDER_UV:
+        warnings.append(("wander", f"The baseline wanders by {quality.baseline_uv:.0f} µV (RMS)."))
+    height = measured.amplitudes.r - measured.amplitudes.s
+    height = height[np.isfinite(height)]
+    if height.size and not PLAUSIBLE_QRS_MV[0] <= np.median(height) <= PLAUSIBLE_QRS_MV[1]:
+        warnings.append(
+            (
+                "gain?",
+                f"QRS complexes of {np.median(height):.2f} mV (median over leads): the gain that the "
+                "header states may be wrong.",
+            )
+        )
+    if measured.n_beats == 0:
+        warnings.append(("no beats", "No heart beat was found."))
+    return warnings
+
+
+def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:
+    """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
+
+    Parameters
+    ----------
+    rows : sequence of Finding
+    disagreeing : sequence of str
+        Names of the classes on which the model's members decide differently; none where there is one member.
+    noisy : bool
+        Whether the recording's quality is doubtful.
+    """
+    reasons = [
+        f"{row.name}: probability {row.probability:.2f} is close to the threshold {row.threshold:.2f}"
+        for row in rows
+        if row.close
+    ]
+    reasons += [f"{name}: the model's networks disagree" for name in disagreeing]
+    if noisy:
+        reasons.append("the recording is disturbed, see its quality")
+    return reasons
+
+
+def doubt(rows: Sequence[Finding], n_disagreeing: int, noisy: bool) -> float:
+    """How unsure a recording's findings are, to sort by: 0 is sure.
+
+    1 less the smallest distance of a probability from its threshold, as a share of the largest distance possible on
+    its side; and 1 more for each disagreement of the members and for a disturbed recording.
+    """
+    distances = [
+        abs(row.probability - row.threshold)
+        / max(row.threshold if row.probability < row.threshold else 1 - row.threshold, 1e-6)
+        for row in rows
+        if math.isfinite(row.threshold)
+    ]
+    return round((1 - min(distances, default=1.0)) + n_disagreeing + noisy, 4)
+
+
+def summary(rows: Sequence[Finding]) -> str:
+    """The findings in one sentence."""
+    found = [row for row in rows if row.found]
+    if not found:
+        return "No finding."
+    if [row.code for row in found] == [NORMAL_CLASS]:
+        return "Sinus rhythm, none of the other 23 classes."
+    names = [
+        found[0].name,
+        *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name for row in found[1:]),
+    ]
+    return ", ".join(names) + "."

@@ -1,0 +1,312 @@
+"""What stands on a recording's page, and its row in the table of all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.header import Header
+from ecg.leads import LEADS, fill_missing
+from ecg.measurements import Measurements, measure
+from ecg.report import figures
+from ecg.report.attribution import Attribution
+from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
+from ecg.report.findings import (
+    ADULT,
+    Comparison,
+    Finding,
+    compare,
+    doubt,
+    doubts,
+    findings,
+    measurement_rows,
+    quality_warnings,
+    summary,
+)
+from ecg.report.pages import printable
+
+Signal = NDArray[np.float32]
+_AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the model says of a recording; thresholds are known only where the model is at hand.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    labels : ndarray, shape (n_classes,), bool
+    probabilities : ndarray, shape (n_classes,), float64
+    thresholds : ndarray, shape (n_classes,), float64, optional
+        Mean over the members.
+    disagreeing : tuple of int
+        Classes that some members give and others don't.
+    calibrated : bool
+        Whether probabilities and thresholds are calibrated rather than as the driver writes them.
+    """
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.bool_]
+    probabilities: NDArray[np.float64]
+    thresholds: NDArray[np.float64] | None = None
+    disagreeing: tuple[int, ...] = ()
+    calibrated: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording with all that is known of it."""
+
+    name: str
+    header: Header
+    signal: Signal
+    judged: Judged
+    measured: Measurements
+    rows: list[Finding]
+    comparison: Comparison | None
+    warnings: list[tuple[str, str]]
+
+    @property
+    def noisy(self) -> bool:
+        """Whether it is so disturbed that its findings are in doubt."""
+        return bool({word for word, _ in self.warnings} - {"wander"})
+
+    @property
+    def doubts(self) -> list[str]:
+        names = {row.code: row.name for row in self.rows}
+        return doubts(self.rows, [names[self.judged.classes[k]] for k in self.judged.disagreeing], self.noisy)
+
+    @property
+    def doubt(self) -> float:
+        return doubt(self.rows, len(self.judged.disagreeing), self.noisy)
+
+
+def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Recording:
+    """Measure a recording and put its findings into words.
+
+    Parameters
+    ----------
+    name : str
+        As it is shown.
+    header : Header
+    signal : ndarray, shape (12, n_samples), float32, mV
+        NaN where missing.
+    judged : Judged
+    """
+    measured = measure(signal, header.sampling_frequency)
+    rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds)
+    return Recording(
+        printable(name),
+        header,
+        signal,
+        judged,
+        measured,
+        rows,
+        compare(rows, header.labels),
+        quality_warnings(measured),
+    )
+
+
+def row_of(recording: Recording, page: str) -> dict[str, Any]:
+    """The recording's row in the table of all, for JSON."""
+    measured, judged = recording.measured, recording.judged
+    order = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])
+    row: dict[str, Any] = {
+        "name": recording.name,
+        "page": page,
+        "found": [[k, round(float(judged.probabilities[k]), 3)] for k in order],
+        "rate": _whole(measured.heart_rate_bpm),
+        "pr": _whole(measured.pr_ms),
+        "qrs": _whole(measured.qrs_ms),
+        "qtc": _whole(measured.qtc_fridericia_ms),
+        "axis": _whole(measured.qrs_axis_deg),
+        "warnings": [word for word, _ in recording.warnings],
+    }
+    if judged.thresholds is not None:
+        row |= {"doubt": recording.doubt, "unsure": bool(recording.doubts)}
+    if recording.comparison is not None:
+        comparison = recording.comparison
+        row |= {"right": list(comparison.right), "missed": list(comparison.missed), "added": list(comparison.added)}
+    return row
+
+
+def _whole(value: float) -> int | None:
+    return round(value) if math.isfinite(value) else None
+
+
+def article(
+    recording: Recording, prefix: str, layout: str, *, pdf: str = "", attributions: Sequence[Attribution] = ()
+) -> dict[str, Any]:
+    """All that `_recording.html` needs.
+
+    Parameters
+    ----------
+    recording : Recording
+    prefix : str
+        Letters, digits and `-`, in front of every id; one of its own for each recording on a page.
+    layout : str
+        The one that is shown first.
+    pdf : str
+        Address of the printable page, "" where there is none.
+    attributions : sequence of Attribution
+    """
+    header, signal, measured = recording.header, recording.signal, recording.measured
+    shown = with_derived_leads(signal)
+    off = measured.quality.leads_off
+    picture = _picture_words(recording)
+    marked = [
+        (sample / header.sampling_frequency, kind)
+        for sample, kind in zip(measured.beats.samples.tolist(), measured.beats.kinds, strict=True)
+        if kind != "dominant"
+    ]
+    measurements = measurement_rows(measured, header.age, header.sex)
+    return {
+        "prefix": prefix,
+        "name": recording.name,
+        "facts": facts_of(recording),
+        "summary": summary(recording.rows),
+        "warnings": recording.warnings,
+        "doubts": recording.doubts,
+        "definitions": trace_definitions(shown, header.sampling_frequency, prefix),
+        "papers": {name: paper(name, prefix, picture, off, marked) for name in LAYOUTS},
+        "layout": layout,
+        "caption": _caption(recording, bool(marked)),
+        "pdf": pdf,
+        "findings": [_with_bar(row) for row in recording.rows],
+        "how_decided": _how_decided(recording),
+        "comparison": recording.comparison,
+        "measurements": measurements,
+        "beats": _beats_words(measured),
+        "amplitude_names": list(_AMPLITUDES.values()),
+        "amplitudes": [
+            (lead, [_millivolts(getattr(measured.amplitudes, key)[k]) for key in _AMPLITUDES])
+            for k, lead in enumerate(LEADS)
+        ],
+        "sources": _sources(measurements),
+        "child": header.age < ADULT,
+        "median_beat": None if measured.median_beat is None else figures.median_beat(measured.median_beat),
+        "beat_caption": _beat_caption(measured),
+        "attributions": [_attribution(each, recording, prefix) for each in attributions],
+    }
+
+
+def with_derived_leads(signal: Signal) -> Signal:
+    """The signal with limb leads that the file lacks computed from two others; what is unknown stays unknown."""
+    lost = np.isnan(signal).all(axis=1)
+    if not lost.any():
+        return signal
+    shown = fill_missing(signal).copy()
+    shown[~lost] = signal[~lost]  # gaps stay gaps
+    shown[lost & ~shown.any(axis=1)] = np.nan
+    return shown
+
+
+def facts_of(recording: Recording) -> list[str]:
+    """Age, sex, length, rate and missing leads, in words."""
+    header = recording.header
+    seconds = recording.signal.shape[1] / header.sampling_frequency
+    age = f"{header.age:.0f} years" if math.isfinite(header.age) else "age unknown"
+    sex = {"Female": "female", "Male": "male"}.get(header.sex, "sex unknown")
+    missing = [lead for lead in LEADS if lead not in header.leads]
+    facts = [f"{sex}, {age}", f"{seconds:.0f} s at {header.sampling_frequency:g} Hz"]
+    if missing:
+        facts.append(f"not in the file: {', '.join(missing)}")
+    return facts
+
+
+def _picture_words(recording: Recording) -> str:
+    rate = recording.measured.heart_rate_bpm
+    at = f", {rate:.0f} beats per minute" if math.isfinite(rate) else ""
+    return f"Twelve-lead ECG of {recording.name}{at}. Findings: {summary(recording.rows)}"
+
+
+def _caption(recording: Recording, marked: bool) -> str:
+    seconds = recording.signal.shape[1] / recording.header.sampling_frequency
+    words = []
+    if seconds > SECONDS + 0.05:
+        words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; findings and measurements are of all of it.")
+    if marked:
+        words.append("▼ over lead II: a beat unlike the others.")
+    missing = [lead for lead in LEADS[:6] if lead not in recording.header.leads]
+    if missing and sum(lead in recording.header.leads for lead in LEADS[:6]) >= 2:
+        words.append(f"{', '.join(missing)} computed from the other limb leads.")
+    return " ".join(words)
+
+
+def _how_decided(recording: Recording) -> str:
+    words = [
+        "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained on. In "
+        "another hospital, where diagnoses occur more or less often, they are less exact."
+        if recording.judged.calibrated
+        else "Probabilities are the network's own, as the driver writes them; they are not calibrated."
+    ]
+    if recording.judged.thresholds is None:
+        words.append("Thresholds are not part of output files.")
+    elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
+        words.append(
+            "The method decides over all classes together, for the highest expected Challenge score: a class "
+            "may be found below its threshold, or left out above it."
+        )
+    return " ".join(words)
+
+
+def _beats_words(measured: Measurements) -> str:
+    waves = "" if measured.n_beats == 0 else (" P waves found." if measured.has_p_waves else " No P waves found.")
+    ectopic = f", {measured.n_ectopic} of them ectopic" if measured.n_ectopic else ""
+    return f"{measured.n_beats} beats{ectopic}.{waves}"
+
+
+def _beat_caption(measured: Measurements) -> str:
+    if measured.median_beat is None:
+        return ""
+    return (
+        f"Median of {measured.median_beat.n_beats} beats, 50 mm/s, 10 mm/mV, level before the QRS at zero. Dashed "
+        "lines: where P, QRS and T begin and end in all leads together."
+    )
+
+
+def _millivolts(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _with_bar(row: Finding) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "meaning": row.meaning,
+        "abbreviation": row.abbreviation,
+        "code": row.code,
+        "probability": row.probability,
+        "threshold": row.threshold,
+        "found": row.found,
+        "close": row.close,
+        "bar": figures.likely_bar(row.probability, row.threshold),
+    }
+
+
+def _sources(measurements: Sequence[Any]) -> list[tuple[str, str]]:
+    names: dict[str, list[str]] = {}
+    for row in measurements:
+        if row.source:
+            names.setdefault(row.source, []).append(row.name)
+    return [(", ".join(each), source) for source, each in names.items()]
+
+
+def _attribution(each: Attribution, recording: Recording, prefix: str) -> dict[str, Any]:
+    code = recording.judged.classes[each.class_index]
+    name = next(row.name for row in recording.rows if row.code == code)
+    speaks = np.maximum(each.values, 0).sum(axis=1)
+    shares = speaks / max(float(speaks.sum()), 1e-12)
+    strongest = [f"{LEADS[k]} {shares[k]:.0%}" for k in np.argsort(-shares)[:4]]
+    total = float(each.values.sum(dtype=np.float64))
+    words = (
+        f"What speaks for it is mostly in {', '.join(strongest)}. All bars together: {total:+.2f} logits, of "
+        f"{each.logit - each.baseline_logit:+.2f} between this recording ({each.logit:+.2f}) and one without any "
+        f"signal ({each.baseline_logit:+.2f})."
+    ).replace("-", "−")
+    return {"name": name, "words": words, "picture": figures.looked_at(each, prefix, name)}

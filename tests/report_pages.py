@@ -1,0 +1,76 @@
+"""What the tests of the reports share: a tiny model in a folder, reports made with it, and pages taken apart."""
+
+from __future__ import annotations
+
+import json
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import team_code
+from ecg.model_folder.folder import Member, as_stored, save_model
+from ecg.report.__main__ import main
+from tiny import tiny
+
+
+def write_model(folder: Path, n_members: int = 1) -> Path:
+    """A model folder of the tiny method with random weights."""
+    method, members = tiny(), []
+    for seed in range(n_members):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            state = as_stored(method.build_network().state_dict())
+        empty = np.zeros((1, 24))
+        members.append(Member(state, np.full(24, 0.5), np.arange(1), empty, [{"stage": "bce", "epoch": 1}]))
+    save_model(folder, method, members, {}, [{}] * n_members)
+    return folder
+
+
+def run_report(monkeypatch, *words: object) -> int:
+    """The command's exit status, with the tiny method among the methods."""
+    monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
+    monkeypatch.setattr(sys, "argv", ["report", *map(str, words)])
+    return main()
+
+
+def table_of(report: Path) -> dict:
+    """The data of the table of all recordings."""
+    return json.loads((report / "recordings.js").read_text().removeprefix("window.REPORT = ").removesuffix(";\n"))
+
+
+class Page(HTMLParser):
+    """A page taken apart: its elements with their attributes, and its text without scripts and styles."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.codes: dict[str, list[str]] = {"script": [], "style": []}
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag in self.codes:
+            self._inside = tag
+            self.codes[tag].append("")
+
+    def handle_endtag(self, tag):
+        if tag == self._inside:
+            self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside:
+            self.codes[self._inside][-1] += data
+        else:
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())

@@ -1,0 +1,105 @@
+"""ECG paper: every lead at its place, at the stated speed and gain, traces within a hair of the signal."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecg.leads import LEADS
+from ecg.report.ecg_paper import (
+    LAYOUTS,
+    MM_PER_SECOND,
+    SECONDS,
+    TOLERANCE,
+    paper,
+    simplified,
+    strips,
+    trace_definitions,
+    trace_path,
+    trace_points,
+)
+
+
+def points_of(path):
+    """Absolute points of a path of M and l with whole numbers, a list for each M."""
+    lines = []
+    for piece in path.split("M")[1:]:
+        start, _, steps = piece.partition("l")
+        numbers = list(map(int, re.findall(r"-?\d+", steps)))
+        moves = [list(map(int, start.split())), *zip(numbers[::2], numbers[1::2], strict=True)]
+        lines.append(np.cumsum(np.array(moves), axis=0))
+    return lines
+
+
+@given(st.integers(3, 400), st.integers(0, 1000), st.floats(0.1, 30))
+def test_a_simplified_line_is_nowhere_further_off_than_the_tolerance(n, seed, size):
+    rng = np.random.default_rng(seed)
+    x, y = np.arange(n) * 2.0, np.cumsum(rng.normal(0, size, n) * rng.integers(0, 2, n))
+    keep = simplified(x, y, 1.5)
+    assert keep[0]
+    assert keep[-1]
+    assert np.abs(np.interp(x, x[keep], y[keep]) - y).max() <= 1.5 + 1e-9
+
+
+def test_a_flat_line_needs_next_to_no_points():
+    assert simplified(np.arange(1000.0), np.zeros(1000), 1.0).sum() < 50
+
+
+@pytest.mark.parametrize("fs", [100, 257, 500])
+def test_a_trace_is_the_signal_at_25_mm_per_second_and_10_mm_per_millivolt(fs):
+    t = np.arange(int(10 * fs)) / fs
+    signal = (1.5 * np.sin(2 * np.pi * 1.3 * t) ** 15 + 0.3).astype(np.float32)
+    (points,) = points_of(trace_path(signal, fs))
+    seconds, millivolts = points[:, 0] / 40 / 25, -points[:, 1] / 40 / 10  # 40 units are 1 mm
+    expected = signal - np.median(signal)
+    steepest = np.abs(np.diff(expected)).max() * fs  # mV/s; points stand at whole ms
+    assert np.abs(np.interp(t, seconds, millivolts) - expected).max() < (TOLERANCE + 1) / 400 + 0.0005 * steepest
+
+
+def test_a_fast_recording_keeps_its_peaks():
+    signal = np.zeros(10000, dtype=np.float32)
+    signal[::777] = 1.0
+    (points,) = trace_points(signal, 1000)
+    assert (points[:, 1] == -400).sum() == len(signal[::777])
+
+
+def test_missing_samples_leave_a_gap_and_a_missing_lead_leaves_nothing():
+    signal = np.random.default_rng(0).normal(size=1000).astype(np.float32)
+    signal[400:600] = np.nan
+    before, after = points_of(trace_path(signal, 500))
+    assert before[-1, 0] == 399 * 2
+    assert after[0, 0] == 600 * 2
+    assert trace_path(np.full(1000, np.nan, np.float32), 500) == ""
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_shows_every_lead_and_its_rows_go_on_in_time(name):
+    placed = strips(LAYOUTS[name])
+    assert {strip.lead for strip in placed} == set(LEADS)
+    rows = {}
+    for strip in placed:
+        rows.setdefault(strip.zero_mm, []).append(strip)
+    for row in rows.values():
+        assert sum(strip.seconds for strip in row) == SECONDS
+        for one, next_one in pairwise(row):
+            assert next_one.start == one.start + one.seconds
+            assert next_one.left_mm - one.left_mm == pytest.approx(one.seconds * MM_PER_SECOND)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_paper_has_its_size_in_mm_a_pulse_in_every_row_and_says_speed_gain_and_filter(name):
+    picture = paper(name, "r1-", 'An ECG of "A" <b>', off=["V3"])
+    assert f'viewBox="0 0 10400 {round(LAYOUTS[name].height_mm * 40)}" width="260mm"' in picture
+    assert picture.count("h40v-400h200v400h40") == LAYOUTS[name].n_rows  # 10 mm high, 5 mm wide
+    for words in ("25 mm/s", "10 mm/mV", "no filter", "V3 (no signal)"):
+        assert words in picture
+    assert "<b>" not in picture
+    assert set(re.findall(r'href="#r1-lead-(\w+)"', picture)) == set(LEADS)
+
+
+def test_the_noisiest_recording_stays_small_enough_for_a_page():
+    noise = np.random.default_rng(0).normal(0, 0.5, (12, 60000)).astype(np.float32)
+    assert len(trace_definitions(noise, 1000, "")) < 450_000
