@@ -72,7 +72,7 @@ def _convert(words: Sequence[str] | None) -> int:
     parser.add_argument(
         "input", type=Path, help="a file, or a folder of files in any of the formats, with folders below"
     )
-    parser.add_argument("output", type=Path, help="folder for the recordings, made if absent")
+    parser.add_argument("output", type=Path, help="another folder for the recordings, made if absent")
     parser.add_argument(
         "--to",
         choices=["challenge", "dicom", "edf", "csv"],
@@ -96,9 +96,7 @@ def _convert(words: Sequence[str] | None) -> int:
     arguments = parser.parse_args(words)
     table = load_statements(arguments.labels) if arguments.labels else None
     paths = _paths(arguments.input)
-    source = arguments.input if arguments.input.is_dir() else arguments.input.parent
-    if arguments.output.resolve() == source.resolve():
-        raise problem(arguments.output, "another folder than that of the input, whose files it may replace", "the same")
+    _require_apart(arguments.input, arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(arguments.output)
     conversion = Conversion(arguments.output, arguments.to, table, arguments.keep_identity)
@@ -121,6 +119,13 @@ def _paths(given: Path) -> list[Path]:
     if not paths or not (given.is_dir() or given.is_file()):
         raise problem(given, "an ECG file or a folder with some", "none")
     return paths
+
+
+def _require_apart(given: Path, output: Path) -> None:
+    """ValueError if what is written could replace a recording, or be taken for one of the input by the next run."""
+    folder, place = (given if given.is_dir() else given.parent).resolve(), output.resolve()
+    if place == folder or (given.is_dir() and folder in place.parents):
+        raise ValueError(f"{output}: expected a folder outside that of the recordings, found one in it")
 
 
 class Conversion:
@@ -150,6 +155,8 @@ class Conversion:
         stored = read_any(path)
         kind = None if path.suffix == ".hea" else format_of(path)
         name = kind.name if kind else "Challenge"
+        # An output's name has to stand in a header, where white space ends it.
+        stored = replace(stored, header=replace(stored.header, recording_id=_bare(stored.header.recording_id)))
         earlier = self.sources.setdefault(stored.header.recording_id, path)
         if earlier != path:
             raise problem(path, f"one recording named {stored.header.recording_id}", f"{earlier} before it")
@@ -227,6 +234,11 @@ class Conversion:
             yield "statements without a code in the table, which gave no label:"
             for statement, count in sorted(self.unknown.items(), key=lambda item: (-item[1], item[0])):
                 yield f"  {count:5d}  {statement}"
+
+
+def _bare(name: str) -> str:
+    """A record's name without white space and what does not print, and no comment sign at its start."""
+    return re.sub("^#", "_", "".join(c if c.isprintable() and not c.isspace() else "_" for c in name))
 
 
 def _holds(statement: str, identity: Identity) -> bool:

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from ecg.io.files import whole_file, write_file
+from ecg.io.files import is_same_file, whole_file, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.recording import describe_failure
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
@@ -93,7 +93,7 @@ def measure_folder(
     Raises
     ------
     ValueError
-        If the folder is none or holds no recordings.
+        If the folder is none or holds no recordings, or if a recording would be replaced.
     OSError
         If something can't be written.
     """
@@ -104,7 +104,11 @@ def measure_folder(
             raise ValueError(f"{file}: expected a file to write, found a folder")
     if output == json_file:
         raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
-    total = sum(1 for _ in find_recordings(recordings))
+    total = 0
+    for path in find_recordings(recordings):
+        total += 1
+        if any(file is not None and is_same_file(file, path) for file in (output, json_file)):
+            raise ValueError(f"{path}: expected a file to write, found a recording")
     if not total:
         raise ValueError(f"{recordings}: expected recordings, found none")
     for file in (output, json_file):

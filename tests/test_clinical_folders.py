@@ -56,6 +56,15 @@ def test_a_mixed_folder_has_one_recording_of_each_name_with_the_same_signal(plac
         np.testing.assert_allclose(read_signal(path)[1], expected, atol=1e-6)
 
 
+def test_an_output_never_replaces_a_recording(place, tmp_path):
+    folder = shutil.copytree(place / "converted" / "csv", tmp_path / "in")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
+    with pytest.raises(ValueError, match=r"HR00002\.csv, which an output would replace"):
+        run_folder(model, folder, folder, workers=1)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_the_driver_gives_a_recording_the_same_scores_in_every_format(place, tmp_path):
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
     outcomes = [

@@ -1,11 +1,13 @@
 """ecg.convert: integers and gains come through, reports, labels, exit statuses; no name or identifier gets out."""
 
 import csv
+import os
 import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from ecg import convert
 from ecg.io.dicom_writer import write_dicom
 from ecg.io.errors import RecordingError
 from ecg.io.exports import as_integers, write_challenge, write_edf
-from ecg.io.formats import read_any, read_challenge
+from ecg.io.formats import find_recordings, read_any, read_challenge, read_signal
 from ecg.io.statements import COMMON_TABLE, StatementTable
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.leads import LEADS
@@ -261,13 +263,30 @@ def test_exit_statuses(hospital, tmp_path, capfd):
     run(hospital / "new.xml", tmp_path / "out")
 
 
-def test_the_input_is_not_written_over(tmp_path, capfd):
-    write_recording(tmp_path, "A0001", np.ones((12, 600), np.float32))
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    for source in (tmp_path, tmp_path / "A0001.hea"):
-        assert convert_here(source, tmp_path) == 2
-        assert "expected another folder than that of the input" in capfd.readouterr().err
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv"])
+def test_outputs_can_be_read_whatever_the_names(tmp_path, to):
+    names = ["two words", "#1", "line\nend", os.fsdecode(b"latin\xe4"), "Zoë 'x' \"y\", 心"]
+    for number, name in enumerate(names):
+        header = write_recording(tmp_path / "in", f"A{number}", heart_like(4, seed=number))
+        for suffix in (".hea", ".mat"):
+            header.with_suffix(suffix).rename(header.with_name(name + suffix))
+    assert convert_here(tmp_path / "in", tmp_path / "out", "--to", to) == 0
+    found = {path.stem: path for path in map(Path, find_recordings(tmp_path / "out"))}
+    written = ["two_words", "_1", "line_end", "latin_", "Zoë_'x'_\"y\",_心"]
+    assert sorted(found) == sorted(written)
+    for name, new in zip(names, written, strict=True):
+        expected = read_signal(tmp_path / "in" / f"{name}.hea")[1]
+        np.testing.assert_allclose(read_signal(found[new])[1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("below", [".", "out"])
+def test_recordings_are_never_written_among_those_that_are_read(hospital, tmp_path, capfd, below):
+    write_recording(hospital, "A0001", heart_like(4))
+    before = {path: path.read_bytes() for path in hospital.iterdir()}
+    assert convert_here(hospital, hospital / below) == 2
+    assert "expected a folder outside that of the recordings" in capfd.readouterr().err
+    assert convert_here(hospital / "A0001.hea", hospital) == 2
+    assert {path: path.read_bytes() for path in hospital.iterdir()} == before
 
 
 def test_two_recordings_of_one_name_are_not_written_over_each_other(hospital, tmp_path, capfd):

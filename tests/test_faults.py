@@ -164,7 +164,11 @@ def test_an_output_folder_that_can_not_be_made_is_said(place, tmp_path, monkeypa
     words = [place / "data", tmp_path / "file" / "out"]
     monkeypatch.setattr("sys.argv", list(map(str, ["", *([place / "model"] if command_ is driver else []), *words])))
     assert command_.main() == 2
-    assert re.search(rf"^{command_.__name__}\.py: .*Not a directory: '{tmp_path}", capsys.readouterr().err, re.M)
+    assert re.search(
+        rf"^{command_.__name__}\.py: {tmp_path}/file.*: expected a folder .*, found a file",
+        capsys.readouterr().err,
+        re.M,
+    )
 
 
 # --- A worker that dies

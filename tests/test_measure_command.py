@@ -149,7 +149,9 @@ def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
         (["in", "o.csv", "--workers", "0"], "expected a whole number from 1 up"),
         (["in", "in"], "in: expected a file to write, found a folder"),
         (["in", "o.csv", "--json", "o.csv"], "expected one file for the table and another for JSON"),
-        (["in", "in/A1.hea/o.csv"], "A1.hea"),
+        (["in", "in/A1.hea/o.csv"], "A1.hea: expected a folder .* found a file"),
+        (["in", "in/A1.hea"], "A1.hea: expected a file to write, found a recording"),
+        (["in", "o.csv", "--json", "in/A1.hea"], "A1.hea: expected a file to write, found a recording"),
     ],
 )
 def test_what_can_not_begin_ends_with_2_and_a_sentence(tmp_path, monkeypatch, capsys, words, message):
@@ -159,6 +161,13 @@ def test_what_can_not_begin_ends_with_2_and_a_sentence(tmp_path, monkeypatch, ca
     assert run_main(*words) == 2
     assert re.search(f"^python -m ecg.measure: .*{message}", capsys.readouterr().err)
     assert not (tmp_path / "o.csv").exists()
+
+
+def test_a_table_of_measurements_is_no_recording(tmp_path):
+    write_good(tmp_path / "in", ["1001", "1002"])
+    for _ in range(2):  # names that are numbers make lines of numbers
+        assert run_main(tmp_path / "in", tmp_path / "in" / "table.csv", "--workers", 1) == 0
+        assert [row["record"] for row in read_rows(tmp_path / "in" / "table.csv")] == ["1001", "1002"]
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (MemoryError("64 GiB"), 2)])

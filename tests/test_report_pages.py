@@ -87,6 +87,18 @@ def test_pages_are_strict_small_and_lead_to_each_other(place, tmp_path, monkeypa
     assert "Where the network looked" in text
 
 
+def test_each_row_has_its_own_recordings_reason(place, tmp_path, monkeypatch):
+    folder = tmp_path / "in"
+    write_recording(folder, "good", heart_like(2))
+    (folder / "R.hea").write_text("R 12 500 5000\n")
+    (folder / "R.1.hea").write_text("")
+    (folder / "IM0001").write_bytes(bytes(128) + b"DICM")
+    assert run_report(monkeypatch, place / "model", folder, tmp_path / "report") == 1
+    reasons = {row["name"]: row.get("problem", "") for row in table_of(tmp_path / "report")["recordings"]}
+    for name, start in {"R": "R.hea: expected", "R.1": "R.1.hea: expected", "IM0001": "IM0001: "}.items():
+        assert reasons[name].startswith(f"{folder}/{start}"), reasons
+
+
 def test_whatever_a_name_or_header_holds_is_text(place, tmp_path, monkeypatch):
     folder = tmp_path / "in"
     names = [*HOSTILE, os.fsdecode(b"latin\xe4")]
@@ -256,6 +268,9 @@ def test_too_many_for_one_file_is_said_before_anything_is_judged(place, tmp_path
         (["model", "nowhere", "report"], "found no folder"),
         (["model", "good", "report", "--single", "--pdf"], "expected one of them"),
         (["--evaluation", "good", "nowhere", "report"], "found none"),
+        (["--evaluation", "good", "outputs", "report", "--pdf"], "--pdf is for recordings"),
+        (["--evaluation", "good", "outputs", "report", "--layout", "6x2"], "--layout is for recordings"),
+        (["--evaluation", "good", "outputs", "report", "--allow-failures"], "--allow-failures is for recordings"),
     ],
 )
 def test_what_cant_begin_ends_with_a_sentence_and_2(place, tmp_path, monkeypatch, capsys, words, said):

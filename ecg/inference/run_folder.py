@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
-from ecg.io.files import remove_leftovers, write_file
+from ecg.io.files import is_same_file, remove_leftovers, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure
@@ -78,8 +78,8 @@ def run_folder(
     Raises
     ------
     ValueError
-        If the input folder is no folder or holds no recordings, or if there is no run to resume with this model and
-        this way of computing.
+        If the input folder is no folder or holds no recordings, if an output would replace a recording, or if there is
+        no run to resume with this model and this way of computing.
     OSError
         If an output can't be written.
     """
@@ -92,6 +92,8 @@ def run_folder(
     finished: set[str] = set()
     for _, group in _batch_groups(input_folder, compute.batching.n_recordings):
         total += len(group)
+        for path in group:
+            _require_other_file(path, output_folder)
         # All or none: a recording that has shared a batch is judged again with the same group, to the same bytes.
         if oldest is not None and all(
             _is_finished(path, output_folder, model.method.classes, oldest) for path in group
@@ -147,6 +149,16 @@ class _Computing:
             self.device,
             autocast=self.in_bfloat16 and not prepared,
             deterministic=self.deterministic,
+        )
+
+
+def _require_other_file(recording: Path, output_folder: Path) -> None:
+    """ValueError if the output of a recording would take its place: tables of samples are .csv files too."""
+    output = output_folder / f"{recording.stem}.csv"
+    if recording.suffix.lower() == ".csv" and is_same_file(output, recording):
+        raise ValueError(
+            f"{output_folder}: expected another folder than that of the recordings, found {recording}, which an output "
+            "would replace"
         )
 
 

@@ -100,6 +100,14 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether both paths lead to one existing file."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove temporary files of `whole_file` that a kill left in a folder; those of the last minute may live."""
     for file in Path(folder).glob(".*.part"):

@@ -60,7 +60,10 @@ class _Table:
 
 
 def is_table(start: bytes) -> bool:
-    """Whether these first bytes of a file are those of an NPY, NPZ or Parquet file, or of lines of numbers."""
+    """Whether these first bytes of a file are those of an NPY, NPZ or Parquet file, or of lines of numbers.
+
+    A table whose first column is "record" is one about recordings, as `ecg.measure` writes it, whatever their names.
+    """
     if start.startswith((_NPY, _ZIP, _PARQUET)):
         return True
     if not start or b"\0" in start:
@@ -68,7 +71,9 @@ def is_table(start: bytes) -> bool:
     lines = start.decode("latin-1").removeprefix("\xef\xbb\xbf").splitlines()
     rows = [_fields(line, _delimiter(lines[0])) for line in lines[:3]]
     whole = rows[: len(lines) - 1] if len(start) == 4096 else rows  # the last line may be cut
-    return len(whole) > 1 and len(rows[0]) == len(rows[1]) and all(map(_is_number, rows[1]))
+    return (
+        len(whole) > 1 and rows[0][:1] != ["record"] and len(rows[0]) == len(rows[1]) and all(map(_is_number, rows[1]))
+    )
 
 
 def read_table(

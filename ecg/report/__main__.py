@@ -93,6 +93,11 @@ def _parse() -> argparse.Namespace:
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
     )
     arguments = parser.parse_args()
+    if arguments.evaluation:
+        for name in ("attribution", "pdf", "single", "layout", "resume", "deterministic", "allow_failures"):
+            if getattr(arguments, name) != parser.get_default(name):
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"--evaluation {option}: expected one of them, found both; {option} is for recordings")
     most = 4 if arguments.evaluation else 3
     if not 3 <= len(arguments.folders) <= most:
         expected = "LABELS OUTPUTS [OUTPUTS2] REPORT" if arguments.evaluation else "MODEL RECORDINGS REPORT"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -288,8 +289,9 @@ def _row_without_page(run: _Run, path: Path, double: bool) -> dict[str, Any]:
     if double:
         reason = "another recording of this name came before; left out"
     else:
-        start = os.fspath(path.with_suffix("")) + "."
-        reason = next((words for words in run.outcome.problems if words.startswith(start)), "could not be judged")
+        # The file at fault may be another one of the recording: its signals or its sidecar.
+        start = re.compile(re.escape(os.fspath(path.with_suffix(""))) + r"(\.\w+)?: ")
+        reason = next(filter(start.match, run.outcome.problems), "could not be judged")
     return {"name": printable(path.stem), "problem": printable(reason)}
 
 

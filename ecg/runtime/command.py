@@ -24,6 +24,9 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped; {when_stopped}", file=sys.stderr)
         return 130
+    except (FileExistsError, NotADirectoryError) as error:
+        found = "found a file in its place or above it"
+        print(f"{name}: {error.filename}: expected a folder that exists or can be made, {found}", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
     except (MemoryError, RuntimeError) as error:
