@@ -48,14 +48,21 @@ def _export(words: Sequence[str] | None) -> int:
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
 
+    recordings = []
+    if arguments.compare is not None:  # before the export, which takes longer
+        if not arguments.compare.is_dir():
+            raise ValueError(f"{arguments.compare}: expected a folder of recordings, found no folder")
+        recordings = list(find_recordings(arguments.compare))
+        if not recordings:
+            raise ValueError(f"{arguments.compare}: expected recordings, found none")
     model = load_model(arguments.model, find_methods(), torch.device("cpu"))
     if arguments.member is not None:
         model = only_member(model, arguments.member)
     data = export_onnx(model, arguments.from_raw)
     write_file(arguments.output, data)
     print(f"{arguments.output}: {len(model.networks)} of the model's members, {len(data) / 1e6:.1f} MB", flush=True)
-    if arguments.compare is not None:
-        print(compare(data, model, arguments.from_raw, find_recordings(arguments.compare)))
+    if recordings:
+        print(compare(data, model, arguments.from_raw, recordings))
     return 0
 
 

@@ -19,7 +19,7 @@ import ecg.measurements
 from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
 from commands import ENVIRONMENT, ROOT
 from ecg.leads import LEADS
-from ecg.measurements import measure
+from ecg.measurements import measure, measure_folder
 from ecg.measurements.export import annotations_of, as_json, row_of
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
 from ecg.simulator.simulate import simulate
@@ -103,8 +103,8 @@ def test_an_error_of_the_program_costs_one_row_only(tmp_path, monkeypatch):
         raise ZeroDivisionError("a fault")
 
     write_good(tmp_path / "in", ["A1", "A2"])
-    monkeypatch.setattr(ecg.measurements, "measure", fail_once)
-    n_measured, problems = ecg.measure.measure_folder(tmp_path / "in", tmp_path / "out.csv")
+    monkeypatch.setattr(measure_folder, "measure", fail_once)
+    n_measured, problems = measure_folder.measure_folder(tmp_path / "in", tmp_path / "out.csv")
     assert n_measured == 1
     assert len(problems) == 1
     assert [row["problem"][-26:] for row in read_rows(tmp_path / "out.csv")] == ["ZeroDivisionError: a fault", ""]
@@ -177,8 +177,8 @@ def test_a_run_that_is_stopped_leaves_the_old_table_and_nothing_beside_it(tmp_pa
 
     write_good(tmp_path / "in", ["A1"])
     (tmp_path / "o.csv").write_text("old\n")
-    monkeypatch.setattr(ecg.measure, "row_of", stop if status == 130 else row_of)
-    monkeypatch.setattr(ecg.measure, "_results", stop if status == 2 else ecg.measure._results)
+    monkeypatch.setattr(measure_folder, "row_of", stop if status == 130 else row_of)
+    monkeypatch.setattr(measure_folder, "_results", stop if status == 2 else measure_folder._results)
     assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1) == status
     assert (tmp_path / "o.csv").read_text() == "old\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "o.csv"]

@@ -5,8 +5,8 @@ examples:
   python -m ecg.report --evaluation labels outputs report
   python -m ecg.report --evaluation labels outputs other_outputs report
 
-exit status: 0 all recordings have a page, 1 some could not be judged (their rows say why), 2 it could not begin or not
-go on, 130 stopped with Ctrl-C.
+exit status: 0 all recordings have a page, 1 some could not be judged (their rows say why; not with --evaluation),
+2 it could not begin or not go on, 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations

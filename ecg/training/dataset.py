@@ -311,7 +311,7 @@ def _write_recorded(
         elif name in paths:
             problems.append(f"{path}: another recording of this name was read from {paths[name].parent}")
         elif prepared.digest in names:
-            problems.append(f"{path}: same samples as {names[prepared.digest]}, left out")
+            problems.append(f"{path}: same samples as {names[prepared.digest]}")
         else:
             paths[name], names[prepared.digest] = path, name
             cache.add(name, *folds.get(name, (_database(path, data_folder), 0)), prepared)

@@ -1,0 +1,90 @@
+"""Calibration of a trained model after the fact: what `python -m ecg.calibrate` does."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ecg.decisions.calibration import fit_calibration
+from ecg.evaluation.challenge import compute_auc
+from ecg.evaluation.statistics import calibration_error
+from ecg.inference.predict import Item, predict
+from ecg.io.files import write_file
+from ecg.methods.registry import find_methods
+from ecg.model_folder.folder import calibration_rows, load_model
+from ecg.runtime.device import pick_device
+from ecg.training.dataset import build_dataset
+from ecg.training.folds import assign_folds
+
+_TOLERANCE = 0.002  # of the stored validation AUROC: another machine rounds differently
+
+
+def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, float]:
+    """Fit a model's probabilities on the validation parts of the recordings that it was trained on, and store it.
+
+    Parameters
+    ----------
+    model_folder, data_folder : Path
+
+    Returns
+    -------
+    n_recordings : int
+    before, after : float
+        Calibration error on them.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no usable model, or the recordings are not those that trained it.
+    """
+    model = load_model(model_folder, find_methods(), pick_device())
+    # Simulated recordings are there to be trained on and take part in no validation.
+    method = replace(model.method, training=replace(model.method.training, simulated_share=0.0))
+    with tempfile.TemporaryDirectory() as cache:
+        dataset, _ = build_dataset(method, data_folder, Path(cache), workers=os.cpu_count() or 1)
+        entries, n_folds = dataset.entries, method.training.n_folds
+        folds = assign_folds(
+            dataset.labels,
+            [entry.database for entry in entries],
+            [entry.fold for entry in entries],
+            n_folds,
+            model.config["training"]["seed"],
+        )
+        labels, scores = [], []
+        for number, network in enumerate(model.networks):
+            rows = np.flatnonzero(folds == number).tolist()
+            items = (Item(row, dataset.signal(row), dataset.demographics(row)) for row in rows)
+            found = np.stack([each[0] for _, each in predict(method, [network], items, model.device)])
+            _require_same(
+                model_folder,
+                data_folder,
+                model.config["members"][number]["validation"]["all"],
+                dataset.labels[rows],
+                found,
+            )
+            labels.append(dataset.labels[rows])
+            scores.append(found)
+    truth, given = np.concatenate(labels), np.concatenate(scores)
+    calibration = fit_calibration(truth, given)
+    config = {**model.config, "calibration": calibration_rows(method.classes, calibration)}
+    write_file(model_folder / "config.json", json.dumps(config, indent=1) + "\n")
+    before, after = calibration_error(truth, given), calibration_error(truth, calibration.apply(given))
+    return len(truth), before, after
+
+
+def _require_same(
+    model_folder: Path, data_folder: Path, stored: dict[str, float | None], labels: np.ndarray, scores: np.ndarray
+) -> None:
+    """ValueError where the recordings can't be those that validated the model."""
+    auroc, expected = compute_auc(labels, scores)[0], stored["auroc"]
+    same = np.isnan(auroc) if expected is None else abs(auroc - expected) <= _TOLERANCE
+    if len(labels) != stored["recordings"] or not same:
+        raise ValueError(
+            f"{data_folder}: expected the recordings that trained {model_folder} (validation part of "
+            f"{stored['recordings']}, AUROC {expected}), found others ({len(labels)}, {auroc:.4f})"
+        )
