@@ -21,8 +21,7 @@ RATE = 250.0  # Hz
 PAST, FUTURE = 0.448, 0.752  # s before and after the largest deflection
 N_SAMPLES = round((PAST + FUTURE) * RATE)
 CENTRE = round(PAST * RATE)
-BOUNDARIES = ("p_onset", "p_offset", "qrs_onset", "qrs_offset", "t_onset", "t_offset")
-# s from the largest deflection: where each boundary is looked for
+# s from the largest deflection: where onset and offset of P, QRS and T are looked for, in this order
 RANGES = ((-0.44, -0.03), (-0.38, 0.0), (-0.17, 0.03), (-0.02, 0.22), (0.0, 0.6), (0.08, 0.72))
 LEAD_DILATIONS = (1, 2, 4, 8)
 WHOLE_DILATIONS = (2, 8, 16, 1)
@@ -106,7 +105,7 @@ def boundary_logits(beat: Floats) -> tuple[Floats, Floats]:
     Returns
     -------
     whole : ndarray, shape (6, N_SAMPLES), float32
-        Logarithm of how likely each of `BOUNDARIES` is at each sample, up to a constant: for all leads together.
+        Logarithm of how likely each boundary, in the order of `RANGES`, is at each sample, up to a constant: for all leads together.
     leads : ndarray, shape (6, n_leads, N_SAMPLES), float32
         The same for each lead.
     """

@@ -307,6 +307,6 @@ def _attribution(each: Attribution, recording: Recording, prefix: str) -> dict[s
     words = (
         f"What speaks for it is mostly in {', '.join(strongest)}. All bars together: {total:+.2f} logits, of "
         f"{each.logit - each.baseline_logit:+.2f} between this recording ({each.logit:+.2f}) and one without any "
-        f"signal ({each.baseline_logit:+.2f})."
+        f"signal ({each.baseline_logit:+.2f}); {each.shortfall:.1%} of it is not accounted for."
     ).replace("-", "−")
     return {"name": name, "words": words, "picture": figures.looked_at(each, prefix, name)}
