@@ -105,7 +105,8 @@ def boundary_logits(beat: Floats) -> tuple[Floats, Floats]:
     Returns
     -------
     whole : ndarray, shape (6, N_SAMPLES), float32
-        Logarithm of how likely each boundary, in the order of `RANGES`, is at each sample, up to a constant: for all leads together.
+        Logarithm of how likely each boundary, in the order of `RANGES`, is at each sample, up to a constant: for all
+        leads together.
     leads : ndarray, shape (6, n_leads, N_SAMPLES), float32
         The same for each lead.
     """
