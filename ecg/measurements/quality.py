@@ -25,6 +25,7 @@ _NOISE_BAND = (35.0, 150.0)  # Hz: above what P and T waves hold
 _QUARTILE = 0.25
 _BLOCK = 0.1  # s: baseline wander is looked at in steps of this
 _WANDER = 0.7  # Hz: below the fundamental of a rhythm of 42/min
+_LOW_PASS = butter(2, _WANDER, fs=1 / _BLOCK, output="sos")  # worked out once, not for each recording
 
 
 def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Quality:
@@ -130,8 +131,7 @@ def _wander(signal: NDArray[np.float32], sampling_frequency: float) -> float:
         missing = np.isnan(lead)
         if not missing.all():
             lead[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), lead[~missing])
-    low_pass = butter(2, _WANDER, fs=1 / _BLOCK, output="sos")
-    return _median(sosfiltfilt(low_pass, level, axis=1, padlen=min(30, n_blocks - 1)).std(axis=1))
+    return _median(sosfiltfilt(_LOW_PASS, level, axis=1, padlen=min(30, n_blocks - 1)).std(axis=1))
 
 
 def _windows(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
