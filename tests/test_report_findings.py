@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.classes import CLASSES, SCORED_CLASSES
+from ecg.classes import CLASSES, SCORED_CLASSES, class_name
 from ecg.measurements import measure
 from ecg.measurements.types import Quality
 from ecg.report.findings import (
     WORDS,
-    abbreviation,
     compare,
     doubt,
     doubts,
@@ -41,10 +40,8 @@ def test_every_class_has_words_and_no_other():
 
 
 def test_equivalent_codes_share_a_name():
-    assert abbreviation(CRBBB) == "CRBBB/RBBB"
-    assert {name for code in CLASSES for name in abbreviation(code).split("/")} == {
-        a for a, _ in SCORED_CLASSES.values()
-    }
+    assert class_name(CRBBB) == "CRBBB/RBBB"
+    assert {name for code in CLASSES for name in class_name(code).split("/")} == {a for a, _ in SCORED_CLASSES.values()}
 
 
 def test_findings_come_most_probable_first():

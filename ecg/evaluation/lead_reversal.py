@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from ecg.classes import SCORED_CLASSES
 from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
-from ecg.leads import LEADS, fill_missing
+from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
 from ecg.measurements.lead_reversal import ARRANGEMENTS, AS_NAMED, EXCHANGES, features_of, suspected_swap, waves_of
 from ecg.measurements.types import MedianBeat
@@ -89,10 +89,8 @@ def exchange(signal: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     zero, left, leg = np.zeros_like(signal[0]), signal[LEADS.index("I")], signal[LEADS.index("II")]  # RA is 0
     limbs = [leg, left, leg] if name == "RA-RL" else [(zero, left, leg)[k] for k in ARRANGEMENTS[EXCHANGES[name]]]
     i, ii = limbs[1] - limbs[0], limbs[2] - limbs[0]
-    exchanged = signal.copy()
-    exchanged[:6] = i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2
-    exchanged[6:] += ((zero + left + leg) - (limbs[0] + limbs[1] + limbs[2])) / 3  # Wilson's central terminal
-    return exchanged
+    chest = signal[6:] + ((zero + left + leg) - (limbs[0] + limbs[1] + limbs[2])) / 3  # Wilson's central terminal
+    return twelve_leads(np.stack([i, ii, *chest]))
 
 
 def test(paths: Sequence[Path]) -> str:

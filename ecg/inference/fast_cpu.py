@@ -17,25 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from ecg.inference.predict import make_batch
-from ecg.io.header import Header
-from ecg.leads import LEADS
+from ecg.inference.predict import SOMEBODY, make_batch
 from ecg.methods.base import Method
 
 _TOLERANCE = 1e-3  # of logits, beside their size: rounding is far below, a fold that is wrong far above
-_NOBODY = Header(
-    recording_id="nobody",
-    sampling_frequency=500.0,
-    n_samples=1500,
-    leads=LEADS,
-    adc_gains=(1000.0,) * 12,
-    baselines=(0.0,) * 12,
-    file_names=(),
-    formats=(),
-    age=60.0,
-    sex="Female",
-    labels=(),
-)
 
 
 def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
@@ -64,7 +49,7 @@ def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
 def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
     noise = np.random.default_rng(0).normal(0, 0.3, size=(12, 1500)).astype(np.float32)  # 3 s
     batch = make_batch(
-        [method.input.preprocess(noise, 500.0)], [method.input.demographics(_NOBODY)], torch.device("cpu")
+        [method.input.preprocess(noise, 500.0)], [method.input.demographics(SOMEBODY)], torch.device("cpu")
     )
     with torch.inference_mode():
         expected, found = method.forward(network, batch), method.forward(other, batch)

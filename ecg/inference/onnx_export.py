@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from ecg.classes import SCORED_CLASSES
 from ecg.evaluation.challenge import load_weights
 from ecg.inference.onnx_preprocessing import make_preprocessing
-from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
+from ecg.inference.predict import SOMEBODY
+from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
 from ecg.leads import LEADS
 from ecg.methods.base import Batch
 from ecg.model_folder.folder import Model, calibration_rows
@@ -28,23 +29,10 @@ if TYPE_CHECKING:
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-5  # in probability, from PyTorch in float32
-_SOMEBODY = Header(
-    recording_id="somebody",
-    sampling_frequency=500.0,
-    n_samples=5000,
-    leads=LEADS,
-    adc_gains=(1000.0,) * 12,
-    baselines=(0.0,) * 12,
-    file_names=(),
-    formats=(),
-    age=60.0,
-    sex="Female",
-    labels=(),
-)
 _PEOPLE = {
-    "60 years, female": _SOMEBODY,
-    "20 years, male": replace(_SOMEBODY, age=20.0, sex="Male"),
-    "age unknown, sex unknown": replace(_SOMEBODY, age=float("nan"), sex="Unknown"),
+    "60 years, female": SOMEBODY,
+    "20 years, male": replace(SOMEBODY, age=20.0, sex="Male"),
+    "age unknown, sex unknown": replace(SOMEBODY, age=float("nan"), sex="Unknown"),
 }
 
 
@@ -78,7 +66,7 @@ class Graph(nn.Module):
 
     @property
     def n_demographics(self) -> int:
-        return len(self.method.input.demographics(_SOMEBODY))
+        return len(self.method.input.demographics(SOMEBODY))
 
     def example(self) -> dict[str, Tensor]:
         """Inputs by name: two items of noise, of different lengths where they may be."""
@@ -92,7 +80,7 @@ class Graph(nn.Module):
             signal[1, :, lengths[1] :] = 0
             inputs["lengths"] = lengths
         if self.n_demographics:
-            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.demographics(_SOMEBODY)] * 2))
+            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.demographics(SOMEBODY)] * 2))
         return inputs
 
     def forward(

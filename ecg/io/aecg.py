@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
-from ecg.io.xml_files import LONGEST_TEXT, data_of, measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import LONGEST_TEXT, Element, data_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)

@@ -7,7 +7,6 @@ import os
 import re
 import zlib
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,17 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
-from ecg.io.xml_files import base64_of, count_of, data_of, measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import (
+    Element,
+    base64_of,
+    count_of,
+    data_of,
+    measurements_of,
+    number_of,
+    read_xml,
+    root_name,
+    text_of,
+)
 from ecg.leads import STANDARD_NAMES
 
 _MOST_SAMPLES = 1 << 23  # of a lead; a file of the largest size has fewer

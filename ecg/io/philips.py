@@ -11,7 +11,6 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
-from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from ecg.io.dates import date_of, time_of, years_between
 from ecg.io.errors import problem, shown
 from ecg.io.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_header
-from ecg.io.xml_files import base64_of, data_of, measurements_of, number_of, read_xml, root_name, text_of
+from ecg.io.xml_files import Element, base64_of, data_of, measurements_of, number_of, read_xml, root_name, text_of
 from ecg.leads import LEADS, STANDARD_NAMES
 
 _LONGEST = 60.0  # s of a resting ECG; real ones have 11. XLI can pack hours into a few bytes

@@ -8,7 +8,8 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError, SubElement
+from xml.etree.ElementTree import Element as Element
+from xml.etree.ElementTree import ParseError, SubElement
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file

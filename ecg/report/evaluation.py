@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Bools, Floats
-from ecg.classes import SCORED_CLASSES
+from ecg.classes import SCORED_CLASSES, class_name
 from ecg.evaluation import score_folder, statistics
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import get_database
 from ecg.io.recording import describe_failure, read_recording
 from ecg.report.charts import Line, chart, interval
-from ecg.report.findings import WORDS, abbreviation
+from ecg.report.findings import WORDS
 from ecg.report.judging import (
     Costs,
     calibration_curve,
@@ -198,12 +198,12 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
     rows = []
     for k in _order(evaluation.classes):
         code = evaluation.classes[k]
-        scores = table[abbreviation(code)]
+        scores = table[class_name(code)]
         missed, added = first.costs.missed[:, k], first.costs.added[:, k]
         rows.append(
             {
                 "name": _name(code),
-                "abbreviation": abbreviation(code),
+                "abbreviation": class_name(code),
                 "anchor": f"class-{code}",
                 "n": int(evaluation.labels[:, k].sum()),
                 "values": [
@@ -236,7 +236,7 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     largest = max(float(lost.max()), 1e-12)
     # A shade for each fifth of the largest, on a root scale: small costs are many.
     shades = np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)).astype(int)
-    names = [abbreviation(evaluation.classes[k]) for k in order]
+    names = [class_name(evaluation.classes[k]) for k in order]
     rows = []
     for i, name in enumerate(names):
         cells = [
@@ -298,7 +298,7 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         positives = int(evaluation.labels[:, k].sum())
         yield {
             "name": name,
-            "abbreviation": abbreviation(code),
+            "abbreviation": class_name(code),
             "anchor": f"class-{code}",
             "n": positives,
             "charts": []

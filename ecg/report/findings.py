@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES
+from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, class_name
 from ecg.measurements.types import Measurements
 
 # In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.
@@ -119,16 +119,10 @@ def findings(
     """
     limits = [math.nan] * len(classes) if thresholds is None else list(map(float, thresholds))
     rows = [
-        Finding(code, abbreviation(code), *WORDS.get(code, (code, "")), float(probability), limit, bool(label))
+        Finding(code, class_name(code) or code, *WORDS.get(code, (code, "")), float(probability), limit, bool(label))
         for code, label, probability, limit in zip(classes, labels, probabilities, limits, strict=True)
     ]
     return sorted(rows, key=lambda row: -row.probability)
-
-
-def abbreviation(code: str) -> str:
-    """The Challenge's, of both names where it takes two codes for one: "CRBBB/RBBB"."""
-    codes = [code, *(other for other, same in EQUIVALENT_CLASSES.items() if same == code)]
-    return "/".join(SCORED_CLASSES[each][0] if each in SCORED_CLASSES else each for each in codes)
 
 
 @dataclass(frozen=True)
