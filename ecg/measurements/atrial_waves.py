@@ -52,7 +52,7 @@ class PeriodicWaves:
     waves: Signal | None
 
 
-def _waves(frequencies: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> NDArray[np.float64]:
     """Cosine and sine of each frequency and its multiples, shape (n_frequencies, 2 * _HARMONICS, n_times)."""
     turns = np.exp(2j * np.pi * np.multiply.outer(frequencies, times))
     return np.stack([part for k in range(1, _HARMONICS + 1) for part in ((turns**k).real, (turns**k).imag)], axis=1)
@@ -100,16 +100,17 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
 
     def fit(waves: NDArray[np.floating]) -> tuple[int, NDArray[np.floating], float]:
         """The best frequency, its coefficients (2 * _HARMONICS, n_leads) and the power it explains."""
-        squares = waves @ waves.transpose(0, 2, 1) + _RIDGE * len(where) * np.eye(2 * _HARMONICS)
+        sums = np.add.reduceat(waves, begins, axis=-1)  # the waves have levels as well, and these are not to count
+        squares = waves @ waves.transpose(0, 2, 1) - (sums / lengths) @ sums.transpose(0, 2, 1)
         products = waves @ found.T
-        coefficients = np.linalg.solve(squares, products)
+        coefficients = np.linalg.solve(squares + _RIDGE * len(where) * np.eye(2 * _HARMONICS), products)
         power = (coefficients * products).sum(axis=(1, 2))
         best = int(power.argmax())
         return best, coefficients[best], float(power[best])
 
-    waves = levelled(_grid()[:, :, where])
+    waves = _grid()[:, :, where]
     best, coefficients, power = fit(waves)
-    rest = found - coefficients.T @ waves[best]
+    rest = found - coefficients.T @ levelled(waves[best])
     before = where - np.repeat(following, lengths)
     margin = _BESIDE_P * _RATE
     outside = (before < marks[0] - margin) | (before > marks[1] + margin)
@@ -119,6 +120,6 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
     if explained < _MOSTLY or explained_outside < _GOES_ON:
         return PeriodicWaves(explained, there / total, explained_outside, None)
     near = _FREQUENCIES[best] + _FINE
-    best, coefficients, _ = fit(levelled(_waves(near, (where + 0.5) / _RATE)))
+    best, coefficients, _ = fit(_waves(near, (where + 0.5) / _RATE))
     throughout = _waves(near[best : best + 1], (np.arange(signal.shape[1]) + 0.5) / rate)[0]
     return PeriodicWaves(explained, there / total, explained_outside, (coefficients.T @ throughout).astype(np.float32))
