@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.signal import find_peaks, periodogram
 
 from ecg.simulator import dipole as heartbeat
-from ecg.simulator.diagnoses import Parameters, draw_parameters
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.draws import draw_parameters
 from ecg.simulator.simulate import record
 from helper_code import LEADS
 

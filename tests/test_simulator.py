@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ecg.report.plotting import plot_recording, title_of
 from ecg.simulator.__main__ import main
-from ecg.simulator.diagnoses import CODES, DIAGNOSES, Parameters, diagnosis_of, draw_parameters, labels_of
+from ecg.simulator.diagnoses import CODES, DIAGNOSES, Parameters, diagnosis_of, labels_of
+from ecg.simulator.draws import draw_parameters
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import Simulated, record, simulate, simulate_recording
 from ecg.simulator.write import write_recording
