@@ -183,7 +183,8 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
         found |= set(p.pr_codes)
     found |= {"PAC"} if p.pac else set()
     found |= {"PVC"} if p.pvc else set()
-    found |= _conduction_of(p)
+    qrs = sample_leads(p.qrs_waves(), p.qrs)
+    found |= _conduction_of(p, qrs)
     if -90 <= p.axis < -30:
         found.add("LAD")
     elif 90 < p.axis <= 180:
@@ -191,7 +192,6 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     if p.qtc >= (0.46 if p.sex == "Female" else 0.45):
         found.add("LQT")
 
-    qrs = sample_leads(p.qrs_waves(), p.qrs)
     spans = np.ptp(qrs, axis=1)
     if spans[:6].max() < 0.5 or spans[6:].max() < 1.0:
         found.add("LQRSV")
@@ -203,18 +203,24 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     return tuple(code for code, (name, _) in SCORED_CLASSES.items() if name in found)
 
 
-def _conduction_of(p: Parameters) -> set[str]:
-    """Part III: what shape and duration of QRS are called."""
+def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
+    """Part III: what shape and duration of QRS are called; `qrs` is shape (12, n), mV, one sample per ms."""
     found = set()
     if "LAFB" in p.qrs_shape and -90 <= p.axis <= -45:
         found.add("LAnFB")
-    if p.qrs_shape == "LBBB" and p.qrs >= 0.12:
+    if p.qrs_shape == "LBBB" and p.qrs >= 0.12 and _is_late_on_the_left(qrs):
         found.add("LBBB")
     elif p.qrs_shape.startswith("RBBB"):
         found |= {"CRBBB"} if p.qrs >= 0.12 else {"IRBBB"} if p.qrs >= 0.11 else set()
     elif p.qrs > 0.11 and p.qrs_shape != "LAFB":
         found.add("NSIVCB")
     return found
+
+
+def _is_late_on_the_left(qrs: np.ndarray) -> bool:
+    """R peaks later than 60 ms in V6, and I and V6 have hardly a wave below the line."""
+    i, v6 = qrs[LEADS.index("I")], qrs[LEADS.index("V6")]
+    return bool(v6.argmax() > 60 and all(-lead.min() < 0.1 * lead.max() for lead in (i, v6)))
 
 
 def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:

@@ -131,10 +131,10 @@ _TURNING: dict[str, _Rows] = {
         (0.68, 0.085, 0.40, 0.08, 0.95),
         (0.82, 0.072, 0.05, -0.15, 0.45),
     ],
-    "LBBB": [  # two humps, the second later and further back: the notched or slurred R of I, V5, V6
-        (0.19, 0.058, 0.45, 0.12, 0.35),
-        (0.34, 0.068, 0.95, 0.15, 1.20),
-        (0.54, 0.082, 0.85, -0.20, 1.90),
+    "LBBB": [  # two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before
+        (0.19, 0.058, 0.38, 0.12, 0.35),
+        (0.34, 0.068, 0.58, 0.15, 1.10),
+        (0.57, 0.082, 1.25, -0.12, 2.00),
         (0.78, 0.086, 0.15, -0.28, 0.60),
     ],
     "inferior Q": [

@@ -17,13 +17,13 @@ from ecg.simulator.dipole import leads_of_vectors
 
 # What is local, relative to the dipole: median and spread of its size (lognormal), set so that the energy of real
 # recordings beyond rank 3 is met, and how much of it each electrode sees.
-_LOCAL_SIZE, _LOCAL_SPREAD = 0.17, 0.3
+_LOCAL_SIZE, _LOCAL_SPREAD = 0.23, 0.2
 _ELECTRODES = np.array([0.7, 0.7, 0.7, 1, 1, 1, 1, 1, 1])  # RA, LA, LL are far away
 
 
 def _local_activity(rng: np.random.Generator) -> tuple[tuple[float, ...], ...]:
     """Nine rows of relative voltages at the electrodes; neighbours on the chest see much the same."""
-    rows = rng.normal(0, 1, (9, 9))
+    rows = rng.uniform(-1.7, 1.7, (9, 9))
     rows[:, 4:] = 0.5 * rows[:, 3:-1] + np.sqrt(0.75) * rows[:, 4:]
     size = _LOCAL_SIZE * np.exp(_LOCAL_SPREAD * rng.normal())
     return tuple(tuple(row) for row in (size * _ELECTRODES * rows).tolist())

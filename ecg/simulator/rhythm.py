@@ -99,7 +99,7 @@ def _choose_early(
 ) -> dict[int, tuple[str, int]]:
     """After which beats premature ones come: where these start, and how many in a row.
 
-    Only in bigeminy does every second beat come early; otherwise there are two others between.
+    In bigeminy every second beat is premature; otherwise two others lie between, and the places are random.
     """
     length = {"couplets": 2, "runs": 3}.get(p.pattern, 1)
     groups: list[tuple[str, int]] = []
@@ -107,8 +107,8 @@ def _choose_early(
         groups += [(origin, min(length, count - first)) for first in range(0, count, length)]
     if not groups:
         return {}
-    mean = 60 / p.rate
-    last = seconds - _LAST - sum(origin_count for origin_count in (p.pac > 0, p.pvc > 0)) * length * mean
+    n_origins = len(dict(groups))
+    last = seconds - _LAST - n_origins * length * 60 / p.rate
     possible = [k for k, onset in enumerate(onsets) if 0 <= onset <= last]  # a pause moves all that follows
     if p.pattern == "bigeminy":
         start = int(rng.integers(max(1, len(possible) - 2 * len(groups) + 1)))
