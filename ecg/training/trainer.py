@@ -319,7 +319,7 @@ class _MemberTraining:
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
-            return make_batch(signals, [self.dataset.demographics(row) for row in rows], self.options.device), targets
+            return make_batch(signals, [self.dataset.features(row) for row in rows], self.options.device), targets
 
         return map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3)
 
@@ -334,7 +334,7 @@ class _MemberTraining:
     def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
         self.network.eval()
         device = self.options.device
-        items = (Item(row, self.dataset.signal(row), self.dataset.demographics(row)) for row in self.validation_rows)
+        items = (Item(row, self.dataset.signal(row), self.dataset.features(row)) for row in self.validation_rows)
         predictions = predict(self.method, [self.network], items, device, autocast=autocast)
         return np.stack([probabilities[0] for _, probabilities in predictions])
 
