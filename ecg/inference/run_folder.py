@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -95,24 +96,28 @@ def run_folder(
     earlier = take_up(output_folder, note, shard) if resume else None
     shares = _Shares(input_folder, compute.batching.n_recordings, output_folder)
     total = shares.count(shard)
-    finished: set[str] = set()
+    finished: set[int] = set()
+    n_finished = 0
     if earlier is not None:
-        for place, _, group in shares.groups(shard):
+        for place, number, group in shares.groups(shard):
             # All or none: a recording that has shared a batch is judged again with the same group, to the same bytes.
-            if all(_is_finished(path, output_folder, model.method.classes, earlier.of(place)) for path in group):
-                finished.update(path.stem for path in group)
+            if shares.has_no_twins(place, group) and all(
+                _is_finished(path, output_folder, model.method.classes, earlier.of(place)) for path in group
+            ):
+                finished.add(number)
+                n_finished += len(group)
     output_folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output_folder)
     begin(output_folder, note, shard, earlier)
-    outcome = Outcome(judged_before=len(finished))
+    outcome = Outcome(judged_before=n_finished)
     if resume:
-        say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
+        say(f"{n_finished} finished outputs are kept, {total - n_finished} recordings are left")
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
-    groups = ((number, group) for _, number, group in shares.groups(shard))
-    read = _read_all(model.method, groups, workers, finished)
+    numbered = ((number, path) for _, number, group in shares.groups(shard) if number not in finished for path in group)
+    read = _read_all(model.method, numbered, workers)
     results = _judge(model, read, output_folder, compute, see_members)
     doing = "Judging" if shard == WHOLE else f"Judging shard {shard}"
-    for problem in progress(results, total - len(finished), doing):
+    for problem in progress(results, total - n_finished, doing):
         if problem:
             outcome.problems.append(problem)
             say(problem)
@@ -177,11 +182,16 @@ class _Shares:
         self.input_folder, self.size, self.output_folder = input_folder, size, output_folder
         self.sizes: list[int] = []
         self.places = places_of_groups(self._names())
+        self.groups_at = Counter(self.places)
         if not self.places:
             raise ValueError(f"{input_folder}: expected recordings, found none")
 
     def count(self, shard: Shard) -> int:
         return sum(size for size, place in zip(self.sizes, self.places, strict=True) if shard.has(place))
+
+    def has_no_twins(self, place: int, group: list[Path]) -> bool:
+        """Whether each recording of a group is the only one of its name; others are judged and named in every run."""
+        return self.groups_at[place] == 1 and len({path.stem for path in group}) == len(group)
 
     def groups(self, shard: Shard) -> Iterator[tuple[int, int, list[Path]]]:
         """Place, number and recordings of each group of a shard."""
@@ -259,19 +269,8 @@ def _judge(
         yield result.error
 
 
-def _read_all(
-    method: Method, groups: Iterable[tuple[int, list[Path]]], workers: int, finished: set[str]
-) -> Iterator[_ReadResult]:
-    """Read what is not finished, in the order of the folder; of recordings with one name the first that can be read."""
-
-    def unfinished() -> Iterator[tuple[int, Path]]:
-        left = set(finished)
-        for number, group in groups:
-            for path in group:
-                if path.stem in left:
-                    left.remove(path.stem)
-                else:
-                    yield number, path
+def _read_all(method: Method, recordings: Iterable[tuple[int, Path]], workers: int) -> Iterator[_ReadResult]:
+    """Read recordings with the numbers of their groups, in order; of those with one name the first that can be read."""
 
     def read(numbered: tuple[int, Path]) -> _ReadResult:
         number, path = numbered
@@ -282,8 +281,8 @@ def _read_all(
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers
             return _ReadResult(path, error=describe_failure(path, error))
 
-    readable = set(finished)
-    for result in map_ahead(read, unfinished(), workers=workers, ahead=4 * workers):
+    readable: set[str] = set()
+    for result in map_ahead(read, recordings, workers=workers, ahead=4 * workers):
         path = result.path
         if path.stem not in readable:
             readable.update([path.stem] if result.item is not None else [])
