@@ -126,7 +126,7 @@ def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def _forward(network: nn.Module, batch: Batch) -> Tensor:
-    logits: Tensor = network(batch.signal, batch.demographics)
+    logits: Tensor = network(batch.signal, batch.features)
     return logits
 
 
@@ -246,7 +246,7 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
             window=WINDOW,
             units="uV",
             preprocess=preprocess,
-            demographics=partial(demographic_features, age_mask=age_mask),
+            features=partial(demographic_features, age_mask=age_mask),
             windows=cut_windows,
         ),
         training=Training(
@@ -371,7 +371,7 @@ def run_model(
     item = predict.Item(
         parsed.recording_id,
         method.input.preprocess(millivolts, parsed.sampling_frequency),
-        method.input.demographics(parsed),
+        method.input.features(parsed, millivolts),
     )
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
     labels, scores = model.decide(probabilities)

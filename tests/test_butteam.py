@@ -345,9 +345,9 @@ def test_long_recordings_are_left_out_of_training_and_unlabelled_ones_kept():
 
 def test_reading_functions_can_be_sent_to_worker_processes():
     method = butteam()
-    assert pickle.loads(pickle.dumps((method.input.preprocess, method.input.demographics))) == (
+    assert pickle.loads(pickle.dumps((method.input.preprocess, method.input.features))) == (
         but.preprocess,
-        but.no_demographics,
+        but.no_features,
     )
 
 
@@ -362,7 +362,7 @@ def tiny_dataset():
         code = ("426177001", "427084000")[number % 2]
         targets = tuple(float(name == code) for name in CLASSES)
         entries.append(
-            Entry(f"A{number:04d}", "CPSC", 0, (code,), (), n_samples / 125, targets, f"{number}", start, n_samples)
+            Entry(f"A{number:04d}", "CPSC", 0, (code,), n_samples / 125, targets, f"{number}", start, n_samples, 0)
         )
         signals.append(signal.ravel())
         start += signal.size
@@ -413,7 +413,7 @@ def test_model_folder_gives_back_the_trained_member(method, tmp_path):
     assert model.method.settings == method.settings
     np.testing.assert_array_equal(model.thresholds, [member.thresholds] * 2)
     dataset = tiny_dataset()
-    items = [prediction.Item(row, dataset.signal(row), dataset.demographics(row)) for row in member.rows]
+    items = [prediction.Item(row, dataset.signal(row), dataset.features(row)) for row in member.rows]
     for (_, probabilities), expected in zip(
         prediction.predict(model.method, model.networks, items, CPU), member.probabilities, strict=True
     ):
@@ -427,7 +427,7 @@ def test_long_recording_is_predicted_in_chunks(method):
     network = method.build_network().eval()
     recording = np.random.default_rng(6).normal(size=(12, 33_000)).astype(np.float32)
     header = helper_code.parse_header("A0001 12 125 33000\n" + "A0001.mat 16 1000/mV 16 0 0 0 0 I\n" * 12)
-    items = [prediction.Item(0, recording, method.input.demographics(header))]
+    items = [prediction.Item(0, recording, method.input.features(header, recording))]
     [(_, probabilities)] = prediction.predict(method, [network], items, CPU)
     with torch.inference_mode():
         alone = [

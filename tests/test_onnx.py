@@ -151,7 +151,7 @@ def test_two_hundred_recordings_in_padded_batches_get_pytorchs_probabilities(mod
         signal = np.stack(
             [np.pad(item.signal, ((0, 0), (0, lengths.max() - n))) for item, n in zip(part, lengths, strict=True)]
         )
-        inputs = {"signal": signal, "lengths": lengths, "demographics": np.stack([item.demographics for item in part])}
+        inputs = {"signal": signal, "lengths": lengths, "demographics": np.stack([item.features for item in part])}
         mean, members = session.run(["probabilities", "member_probabilities"], inputs)
         np.testing.assert_allclose(members, expected[start : start + 50], atol=1e-5, rtol=0)
         np.testing.assert_allclose(mean, members.mean(axis=1), atol=1e-6)
@@ -164,11 +164,11 @@ def test_very_short_and_long_recordings_too_window_by_window(model, file, tmp_pa
     windows = model.method.input.windows(item.signal[:, :50] if seconds < 1 else item.signal)
     if seconds < 1:  # the graph pads to the method's shortest input itself
         windows = [item.signal[:, :50]]
-        item = Item(0, windows[0], item.demographics)
+        item = Item(0, windows[0], item.features)
     found = [
         session_of(file).run(
             ["member_probabilities"],
-            {"signal": window[None], "lengths": np.array([window.shape[1]]), "demographics": item.demographics[None]},
+            {"signal": window[None], "lengths": np.array([window.shape[1]]), "demographics": item.features[None]},
         )[0][0]
         for window in windows
     ]
@@ -295,7 +295,7 @@ def test_one_member_alone(folder, file, model, capsys):
     assert json.loads(about["thresholds"]) == [model.thresholds[1].tolist()]
     [item] = simulated(1)
     inputs = {"signal": item.signal[None], "lengths": np.array([item.signal.shape[1]])}
-    mean, members = session_of(path).run(None, {**inputs, "demographics": item.demographics[None]})
+    mean, members = session_of(path).run(None, {**inputs, "demographics": item.features[None]})
     assert members.shape == (1, 1, 24)
     np.testing.assert_allclose(mean[0], probabilities(model, [item])[0, 1], atol=1e-5)
 
@@ -383,7 +383,7 @@ def judged(model, header):
     """What the model decides on a recording: {code: probability} of the labels, and all the probabilities."""
     parsed, signal = read_recording(header)
     prepared = model.method.input.preprocess(signal, 500)
-    members = probabilities(model, [Item(0, prepared, model.method.input.demographics(parsed))])[0]
+    members = probabilities(model, [Item(0, prepared, model.method.input.features(parsed, signal))])[0]
     labels, scores = model.decide(members)
     assert 0 < labels.sum() < 24
     return {code: f"{scores[k]:.3f}" for k, code in enumerate(model.method.classes) if labels[k]}, scores

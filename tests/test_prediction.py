@@ -42,7 +42,7 @@ def items_of(method, seconds, seed=0):
     header = helper_code.parse_header("A 1 500 5000\nA.mat 16+24 1000/mV 16 0 0 0 0 I\n#Age: 60\n#Sex: F\n")
     signals = [rng.normal(0, 0.3, (12, int(500 * length))).astype(np.float32) for length in seconds]
     return [
-        Item(k, method.input.preprocess(signal, 500), method.input.demographics(header))
+        Item(k, method.input.preprocess(signal, 500), method.input.features(header, signal))
         for k, signal in enumerate(signals)
     ]
 
@@ -59,7 +59,7 @@ def trained_like(method):
             nn.init.uniform_(norm.weight, 0.5, 1.5, generator=generator)
             nn.init.uniform_(norm.bias, -0.5, 0.5, generator=generator)
         items = items_of(method, [10, 10, 10])
-        batch = make_batch([item.signal for item in items], [item.demographics for item in items], CPU)
+        batch = make_batch([item.signal for item in items], [item.features for item in items], CPU)
         with torch.no_grad():
             method.forward(network, batch)
     return network.eval()
@@ -142,7 +142,7 @@ def test_the_known_networks_are_made_fast_and_stay_close(name):
     assert not kinds & {nn.Conv1d, nn.BatchNorm1d, nn.MaxPool1d}
     items = items_of(method, [1.5, 10, 20], seed=3)
     for item in items:
-        batch = make_batch(method.input.windows(item.signal)[:1], [item.demographics], CPU)
+        batch = make_batch(method.input.windows(item.signal)[:1], [item.features], CPU)
         with torch.inference_mode():
             found, expected = method.forward(fast, batch), method.forward(network, batch)
         assert found.dtype == torch.float32

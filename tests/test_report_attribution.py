@@ -145,7 +145,7 @@ def test_the_shipped_model_is_explained_and_masking_shows_it(diagnosis, tmp_path
     path = write_recording(tmp_path, "A0001", simulate_recording(3, 1, diagnosis))
     header, signal = read_recording(path)
     prepared = model.method.input.preprocess(signal, header.sampling_frequency)
-    demographics = model.method.input.demographics(header)
+    demographics = model.method.input.features(header, signal)
     logits = logits_without(model.method, model.networks[0], prepared, [np.ones((12, 250), bool)], demographics)[0]
     k = int(logits.argmax())
     (found,) = attribute(model.method, model.networks, prepared, demographics, [k], CPU)

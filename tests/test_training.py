@@ -108,7 +108,7 @@ def test_thresholds_belong_to_the_weights_as_they_are_stored():
     assert all(torch.equal(value, value.half().float()) for value in member.state.values() if value.ndim >= 2)
     network = method.build_network().eval()
     network.load_state_dict(member.state)
-    items = [training.Item(row, dataset.signal(row), dataset.demographics(row)) for row in member.rows]
+    items = [training.Item(row, dataset.signal(row), dataset.features(row)) for row in member.rows]
     again = np.stack([row[0] for _, row in training.predict(method, [network], items, CPU)])
     assert np.array_equal(again, member.probabilities)
 
@@ -191,7 +191,7 @@ def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(dat
     assert dataset.entries[3].database == "PTB-XL"
     header, signal = helper_code.read_recording(data / "deep/er/HR00003.hea")
     assert np.array_equal(dataset.signal(3), method.input.preprocess(signal, header.sampling_frequency))
-    assert np.array_equal(dataset.demographics(3), method.input.demographics(header))
+    assert np.array_equal(dataset.features(3), method.input.features(header, signal))
     assert dataset.labels[3, CLASSES.index("426783006")]
 
 

@@ -75,15 +75,15 @@ def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
                 0,
                 labels=(team_code.CLASSES[kind],),
                 seconds=10.0,
-                demographics=(0.5, 1, 1, 0, 1),
                 digest=str(number),
                 start=start,
                 targets=tuple(np.eye(24)[kind]),
                 n_samples=signal.shape[1],
+                n_features=5,
             )
         )
-        start += signal.size
-        signals.append(signal.ravel())
+        start += signal.size + 5
+        signals += [signal.ravel(), np.array([0.5, 1, 1, 0, 1], dtype=np.float32)]
     return Dataset(entries, np.concatenate(signals), team_code.CLASSES)
 
 

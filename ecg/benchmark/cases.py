@@ -115,7 +115,7 @@ def count_multiply_adds(method: Method, batch: Batch) -> int:
 def first_windows(method: Method, header_files: Sequence[Path]) -> Batch:
     read = [read_recording(path) for path in header_files]
     signals = [method.input.preprocess(signal, header.sampling_frequency) for header, signal in read]
-    features = [method.input.demographics(header) for header, _ in read]
+    features = [method.input.features(header, signal) for header, signal in read]
     return make_batch([method.input.windows(signal)[0] for signal in signals], features, CPU)
 
 
@@ -295,7 +295,7 @@ def measure_training(folder: Path, options: Options, machine: Machine) -> Report
         sides.append(Side(partial(reference.reference_train, method, headers[:-1], 1, options.seed, device), load))
         sides.append(Side(partial(train, method, n_recordings, 1, options.seed, device), load))
         item = method.training.augment(dataset.signal(0), np.random.default_rng(options.seed))
-        adds = count_multiply_adds(method, make_batch([item], [dataset.demographics(0)], CPU))
+        adds = count_multiply_adds(method, make_batch([item], [dataset.features(0)], CPU))
         # Forward and two gradients.
         bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
     timings = measure(sides, options.repeats)

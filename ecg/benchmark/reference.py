@@ -90,7 +90,7 @@ def reference_probabilities(
     """A recording's probabilities, (n_networks, n_classes), one network after another."""
     header, signal = reference_read(header_file)
     windows = method.input.windows(reference_preprocess(method, signal, header.sampling_frequency, resample))
-    batch = make_batch(windows, [method.input.demographics(header)] * len(windows), torch.device("cpu"))
+    batch = make_batch(windows, [method.input.features(header, signal)] * len(windows), torch.device("cpu"))
     with torch.no_grad():
         logits = [method.forward(network, batch) for network in networks]
     return np.stack([method.decision.merge(torch.sigmoid(each.double()).numpy()) for each in logits])
@@ -129,7 +129,7 @@ def reference_train(
                     header, signal = reference_read(header_files[row])
                     item = reference_preprocess(method, signal, header.sampling_frequency, reference_interpolate)
                     items.append(method.training.augment(item, rng))
-                    features.append(method.input.demographics(header))
+                    features.append(method.input.features(header, signal))
                 logits = method.forward(network, make_batch(items, features, device))
                 loss = loss_of(logits, torch.from_numpy(dataset.targets[rows]).to(device))
                 optimizer.zero_grad()

@@ -165,7 +165,7 @@ def predict_rows(
     dict
         ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
     """
-    items = (Item(row, signal, dataset.demographics(row)) for row, signal in zip(rows, signals, strict=True))
+    items = (Item(row, signal, dataset.features(row)) for row, signal in zip(rows, signals, strict=True))
     decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
     return {
         "rows": rows,

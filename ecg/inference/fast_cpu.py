@@ -49,7 +49,7 @@ def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
 def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
     noise = np.random.default_rng(0).normal(0, 0.3, size=(12, 1500)).astype(np.float32)  # 3 s
     batch = make_batch(
-        [method.input.preprocess(noise, 500.0)], [method.input.demographics(SOMEBODY)], torch.device("cpu")
+        [method.input.preprocess(noise, 500.0)], [method.input.features(SOMEBODY, noise)], torch.device("cpu")
     )
     with torch.inference_mode():
         expected, found = method.forward(network, batch), method.forward(other, batch)

@@ -80,7 +80,7 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, paths: 
     for path in paths:
         header, signal = read_signal(path)
         prepared = method.input.preprocess(signal, header.sampling_frequency)
-        demographics = method.input.demographics(header)
+        demographics = method.input.features(header, signal)
         if sampling_frequency is None:
             windows = [
                 run(signal=window, lengths=np.array(window.shape[1]), demographics=demographics)

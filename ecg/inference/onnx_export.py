@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-5  # in probability, from PyTorch in float32
+_NO_SIGNAL = np.zeros((len(LEADS), 1), np.float32)  # age and sex are all that goes in beside the graph's signal
 _PEOPLE = {
     "60 years, female": SOMEBODY,
     "20 years, male": replace(SOMEBODY, age=20.0, sex="Male"),
@@ -66,7 +67,7 @@ class Graph(nn.Module):
 
     @property
     def n_demographics(self) -> int:
-        return len(self.method.input.demographics(SOMEBODY))
+        return len(self.method.input.features(SOMEBODY, _NO_SIGNAL))
 
     def example(self) -> dict[str, Tensor]:
         """Inputs by name: two items of noise, of different lengths where they may be."""
@@ -80,7 +81,7 @@ class Graph(nn.Module):
             signal[1, :, lengths[1] :] = 0
             inputs["lengths"] = lengths
         if self.n_demographics:
-            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.demographics(SOMEBODY)] * 2))
+            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.features(SOMEBODY, _NO_SIGNAL)] * 2))
         return inputs
 
     def forward(
@@ -200,7 +201,7 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
         "units": "mV" if raw else method.input.units,
         "sampling_frequency_hz": sampling_frequency if raw else method.input.sampling_frequency,
         "longest_seconds": method.input.window / method.input.sampling_frequency,
-        "demographics": {who: _rounded(method.input.demographics(header)) for who, header in _PEOPLE.items()},
+        "demographics": {who: _rounded(method.input.features(header, _NO_SIGNAL)) for who, header in _PEOPLE.items()},
         "thresholds": model.thresholds.tolist(),
         "challenge_weights": weights.tolist(),
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},

@@ -67,12 +67,12 @@ class Item:
 
     key: Any
     signal: NDArray[np.float32]  # (12, n); one without samples passes through in its place, without probabilities
-    demographics: NDArray[np.float32]
+    features: NDArray[np.float32]
     batch_group: int = 0  # recordings in a row that have the same may share batches
 
 
 def make_batch(
-    signals: Sequence[NDArray[np.float32]], demographics: Sequence[NDArray[np.float32]], device: torch.device
+    signals: Sequence[NDArray[np.float32]], features: Sequence[NDArray[np.float32]], device: torch.device
 ) -> Batch:
     """Stack items of any lengths, zero-padded on the right to the longest."""
     longest = max(signal.shape[1] for signal in signals)
@@ -80,7 +80,7 @@ def make_batch(
     return Batch(
         torch.from_numpy(stacked).to(device),
         torch.tensor([signal.shape[1] for signal in signals], device=device),
-        torch.from_numpy(np.stack(demographics)).to(device),
+        torch.from_numpy(np.stack(features)).to(device),
     )
 
 
@@ -124,9 +124,7 @@ def predict(
     def run(group: Group) -> tuple[Group, NDArray[np.float64]]:
         if on_cpu:
             torch.set_num_threads(1)  # for this thread; the other cores have workers of their own
-        batch = make_batch(
-            [window for *_, window in group], [recording.demographics for recording, *_ in group], device
-        )
+        batch = make_batch([window for *_, window in group], [recording.features for recording, *_ in group], device)
         with (
             torch.inference_mode(),
             training_autocast(device) if autocast else nullcontext(),
@@ -155,7 +153,7 @@ def predict(
 @dataclass
 class _Recording:
     key: Any
-    demographics: NDArray[np.float32]
+    features: NDArray[np.float32]
     n_windows: int
     probabilities: dict[int, NDArray[np.float64]]  # of each window that is through, (n_networks, n_classes)
 
@@ -183,7 +181,7 @@ def _groups(method: Method, items: Iterable[Item], started: deque[_Recording], n
             yield from waiting.values()
             waiting = {}
         windows = method.input.windows(item.signal) if item.signal.size else []
-        recording = _Recording(item.key, item.demographics, len(windows), {})
+        recording = _Recording(item.key, item.features, len(windows), {})
         started.append(recording)
         for k, window in enumerate(windows):
             length = -(-window.shape[1] // _GRAIN) * _GRAIN

@@ -277,7 +277,7 @@ def _read_all(method: Method, recordings: Iterable[tuple[int, Path]], workers: i
         try:
             header, signal = read_signal(path)
             prepared = method.input.preprocess(signal, header.sampling_frequency)
-            return _ReadResult(path, Item(None, prepared, method.input.demographics(header), number))
+            return _ReadResult(path, Item(None, prepared, method.input.features(header, signal), number))
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers
             return _ReadResult(path, error=describe_failure(path, error))
 

@@ -29,12 +29,13 @@ class Batch(NamedTuple):
         In the method's input units, zero-padded on the right to the longest item.
     lengths : Tensor, shape (n_items,), int64
         Samples of each item before that padding.
-    demographics : Tensor, shape (n_items, n_features), float32
+    features : Tensor, shape (n_items, n_features), float32
+        What is known beside the signal: age and sex, and what the method measures; NaN only where it takes that.
     """
 
     signal: Tensor
     lengths: Tensor
-    demographics: Tensor
+    features: Tensor
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -79,8 +80,9 @@ Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 """``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
 the method's rate and units, finite."""
 
-Demographics = Callable[[Header], NDArray[np.float32]]
-"""``(header) -> features``, float32 (n_features,)."""
+Features = Callable[[Header, NDArray[np.float32]], NDArray[np.float32]]
+"""``(header, signal) -> features``: what goes in beside the preprocessed signal, float32 (n_features,). `signal` is the
+recording as for `Preprocess`, at the header's sampling frequency."""
 
 Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
@@ -117,7 +119,7 @@ class Input:
         Of what `preprocess` returns.
     preprocess : Preprocess
         Shared by training and prediction.
-    demographics : Demographics
+    features : Features
     windows : callable
         ``(signal) -> list of windows`` for prediction, each (12, n <= window), without randomness.
     band : tuple of float, optional
@@ -128,7 +130,7 @@ class Input:
     window: int
     units: str
     preprocess: Preprocess
-    demographics: Demographics
+    features: Features
     windows: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
     band: tuple[float, float] | None = None
 
@@ -231,12 +233,14 @@ def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def demographic_features(header: Header, age_mask: bool = True) -> NDArray[np.float32]:
-    """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.demographics`.
+def demographic_features(header: Header, signal: NDArray[np.float32], age_mask: bool = True) -> NDArray[np.float32]:
+    """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.features`.
 
     Parameters
     ----------
     header : Header
+    signal : ndarray, shape (12, n_samples), float32, mV
+        Has no part in them.
     age_mask : bool
         Whether the second number says if the age is known.
 

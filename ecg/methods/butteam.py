@@ -89,7 +89,7 @@ def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) 
     return values.astype(np.float32)
 
 
-def no_demographics(header: Header) -> NDArray[np.float32]:
+def no_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Nothing: age and sex were tried and are off in the published configuration."""
     return np.zeros(0, dtype=np.float32)
 
@@ -385,7 +385,7 @@ def butteam(
             window=WINDOW,
             units="0.2 mV",
             preprocess=preprocess,
-            demographics=no_demographics,
+            features=no_features,
             windows=cut_chunks,
         ),
         training=Training(

@@ -162,7 +162,7 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 def forward(network: nn.Module, batch: Batch) -> Tensor:
     """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
     signal, amplitudes = standardise(batch.signal, batch.lengths)
-    logits: Tensor = network(signal, torch.cat([batch.demographics, amplitudes], dim=1), batch.lengths)
+    logits: Tensor = network(signal, torch.cat([batch.features, amplitudes], dim=1), batch.lengths)
     return logits
 
 
@@ -247,7 +247,7 @@ def robust() -> Method:
             window=WINDOW,
             units="mV, 1 to 45 Hz",
             preprocess=preprocess,
-            demographics=demographic_features,
+            features=demographic_features,
             windows=cut_windows,
             band=BAND,
         ),

@@ -69,7 +69,7 @@ def attribute(
     method: Method,
     networks: Sequence[nn.Module],
     signal: NDArray[np.float32],
-    demographics: NDArray[np.float32],
+    features: NDArray[np.float32],
     classes: Sequence[int],
     device: torch.device,
 ) -> list[Attribution]:
@@ -82,7 +82,7 @@ def attribute(
         In evaluation mode, on `device`; not changed.
     signal : ndarray, shape (12, n), float32
         Preprocessed.
-    demographics : ndarray, shape (n_features,), float32
+    features : ndarray, shape (n_features,), float32
     classes : sequence of int
         Which outputs to explain.
     device : torch.device
@@ -101,7 +101,7 @@ def attribute(
     batch = Batch(
         torch.from_numpy(first_window[np.newaxis].copy()).to(device),
         torch.tensor([first_window.shape[1]], device=device),
-        torch.from_numpy(demographics[np.newaxis].copy()).to(device),
+        torch.from_numpy(features[np.newaxis].copy()).to(device),
     )
     caught = _Caught(len(method.classes))
     with torch.no_grad():

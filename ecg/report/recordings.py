@@ -355,7 +355,12 @@ def _explain(run: _Run, recording: Recording) -> list[Attribution]:
     found = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])[:MOST_EXPLAINED]
     prepared = method.input.preprocess(recording.signal, recording.header.sampling_frequency)
     explained = attribute(
-        method, run.model.networks, prepared, method.input.demographics(recording.header), found, run.model.device
+        method,
+        run.model.networks,
+        prepared,
+        method.input.features(recording.header, recording.signal),
+        found,
+        run.model.device,
     )
     run.attribution_seconds += time.monotonic() - start
     run.n_explained += 1

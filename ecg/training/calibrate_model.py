@@ -58,7 +58,7 @@ def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, 
         labels, scores = [], []
         for number, network in enumerate(model.networks):
             rows = np.flatnonzero(folds == number).tolist()
-            items = (Item(row, dataset.signal(row), dataset.demographics(row)) for row in rows)
+            items = (Item(row, dataset.signal(row), dataset.features(row)) for row in rows)
             found = np.stack([each[0] for _, each in predict(method, [network], items, model.device)])
             _require_same(
                 model_folder,

@@ -45,12 +45,12 @@ class Entry:
     database: str
     fold: int  # 0 where the data folder names none
     labels: tuple[str, ...]
-    demographics: tuple[float, ...]
     seconds: float
     targets: tuple[float, ...]  # the method's training targets
     digest: str  # of the signal in mV: equal for recordings that hold the same samples
-    start: int
+    start: int  # of the signal among the stored values, the features follow it
     n_samples: int
+    n_features: int
 
 
 class Dataset:
@@ -93,9 +93,11 @@ class Dataset:
         flat = self._signals[entry.start : entry.start + 12 * entry.n_samples]
         return flat.reshape(12, entry.n_samples)
 
-    def demographics(self, index: int) -> NDArray[np.float32]:
-        """Features of the patient, shape (n_features,), float32."""
-        return np.array(self.entries[index].demographics, dtype=np.float32)
+    def features(self, index: int) -> NDArray[np.float32]:
+        """What is known beside the signal, shape (n_features,), float32."""
+        entry = self.entries[index]
+        end = entry.start + 12 * entry.n_samples
+        return self._signals[end : end + entry.n_features]
 
 
 def build_dataset(
@@ -163,7 +165,6 @@ def build_dataset(
                 **{
                     **row,
                     "labels": tuple(row["labels"]),
-                    "demographics": tuple(row["demographics"]),
                     "targets": tuple(row["targets"]),
                 }
             )
@@ -208,8 +209,8 @@ def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
     """What was stored of an earlier reading, None where that is not there or not whole."""
     try:
         stored: dict[str, Any] = json.loads(index_file.read_bytes())
-        n_samples = sum(entry["n_samples"] for entry in stored["entries"])
-        whole = signal_file.stat().st_size == 12 * 4 * n_samples
+        n_values = sum(12 * entry["n_samples"] + entry["n_features"] for entry in stored["entries"])
+        whole = signal_file.stat().st_size == 4 * n_values
     except (FileNotFoundError, ValueError, LookupError, TypeError):
         return None
     return stored if whole else None
@@ -265,16 +266,17 @@ class _CacheWriter:
                 database,
                 fold,
                 prepared.header.labels,
-                tuple(map(float, prepared.demographics)),
                 prepared.seconds,
                 tuple(map(float, self.targets(prepared))),
                 prepared.digest,
                 self.n_values,
                 signal.shape[1],
+                len(prepared.features),
             )
         )
         self._write(signal.data)
-        self.n_values += signal.size
+        self._write(np.ascontiguousarray(prepared.features).data)
+        self.n_values += signal.size + len(prepared.features)
 
     def finish(self) -> None:
         self._write(b"")
@@ -353,13 +355,15 @@ class _Prepared:
     signal: NDArray[np.float32]  # in the method's units
     seconds: float
     digest: str  # of the signal in mV
-    demographics: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 def _preprocessed(input_: Input, header: Header, signal: NDArray[np.float32]) -> _Prepared:
     fs = header.sampling_frequency
     digest = hashlib.sha256(signal.tobytes()).hexdigest()
-    return _Prepared(header, input_.preprocess(signal, fs), signal.shape[1] / fs, digest, input_.demographics(header))
+    return _Prepared(
+        header, input_.preprocess(signal, fs), signal.shape[1] / fs, digest, input_.features(header, signal)
+    )
 
 
 def _simulate(input_: Input, number: int) -> _Prepared:

@@ -377,7 +377,7 @@ class _MemberTraining:
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
-            batch = make_batch(signals, [self.dataset.demographics(row) for row in rows], torch.device("cpu"))
+            batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
             part = self.parallel.part(batch)
             return Batch(*(tensor.to(self.options.device) for tensor in part)), targets
 
@@ -397,7 +397,7 @@ class _MemberTraining:
         self.network.eval()
         device, processes, rows = self.options.device, self.options.processes, self.validation_rows
         own = range(processes.rank, len(rows), processes.count)
-        items = (Item(k, self.dataset.signal(rows[k]), self.dataset.demographics(rows[k])) for k in own)
+        items = (Item(k, self.dataset.signal(rows[k]), self.dataset.features(rows[k])) for k in own)
         probabilities = torch.zeros(len(rows), len(self.method.classes), dtype=torch.float64)
         for k, found in predict(self.method, [self.network], items, device, autocast=autocast):
             probabilities[k] = torch.from_numpy(found[0])
