@@ -7,5 +7,6 @@ from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Signal = NDArray[np.float32]
 """Leads in rows, samples in columns."""

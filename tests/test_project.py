@@ -26,6 +26,7 @@ LAYERS = (
     ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
     # Commands of the package, run as `python -m`.
     (
+        "ecg.adapt",
         "ecg.calibrate",
         "ecg.convert",
         "ecg.crossval",

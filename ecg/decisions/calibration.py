@@ -30,7 +30,7 @@ class Calibration:
 
     def apply(self, scores: Floats) -> Floats:
         """Calibrated probabilities of scores, both (..., n_classes), float64."""
-        probabilities: Floats = expit(self.slopes * _log_odds(scores) + self.intercepts)
+        probabilities: Floats = expit(self.slopes * log_odds(scores) + self.intercepts)
         return probabilities
 
 
@@ -51,7 +51,7 @@ def fit_calibration(labels: Bools, scores: Floats, prior: float = PRIOR) -> Cali
     Calibration
         With slopes above 0: the order of recordings stays.
     """
-    lines = np.array([_fit_class(labels[:, k], _log_odds(scores[:, k]), prior) for k in range(labels.shape[1])])
+    lines = np.array([_fit_class(labels[:, k], log_odds(scores[:, k]), prior) for k in range(labels.shape[1])])
     return Calibration(lines[:, 0], lines[:, 1])
 
 
@@ -70,6 +70,7 @@ def _fit_class(label: Bools, log_odds: Floats, prior: float) -> Floats:
     return line
 
 
-def _log_odds(scores: Floats) -> Floats:
+def log_odds(scores: Floats) -> Floats:
+    """Natural logarithm of the odds of scores from 0 to 1, of their shape; finite, as 1e-6 is kept from both ends."""
     odds: Floats = logit(np.clip(scores, _CLOSEST, 1 - _CLOSEST))
     return odds

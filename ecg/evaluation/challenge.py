@@ -85,10 +85,10 @@ def load_weights(path: StrPath | None = None, classes: Sequence[str] | None = No
     return wanted, table[np.ix_(picked, picked)]
 
 
-@lru_cache(maxsize=1)
-def challenge_weights() -> Floats:
-    """The rewards of the 24 scored classes in the order of `CLASSES`, shape (24, 24), float64; not to be changed."""
-    weights = load_weights(classes=CLASSES)[1]
+@lru_cache(maxsize=8)
+def challenge_weights(classes: tuple[str, ...] = CLASSES) -> Floats:
+    """The rewards of scored classes in their order, shape (n_classes, n_classes), float64; not to be changed."""
+    weights = load_weights(classes=classes)[1]
     weights.flags.writeable = False
     return weights
 

@@ -121,6 +121,24 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
     return float(np.abs(gaps).sum() / labels.size)
 
 
+def log_loss(labels: Bools, probabilities: Floats) -> float:
+    """Mean over all pairs of recording and class of ``-log(p)`` of what is true, natural logarithm, p 1e-15 at least.
+
+    Parameters
+    ----------
+    labels : ndarray, bool
+    probabilities : ndarray of the same shape, float64
+
+    Returns
+    -------
+    float
+        nan without recordings.
+    """
+    if not labels.size:
+        return float("nan")
+    return float(-np.log(np.maximum(np.where(labels, probabilities, 1 - probabilities), 1e-15)).mean())
+
+
 def bootstrap_interval(
     labels: Bools, outputs: Bools, classes: tuple[str, ...], weights: Floats, *, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float]:

@@ -140,12 +140,18 @@ def export_onnx(model: Model, sampling_frequency: float | None = None) -> bytes:
     Raises
     ------
     ValueError
-        Where the packages that this needs are not installed, the frequency is out of bounds, the method's
-        preprocessing can't be put into the graph, or the graph's probabilities differ from PyTorch's by more than 1e-5.
+        Where the packages that this needs are not installed, the frequency is out of bounds, the model is adapted, the
+        method's preprocessing can't be put into the graph, or the graph's probabilities differ from PyTorch's by more
+        than 1e-5.
     """
     if sampling_frequency is not None and not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
         bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"
         raise ValueError(f"expected a sampling frequency of {bounds}, found {sampling_frequency:g} Hz")
+    if model.adaptation is not None:
+        # Readers of the file decide from the members' probabilities by the method's rule, as its metadata says.
+        raise ValueError(
+            "expected a model that is not adapted, found an adaptation, which an ONNX file has no place for"
+        )
     _need_packages()
     graph = Graph(model, sampling_frequency).eval()
     inputs = graph.example()

@@ -168,10 +168,12 @@ def _require_other_file(recording: Path, output_folder: Path) -> None:
 
 
 def _digest(model: Model) -> str:
-    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds."""
+    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation."""
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
     parts = [config["format"], config["method"], config["settings"], config["classes"], members]
+    if model.adaptation is not None:
+        parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ from ecg.evaluation import statistics
 from ecg.evaluation.challenge import load_weights
 from ecg.evaluation.predictions import Predictions
 from ecg.io.files import write_file
-from ecg.model_folder.folder import ModelError
+from ecg.model_folder.folder import ModelError, adaptation_words
 
 
 def measured_rows(result: Predictions, classes: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -58,6 +58,13 @@ def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
     write_file(path, json.dumps(config, indent=1) + "\n")
 
 
+def _adapted(config: Mapping[str, Any]) -> dict[str, str]:
+    """The card's line about an adaptation, if there is one."""
+    if "adaptation" not in config:
+        return {}
+    return {"adapted": f"{adaptation_words(config)}; what was measured below was measured before that"}
+
+
 def as_markdown(config: Mapping[str, Any]) -> str:
     """The card of a `config.json` with what else it says of the training."""
     card, training = config["card"], config["training"]
@@ -69,6 +76,7 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         "split": f"{training['folds']} folds; each member leaves one out for validation",
         "epochs, seed": f"{training['epochs']}, {training['seed']}",
         "command": f"`{card['trained']['command']}` at commit {card['trained']['commit']}",
+        **_adapted(config),
         "time": f"{card['trained']['minutes']:g} minutes on {card['trained']['machine']}",
         "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
     }

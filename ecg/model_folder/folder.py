@@ -6,7 +6,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import os
 import platform
 import re
@@ -24,13 +23,17 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
+from ecg.decisions.expected_score import highest_expected_score
+from ecg.evaluation.challenge import challenge_weights
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder
 
 State = dict[str, Tensor]
 FORMAT = 1
+_TOO_LARGE = 1e9  # for a coefficient of log-odds
 _PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "bayesian-optimization")
 
 
@@ -77,6 +80,8 @@ class Model:
         All that ``config.json`` says.
     calibration : Calibration, optional
         From the scores that `decide` gives to probabilities; None where the folder holds none.
+    adaptation : Adaptation, optional
+        To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
     """
 
     method: Method
@@ -85,12 +90,29 @@ class Model:
     device: torch.device
     config: Mapping[str, Any]
     calibration: Calibration | None = None
+    adaptation: Adaptation | None = None
 
     def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
+        if self.adaptation is not None:
+            combined, scores = decide_adapted(self.adaptation, scores, self.method.classes)
         return combined[0], scores[0]
+
+    def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
+        if self.adaptation is not None:
+            return decide_adapted(self.adaptation, probabilities, self.method.classes)[0]
+        return self.method.decision.decide(probabilities, self.thresholds)
+
+
+def decide_adapted(
+    adaptation: Adaptation, scores: NDArray[np.float64], classes: tuple[str, ...]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """The labels of highest expected score by adapted scores, and these, from (n_recordings, n_classes)."""
+    adapted = adaptation.apply(scores)
+    return highest_expected_score(adapted, challenge_weights(classes)), adapted
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -131,16 +153,13 @@ def save_model(
     calibration : Calibration, optional
         Fitted on the validation folds of all members.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    rows, names = [], set()
+    rows, weights = [], {}
     for number, (member, scores) in enumerate(zip(members, validation, strict=True), start=1):
         halved = {key: value.half() if _is_halved(value) else value for key, value in member.state.items()}
         data = save({key: value.contiguous() for key, value in halved.items()})
         digest = hashlib.sha256(data).hexdigest()
         name = f"member-{number}-{digest[:8]}.safetensors"
-        write_file(folder / name, data)
-        names.add(name)
+        weights[name] = data
         thresholds = dict(zip(method.classes, map(float, member.thresholds), strict=True))
         rows.append({"weights": name, "sha256": digest, "thresholds": thresholds, "validation": scores})
     config = {
@@ -160,11 +179,64 @@ def save_model(
     table.writeheader()
     for number, member in enumerate(members, start=1):
         table.writerows({"member": number, **row} for row in member.history)
+    _replace(folder, weights, config, history.getvalue().encode())
+
+
+def save_adapted(
+    model_folder: Path, adapted_folder: Path, adaptation: Adaptation, fitted: Mapping[str, Any], model: Model
+) -> None:
+    """Write a model with an adaptation, whole or not at all as `save_model`.
+
+    Parameters
+    ----------
+    model_folder : Path
+        That of `model`; its weights and its history are copied byte for byte.
+    adapted_folder : Path
+        Another one.
+    adaptation : Adaptation
+    fitted : Mapping
+        What it was fitted on and what it gained, for people to read.
+    model : Model
+    """
+    names = [row["weights"] for row in model.config["members"]]
+    rows = adaptation_rows(model.method.classes, adaptation)
+    config = {**model.config, "adaptation": {**rows, "fitted": dict(fitted)}}
+    history = model_folder / "history.csv"
+    weights = {name: _read(model_folder / name) for name in names}
+    _replace(adapted_folder, weights, config, _read(history) if history.exists() else None)
+
+
+def _replace(folder: Path, weights: Mapping[str, bytes], config: Mapping[str, Any], history: bytes | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    for name, data in weights.items():
+        write_file(folder / name, data)
     write_file(folder / "config.json", json.dumps(config, indent=1) + "\n")
-    write_file(folder / "history.csv", history.getvalue())
+    if history is not None:
+        write_file(folder / "history.csv", history)
     for old in folder.glob("member-*.safetensors"):
-        if old.name not in names:
+        if old.name not in weights:
             old.unlink()
+
+
+def adaptation_rows(classes: Sequence[str], adaptation: Adaptation) -> dict[str, Any]:
+    """An adaptation as ``config.json`` holds it, by the class that comes out.
+
+    Its weights are in the order of the classes that go in.
+    """
+    into = adaptation.weights.T.round(6).tolist()
+    intercepts = adaptation.intercepts.round(6).tolist()
+    return {
+        "weights": dict(zip(classes, into, strict=True)),
+        "intercepts": dict(zip(classes, intercepts, strict=True)),
+    }
+
+
+def adaptation_words(config: Mapping[str, Any]) -> str:
+    """What an adapted model was adapted to, for people: as far as its ``config.json`` says."""
+    fitted = config["adaptation"].get("fitted")
+    count = fitted.get("recordings", "unknown") if isinstance(fitted, dict) else "unknown"
+    return f"to one hospital (number of its recordings: {count})"
 
 
 def calibration_rows(classes: Sequence[str], calibration: Calibration) -> dict[str, list[float]]:
@@ -241,7 +313,8 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     _check(isinstance(rows, list) and len(rows) > 0, path, "at least one member", repr(rows))
     networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
-    return Model(method, networks, thresholds, device, config, _calibration(path, config, method.classes))
+    calibration = _calibration(path, config, method.classes)
+    return Model(method, networks, thresholds, device, config, calibration, _adaptation(path, config, method.classes))
 
 
 def _read(path: Path) -> bytes:
@@ -283,15 +356,41 @@ def _calibration(path: Path, config: Mapping[str, Any], classes: tuple[str, ...]
     )
     lines = [stored[code] for code in classes]
     fits = all(
-        isinstance(line, list)
-        and len(line) == 2
-        and all(type(value) in (int, float) and math.isfinite(value) for value in line)
-        and line[0] > 0
-        for line in lines
+        isinstance(line, list) and len(line) == 2 and all(map(_is_number, line)) and line[0] > 0 for line in lines
     )
     _check(fits, path, "a slope above 0 and an intercept as calibration of each class", repr(stored))
     slopes, intercepts = np.array(lines, dtype=np.float64).T
     return Calibration(slopes, intercepts)
+
+
+def _adaptation(path: Path, config: Mapping[str, Any], classes: tuple[str, ...]) -> Adaptation | None:
+    stored = config.get("adaptation")
+    if stored is None:
+        return None
+    parts = [stored.get(name) or {} for name in ("weights", "intercepts")] if isinstance(stored, dict) else [{}, {}]
+    _check(
+        all(isinstance(part, dict) and set(part) == set(classes) for part in parts),
+        path,
+        f"an adaptation with weights and an intercept for each of the {len(classes)} classes",
+        repr(stored),
+    )
+    weights, intercepts = ([part[code] for code in classes] for part in parts)
+    fits = all(map(_is_number, intercepts)) and all(
+        isinstance(row, list) and len(row) == len(classes) and all(map(_is_number, row)) and row[k] > 0
+        for k, row in enumerate(weights)
+    )
+    _check(
+        fits,
+        path,
+        f"an adaptation of numbers: for each class {len(classes)} weights, its own above 0, and an intercept",
+        repr(stored),
+    )
+    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64))
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is a finite number, not too large to compute with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _TOO_LARGE
 
 
 def _load_network(

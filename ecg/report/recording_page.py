@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,16 @@ Signal = NDArray[np.float32]
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
 
 
+ProbabilityKind = Literal["own", "calibrated", "adapted"]
+_KINDS: dict[ProbabilityKind, str] = {
+    "own": "Probabilities are the network's own, as the driver writes them; they are not calibrated.",
+    "calibrated": "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained "
+    "on. In another hospital, where diagnoses occur more or less often, they are less exact.",
+    "adapted": "Probabilities are adapted to the labelled recordings of one hospital, as the driver writes them. In "
+    "another hospital they are less exact.",
+}
+
+
 @dataclass(frozen=True)
 class Judged:
     """What the model says of a recording; thresholds are known only where the model is at hand.
@@ -47,8 +57,9 @@ class Judged:
         Mean over the members.
     disagreeing : tuple of int
         Classes that some members give and others don't.
-    calibrated : bool
-        Whether probabilities and thresholds are calibrated rather than as the driver writes them.
+    kind : {"own", "calibrated", "adapted"}
+        Whether probabilities and thresholds are calibrated, adapted to a hospital (and so written by the driver), or
+        the network's own.
     """
 
     classes: tuple[str, ...]
@@ -56,7 +67,7 @@ class Judged:
     probabilities: NDArray[np.float64]
     thresholds: NDArray[np.float64] | None = None
     disagreeing: tuple[int, ...] = ()
-    calibrated: bool = False
+    kind: ProbabilityKind = "own"
 
 
 @dataclass(frozen=True)
@@ -240,12 +251,7 @@ def _caption(recording: Recording, marked: bool) -> str:
 
 
 def _how_decided(recording: Recording) -> str:
-    words = [
-        "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained on. In "
-        "another hospital, where diagnoses occur more or less often, they are less exact."
-        if recording.judged.calibrated
-        else "Probabilities are the network's own, as the driver writes them; they are not calibrated."
-    ]
+    words = [_KINDS[recording.judged.kind]]
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):

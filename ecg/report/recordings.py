@@ -21,7 +21,7 @@ from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
 from ecg.io.outputs import load_outputs
-from ecg.model_folder.folder import Model
+from ecg.model_folder.folder import Model, adaptation_words
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.findings import WORDS
 from ecg.report.pages import (
@@ -34,7 +34,7 @@ from ecg.report.pages import (
     render_single,
     write_assets,
 )
-from ecg.report.recording_page import Judged, Recording, article, look_at, row_of
+from ecg.report.recording_page import Judged, ProbabilityKind, Recording, article, look_at, row_of
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard
 
@@ -177,13 +177,16 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
         return None
     disagreeing: tuple[int, ...] = ()
     if each is not None:
-        votes = model.method.decision.decide(each, model.thresholds)
+        votes = model.decide_each(each)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
+    kind: ProbabilityKind = "own"
     probabilities, thresholds = np.array(scores), model.thresholds.mean(axis=0)
-    calibrated = model.calibration is not None
-    if model.calibration is not None:  # both in the same way, so that what is above stays above
+    if model.adaptation is not None:
+        thresholds, kind = np.full(len(classes), 0.5), "adapted"
+    elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
-    return Judged(classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, calibrated)
+        kind = "calibrated"
+    return Judged(classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, kind)
 
 
 # --- A page for each recording ----------------------------------------------------------------------------------------
@@ -397,7 +400,8 @@ def _model_words(model: Model) -> str:
     config: Mapping[str, Any] = model.config
     weights = ", ".join(str(row["sha256"])[:8] for row in config["members"])
     count = len(model.networks)
+    adapted = "" if model.adaptation is None else f", adapted {adaptation_words(config)}"
     return (
-        f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}). "
+        f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}){adapted}. "
         "Unsure: a probability within 0.1 of its threshold, networks that disagree, or a disturbed recording."
     )

@@ -1,0 +1,133 @@
+"""A model's scores adapted to one hospital: its prior odds and its conventions of labelling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from ecg.arrays import Bools, Floats, Ints
+from ecg.decisions.calibration import log_odds
+from ecg.evaluation.statistics import log_loss
+
+PENALTIES = (100.0, 30.0, 10.0, 3.0, 1.0)  # from strong to weak: of equally good ones the strongest is taken
+# An entry between two classes is held to 0 so much more strongly than a class's own slope and intercept to 1 and 0:
+# there are 23 of it for each slope, and prior odds differ between hospitals more than conventions do.
+BETWEEN_CLASSES = 10.0
+_SMALLEST_SLOPE = 0.05
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """A linear map of the log-odds of all classes: ``p = expit(logit(scores) @ weights + intercepts)``.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (n_classes, n_classes), float64
+        Row: a class's score that goes in; column: the class whose probability comes out. The diagonal is above 0.
+    intercepts : ndarray, shape (n_classes,), float64
+    """
+
+    weights: Floats
+    intercepts: Floats
+
+    def apply(self, scores: Floats) -> Floats:
+        """Adapted probabilities of scores, both (..., n_classes), float64."""
+        probabilities: Floats = expit(log_odds(scores) @ self.weights + self.intercepts)
+        return probabilities
+
+
+def fit_adaptation(labels: Bools, scores: Floats, penalty: float) -> Adaptation:
+    """Fit to a hospital's labelled recordings, none of which the model was trained on.
+
+    For each class a logistic regression on the log-odds of all classes, with a Gaussian prior around the scores as they
+    are (maximum a posteriori; Bishop 2006, section 4.5). The negative log-likelihood is summed over recordings and
+    ``penalty / 2 * ((slope - 1)**2 + shift**2 + 10 * sum(between**2))`` is added for each class: its own slope, the
+    weights of the other classes, and the intercept where all log-odds are at their means. There it is the change of
+    the prior odds, whatever the weights are.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+        One recording at least.
+    penalty : float
+        Above 0. In units of recordings' log-likelihood.
+
+    Returns
+    -------
+    Adaptation
+        With slopes above 0.
+    """
+    n_classes = labels.shape[1]
+    signs = np.where(labels, 1.0, -1.0)
+    given = log_odds(scores)
+    means = given.mean(axis=0)
+    centred = given - means
+    strength = np.full((n_classes + 1, n_classes), penalty * BETWEEN_CLASSES)  # the last row: shifts
+    strength[np.arange(n_classes), np.arange(n_classes)] = strength[-1] = penalty
+    lowest = np.full_like(strength, -np.inf)
+    np.fill_diagonal(lowest, _SMALLEST_SLOPE - 1)
+
+    def penalised_loss(flat: Floats) -> tuple[float, Floats]:
+        change = flat.reshape(strength.shape)
+        margins = signs * (given + centred @ change[:-1] + change[-1])
+        pull = -signs * expit(-margins)
+        gradient = np.vstack([centred.T @ pull, pull.sum(axis=0)]) + strength * change
+        loss = np.logaddexp(0, -margins).sum() + (strength * change**2).sum() / 2
+        return float(loss), gradient.ravel()
+
+    found = minimize(
+        penalised_loss,
+        np.zeros(strength.size),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(low, None) for low in lowest.ravel()],
+        options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-10, "gtol": 1e-5},
+    )
+    change = found.x.reshape(strength.shape)
+    return Adaptation(np.eye(n_classes) + change[:-1], change[-1] - means @ change[:-1])
+
+
+def choose_penalty(labels: Bools, scores: Floats, folds: Ints) -> float:
+    """The penalty of `PENALTIES` with the lowest cross-validated log-loss.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+    folds : ndarray, shape (n_recordings,), int
+        Two different ones at least.
+    """
+    losses = [log_loss(labels, _held_out(labels, scores, folds, penalty)) for penalty in PENALTIES]
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def cross_validate(labels: Bools, scores: Floats, folds: Ints) -> Floats:
+    """Each recording's adapted scores where its fold had no part in the fit, nor in the choice of the penalty.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+    folds : ndarray, shape (n_recordings,), int
+        Three different ones at least: the penalty is chosen by cross-validation over those that are not held out.
+
+    Returns
+    -------
+    ndarray, shape (n_recordings, n_classes), float64
+    """
+    return _held_out(labels, scores, folds, None)
+
+
+def _held_out(labels: Bools, scores: Floats, folds: Ints, penalty: float | None) -> Floats:
+    """Adapted scores of each fold by a fit to the others; without a penalty it is chosen among the others."""
+    adapted = np.empty_like(scores)
+    for fold in np.unique(folds):
+        out = folds == fold
+        rest = labels[~out], scores[~out]
+        strength = choose_penalty(*rest, folds[~out]) if penalty is None else penalty
+        adapted[out] = fit_adaptation(*rest, strength).apply(scores[out])
+    return adapted

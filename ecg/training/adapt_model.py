@@ -1,0 +1,201 @@
+"""A trained model adapted to one hospital's recordings: what `python -m ecg.adapt` does."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ecg.arrays import Bools, Floats, Ints
+from ecg.decisions.adaptation import choose_penalty, cross_validate, fit_adaptation
+from ecg.decisions.expected_score import highest_expected_score
+from ecg.evaluation.challenge import challenge_weights, compute_challenge_metric
+from ecg.evaluation.statistics import difference_interval, log_loss
+from ecg.inference.predict import Item, predict
+from ecg.io.files import is_same_file
+from ecg.io.statements import StatementTable
+from ecg.methods.base import as_scored, has_scored_class
+from ecg.methods.registry import find_methods
+from ecg.model_folder.folder import Model, load_model, save_adapted
+from ecg.runtime.device import pick_device
+from ecg.runtime.progress import progress, say
+from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.folds import assign_folds
+
+FEWEST = 100  # recordings
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A model not adapted and adapted, on recordings that no part of the adaptation has seen (cross-validated).
+
+    Attributes
+    ----------
+    recordings, left_out : int
+        How many took part, and how many could not.
+    metric, log_loss : tuple of float
+        Challenge metric, and mean log-loss over all pairs of recording and class: before and after.
+    gain : float
+        Of the challenge metric.
+    interval : tuple of float
+        Its 95 % interval (paired bootstrap).
+    seed : int
+        Of the split.
+    """
+
+    recordings: int
+    left_out: int
+    metric: tuple[float, float]
+    log_loss: tuple[float, float]
+    gain: float
+    interval: tuple[float, float]
+    seed: int
+
+
+def adapt_model(
+    model_folder: Path,
+    data_folder: Path,
+    adapted_folder: Path,
+    *,
+    statements: StatementTable | None = None,
+    seed: int = 2020,
+    device: str = "auto",
+) -> Comparison:
+    """Fit a model to a hospital's labelled recordings, and store it in another folder if that gains anything.
+
+    Parameters
+    ----------
+    model_folder, data_folder, adapted_folder : Path
+        ``folds.csv`` in the data folder keeps a patient's recordings in one part of the cross-validation.
+    statements : StatementTable, optional
+        Labels for recordings in clinical formats.
+    seed : int
+        Of the split.
+    device : str
+        As for `pick_device`.
+
+    Returns
+    -------
+    Comparison
+        Where its gain is not above 0 nothing was written.
+
+    Raises
+    ------
+    ValueError
+        If the model can't be used, is adapted already or would be replaced, or the recordings are too few or in too few
+        folds.
+    """
+    if is_same_file(model_folder, adapted_folder):
+        raise ValueError(f"{adapted_folder}: expected another folder than that of the model, found the same")
+    if adapted_folder.exists() and not adapted_folder.is_dir():
+        raise ValueError(f"{adapted_folder}: expected a folder, or none yet, found something else")
+    if seed < 0:
+        raise ValueError(f"seed {seed}: expected a whole number from 0 up")
+    model = load_model(model_folder, find_methods(), pick_device(device))
+    if model.adaptation is not None:
+        raise ValueError(
+            f"{model_folder}: expected a model that is not adapted, found an adapted one; adapt what it was made from"
+        )
+    with tempfile.TemporaryDirectory() as cache:
+        dataset, left_out = _read(model, data_folder, Path(cache), statements)
+        if len(dataset) < FEWEST:
+            raise ValueError(
+                f"{data_folder}: expected at least {FEWEST} different recordings with scored diagnoses, "
+                f"found {len(dataset)} ({left_out} left out)"
+            )
+        labels, folds = dataset.labels, _split(data_folder, dataset, seed)
+        outputs, scores = _judge(model, dataset)
+    compared = compare(labels, scores, outputs, folds, model.method.classes, seed, left_out)
+    if compared.gain > 0:
+        penalty = choose_penalty(labels, scores, folds)
+        fitted = {
+            "recordings": compared.recordings,
+            "metric_before": round(compared.metric[0], 4),
+            "metric_after": round(compared.metric[1], 4),
+            "interval_95_of_gain": [round(bound, 4) for bound in compared.interval],
+            "log_loss_before": round(compared.log_loss[0], 4),
+            "log_loss_after": round(compared.log_loss[1], 4),
+            "penalty": penalty,
+            "folds": N_FOLDS,
+            "seed": seed,
+        }
+        save_adapted(model_folder, adapted_folder, fit_adaptation(labels, scores, penalty), fitted, model)
+    return compared
+
+
+def compare(
+    labels: Bools,
+    scores: Floats,
+    outputs: Bools,
+    folds: Ints,
+    classes: tuple[str, ...],
+    seed: int = 2020,
+    left_out: int = 0,
+) -> Comparison:
+    """Cross-validate an adaptation of a model's scores, its penalty chosen anew without each fold.
+
+    Parameters
+    ----------
+    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
+        Truth, and what the model decides by itself.
+    scores : ndarray, shape (n_recordings, n_classes), float64
+        The model's.
+    folds : ndarray, shape (n_recordings,), int
+    classes : tuple of str
+    seed, left_out : int
+        For the record.
+    """
+    weights = challenge_weights(classes)
+    adapted = cross_validate(labels, scores, folds)
+    after = highest_expected_score(adapted, weights)
+    before, then = (compute_challenge_metric(weights, labels, each, classes) for each in (outputs, after))
+    gain, low, high = difference_interval(labels, after, outputs, classes, weights)
+    losses = log_loss(labels, scores), log_loss(labels, adapted)
+    return Comparison(len(labels), left_out, (before, then), losses, gain, (low, high), seed)
+
+
+def _read(
+    model: Model, data_folder: Path, cache_folder: Path, statements: StatementTable | None
+) -> tuple[Dataset, int]:
+    """Recordings with scored diagnoses, and how many others were left out."""
+    # As the Challenge scores them, whatever the method takes for its training; nothing simulated.
+    training = replace(
+        model.method.training,
+        make_targets=partial(as_scored, classes=model.method.classes),
+        use_for_training=has_scored_class,
+        simulated_share=0.0,
+    )
+    method = replace(model.method, training=training)
+    workers = os.cpu_count() or 1
+    dataset, problems = build_dataset(method, data_folder, cache_folder, workers=workers, statements=statements)
+    for problem in problems:
+        say(f"Left out: {problem}")
+    if dataset.unused:
+        say(f"Left out: {dataset.unused} recordings without a scored diagnosis")
+    return dataset, dataset.unused + len(problems)
+
+
+def _split(data_folder: Path, dataset: Dataset, seed: int) -> Ints:
+    entries = dataset.entries
+    databases, given = [entry.database for entry in entries], [entry.fold for entry in entries]
+    folds = assign_folds(dataset.labels, databases, given, N_FOLDS, seed)
+    found = len(np.unique(folds))
+    if found < N_FOLDS:
+        raise ValueError(
+            f"{data_folder / 'folds.csv'}: expected recordings in {N_FOLDS} folds (k counts as (k - 1) modulo "
+            f"{N_FOLDS}), found them in {found}; give more folds, or fold 0 to all to split without regard to patients"
+        )
+    return folds
+
+
+def _judge(model: Model, dataset: Dataset) -> tuple[Bools, Floats]:
+    """What the model decides and its scores, both (n_recordings, n_classes)."""
+    items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
+    found = predict(model.method, model.networks, items, model.device)
+    decided = [model.decide(each) for _, each in progress(found, len(dataset), "Judging")]
+    return np.array([labels for labels, _ in decided]), np.array([scores for _, scores in decided])
