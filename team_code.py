@@ -278,7 +278,7 @@ def training_code(
     data_directory: str | os.PathLike[str],
     model_directory: str | os.PathLike[str],
     *,
-    method: str = DEFAULT_METHOD,
+    method: str | None = None,
     members: int | None = None,
     epochs: int | None = None,
     seed: int = 2020,
@@ -288,18 +288,21 @@ def training_code(
     labels: str | None = None,
     resume: bool = False,
     spread_members: bool = False,
+    start: str | os.PathLike[str] | None = None,
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
     Parameters
     ----------
     data_directory, model_directory : path
-    method : str
-        One of `METHODS`, with settings where wanted (``butteam:width=12``).
+    method : str, optional
+        One of `METHODS`, with settings where wanted (``butteam:width=12``); `DEFAULT_METHOD`, or that of `start`.
     members, epochs, seed, device, workers, limit, resume, spread_members
         See `ecg.training.options.TrainingOptions`.
     labels : str, optional
         CSV file of statements and codes, or "common", see `ecg.io.statements.load_statements`.
+    start : path, optional
+        A model folder, from whose weights the training goes on.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
@@ -308,8 +311,11 @@ def training_code(
     from ecg.training.trainer import train
 
     statements = load_statements(labels) if labels else None
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume, spread_members)
-    train(build_method(method, METHODS), data_directory, model_directory, options)
+    first = None if start is None else folder.load_model(start, METHODS, pick_device("cpu"))
+    text = DEFAULT_METHOD if method is None else method
+    wanted = first.method if method is None and first is not None else build_method(text, METHODS)
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume, spread_members, first)
+    train(wanted, data_directory, model_directory, options)
 
 
 def load_model(

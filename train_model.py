@@ -4,6 +4,7 @@
 Example:
   python train_model.py data model
   python train_model.py data model --epochs 12 --members 1
+  python train_model.py hospital fitted --from model --epochs 3
   torchrun --nproc-per-node 8 train_model.py data model
 """
 
@@ -32,8 +33,14 @@ def _train() -> int:
     parser.add_argument(
         "--method",
         metavar="NAME[:SETTING=VALUE,...]",
-        default=team_code.DEFAULT_METHOD,
-        help=f"which system to train, of {', '.join(team_code.METHODS)} (default: %(default)s)",
+        help=f"which system to train, of {', '.join(team_code.METHODS)} (default: {team_code.DEFAULT_METHOD}, "
+        "or that of the model to start from)",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="MODEL",
+        help="go on from the weights of a trained model's networks rather than from random ones",
     )
     parser.add_argument(
         "--members",
@@ -84,6 +91,7 @@ def _train() -> int:
         labels=arguments.labels,
         resume=arguments.resume,
         spread_members=arguments.spread_members,
+        start=arguments.start,
     )
     return 0
 

@@ -9,6 +9,7 @@ import torch
 
 from ecg.io.statements import StatementTable
 from ecg.methods.base import Method
+from ecg.model_folder.folder import Model
 from ecg.runtime.processes import ALONE, Processes
 
 
@@ -38,6 +39,9 @@ class TrainingOptions:
         Fail instead of restarting if data or options changed. A stopped training is continued in any case.
     spread_members : bool
         Under `torchrun` each process trains other members, rather than all of them one member after another.
+    start : Model, optional
+        A trained model of the same method and settings, from whose weights the training goes on: member k from network
+        k modulo their number.
     """
 
     members: int | None = None
@@ -49,6 +53,7 @@ class TrainingOptions:
     labels: StatementTable | None = None
     resume: bool = False
     spread_members: bool = False
+    start: Model | None = None
 
     def n_members(self, method: Method) -> int:
         """The number of members of this method; ValueError where an option is out of range."""
@@ -62,6 +67,10 @@ class TrainingOptions:
                 raise ValueError(f"{name} {value}: expected a whole number from 1 up")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: expected a whole number from 0 up")
+        if self.start is not None:
+            wanted, found = (f"{each.name} with settings {dict(each.settings)}" for each in (self.start.method, method))
+            if wanted != found:
+                raise ValueError(f"method: expected that of the model to start from, {wanted}, found {found}")
         return members
 
 
@@ -84,6 +93,8 @@ class MemberOptions:
         Refuse to replace a checkpoint of another training.
     processes : Processes
         Those that train it together, each with a part of every batch.
+    start : Model, optional
+        As in `TrainingOptions`.
     """
 
     epochs: int | None
@@ -94,3 +105,4 @@ class MemberOptions:
     label: str = "Training"
     resume: bool = False
     processes: Processes = ALONE
+    start: Model | None = None

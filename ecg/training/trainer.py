@@ -29,7 +29,7 @@ from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
 from ecg.model_folder import folder as storage
-from ecg.model_folder.folder import Member, State
+from ecg.model_folder.folder import Member, Model, State
 from ecg.runtime.device import pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
@@ -127,7 +127,7 @@ def _train(
     for fold in own:
         checkpoint, label = scratch / f"member-{fold + 1}.ckpt", f"Member {fold + 1}/{members}"
         member_options = MemberOptions(
-            options.epochs, options.seed, fold, device, checkpoint, label, options.resume, team
+            options.epochs, options.seed, fold, device, checkpoint, label, options.resume, team, options.start
         )
         training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
         trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options)
@@ -193,6 +193,7 @@ def _summarise(method: Method, dataset: Dataset, problems: list[str], options: T
         "folds": method.training.n_folds,
         "epochs": sum(scaled_epochs(method, options.epochs)),
         "seed": options.seed,
+        **({} if options.start is None else {"started_from": _weights_of(options.start)}),
     }
 
 
@@ -273,6 +274,9 @@ class _MemberTraining:
         self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
             self.network = self.parallel.prepare(method.build_network().to(options.device))
+        if options.start is not None:
+            number = options.number % len(options.start.networks)
+            self.network.load_state_dict(options.start.networks[number].state_dict())
         self._start_stage(0)
 
     def finish(self) -> Member:
@@ -412,6 +416,7 @@ class _MemberTraining:
             self.options.seed,
             self.options.number,
             len(self.training_rows),
+            *_weights_of(self.options.start),
         ]
         fingerprint = hashlib.sha256(json.dumps(parts).encode())
         for row in np.concatenate([self.training_rows, self.validation_rows]):
@@ -466,6 +471,11 @@ class _MemberTraining:
         self.best, self.best_score = held["best"], held["best_score"]
         name = self.method.training.stages[self.stage].name
         say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
+
+
+def _weights_of(start: Model | None) -> list[str]:
+    """Checksums of the weights that a training goes on from."""
+    return [] if start is None else [row["sha256"] for row in start.config["members"]]
 
 
 def _is_whole(checkpoint: bytes) -> bool:
