@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ecg.classes import CLASSES, NORMAL_CLASS
-from ecg.decisions.expected_score import adjust_odds, highest_expected_score
-from ecg.evaluation.challenge import challenge_weights
 from ecg.io.header import Header
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, features_of
@@ -24,6 +23,7 @@ from ecg.methods import robust
 from ecg.methods.base import Batch, Decision, Method, demographic_features
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.se_resnet import SEResNet
+from ecg.networks.tree_fitting import fit_boosted_trees
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
@@ -66,12 +66,21 @@ def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np
     return np.concatenate([demographic_features(header, signal), measured])
 
 
-def forward(network: nn.Module, batch: Batch) -> Tensor:
-    """Logits, (n_items, n_classes), of a network with trees."""
+def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:
+    """Logits, (n_items, n_classes), of a network, with trees where `measurements` is true."""
     signal, amplitudes = robust.standardise(batch.signal, batch.lengths)
     beside = torch.cat([batch.features[:, :N_DEMOGRAPHICS], amplitudes], dim=1)
-    logits: Tensor = network(signal, beside, batch.lengths, batch.features)
+    more = (batch.features,) if measurements else ()
+    logits: Tensor = network(signal, beside, batch.lengths, *more)
     return logits
+
+
+def fit_trees(
+    network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+) -> None:
+    """Fit the trees of a `NetworkWithTrees`, for `Training.prepare`."""
+    assert isinstance(network, NetworkWithTrees)
+    fit_boosted_trees(network.trees, features, targets, seed)
 
 
 def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -104,20 +113,16 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
         False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
     """
     base = robust.robust()
-    own: dict[str, Any] = {"forward": robust.forward, "build_network": partial(SEResNet, n_features=8, width=width)}
-    if measurements:
-        own = {"forward": forward, "build_network": partial(NetworkWithTrees, width)}
+    network = partial(NetworkWithTrees, width) if measurements else partial(SEResNet, n_features=8, width=width)
     return replace(
         base,
         name="hybrid",
         settings={"width": width, "measurements": measurements},
-        **own,
+        build_network=network,
+        forward=partial(forward, measurements=measurements),
         input=replace(base.input, features=measured_features) if measurements else base.input,
         training=replace(
-            base.training,
-            n_members=4,
-            make_targets=make_targets,
-            prepare=fit_trees_of if measurements else None,
+            base.training, n_members=4, make_targets=make_targets, prepare=fit_trees if measurements else None
         ),
-        decision=replace(base.decision, decide=decide, combine=average),
+        decision=replace(base.decision, search_thresholds=thresholds_of_prior_odds),
     )
