@@ -4,6 +4,8 @@
 example:
   python driver.py model input output
   python driver.py model input output --resume
+  python driver.py model input output --shard 3/16
+  torchrun --nproc-per-node 8 driver.py model input output
 
 exit status: 0 all recordings judged, 1 some could not be (their outputs have no positive label), 2 it could not
 begin or not go on, 130 stopped with Ctrl-C.
@@ -26,7 +28,10 @@ def main() -> int:
 
 def _drive() -> int:
     import team_code
-    from ecg.inference.run_folder import READERS, run_folder
+    from ecg.inference.run_folder import READERS, Outcome, run_folder
+    from ecg.runtime.device import pick_device
+    from ecg.runtime.processes import joined, launched
+    from ecg.runtime.shards import WHOLE, Shard, add_shard_option, parse_shard
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a trained model")
@@ -40,7 +45,7 @@ def _drive() -> int:
         "--workers",
         type=int,
         metavar="N",
-        default=READERS,
+        default=max(1, READERS // launched().local_count),
         help="threads that read recordings while the network runs (default: half the cores)",
     )
     parser.add_argument(
@@ -54,20 +59,38 @@ def _drive() -> int:
         help="compute in float32, window by window: what a recording gets does not depend on the "
         "others in the folder, but it takes longer",
     )
+    add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
     )
     arguments = parser.parse_args()
     if arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
-    model = team_code.load_model(arguments.model, device=arguments.device)
-    outcome = run_folder(
-        model,
-        Path(arguments.input),
-        Path(arguments.output),
-        workers=arguments.workers,
-        resume=arguments.resume,
-        deterministic=arguments.deterministic,
+    shard, processes = parse_shard(arguments.shard), launched()
+    if processes.count > 1:
+        if shard != WHOLE:
+            raise ValueError(
+                f"--shard {shard}: expected no shard under torchrun, which shares the recordings out itself"
+            )
+        shard = Shard(processes.rank + 1, processes.count)
+    with joined(pick_device(arguments.device)) as processes:
+        outcome = run_folder(
+            team_code.load_model(arguments.model, device=arguments.device),
+            Path(arguments.input),
+            Path(arguments.output),
+            workers=arguments.workers,
+            resume=arguments.resume,
+            deterministic=arguments.deterministic,
+            shard=shard,
+        )
+        # The launcher ends all processes when one ends with a status other than 0: each waits for the others' outcomes.
+        outcomes = processes.gather(outcome)
+    if not processes.is_first:
+        return 0
+    outcome = Outcome(
+        sum(each.judged for each in outcomes),
+        sum(each.judged_before for each in outcomes),
+        [problem for each in outcomes for problem in each.problems],
     )
     before = f" ({outcome.judged_before} of them before)" if arguments.resume else ""
     print(

@@ -287,6 +287,7 @@ def training_code(
     limit: int | None = None,
     labels: str | None = None,
     resume: bool = False,
+    spread_members: bool = False,
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
@@ -295,7 +296,7 @@ def training_code(
     data_directory, model_directory : path
     method : str
         One of `METHODS`, with settings where wanted (``butteam:width=12``).
-    members, epochs, seed, device, workers, limit, resume
+    members, epochs, seed, device, workers, limit, resume, spread_members
         See `ecg.training.options.TrainingOptions`.
     labels : str, optional
         CSV file of statements and codes, or "common", see `ecg.io.statements.load_statements`.
@@ -307,7 +308,7 @@ def training_code(
     from ecg.training.trainer import train
 
     statements = load_statements(labels) if labels else None
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume)
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume, spread_members)
     train(build_method(method, METHODS), data_directory, model_directory, options)
 
 

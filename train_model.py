@@ -4,6 +4,7 @@
 Example:
   python train_model.py data model
   python train_model.py data model --epochs 12 --members 1
+  torchrun --nproc-per-node 8 train_model.py data model
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ def _train() -> int:
         action="store_true",
         help="fail instead of restarting if data or arguments changed",
     )
+    parser.add_argument(
+        "--spread-members",
+        action="store_true",
+        help="under torchrun: each process trains other members, rather than all of them one member after another",
+    )
     arguments = parser.parse_args()
     team_code.training_code(
         arguments.data,
@@ -77,6 +83,7 @@ def _train() -> int:
         limit=arguments.limit,
         labels=arguments.labels,
         resume=arguments.resume,
+        spread_members=arguments.spread_members,
     )
     return 0
 

@@ -3,6 +3,7 @@
 example:
   python -m ecg.measure recordings measurements.csv
   python -m ecg.measure recordings measurements.csv --beats marks --json measurements.jsonl
+  python -m ecg.measure recordings measurements.csv --shard 3/16
 
 The columns are the recording (its path in the folder, without suffix), rate (1/min), intervals (ms), axes (degrees),
 amplitudes of the median beat per lead (mV), quality (uV), and what was wrong where a recording could not be measured.
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ecg.runtime.command import run_command
+from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -54,20 +56,24 @@ def _measure(words: Sequence[str] | None) -> int:
     parser.add_argument(
         "--workers", type=int, metavar="N", default=os.cpu_count() or 1, help="processes (default: one for each core)"
     )
+    add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be measured"
     )
     arguments = parser.parse_args(words)
     if arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
+    shard = parse_shard(arguments.shard)
     n_measured, problems = measure_folder(
         arguments.recordings,
         arguments.output,
         beats=arguments.beats,
         json_file=arguments.json,
         workers=arguments.workers,
+        shard=shard,
     )
-    print(f"{n_measured} recordings measured, {len(problems)} could not be; table in {arguments.output}")
+    place = f"table in {arguments.output}" if shard == WHOLE else f"shard {shard} of {arguments.output} is written"
+    print(f"{n_measured} recordings measured, {len(problems)} could not be; {place}")
     return 1 if problems and not arguments.allow_failures else 0
 
 

@@ -40,6 +40,20 @@ def run(script: str, *words: object, check: int | None = None, within: tuple[str
     return done
 
 
+def torchrun(script: str, *words: object, n: int = 2, **options):
+    """Run a command as so many processes; where one fails, the launcher prints a traceback of its own."""
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(n),
+        "--no-python",
+    ]
+    return run(script, *words, within=tuple(launcher), **options)
+
+
 def write_recordings(folder: Path, n_recordings: int, *, prefix: str = "HR", seconds: float = 2) -> Path:
     for number in range(n_recordings):
         write_recording(folder, f"{prefix}{number:05d}", heart_like(seconds, seed=number))

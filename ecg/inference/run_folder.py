@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
-from ecg.io.files import is_same_file, remove_leftovers, write_file
+from ecg.inference.run_notes import Note, begin, take_up
+from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure
@@ -26,9 +28,9 @@ from ecg.model_folder.folder import Model
 from ecg.runtime.device import has_fast_bfloat16
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
+from ecg.runtime.shards import WHOLE, Shard, places_of_groups
 
 READERS = max(1, (os.cpu_count() or 1) // 2)  # threads; with more than that the networks' threads get slower
-RUN_FILE = ".run.json"  # in the output folder: which model its outputs are of, and how they were computed
 
 
 @dataclass
@@ -48,9 +50,10 @@ def run_folder(
     workers: int,
     resume: bool = False,
     deterministic: bool = False,
+    shard: Shard = WHOLE,
     see_members: Callable[[str, NDArray[np.float64]], None] | None = None,
 ) -> Outcome:
-    """Write ``<record>.csv`` for every recording below a folder.
+    """Write ``<record>.csv`` for every recording below a folder, or for a shard of them.
 
     A recording that can't be judged gets an output without positive labels and with zero scores; the others are not
     affected. Each file is written whole or not at all.
@@ -67,6 +70,9 @@ def run_folder(
     deterministic : bool
         Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
         hardware has it.
+    shard : Shard
+        Which of the recordings, the rest being left to other processes with the same output folder. All shards
+        together write what one process does, to the same bytes.
     see_members : callable, optional
         Is given each recording's name and its members' probabilities, (n_members, n_classes), before its output is
         written.
@@ -86,33 +92,32 @@ def run_folder(
     if not input_folder.is_dir():
         raise ValueError(f"{input_folder}: expected a folder of recordings, found no folder")
     compute = _Computing(model.device, deterministic)
-    note = {"model": _digest(model), "computed": str(compute)}
-    oldest = _check_run(note, output_folder) if resume else None
-    total = 0
-    finished: set[str] = set()
-    for _, group in _batch_groups(input_folder, compute.batching.n_recordings):
-        total += len(group)
-        for path in group:
-            _require_other_file(path, output_folder)
-        # All or none: a recording that has shared a batch is judged again with the same group, to the same bytes.
-        if oldest is not None and all(
-            _is_finished(path, output_folder, model.method.classes, oldest) for path in group
-        ):
-            finished.update(path.stem for path in group)
-    if not total:
-        raise ValueError(f"{input_folder}: expected recordings, found none")
+    note: Note = {"model": _digest(model), "computed": str(compute)}
+    earlier = take_up(output_folder, note, shard) if resume else None
+    shares = _Shares(input_folder, compute.batching.n_recordings, output_folder)
+    total = shares.count(shard)
+    finished: set[int] = set()
+    n_finished = 0
+    if earlier is not None:
+        for place, number, group in shares.groups(shard):
+            # All or none: a recording that has shared a batch is judged again with the same group, to the same bytes.
+            if shares.has_no_twins(place, group) and all(
+                _is_finished(path, output_folder, model.method.classes, earlier.of(place)) for path in group
+            ):
+                finished.add(number)
+                n_finished += len(group)
     output_folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output_folder)
-    if oldest is None:
-        write_file(output_folder / RUN_FILE, json.dumps(note) + "\n")
-    outcome = Outcome(judged_before=len(finished))
+    begin(output_folder, note, shard, earlier)
+    outcome = Outcome(judged_before=n_finished)
     if resume:
-        say(f"{len(finished)} finished outputs are kept, {total - len(finished)} recordings are left")
+        say(f"{n_finished} finished outputs are kept, {total - n_finished} recordings are left")
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {workers} threads read ahead")
-    groups = _batch_groups(input_folder, compute.batching.n_recordings)
-    read = _read_all(model.method, groups, workers, finished)
+    numbered = ((number, path) for _, number, group in shares.groups(shard) if number not in finished for path in group)
+    read = _read_all(model.method, numbered, workers)
     results = _judge(model, read, output_folder, compute, see_members)
-    for problem in progress(results, total - len(finished), "Judging"):
+    doing = "Judging" if shard == WHOLE else f"Judging shard {shard}"
+    for problem in progress(results, total - n_finished, doing):
         if problem:
             outcome.problems.append(problem)
             say(problem)
@@ -170,39 +175,52 @@ def _digest(model: Model) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _batch_groups(input_folder: Path, size: int) -> Iterator[tuple[int, list[Path]]]:
-    """The headers below a folder in numbered groups of so many, within which recordings may share batches."""
-    headers = map(Path, find_recordings(input_folder))
-    for number in count():
-        group = list(islice(headers, size))
-        if not group:
-            return
-        yield number, group
+class _Shares:
+    """The recordings below a folder in groups, within which they may share batches, and who has which group."""
+
+    def __init__(self, input_folder: Path, size: int, output_folder: Path | None = None) -> None:
+        self.input_folder, self.size, self.output_folder = input_folder, size, output_folder
+        self.sizes: list[int] = []
+        self.places = places_of_groups(self._names())
+        self.groups_at = Counter(self.places)
+        if not self.places:
+            raise ValueError(f"{input_folder}: expected recordings, found none")
+
+    def count(self, shard: Shard) -> int:
+        return sum(size for size, place in zip(self.sizes, self.places, strict=True) if shard.has(place))
+
+    def has_no_twins(self, place: int, group: list[Path]) -> bool:
+        """Whether each recording of a group is the only one of its name; others are judged and named in every run."""
+        return self.groups_at[place] == 1 and len({path.stem for path in group}) == len(group)
+
+    def groups(self, shard: Shard) -> Iterator[tuple[int, int, list[Path]]]:
+        """Place, number and recordings of each group of a shard."""
+        for number, (place, group) in enumerate(zip(self.places, self._all(), strict=False)):
+            if shard.has(place):
+                yield place, number, group
+
+    def _all(self) -> Iterator[list[Path]]:
+        paths = map(Path, find_recordings(self.input_folder))
+        while group := list(islice(paths, self.size)):
+            yield group
+
+    def _names(self) -> Iterator[list[str]]:
+        for group in self._all():
+            self.sizes.append(len(group))
+            if self.output_folder is not None:
+                for path in group:
+                    _require_other_file(path, self.output_folder)
+            yield [path.stem for path in group]
 
 
-def _check_run(note: dict[str, str], output_folder: Path) -> int:
-    """When the run in the output folder was started, ns; ValueError if it has left another note."""
-    path = output_folder / RUN_FILE
-    mend = "run without resume to judge every recording"
-    try:
-        stored, started = json.loads(path.read_bytes()), path.stat().st_mtime_ns
-    except FileNotFoundError:
-        raise ValueError(f"{output_folder}: expected outputs of a run to resume, found none; {mend}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: expected what an earlier run has noted, found no JSON ({error}); {mend}") from error
-    mend += ", or name another output folder"
-    if not isinstance(stored, dict) or stored.get("model") != note["model"]:
-        raise ValueError(f"{output_folder}: expected outputs of this model, found those of another; {mend}")
-    if stored != note:
-        raise ValueError(
-            f"{output_folder}: expected outputs computed from {note['computed']}, found those from "
-            f"{stored.get('computed', 'an earlier version')}; use the same device and deterministic setting, "
-            f"or {mend}"
-        )
-    return started
+def recordings_of_shard(model: Model, input_folder: Path, shard: Shard, deterministic: bool = False) -> Iterator[Path]:
+    """The recordings that `run_folder` judges as this shard, in its order."""
+    shares = _Shares(input_folder, _Computing(model.device, deterministic).batching.n_recordings)
+    for *_, group in shares.groups(shard):
+        yield from group
 
 
-def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], oldest: int) -> bool:
+def _is_finished(header: Path, output_folder: Path, classes: tuple[str, ...], oldest: float) -> bool:
     """Whether the output is whole, of a recording that could be judged, and no older than the run and the recording."""
     output = output_folder / f"{header.stem}.csv"
     try:
@@ -251,19 +269,8 @@ def _judge(
         yield result.error
 
 
-def _read_all(
-    method: Method, groups: Iterable[tuple[int, list[Path]]], workers: int, finished: set[str]
-) -> Iterator[_ReadResult]:
-    """Read what is not finished, in the order of the folder; of recordings with one name the first that can be read."""
-
-    def unfinished() -> Iterator[tuple[int, Path]]:
-        left = set(finished)
-        for number, group in groups:
-            for path in group:
-                if path.stem in left:
-                    left.remove(path.stem)
-                else:
-                    yield number, path
+def _read_all(method: Method, recordings: Iterable[tuple[int, Path]], workers: int) -> Iterator[_ReadResult]:
+    """Read recordings with the numbers of their groups, in order; of those with one name the first that can be read."""
 
     def read(numbered: tuple[int, Path]) -> _ReadResult:
         number, path = numbered
@@ -274,8 +281,8 @@ def _read_all(
         except Exception as error:  # one recording must never cost the others their results, whatever it triggers
             return _ReadResult(path, error=describe_failure(path, error))
 
-    readable = set(finished)
-    for result in map_ahead(read, unfinished(), workers=workers, ahead=4 * workers):
+    readable: set[str] = set()
+    for result in map_ahead(read, recordings, workers=workers, ahead=4 * workers):
         path = result.path
         if path.stem not in readable:
             readable.update([path.stem] if result.item is not None else [])

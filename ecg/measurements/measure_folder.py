@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import json
+import os
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -15,14 +17,16 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from ecg.io.files import is_same_file, whole_file, write_file
+from ecg.io.files import is_same_file, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.recording import describe_failure
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.measure import measure
+from ecg.measurements.parts import Parts
 from ecg.measurements.types import Measurements
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
+from ecg.runtime.shards import WHOLE, Shard
 
 HEADER = ("record", *COLUMNS, "problem")
 EXTENSION = "ecgm"  # of the annotation files
@@ -48,7 +52,13 @@ class _Result:
 
 
 def measure_folder(
-    recordings: Path, output: Path, *, beats: Path | None = None, json_file: Path | None = None, workers: int = 1
+    recordings: Path,
+    output: Path,
+    *,
+    beats: Path | None = None,
+    json_file: Path | None = None,
+    workers: int = 1,
+    shard: Shard = WHOLE,
 ) -> tuple[int, list[str]]:
     """Write a table of the measurements of every recording below a folder, in the order of `find_recordings`.
 
@@ -68,6 +78,9 @@ def measure_folder(
         File for one JSON object per line and recording, with the median beat.
     workers : int
         Processes.
+    shard : Shard
+        Measure only these recordings, into a part of each file (`ecg.measurements.parts`). The shard that finds all
+        parts there makes the files of them, to the bytes of one process.
 
     Returns
     -------
@@ -90,23 +103,27 @@ def measure_folder(
     if output == json_file:
         raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
     total = 0
+    names = hashlib.sha256(repr(HEADER).encode())
     for path in find_recordings(recordings):
         total += 1
+        names.update(os.fsencode(path.removeprefix(os.fspath(recordings)) + "\0"))
         if any(file is not None and is_same_file(file, path) for file in (output, json_file)):
             raise ValueError(f"{path}: expected a file to write, found a recording")
     if not total:
         raise ValueError(f"{recordings}: expected recordings, found none")
-    for file in (output, json_file):
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [file for file in (output, json_file) if file is not None]
+    parts = [Parts(file, shard, names.hexdigest(), n_first=int(file == output)) for file in wanted]
+    for file in wanted:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    own = sum(shard.has(place) for place in range(total))
     n_measured, problems = 0, []
     with ExitStack() as files:
         in_utf8 = codecs.getwriter("utf-8")
-        table = csv.writer(in_utf8(files.enter_context(whole_file(output))), lineterminator="\n")
-        lines = None if json_file is None else in_utf8(files.enter_context(whole_file(json_file)))
+        opened = [in_utf8(files.enter_context(each.written())) for each in parts]
+        table, lines = csv.writer(opened[0], lineterminator="\n"), opened[1] if len(opened) > 1 else None
         table.writerow(HEADER)
-        results = _results(_jobs(recordings, beats, json_file is not None), workers)
-        for result in progress(results, total, "Measuring"):
+        results = _results(_jobs(recordings, beats, json_file is not None, shard), workers)
+        for result in progress(results, own, "Measuring" if shard == WHOLE else f"Measuring shard {shard}"):
             table.writerow(result.row)
             if lines is not None:
                 lines.write(result.json_line)
@@ -115,11 +132,15 @@ def measure_folder(
                 say(result.problem)
             else:
                 n_measured += 1
+    for each in parts:
+        each.join()
     return n_measured, problems
 
 
-def _jobs(recordings: Path, beats: Path | None, wants_json: bool) -> Iterator[_Job]:
-    for path in find_recordings(recordings):
+def _jobs(recordings: Path, beats: Path | None, wants_json: bool, shard: Shard) -> Iterator[_Job]:
+    for place, path in enumerate(find_recordings(recordings)):
+        if not shard.has(place):
+            continue
         name = Path(path).relative_to(recordings).with_suffix("").as_posix()
         beats_file = None if beats is None else str(beats / f"{name}.{EXTENSION}")
         yield _Job(path, name, beats_file, wants_json)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ecg.decisions.calibration import Calibration
 from ecg.io.files import open_file, remove_leftovers, write_file
@@ -225,7 +226,7 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
     try:
         method = builders[name](**settings)
-        with torch.device("meta"):  # takes no memory, however large a network the settings ask for
+        with torch.device("meta"), _Undrawn():  # takes no memory, however large a network the settings ask for
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
@@ -319,11 +320,24 @@ def _load_network(
     finite = all(bool(torch.isfinite(value).all()) for value in state.values())
     _check(finite, path, "finite weights", "nan or infinity")
     _check(_shapes(state) == expected, path, f"the weights of the method {method.name} with its settings", "others")
-    network = method.build_network()
+    with _Undrawn():
+        network = method.build_network()
     network.load_state_dict(
         {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}, strict=True
     )
     return network
+
+
+class _Undrawn(TorchFunctionMode):
+    """Networks are built without drawing their first weights, which are replaced at once.
+
+    On the meta device torch would load its compiler for the draws, which takes longer than all else.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_) or getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

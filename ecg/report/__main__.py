@@ -2,6 +2,7 @@
 
 examples:
   python -m ecg.report model recordings report
+  python -m ecg.report model recordings report --shard 3/16   (16 of these, then the same with --resume alone)
   python -m ecg.report --evaluation labels outputs report
   python -m ecg.report --evaluation labels outputs other_outputs report
 
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 from ecg.runtime.command import run_command
+from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
 NAME = "python -m ecg.report"
 
@@ -39,6 +41,9 @@ def _report() -> int:
     from ecg.report.recordings import Options, report_folder
     from ecg.runtime.device import pick_device
 
+    shard = parse_shard(arguments.shard)
+    if arguments.single and shard != WHOLE:
+        raise ValueError("--single --shard: expected one of them, found both; one file is written by one process")
     model_folder, recordings, report = map(Path, arguments.folders)
     options = Options(arguments.layout, arguments.attribution, arguments.pdf, arguments.single, arguments.note)
     model = load_model(model_folder, find_methods(), pick_device(arguments.device))
@@ -50,11 +55,12 @@ def _report() -> int:
         workers=arguments.workers or READERS,
         resume=arguments.resume,
         deterministic=arguments.deterministic,
+        shard=shard,
     )
-    print(
-        f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; "
-        f"open {report / 'index.html'} in a browser"
-    )
+    then = f"open {report / 'index.html'} in a browser"
+    if shard != WHOLE:
+        then = "when all shards are done, the same command with --resume and without --shard writes the index"
+    print(f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; {then}")
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 
@@ -89,12 +95,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="as of driver.py (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", default=0, help="as of driver.py")
     parser.add_argument("--deterministic", action="store_true", help="as of driver.py")
+    add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
     )
     arguments = parser.parse_args()
     if arguments.evaluation:
-        for name in ("attribution", "pdf", "single", "layout", "resume", "deterministic", "allow_failures"):
+        for name in ("attribution", "pdf", "single", "layout", "resume", "deterministic", "shard", "allow_failures"):
             if getattr(arguments, name) != parser.get_default(name):
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"--evaluation {option}: expected one of them, found both; {option} is for recordings")

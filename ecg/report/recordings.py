@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.classes import SCORED_CLASSES
-from ecg.inference.run_folder import Outcome, run_folder
+from ecg.inference.run_folder import Outcome, recordings_of_shard, run_folder
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
@@ -36,6 +36,7 @@ from ecg.report.pages import (
 )
 from ecg.report.recording_page import Judged, Recording, article, look_at, row_of
 from ecg.runtime.progress import progress, say
+from ecg.runtime.shards import WHOLE, Shard
 
 MOST_IN_ONE_FILE = 50
 MOST_EXPLAINED = 3  # findings of a recording, the most probable
@@ -88,6 +89,7 @@ def report_folder(
     workers: int,
     resume: bool = False,
     deterministic: bool = False,
+    shard: Shard = WHOLE,
 ) -> Outcome:
     """Judge a folder with the driver's code, then write a page for each recording and the table of all.
 
@@ -95,12 +97,15 @@ def report_folder(
     goes on from) and ``outputs/``, which is what ``driver.py`` writes. Every file is written whole or not at all,
     nothing outside `report`. Pages of recordings that are no longer there stay where they are.
 
+    A shard writes outputs and pages alone: the table of all is for a run with `resume` over the whole folder when all
+    shards are done. It keeps their pages, but for those next to a recording that could not be judged in another shard.
+
     Parameters
     ----------
     model : Model
     recordings, report : Path
     options : Options
-    workers, resume, deterministic
+    workers, resume, deterministic, shard
         As of `run_folder`. With `resume` a page is kept that was made of the same output, files and options.
 
     Returns
@@ -137,9 +142,11 @@ def report_folder(
         workers=workers,
         resume=resume,
         deterministic=deterministic,
+        shard=shard,
         see_members=keep if many else None,
     )
-    paths = [Path(path) for path in find_recordings(recordings)]
+    everyone = [Path(path).stem for path in find_recordings(recordings)]
+    paths = list(recordings_of_shard(model, recordings, shard, deterministic))
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):
         result = _judged(
@@ -149,8 +156,11 @@ def report_folder(
             judged[stem] = result
     if options.attribution:
         say("Attribution takes about a second of a core's time for each finding")
-    run = _Run(model, report, options, outcome, judged, list(judged))
-    rows = _write_single(run, paths) if options.single else _write_pages(run, paths, resume)
+    # Recordings of other shards count as judged: nobody knows yet.
+    own = {path.stem for path in paths}
+    order = [stem for stem in dict.fromkeys(everyone) if stem in judged or stem not in own]
+    run = _Run(model, report, options, outcome, judged, order)
+    rows = _write_single(run, paths) if options.single else _write_pages(run, paths, resume, shard)
     _say_cost(run)
     say(f"{sum('page' in row for row in rows)} of {len(rows)} recordings have a page")
     return outcome
@@ -179,7 +189,7 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
 # --- A page for each recording ----------------------------------------------------------------------------------------
 
 
-def _write_pages(run: _Run, paths: list[Path], resume: bool) -> list[dict[str, Any]]:
+def _write_pages(run: _Run, paths: list[Path], resume: bool, shard: Shard) -> list[dict[str, Any]]:
     for folder in ("pages", "rows", *(["pdf"] if run.options.pdf else [])):
         (run.report / folder).mkdir(parents=True, exist_ok=True)
         remove_leftovers(run.report / folder)
@@ -187,6 +197,8 @@ def _write_pages(run: _Run, paths: list[Path], resume: bool) -> list[dict[str, A
     write_assets(run.report)
     made_with = _digest([digest_of_templates(), asdict(run.options), run.model.config])
     rows = list(progress(_rows(run, paths, made_with, resume), len(paths), "Writing pages"))
+    if shard != WHOLE:
+        return rows
     write_file(run.report / _INDEX_DATA, as_script(_table(run.model, rows)))
     write_file(
         run.report / "index.html",

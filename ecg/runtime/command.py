@@ -17,7 +17,7 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
         Imports what takes long (torch) itself, so that Ctrl-C is caught there too. Its ValueError, OSError and
         MemoryError are for the user; any other error is a fault of the program and keeps its traceback.
     when_stopped : str
-        What to say after Ctrl-C.
+        What to say after Ctrl-C, and where another process of the same command has ended.
     """
     try:
         return body()
@@ -27,6 +27,8 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     except (FileExistsError, NotADirectoryError) as error:
         found = "found a file in its place or above it"
         print(f"{name}: {error.filename}: expected a folder that exists or can be made, {found}", file=sys.stderr)
+    except ConnectionError as error:
+        print(f"{name}: {error}; {when_stopped}", file=sys.stderr)
     except (ValueError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
     except (MemoryError, RuntimeError) as error:

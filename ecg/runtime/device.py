@@ -6,9 +6,13 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from ecg.runtime.processes import launched
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; "auto" is the GPU where there is a usable one.
+
+    Under `torchrun` "auto" and "cuda" are another GPU for each process of a machine.
 
     Raises
     ------
@@ -16,7 +20,9 @@ def pick_device(name: str = "auto") -> torch.device:
         If the name is no device of this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and launched().count > 1:
+        name = f"cuda:{launched().local_rank}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -44,6 +46,13 @@ def say(message: str) -> None:
     """One line on standard error, above the bar where there is one."""
     tqdm.write(message, file=sys.stderr)
     sys.stderr.flush()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Nothing of the above on standard error for the block: another process says the same."""
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        yield
 
 
 def _line(description: str, done: int, total: int | None, elapsed: float, unit: str) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from ecg.io.statements import StatementTable
 from ecg.methods.base import Method
+from ecg.runtime.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class TrainingOptions:
         The codes of statements of devices, for recordings in clinical formats, which have no codes themselves.
     resume : bool
         Fail instead of restarting if data or options changed. A stopped training is continued in any case.
+    spread_members : bool
+        Under `torchrun` each process trains other members, rather than all of them one member after another.
     """
 
     members: int | None = None
@@ -45,6 +48,7 @@ class TrainingOptions:
     limit: int | None = None
     labels: StatementTable | None = None
     resume: bool = False
+    spread_members: bool = False
 
     def n_members(self, method: Method) -> int:
         """The number of members of this method; ValueError where an option is out of range."""
@@ -78,6 +82,8 @@ class MemberOptions:
         What the progress lines call the member.
     resume : bool
         Refuse to replace a checkpoint of another training.
+    processes : Processes
+        Those that train it together, each with a part of every batch.
     """
 
     epochs: int | None
@@ -87,3 +93,4 @@ class MemberOptions:
     checkpoint: Path | None = None
     label: str = "Training"
     resume: bool = False
+    processes: Processes = ALONE

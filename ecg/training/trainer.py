@@ -10,8 +10,8 @@ import shutil
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,10 @@ from ecg.model_folder import folder as storage
 from ecg.model_folder.folder import Member, State
 from ecg.runtime.device import pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
-from ecg.runtime.progress import progress, say
+from ecg.runtime.processes import ALONE, Processes, joined
+from ecg.runtime.progress import progress, say, silence
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.distributed import DataParallel
 from ecg.training.folds import assign_folds
 from ecg.training.options import MemberOptions, TrainingOptions
 
@@ -55,7 +57,8 @@ def train(
     """Train a method on a folder of recordings and store the model.
 
     A training that was stopped continues when it is started again with the same data and options: what it needs for
-    that lies in ``<model_folder>/.training-state`` until the model is stored.
+    that lies in ``<model_folder>/.training-state`` until the model is stored. Under `torchrun` its processes train
+    together; the first of them writes.
 
     Parameters
     ----------
@@ -72,25 +75,42 @@ def train(
     ValueError
         If an option is out of range.
     """
-    members, device = options.n_members(method), pick_device(options.device)
-    data_folder, model_folder = Path(data_folder), Path(model_folder)
+    device = pick_device(options.device)
+    with joined(device) as processes, silence() if not processes.is_first else nullcontext():
+        _train(method, Path(data_folder), Path(model_folder), options, device, processes)
+
+
+def _train(
+    method: Method,
+    data_folder: Path,
+    model_folder: Path,
+    options: TrainingOptions,
+    device: torch.device,
+    processes: Processes,
+) -> None:
+    members = options.n_members(method)
     if not data_folder.is_dir():
         raise ValueError(f"{data_folder}: expected a folder of recordings, found none")
+    if options.spread_members and processes.count > members:
+        raise ValueError(f"expected at most {members} processes to spread {members} members, found {processes.count}")
     scratch = model_folder / SCRATCH
-    if options.resume and not scratch.is_dir():
+    if processes.is_first and options.resume and not scratch.is_dir():
         found = "a finished model" if (model_folder / "config.json").exists() else "none"
         raise TrainingError(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
     workers = options.workers or os.cpu_count() or 1
-    dataset, problems = build_dataset(
-        method,
-        data_folder,
-        scratch,
-        workers=workers,
-        limit=options.limit,
-        statements=options.labels,
-        resume=options.resume,
+    dataset, problems = _read_once(
+        processes,
+        lambda: build_dataset(
+            method,
+            data_folder,
+            scratch,
+            workers=workers,
+            limit=options.limit,
+            statements=options.labels,
+            resume=options.resume,
+        ),
     )
     folds = _split(method, dataset, options.seed)
     summary = _summarise(method, dataset, problems, options)
@@ -101,17 +121,47 @@ def train(
             "train fewer members, or use more recordings or folds in folds.csv"
         )
     simulated = np.arange(dataset.n_recorded, len(dataset))
-    trained = []
-    for fold in range(members):
+    own = range(processes.rank, members, processes.count) if options.spread_members else range(members)
+    team = ALONE if options.spread_members else processes
+    trained = {}
+    for fold in own:
         checkpoint, label = scratch / f"member-{fold + 1}.ckpt", f"Member {fold + 1}/{members}"
-        member_options = MemberOptions(options.epochs, options.seed, fold, device, checkpoint, label, options.resume)
+        member_options = MemberOptions(
+            options.epochs, options.seed, fold, device, checkpoint, label, options.resume, team
+        )
         training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
-        trained.append(train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options))
+        trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options)
+    if options.spread_members:
+        trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
+    if processes.is_first:
+        _store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
+        shutil.rmtree(scratch)
+    processes.wait()
+    shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
+
+
+def _read_once(processes: Processes, read: Callable[[], tuple[Dataset, list[str]]]) -> tuple[Dataset, list[str]]:
+    """The data as the first process of each machine reads it; the others take it from the copy of that."""
+    result = None
+    for turn in ("first", "first of its machine", "other"):
+        kind = "first" if processes.is_first else "first of its machine" if processes.local_rank == 0 else "other"
+        if kind == turn:
+            result = read()
+        processes.wait()
+    assert result is not None
+    held = hashlib.sha256("".join(entry.digest for entry in result[0].entries).encode()).digest()
+    if len(set(processes.gather(held))) > 1:
+        raise TrainingError("expected the same recordings on every machine, found others; give all of them one folder")
+    return result
+
+
+def _store(
+    method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]
+) -> None:
     validation = [validation_scores(method, dataset, member) for member in trained]
     labels = np.concatenate([dataset.labels[member.rows] for member in trained])
     calibration = fit_calibration(labels, np.concatenate([member.probabilities for member in trained]))
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
-    shutil.rmtree(scratch)
 
 
 def _split(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
@@ -220,8 +270,9 @@ class _MemberTraining:
         self.weights = load_weights(classes=method.classes)[1]
         self.epochs = scaled_epochs(method, options.epochs)
         self.history: list[dict[str, Any]] = []
+        self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
-            self.network = method.build_network().to(options.device)
+            self.network = self.parallel.prepare(method.build_network().to(options.device))
         self._start_stage(0)
 
     def finish(self) -> Member:
@@ -240,7 +291,12 @@ class _MemberTraining:
         return Member(state, thresholds, self.validation_rows, probabilities, self.history)
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
-        return _seeded([self.options.seed, self.options.number, stage, epoch])
+        words = [self.options.seed, self.options.number, stage, epoch]
+        if stage and not self.options.processes.is_first:
+            words.append(
+                self.options.processes.rank
+            )  # other units drop out for other items; first weights are the same
+        return _seeded(words, self.options.device)
 
     def _start_stage(self, number: int) -> None:
         self.stage, self.epoch = number, 0
@@ -265,9 +321,10 @@ class _MemberTraining:
                 group["lr"] = rate * factor
             with training_autocast(self.options.device):
                 logits = self.method.forward(self.network, batch)
-            loss = self.loss(logits.float(), targets)
+            loss = self.loss(self.parallel.all_logits(logits.float()), targets)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            self.parallel.add_gradients(self.network)
             self.optimizer.step()
             total += loss.detach()
         mean = float(total) / steps
@@ -312,6 +369,7 @@ class _MemberTraining:
         self._start_stage(self.stage + 1)
 
     def _batches(self) -> Iterator[tuple[Batch, Tensor]]:
+        """This process's parts of the batches of an epoch, each with the targets of the whole batch."""
         # One producer thread draws from the generator in order, so the draws don't depend on timing.
         rng = np.random.default_rng([self.options.seed, self.options.number, self.stage + 1, self.epoch])
         order = rng.permutation(self.training_rows)
@@ -319,9 +377,13 @@ class _MemberTraining:
         def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
-            return make_batch(signals, [self.dataset.features(row) for row in rows], self.options.device), targets
+            batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
+            part = self.parallel.part(batch)
+            return Batch(*(tensor.to(self.options.device) for tensor in part)), targets
 
-        return map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3)
+        for batch, targets in map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3):
+            self.parallel.begin(len(targets))
+            yield batch, targets
 
     def _parts(self) -> list[slice]:
         """The batches of an epoch. Batch norm has no use for a last batch of one: it joins the one before."""
@@ -333,29 +395,32 @@ class _MemberTraining:
 
     def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
         self.network.eval()
-        device = self.options.device
-        items = (Item(row, self.dataset.signal(row), self.dataset.features(row)) for row in self.validation_rows)
-        predictions = predict(self.method, [self.network], items, device, autocast=autocast)
-        return np.stack([probabilities[0] for _, probabilities in predictions])
+        device, processes, rows = self.options.device, self.options.processes, self.validation_rows
+        own = range(processes.rank, len(rows), processes.count)
+        items = (Item(k, self.dataset.signal(rows[k]), self.dataset.features(rows[k])) for k in own)
+        probabilities = torch.zeros(len(rows), len(self.method.classes), dtype=torch.float64)
+        for k, found in predict(self.method, [self.network], items, device, autocast=autocast):
+            probabilities[k] = torch.from_numpy(found[0])
+        processes.add(probabilities)
+        return probabilities.numpy()
 
     def _fingerprint(self) -> str:
-        digests = [
-            [self.dataset.entries[row].digest for row in rows] for rows in (self.training_rows, self.validation_rows)
-        ]
-        targets = self.dataset.targets.tobytes().hex()
         parts = [
             self.method.name,
             dict(self.method.settings),
             self.epochs,
             self.options.seed,
             self.options.number,
-            digests,
-            targets,
+            len(self.training_rows),
         ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        fingerprint = hashlib.sha256(json.dumps(parts).encode())
+        for row in np.concatenate([self.training_rows, self.validation_rows]):
+            fingerprint.update(self.dataset.entries[row].digest.encode())
+        fingerprint.update(self.dataset.targets.data)
+        return fingerprint.hexdigest()
 
     def _save_checkpoint(self) -> None:
-        if self.options.checkpoint is None:
+        if self.options.checkpoint is None or not self.options.processes.is_first:
             return
         held = {
             "fingerprint": self._fingerprint(),
@@ -374,17 +439,20 @@ class _MemberTraining:
 
     def restore(self) -> None:
         """Continue from the checkpoint of this training if there is one; replacing another's is refused with resume."""
-        if self.options.checkpoint is None or not self.options.checkpoint.exists():
+        checkpoint = self.options.checkpoint
+        if checkpoint is None:
+            return
+        content = self.options.processes.from_first(lambda: checkpoint.read_bytes() if checkpoint.exists() else None)
+        if content is None:
             return
         found = "a damaged one"
-        if _is_whole(self.options.checkpoint):
-            held = torch.load(self.options.checkpoint, map_location=self.options.device, weights_only=True)
+        if _is_whole(content):
+            held = torch.load(io.BytesIO(content), map_location=self.options.device, weights_only=True)
             found = "one" if held["fingerprint"] == self._fingerprint() else "one with other data or arguments"
         if found != "one":
             if self.options.resume:
                 raise TrainingError(
-                    f"{self.options.checkpoint}: expected a checkpoint of this training, found {found}; "
-                    "train anew without resume"
+                    f"{checkpoint}: expected a checkpoint of this training, found {found}; train anew without resume"
                 )
             say(f"{self.options.label}: restarting, the checkpoint found is {found}")
             return
@@ -400,10 +468,10 @@ class _MemberTraining:
         say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
 
 
-def _is_whole(checkpoint: Path) -> bool:
+def _is_whole(checkpoint: bytes) -> bool:
     """Whether all checksums in it are right; torch does not look at them."""
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
+        with zipfile.ZipFile(io.BytesIO(checkpoint)) as archive:
             return archive.testzip() is None
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError):
         return False
@@ -421,9 +489,9 @@ class _OnBatches(nn.Module):
 
 
 @contextmanager
-def _seeded(words: list[int]) -> Iterator[None]:
+def _seeded(words: list[int], device: torch.device) -> Iterator[None]:
     """Torch's generators seeded for a block and restored after it: dropout and weights depend on `words` alone."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):  # no other GPU is touched
         torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1)[0]))
         yield
 
