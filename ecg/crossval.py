@@ -107,6 +107,7 @@ def _validate(words: Sequence[str] | None) -> int:
 
 def _format(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
     sections = [tables.format_databases(results, classes)]
+    sections.append("## The least sure tenth left out\n\n" + tables.format_least_sure(results, classes))
     if len(results) > 1:
         sections.append("## Differences\n\n" + tables.format_differences(results, classes))
     for label, result in results.items():

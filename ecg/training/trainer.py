@@ -112,8 +112,8 @@ def _train(
             resume=options.resume,
         ),
     )
-    folds = _split(method, dataset, options.seed)
-    summary = _summarise(method, dataset, problems, options)
+    folds = split_into_folds(method, dataset, options.seed)
+    summary = summarise(method, dataset, problems, options)
     usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
     if usable[:members] != list(range(members)):
         raise TrainingError(
@@ -134,7 +134,7 @@ def _train(
     if options.spread_members:
         trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
     if processes.is_first:
-        _store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
+        store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
         shutil.rmtree(scratch)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
@@ -155,9 +155,8 @@ def _read_once(processes: Processes, read: Callable[[], tuple[Dataset, list[str]
     return result
 
 
-def _store(
-    method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]
-) -> None:
+def store(method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]) -> None:
+    """Score trained members on the recordings that validated them, and write the model folder."""
     validation = [validation_scores(method, dataset, member) for member in trained]
     labels = np.concatenate([dataset.labels[member.rows] for member in trained])
     scores = np.concatenate([member.probabilities for member in trained])
@@ -165,14 +164,14 @@ def _store(
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
 
 
-def _split(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
+def split_into_folds(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """The fold of each recording that is not simulated."""
     entries = dataset.entries[: dataset.n_recorded]
     labels, given = dataset.labels[: dataset.n_recorded], [entry.fold for entry in entries]
     return assign_folds(labels, [entry.database for entry in entries], given, method.training.n_folds, seed)
 
 
-def _summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
+def summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
     """What the model is trained on, for the model folder, and said on the way."""
     for problem in problems:
         say(f"Left out: {problem}")
