@@ -29,6 +29,7 @@ from ecg.networks.tree_fitting import fit_boosted_trees
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
+TREES_SHARE = 2 / 3  # of the probability, the rest is the network's
 # Sinus rhythm is written beside these in PTB-XL, and hardly ever in other databases.
 NOT_BESIDE_SINUS_RHYTHM = ("426177001", "427084000", "427393009", "284470004")  # SB, STach, SA, PAC
 NORMAL_RATES = (60.0, 100.0)  # beats per minute
@@ -64,7 +65,7 @@ RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
 class NetworkWithTrees(nn.Module):
-    """A network on the signal and trees on features; in evaluation the mean of their probabilities.
+    """A network on the signal and trees on features; in evaluation the weighted mean of their probabilities.
 
     In training mode it is the network alone: the trees are fitted before, by themselves.
     """
@@ -90,7 +91,7 @@ class NetworkWithTrees(nn.Module):
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
             return logits
-        return torch.logit((logits.sigmoid() + self.trees(features).sigmoid()) / 2, eps=1e-6)
+        return torch.logit(torch.lerp(logits.sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
 
 
 def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -183,7 +184,7 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
         forward=partial(forward, measurements=measurements),
         input=replace(base.input, features=measured_features) if measurements else base.input,
         training=replace(
-            base.training, n_members=4, make_targets=make_targets, prepare=fit_trees if measurements else None
+            base.training, n_members=3, make_targets=make_targets, prepare=fit_trees if measurements else None
         ),
         decision=replace(base.decision, search_thresholds=thresholds_of_prevalence, combine=average, moves_scores=True),
     )
