@@ -267,8 +267,8 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
 # --- The registry -------------------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, MethodBuilder] = {"robust": robust, "zhao": zhao, "butteam": butteam}
-DEFAULT_METHOD = "robust"
+METHODS: dict[str, MethodBuilder] = {"hybrid": hybrid, "robust": robust, "zhao": zhao, "butteam": butteam}
+DEFAULT_METHOD = "hybrid"
 
 
 # --- The hooks ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.signal import find_peaks, periodogram
 
 from ecg.simulator import dipole as heartbeat
-from ecg.simulator.diagnoses import Parameters, draw_parameters
+from ecg.simulator.diagnoses import Parameters
+from ecg.simulator.draws import draw_parameters
 from ecg.simulator.simulate import record
 from helper_code import LEADS
 
@@ -96,7 +97,7 @@ def test_abnormal_conduction_keeps_its_intervals_and_axis(diagnosis):
         parameters = draw_parameters(np.random.default_rng([1, k]), diagnosis, comorbidity=False)
         parameters = replace(parameters, rate=62.0, rr_range=0.02)
         signal = record(parameters, np.random.default_rng(k), FS, seconds=5).signal
-        assert_measures(signal, parameters, 0.1, 0.04, qrs_tolerance=0.024, qt_tolerance=0.016, axis_tolerance=6)
+        assert_measures(signal, parameters, 0.06, 0.04, qrs_tolerance=0.024, qt_tolerance=0.016, axis_tolerance=6)
 
 
 @repeatable
@@ -180,12 +181,67 @@ def one_beat(simulated):
 
 
 def test_left_bundle_branch_block_looks_like_one():
-    qrs, t = one_beat(typical("LBBB"))
+    qrs, t = one_beat(typical("LBBB", local=()))
     for lead in ("I", "V6"):  # all positive, and T against it
         assert qrs[lead].max() > 10 * -qrs[lead].min()
         assert t[lead] < 0
     assert -qrs["V1"].min() > 5 * qrs["V1"].max()
     assert t["V1"] > 0.1
+
+
+def test_r_peaks_late_in_v6_in_every_left_bundle_branch_block():
+    for k in range(40):
+        parameters = draw_parameters(np.random.default_rng([7, k]), "LBBB", comorbidity=False)
+        qrs, _ = one_beat(record(parameters, np.random.default_rng(k), FS, 3))
+        assert qrs["V6"].argmax() / FS > 0.058  # 60 ms, less a sample
+        assert qrs["V6"].max() > 5 * -qrs["V6"].min()
+        assert -qrs["V1"].min() > 2 * qrs["V1"].max()
+
+
+def area_in_v6(diagnosis, k):
+    parameters = draw_parameters(np.random.default_rng([7, k]), diagnosis, comorbidity=False)
+    return one_beat(record(parameters, np.random.default_rng(k), FS, 3))[0]["V6"].sum()
+
+
+@pytest.mark.parametrize(("diagnosis", "low", "high"), [("RAD", 0.15, 0.5), ("PR", 0.25, 0.75)])
+def test_v6_is_negative_in_some(diagnosis, low, high):
+    assert low < np.mean([area_in_v6(diagnosis, k) < 0 for k in range(60)]) < high
+
+
+def energy_beyond_rank_3(signal):
+    values = np.linalg.svd(signal[INDEPENDENT] - signal[INDEPENDENT].mean(axis=1, keepdims=True), compute_uv=False)
+    return (values[3:] ** 2).sum() / (values**2).sum()
+
+
+def test_a_heart_is_more_than_one_dipole_as_real_ones_are():
+    drawn = [draw_parameters(np.random.default_rng([9, k]), "NSR", comorbidity=False) for k in range(20)]
+    clean = [record(parameters, np.random.default_rng(0), FS, 4) for parameters in drawn]
+    # Half of 320 real recordings of the Challenge have 0.5 to 1.0 % (after a filter of 1 to 40 Hz).
+    assert 0.003 < np.median([energy_beyond_rank_3(each.signal) for each in clean]) < 0.012
+    dipole = record(replace(drawn[0], local=()), np.random.default_rng(0), FS, 4)
+    assert energy_beyond_rank_3(dipole.signal) < 1e-9
+
+
+@pytest.mark.parametrize("diagnosis", ["NSR", "LAnFB", "CRBBB", "RAD"])
+def test_what_is_local_leaves_the_frontal_axis_of_qrs_alone(diagnosis):
+    for k in range(5):
+        parameters = draw_parameters(np.random.default_rng([9, k]), diagnosis)
+        i, ii = heartbeat.sample_leads(parameters.qrs_waves(), parameters.qrs)[:2].sum(axis=1)
+        error = np.degrees(np.arctan2((2 * ii - i) / np.sqrt(3), i)) - parameters.axis
+        assert (error + 180) % 360 - 180 == pytest.approx(0, abs=3)  # the feet of the Gaussians lie outside QRS
+
+
+def test_st_deviates_by_no_more_than_is_normal():
+    largest = []
+    for k in range(20):
+        parameters = draw_parameters(np.random.default_rng([9, k]), "NSR", comorbidity=False)
+        with_it, without = (
+            record(replace(parameters, st=st), np.random.default_rng(0), FS, 4).signal
+            for st in (parameters.st, (0.0, 0.0, 0.0))
+        )
+        largest.append(np.abs(with_it - without).max())
+    assert max(largest) < 0.055  # 0.05 mV, and breathing
+    assert np.median(largest) > 0.01
 
 
 def test_right_bundle_branch_block_looks_like_one():
@@ -265,7 +321,8 @@ def test_fibrillatory_waves_lie_near_their_frequency_and_are_largest_in_v1(frequ
 def test_pause_after_a_ventricular_beat_is_compensatory_and_after_an_atrial_one_is_not():
     def pair(diagnosis, ectopic):
         drawn = draw_parameters(np.random.default_rng(4), diagnosis, comorbidity=False)
-        parameters = replace(drawn, rate=66.0, rr_range=0.0, qrs=0.09, **{ectopic: 1})
+        changes = {"pattern": "single", "pac_blocked": 0.0, ectopic: 1}
+        parameters = replace(drawn, rate=66.0, rr_range=0.0, qrs=0.09, **changes)
         intervals = np.diff(find_beats(record(parameters, np.random.default_rng(1), FS, 12).signal, height=0.15)) / FS
         early = intervals.argmin()
         return intervals[early], intervals[early + 1], np.median(intervals)

@@ -125,7 +125,7 @@ def test_a_fit_is_measured_with_until_the_shipped_one_is_taken_again():
     simulated = simulate(np.random.default_rng(0), "NSR", comorbidity=False)
     before = measure(simulated.signal, 500.0)
     assert before.has_p_waves
-    no_p_waves = {"p_waves.bias": np.full(1, -100, np.float32)}
+    no_p_waves = {"p_waves.1.bias": np.full(1, -100, np.float32)}
     try:
         use_parameters(parameters() | no_p_waves)
         assert not measure(simulated.signal, 500.0).has_p_waves

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ecg.measurements.atrial_waves import periodic_waves
 from ecg.measurements.boundary_network import (
     CENTRE,
     N_SAMPLES,
@@ -136,23 +137,19 @@ def test_each_boundary_is_looked_for_somewhere():
     assert RATE * 0.448 == CENTRE
 
 
-def _evidence(p_of_beat, rr, spread):
-    """Beats 400 samples apart whose P wave is that of `p_of_beat(k, rng)`, shape (60,)."""
-    rng = np.random.default_rng(0)
-    beats = 300 + 400 * np.arange(12)
-    signal = rng.normal(0, 0.005, (12, 5200))
-    for k, beat in enumerate(beats):
-        signal[:, beat - 110 : beat - 50] += p_of_beat(k, rng)
-    return evidence(signal.astype(np.float32), FINE, beats, -105, -55, np.full(2, spread), np.asarray(rr))
+def _evidence(signal, beats, spread):
+    """Of waves 55 to 105 samples before the beats."""
+    signal, marks = signal.astype(np.float32), np.array([-105.0, -55, -25, 20, 60, 160])
+    periodic = periodic_waves(signal, FINE, beats, marks)
+    return evidence(signal, FINE, beats, marks, np.full(2, spread), np.diff(beats) / FINE, periodic)
 
 
 def test_waves_that_repeat_are_p_waves_and_those_that_do_not_are_none():
-    bump = 0.12 * np.exp(-0.5 * ((np.arange(60) - 30) / 10) ** 2)
-    regular = np.full(11, 0.8)
-    irregular = np.random.default_rng(1).uniform(0.5, 1.1, 11)
-    assert probability(_evidence(lambda k, rng: bump, regular, spread=4.0)) > 0.9
-    waves = 0.1 * np.sin(2 * np.pi * 6 * np.arange(6000) / 500)
-    assert (
-        probability(_evidence(lambda k, rng: waves[(start := rng.integers(5000)) : start + 60], irregular, spread=12.0))
-        < 0.1
-    )
+    noise = np.random.default_rng(0).normal(0, 0.005, (12, 5000))
+    beats, with_p = np.arange(300, 5000, 400), noise.copy()
+    for beat in beats:
+        with_p[:, beat - 110 : beat - 50] += 0.12 * np.exp(-0.5 * ((np.arange(60) - 30) / 10) ** 2)
+    assert probability(_evidence(with_p, beats, spread=4.0)) > 0.9
+    irregular = np.cumsum(np.random.default_rng(1).integers(250, 550, 11))
+    waves = 0.1 * np.sin(2 * np.pi * 6 * np.arange(5000) / 500)
+    assert probability(_evidence(noise + waves, irregular, spread=12.0)) < 0.1

@@ -101,6 +101,21 @@ def test_differences_over_many_hearts():
         assert abs(values.mean()) < 5 and np.percentile(np.abs(values), 90) < 15, name
 
 
+@pytest.mark.parametrize("block", [3, 4])
+def test_no_p_in_flutter_and_no_flutter_in_the_qrs(block):
+    flutter = {"rhythm": "flutter", "pr": None, "atrial_rate": 250.0, "atrial_amplitude": 0.3, "block": block}
+    simulated, found = _measured(flutter | {"rate": 250.0 / block, "qtc": 0.38})
+    truth = truth_of(simulated)
+    assert not found.has_p_waves and math.isnan(found.pr_ms)
+    assert found.qrs_axis_deg == pytest.approx(truth.qrs_axis_deg, abs=8)
+    assert found.qrs_ms == pytest.approx(truth.qrs_ms, abs=12)
+
+
+def test_no_p_where_the_ventricle_alone_is_paced():
+    _, found = _measured({"rhythm": "paced", "pr": None, "qrs_shape": "RV", "qrs": 0.15, "qtc": 0.45})
+    assert not found.has_p_waves
+
+
 def test_no_p_in_fibrillation():
     _, found = _measured({"rhythm": "fibrillation", "pr": None, "rr_range": 0.15, "rate": 90.0})
     assert not found.has_p_waves

@@ -1,5 +1,6 @@
 """Simulated recordings: labels follow from the heart, everybody reads the files, the same seed gives the same bytes."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from ecg.report.plotting import plot_recording, title_of
 from ecg.simulator.__main__ import main
-from ecg.simulator.diagnoses import CODES, DIAGNOSES, Parameters, diagnosis_of, draw_parameters, labels_of
+from ecg.simulator.diagnoses import CODES, DIAGNOSES, Parameters, Ventricular, diagnosis_of, labels_of
+from ecg.simulator.draws import draw_parameters
 from ecg.simulator.noise import Noise
-from ecg.simulator.simulate import Simulated, record, simulate, simulate_recording
+from ecg.simulator.simulate import Simulated, qrs_of, record, simulate, simulate_recording
 from ecg.simulator.write import write_recording
 from helper_code import LEADS, SCORED_CLASSES, read_recording
 
@@ -46,6 +48,8 @@ HEALTHY = Parameters(50, "Male")
         ({"rhythm": "paced", "qrs_shape": "LBBB", "qrs": 0.16, "axis": -80.0}, {"PR"}),
         ({"pr": 0.2}, {"NSR"}),
         ({"pr": 0.21}, {"NSR", "IAVB", "LPR"}),
+        ({"pr": 0.21, "pr_codes": ("IAVB",)}, {"NSR", "IAVB"}),
+        ({"pr": 0.19, "pr_codes": ("IAVB",)}, {"NSR"}),
         ({"pac": 2}, {"NSR", "PAC"}),
         ({"pvc": 1}, {"NSR", "PVC"}),
         ({"axis": -50.0}, {"NSR", "LAD"}),
@@ -68,6 +72,8 @@ HEALTHY = Parameters(50, "Male")
         ({"t_amplitude": 0.02, "t_back": 0.0}, {"NSR", "TAb"}),
         ({"t_amplitude": -0.3, "t_back": 0.0}, {"NSR", "TInv"}),
         ({"t_back": 0.4}, {"NSR", "TInv"}),
+        ({"t_back": 0.4, "tab_beside_tinv": True}, {"NSR", "TInv", "TAb"}),
+        ({"tab_beside_tinv": True}, {"NSR"}),
     ],
 )
 def test_labels_follow_from_the_parameters(changes, expected):
@@ -102,9 +108,96 @@ def test_all_classes_are_about_as_frequent():
     assert max(counts.values()) <= 110
 
 
+@pytest.mark.parametrize(("first", "second"), [("IAVB", "LPR"), ("LPR", "IAVB"), ("TInv", "TAb")])
+def test_codes_stand_beside_each_other_in_about_a_third(first, second):
+    turns = [first, second] if second == "LPR" or first == "LPR" else [first]
+    drawn = [names_of(draw_parameters(np.random.default_rng([6, k]), turns[k % len(turns)])) for k in range(300)]
+    both = [second in names for names in drawn if first in names]
+    assert 0.2 < np.mean(both) < 0.5
+
+
+def test_tachycardia_reaches_175_and_its_p_waves_lie_after_the_t_waves_before_them():
+    drawn = [draw_parameters(np.random.default_rng([6, k]), "STach", comorbidity=False) for k in range(300)]
+    rates = np.array([p.rate for p in drawn])
+    assert rates.min() > 101
+    assert 160 < rates.max() < 177
+    assert np.percentile(rates, 25) < 118
+    for p in drawn:
+        p_peak = 60 / p.rate - p.pr + 0.05
+        assert p_peak > 0.8 * p.qt + 0.02  # T peaks at 0.8 QT
+
+
+def ectopic_runs(parameters):
+    origins = "".join("." if beat.origin == "sinus" else beat.origin[0] for beat in parameters.beats)
+    return origins, re.findall("[av]+", origins)
+
+
+@pytest.mark.parametrize(("pattern", "length"), [("single", 1), ("couplets", 2), ("runs", 3)])
+@pytest.mark.parametrize("origin", ["pac", "pvc"])
+def test_premature_beats_come_in_their_pattern(pattern, length, origin):
+    parameters = replace(HEALTHY, pattern=pattern, **{origin: 6})
+    parameters = record(parameters, np.random.default_rng(1), seconds=30).parameters
+    _, runs = ectopic_runs(parameters)
+    assert len(runs) >= 6 // length - 1  # the last ones may find no room
+    assert set(runs[:-1]) <= {{"pac": "a", "pvc": "v"}[origin] * length}
+    assert len(runs[-1]) <= length
+    times = np.array([beat.time for beat in parameters.beats])
+    assert np.diff(times).min() > parameters.qt
+
+
+def test_in_bigeminy_every_second_beat_is_premature():
+    parameters = record(replace(HEALTHY, pattern="bigeminy", pvc=5), np.random.default_rng(1), seconds=20).parameters
+    origins, _ = ectopic_runs(parameters)
+    assert ".v.v.v.v.v." in origins
+    assert origins.count("v") == 5
+
+
+def test_a_blocked_atrial_beat_is_a_p_wave_and_a_pause_without_a_complex():
+    changes = {"pac": 2, "rr_range": 0.001}
+    blocked = record(replace(HEALTHY, pac_blocked=1.0, **changes), np.random.default_rng(1))
+    parameters = blocked.parameters
+    assert parameters.pac == len(parameters.blocked_p) == 2
+    assert "PAC" in names_of(parameters)
+    assert {beat.origin for beat in parameters.beats} == {"sinus"}
+    times = np.array([beat.time for beat in parameters.beats])
+    assert (np.diff(times) > 1.2 * 60 / parameters.rate).sum() == 2
+    lead_ii, fs = blocked.signal[LEADS.index("V1")], blocked.sampling_frequency
+    for onset in parameters.blocked_p:
+        start = round(onset * fs)
+        before = times[times < onset][-1]
+        usual = round((onset - before + times[0 if before != times[0] else 1]) * fs)
+        assert np.abs(lead_ii[start : start + 50] - lead_ii[usual : usual + 50]).max() > 0.02
+
+
+def test_an_aberrant_atrial_beat_is_wide():
+    parameters = record(replace(HEALTHY, pac=2, pac_aberrant=1.0), np.random.default_rng(1)).parameters
+    early = [beat for beat in parameters.beats if beat.origin == "atrial"]
+    assert [beat.form for beat in early] == [1, 1]
+    assert qrs_of(parameters, early[0])[1] >= 0.12
+    assert names_of(parameters) == {"NSR", "PAC"}  # of two beats, not of the heart
+
+
+def test_premature_ventricular_beats_have_two_shapes_in_some():
+    two = (Ventricular("RV", -60.0), Ventricular("LV", 120.0))
+    parameters = record(replace(HEALTHY, pvc=6, pvc_forms=two), np.random.default_rng(1), seconds=25).parameters
+    assert {beat.form for beat in parameters.beats if beat.origin == "ventricular"} == {0, 1}
+    drawn = [draw_parameters(np.random.default_rng([6, k]), "PVC") for k in range(60)]
+    assert 5 < sum(len(p.pvc_forms) == 2 for p in drawn) < 30
+
+
+def test_arms_are_swapped_rarely_and_the_labels_stay_those_of_the_heart():
+    swapped = 0
+    for k in range(300):
+        simulated = simulate(np.random.default_rng([6, k]), "NSR", 100, 1, comorbidity=False)
+        swapped += simulated.noise.reversed_arms
+        assert simulated.labels == labels_of(simulated.parameters)
+    assert 1 <= swapped <= 9
+
+
 def test_beats_tell_what_was_laid_down():
     parameters = draw_parameters(np.random.default_rng(3), "PVC", comorbidity=False)
-    parameters = record(replace(parameters, pvc=2, pac=1), np.random.default_rng(0), seconds=12).parameters
+    parameters = replace(parameters, pvc=2, pac=1, pattern="single")
+    parameters = record(parameters, np.random.default_rng(0), seconds=12).parameters
     times = [beat.time for beat in parameters.beats]
     assert times == sorted(times)
     assert times[0] >= 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.simulator.diagnoses import DIAGNOSES, Parameters
+from ecg.simulator.diagnoses import DIAGNOSES, Parameters, Ventricular
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import record, simulate
 from ecg.simulator.truth import truth_of
@@ -56,6 +56,7 @@ def test_the_signal_is_silent_between_p_and_qrs_and_after_t():
         ({"rhythm": "fibrillation", "pr": None}, "dominant", False),
         ({"rhythm": "flutter", "pr": None}, "dominant", False),
         ({"rhythm": "junction", "pr": None, "rate": 45.0}, "dominant", False),
+        ({"rhythm": "junction", "pr": None, "rate": 45.0, "retrograde": 0.12}, "dominant", False),
         ({"rhythm": "paced", "qrs_shape": "LBBB", "qrs": 0.15, "pr": None}, "paced", False),
         ({"rhythm": "paced", "qrs_shape": "LBBB", "qrs": 0.15, "pr": 0.16}, "paced", True),
     ],
@@ -70,3 +71,37 @@ def test_premature_beats_are_ectopic():
     simulated = record(replace(HEALTHY, pvc=2, pac=2), np.random.default_rng(1), seconds=15)
     assert [beat.origin for beat in simulated.parameters.beats].count("atrial") == 2
     assert truth_of(simulated).kinds.count("ectopic") == 4
+
+
+def test_r_peaks_of_two_shapes_of_premature_beats_lie_where_each_is_largest():
+    forms = (Ventricular("RV", -60.0, 0.17), Ventricular("LV", 120.0, 0.13))
+    simulated = record(replace(HEALTHY, pvc=6, pvc_forms=forms), np.random.default_rng(1), seconds=25)
+    truth = truth_of(simulated)
+    onsets = np.array([beat.time for beat in simulated.parameters.beats]) * simulated.sampling_frequency
+    for onset, sample in zip(onsets, truth.r_samples, strict=False):
+        largest = round(onset) + np.median(np.abs(simulated.signal[:, round(onset) :][:, :80]).argmax(axis=1))
+        assert abs(largest - sample) <= 4
+
+
+def test_blocked_atrial_beats_are_none_of_the_beats():
+    simulated = record(replace(HEALTHY, pac=2, pac_blocked=1.0), np.random.default_rng(1))
+    assert len(simulated.parameters.blocked_p) == 2
+    assert set(truth_of(simulated).kinds) == {"dominant"}
+
+
+def test_a_retrograde_p_wave_follows_the_complex():
+    junction = replace(HEALTHY, rhythm="junction", pr=None, rate=45.0)
+    hidden = record(junction, np.random.default_rng(0), 1000)
+    shown = record(replace(junction, retrograde=0.12), np.random.default_rng(0), 1000)
+    difference = np.abs(shown.signal - hidden.signal).max(axis=0)
+    onset = round(hidden.parameters.beats[2].time * 1000)
+    assert difference[onset + 120 : onset + 220].max() > 0.05
+    assert difference[onset - 200 : onset + 100].max() < 0.005
+
+
+def test_the_truth_says_that_the_arms_are_swapped():
+    heart = np.random.default_rng(0)
+    truth = truth_of(record(HEALTHY, heart, noise=Noise(reversed_arms=True)))
+    assert truth.reversed_arms
+    assert truth.qrs_axis_deg == pytest.approx(HEALTHY.axis)
+    assert not truth_of(record(HEALTHY, heart)).reversed_arms

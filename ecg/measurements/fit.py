@@ -30,7 +30,7 @@ from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import boundary_network as marks
-from ecg.measurements.measure import RATE, Prepared, outline, p_wave_evidence, prepare
+from ecg.measurements.measure import RATE, Prepared, outline, p_wave_evidence, periodic_waves_from, prepare
 from ecg.measurements.median_beat import FUTURE, PAST
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
@@ -39,11 +39,11 @@ from ecg.simulator.simulate import simulate_recording
 Floats = NDArray[np.float64]
 
 _SIMULATED, _SIMULATED_SEED = 1400, 11
-_SIMULATED_RHYTHMS = 300
+_SIMULATED_RHYTHMS, _RHYTHMS_SEED = 2700, 22
 _FROM_LUDB, _FROM_SIMULATOR = 8, 4  # in a batch
 STEPS = 2500
 _LEARNING_RATE = 4e-3
-_RIDGE = 1e-3
+_P_HIDDEN, _P_STEPS, _P_RIDGE = 8, 300, 3e-4
 _TARGET = 2.0  # samples, standard deviation of what the network is to say around a boundary
 _FEWEST = (6, 6, 8, 8, 8, 8)  # leads that must show a boundary
 _FIBRILLATION, _FLUTTER, _PACED = "164889003", "164890007", "10370003"
@@ -296,23 +296,38 @@ def p_wave_evidence_of(data: Path) -> tuple[Floats, NDArray[np.bool_]]:
 
 def _evidence(signal: NDArray[np.float32], sampling_frequency: float) -> Floats | None:
     prepared = prepare(signal, sampling_frequency)
-    return None if prepared is None else p_wave_evidence(prepared, outline(prepared))
+    if prepared is None:
+        return None
+    outlined = outline(prepared)
+    return p_wave_evidence(prepared, outlined, periodic_waves_from(prepared, outlined))
 
 
 def fit_p_waves(numbers: Floats, present: NDArray[np.bool_]) -> dict[str, NDArray[np.float32]]:
-    """Logistic regression by Newton's method, both kinds of recordings with the same weight in all."""
+    """Train the network of `p_waves.probability`, both kinds of recordings with the same weight in all."""
+    torch.manual_seed(0)
     mean, deviation = numbers.mean(axis=0), numbers.std(axis=0)
-    x = np.column_stack([(numbers - mean) / deviation, np.ones(len(numbers))])
-    weights = np.where(present, 0.5 / present.sum(), 0.5 / (~present).sum())
-    ridge = np.append(np.full(numbers.shape[1], _RIDGE), 0)
-    coefficients = np.zeros(x.shape[1])
-    for _ in range(30):
-        probability = 1 / (1 + np.exp(-(x @ coefficients)))
-        hessian = (x * (weights * probability * (1 - probability))[:, np.newaxis]).T @ x + np.diag(ridge)
-        coefficients += np.linalg.solve(hessian, x.T @ (weights * (present - probability)) - ridge * coefficients)
-    slopes = coefficients[:-1] / deviation
-    bias = coefficients[-1:] - slopes @ mean
-    return {"p_waves.weight": slopes.astype(np.float32), "p_waves.bias": bias.astype(np.float32)}
+    x = torch.from_numpy((numbers - mean) / deviation).float()
+    truth = torch.from_numpy(present).float()
+    weights = torch.from_numpy(np.where(present, 0.5 / present.mean(), 0.5 / (1 - present.mean()))).float()
+    network = nn.Sequential(nn.Linear(numbers.shape[1], _P_HIDDEN), nn.Tanh(), nn.Linear(_P_HIDDEN, 1))
+    optimizer = torch.optim.LBFGS(
+        network.parameters(), max_iter=_P_STEPS, history_size=20, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        each = nn.functional.binary_cross_entropy_with_logits(network(x)[:, 0], truth, reduction="none")
+        size = torch.stack([(parameter**2).sum() for parameter in network.parameters()]).sum()
+        value = (each * weights).mean() + _P_RIDGE * size
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    first, bias, second, last = (parameter.detach().double().numpy() for parameter in network.parameters())
+    slopes = first / deviation
+    fitted = (slopes, bias - slopes @ mean, second, last)
+    names = ("p_waves.0.weight", "p_waves.0.bias", "p_waves.1.weight", "p_waves.1.bias")
+    return {name: values.astype(np.float32) for name, values in zip(names, fitted, strict=True)}
 
 
 # ---- command ---------------------------------------------------------------------------------------------------------
@@ -334,17 +349,16 @@ def fit_all(
     network = {
         name: values.numpy() for name, values in fit_network(real, simulated, n_steps, seed=0).state_dict().items()
     }
-    n_numbers = len(marks.parameters()["p_waves.weight"])
-    no_p_waves = {"p_waves.weight": np.zeros(n_numbers, np.float32), "p_waves.bias": np.zeros(1, np.float32)}
-    marks.use_parameters(network | no_p_waves)
+    marks.use_parameters(network)
     numbers, present = p_wave_evidence_of(data)
+    simulated_numbers = []
     for k in progress(range(1, _SIMULATED_RHYTHMS + 1), _SIMULATED_RHYTHMS, "Measuring"):
-        drawn = simulate_recording(_SIMULATED_SEED + 1, k)
+        drawn = simulate_recording(_RHYTHMS_SEED, k)
         of_recording = _evidence(drawn.signal, drawn.sampling_frequency)
         if of_recording is not None:
-            numbers = np.vstack([numbers, of_recording])
+            simulated_numbers.append(of_recording)
             present = np.append(present, drawn.parameters.pr is not None)
-    fitted = network | fit_p_waves(numbers, present)
+    fitted = network | fit_p_waves(np.vstack([numbers, *simulated_numbers]), present)
     marks.use_parameters(fitted)
     return fitted
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.measurements.atrial_waves import PeriodicWaves
 from ecg.measurements.boundary_network import parameters
 
 _MOST_BEATS = 60
@@ -15,10 +16,10 @@ def evidence(
     signal: NDArray[np.float32],
     rate: float,
     beats: NDArray[np.int64],
-    onset: float,
-    offset: float,
+    marks: NDArray[np.float64],
     spread: NDArray[np.float64],
     intervals: NDArray[np.float64],
+    periodic: PeriodicWaves,
 ) -> NDArray[np.float64]:
     """Numbers that speak for and against P waves.
 
@@ -30,20 +31,23 @@ def evidence(
         Hz.
     beats : ndarray, shape (n_beats,), int64
         Samples of the beats of the dominant class.
-    onset, offset : float
-        Where the P wave of the median beat would be, in samples from `beats`.
+    marks : ndarray, shape (6,), float64
+        Onset and offset of P, QRS and T of the median beat, in samples from `beats`; P where it would be.
     spread : ndarray, shape (2,), float64
-        How uncertain either is, samples.
+        How uncertain onset and offset of P are, samples.
     intervals : ndarray, shape (n_intervals,), float64
         RR intervals, s.
+    periodic : PeriodicWaves
 
     Returns
     -------
-    ndarray, shape (6,), float64
+    ndarray, shape (12,), float64
         Logarithms of: the size of the wave in the median beat (mV); how much its size varies from beat to beat; what
         single beats have beside it, relative to it; the uncertainty of its boundaries (ms); the typical change from one
-        RR interval to the next, relative; the mean RR interval (s).
+        RR interval to the next, relative; the mean RR interval (s). Then what `periodic` says, and in s: duration of
+        the wave, PR interval, and how long the T wave before it goes on after its onset (negative: ends before).
     """
+    onset, offset, qrs_onset = marks[:3]
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
     some = beats[np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_BEATS)).astype(int))]
     pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
@@ -54,7 +58,7 @@ def evidence(
     sizes = np.einsum("lbw,lw->b", pieces, typical) / power
     beside = ((pieces - sizes[:, np.newaxis] * typical[:, np.newaxis]) ** 2).sum(axis=(0, 2)) / power
     change = np.median(np.abs(np.diff(intervals))) / intervals.mean() if len(intervals) > 1 else 0.05
-    return np.log(
+    size_and_rhythm = np.log(
         [
             np.sqrt(power / typical.size) + 1e-4,
             np.median(np.abs(sizes - 1)) + 0.02,
@@ -64,10 +68,14 @@ def evidence(
             intervals.mean() if len(intervals) else 0.8,
         ]
     )
+    of_periodic = (periodic.explained, periodic.outside, periodic.explained_outside)
+    overlap = (marks[5] - onset) / rate - (np.median(intervals) if len(intervals) else 0.8)
+    return np.array([*size_and_rhythm, *of_periodic, (offset - onset) / rate, (qrs_onset - onset) / rate, overlap])
 
 
 def probability(numbers: NDArray[np.float64]) -> float:
-    """How likely P waves are (logistic regression on `evidence`)."""
+    """How likely P waves are: a network with one hidden layer on `evidence`."""
     fitted = parameters()
-    score = float(numbers @ fitted["p_waves.weight"] + fitted["p_waves.bias"][0])
+    hidden = np.tanh(fitted["p_waves.0.weight"] @ numbers + fitted["p_waves.0.bias"])
+    score = float((fitted["p_waves.1.weight"] @ hidden + fitted["p_waves.1.bias"])[0])
     return 1 / (1 + float(np.exp(-np.clip(score, -50, 50))))

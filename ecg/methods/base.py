@@ -91,6 +91,10 @@ MakeTargets = Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float3
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
 this preprocessed signal, float32 (n_classes,) from 0 to 1."""
 
+Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], None]
+"""``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
+features (n_recordings, n_features) and targets (n_recordings, n_classes)."""
+
 SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold."""
 
@@ -155,6 +159,8 @@ class Training:
     augment : Augment
     simulated_share : float
         Simulated recordings that are trained on beside each recording of the data folder.
+    prepare : Prepare, optional
+        Before the first epoch.
     """
 
     n_folds: int
@@ -165,6 +171,7 @@ class Training:
     use_for_training: Callable[[NDArray[np.bool_], float], bool]
     augment: Augment
     simulated_share: float = 0.0
+    prepare: Prepare | None = None
 
 
 @dataclass(frozen=True)

@@ -61,20 +61,25 @@ class SEResNet(nn.Module):
         Between the two convolutions of each block.
     n_features : int
         Numbers beside the signal: five for age and sex, as published.
+    width : float
+        Channels of every level, relative to the published 64, 128, 256 and 512.
     """
 
-    def __init__(self, n_leads: int = 12, n_classes: int = 24, dropout: float = 0.2, n_features: int = 5) -> None:
+    def __init__(
+        self, n_leads: int = 12, n_classes: int = 24, dropout: float = 0.2, n_features: int = 5, width: float = 1.0
+    ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(n_leads, 64, kernel_size=15, stride=2, padding=7, bias=False)
-        self.bn1 = nn.BatchNorm1d(64)
+        c64, c128, c256, c512 = (round(width * channels) for channels in (64, 128, 256, 512))
+        self.conv1 = nn.Conv1d(n_leads, c64, kernel_size=15, stride=2, padding=7, bias=False)
+        self.bn1 = nn.BatchNorm1d(c64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool1d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = self._level(64, 64, 1, dropout)
-        self.layer2 = self._level(64, 128, 2, dropout)
-        self.layer3 = self._level(128, 256, 2, dropout)
-        self.layer4 = self._level(256, 512, 2, dropout)
+        self.layer1 = self._level(c64, c64, 1, dropout)
+        self.layer2 = self._level(c64, c128, 2, dropout)
+        self.layer3 = self._level(c128, c256, 2, dropout)
+        self.layer4 = self._level(c256, c512, 2, dropout)
         self.fc1 = nn.Linear(n_features, 10)
-        self.fc = nn.Linear(10 + 512, n_classes)
+        self.fc = nn.Linear(10 + c512, n_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv1d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""What a simulated heart is like: its clinical parameters, how they are drawn, and the labels that follow from them.
+"""What a simulated heart is like: its clinical parameters, and the labels that follow from them.
 
 The limits are those of the AHA/ACCF/HRS recommendations for the standardization and interpretation of the
 electrocardiogram, part III (intraventricular conduction, Surawicz et al. 2009, J Am Coll Cardiol 53:976-981), part IV
@@ -9,16 +9,14 @@ definition of myocardial infarction for Q waves (Thygesen et al. 2018, Circulati
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from ecg.classes import SCORED_CLASSES
 from ecg.leads import LEADS
-from ecg.simulator.dipole import Beat, leads_of_vectors, qrs_waves, sample_leads
+from ecg.simulator.dipole import Beat, Wave, leads_of_sources, local_activity, qrs_waves, sample_leads, t_wave
 
 CODES: dict[str, str] = {abbreviation: code for code, (abbreviation, _) in SCORED_CLASSES.items()}
 _EQUIVALENT = {"RBBB": "CRBBB", "SVPB": "PAC", "VPB": "PVC"}
@@ -26,6 +24,16 @@ _EQUIVALENT = {"RBBB": "CRBBB", "SVPB": "PAC", "VPB": "PVC"}
 DIAGNOSES: tuple[str, ...] = tuple(name for name in CODES if name not in _EQUIVALENT)
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))
+
+
+@dataclass(frozen=True)
+class Ventricular:
+    """The QRS complex of premature ventricular beats from one place: arguments of `ecg.simulator.dipole.qrs_waves`."""
+
+    shape: str = "RV"  # or "LV": where they start
+    axis: float = 60.0
+    qrs: float = 0.15
+    voltage: float = 1.8
 
 
 @dataclass(frozen=True)
@@ -41,17 +49,29 @@ class Parameters:
     rr_range : float
         Longest less shortest sinus RR interval, s; in fibrillation the standard deviation of RR.
     pr : float or None
-        PR interval; None without P waves.
+        PR interval; None without P waves before the QRS complexes.
+    pr_codes : tuple of str
+        What a PR interval over 0.2 s is called: "IAVB", "LPR" or both; hospitals differ.
+    retrograde : float or None
+        From the onset of QRS to that of a P wave that the atria make backwards (junctional rhythm); None without one.
     qrs_shape, qrs, axis, voltage, depth
         Arguments of `ecg.simulator.dipole.qrs_waves`.
     qtc : float
         QT interval, by Fridericia corrected for rate, without what QRS has beyond 0.1 s.
     t_axis, t_amplitude, t_back : float
         The primary T wave: frontal axis, size in the frontal plane, and backwards.
+    tab_beside_tinv : bool
+        Whether inverted T waves are called abnormal as well; hospitals differ.
+    st : tuple of 3 floats
+        Deviation of the ST segment as a clinical vector, where QRS is at most 0.11 s.
     pac, pvc : int
-        Premature beats in the recording.
-    pvc_shape, pvc_axis, pvc_qrs, pvc_voltage
-        The QRS complex of premature ventricular beats ("RV", "LV": where they start).
+        Premature beats in the recording, blocked atrial ones among them.
+    pattern : str
+        How premature beats come: "single", "bigeminy", "couplets" or "runs" (of three).
+    pac_aberrant, pac_blocked : float
+        Shares of the atrial ones that are conducted with right bundle branch block, or not at all.
+    pvc_forms : tuple of Ventricular
+        The QRS complexes of premature ventricular beats, used in random turns.
     atrial_rate, atrial_amplitude : float
         Of fibrillation and flutter waves, per minute and mV.
     block : int
@@ -62,8 +82,13 @@ class Parameters:
         The atria are paced as well.
     variation : tuple of 5 floats
         Factors on the components of the QRS complex.
+    local : tuple of 9 tuples of 9 floats
+        Voltages beside the dipole, as `ecg.simulator.dipole.local_activity` takes them: up to six components of the
+        QRS complex, the T wave, and two parts of the P wave. Empty for a dipole alone.
     beats : tuple of Beat
         What was laid down between the first and the last sample; empty before.
+    blocked_p : tuple of float
+        Onsets of the P waves of blocked atrial premature beats, s; empty before.
     """
 
     age: int
@@ -73,6 +98,8 @@ class Parameters:
     rr_range: float = 0.04
     respiration: float = 0.25
     pr: float | None = 0.16
+    pr_codes: tuple[str, ...] = ("IAVB", "LPR")
+    retrograde: float | None = None
     p_amplitude: float = 0.12
     qrs_shape: str = "normal"
     qrs: float = 0.09
@@ -83,19 +110,23 @@ class Parameters:
     t_axis: float = 45.0
     t_amplitude: float = 0.3
     t_back: float = -0.2
+    tab_beside_tinv: bool = False
+    st: tuple[float, ...] = (0.0, 0.0, 0.0)
     pac: int = 0
     pvc: int = 0
-    pvc_shape: str = "RV"
-    pvc_axis: float = 60.0
-    pvc_qrs: float = 0.15
-    pvc_voltage: float = 1.8
+    pattern: str = "single"
+    pac_aberrant: float = 0.0
+    pac_blocked: float = 0.0
+    pvc_forms: tuple[Ventricular, ...] = (Ventricular(),)
     atrial_rate: float = 300.0
     atrial_amplitude: float = 0.15
     block: int = 2
     spike: float = 1.0
     atrial_spike: bool = False
     variation: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    local: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     beats: tuple[Beat, ...] = field(default=(), repr=False)
+    blocked_p: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def qt(self) -> float:
@@ -103,10 +134,30 @@ class Parameters:
         return self.qtc * (60 / self.rate) ** (1 / 3) + max(0.0, self.qrs - 0.1)
 
     @property
-    def t_vector(self) -> np.ndarray:
-        """The primary T wave as a clinical vector (lateral, inferior, back), mV."""
+    def local_rows(self) -> np.ndarray:
+        """`local` as an array, shape (9, 9); zeros for a dipole alone."""
+        return np.array(self.local) if self.local else np.zeros((9, 9))
+
+    def qrs_waves(self) -> list[Wave]:
+        """The QRS complex of the beats that are not premature."""
+        variation = np.array(self.variation)
+        return qrs_waves(self.qrs_shape, self.qrs, self.axis, self.voltage, self.depth, variation, self.local_rows[:6])
+
+    def t_wave(self, qt: float) -> Wave:
+        """The primary T wave of a beat with this QT interval."""
         angle = np.radians(self.t_axis)
-        return np.array([self.t_amplitude * np.cos(angle), self.t_amplitude * np.sin(angle), self.t_back])
+        vector = np.array([self.t_amplitude * np.cos(angle), self.t_amplitude * np.sin(angle), self.t_back])
+        return local_activity([t_wave(qt, vector)], self.local_rows[6:7])[0]
+
+
+def diagnosis_of(name: str) -> str:
+    """The abbreviation out of `DIAGNOSES` for an abbreviation in any spelling or a SNOMED CT code; else ValueError."""
+    by_name = {abbreviation.lower(): abbreviation for abbreviation in CODES}
+    by_name |= {code: abbreviation for abbreviation, code in CODES.items()}
+    found = by_name.get(name.strip().lower())
+    if found is None:
+        raise ValueError(f"diagnosis: expected one of {', '.join(DIAGNOSES)} or its SNOMED CT code, found {name!r}")
+    return _EQUIVALENT.get(found, found)
 
 
 def labels_of(parameters: Parameters) -> tuple[str, ...]:
@@ -114,8 +165,8 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
 
     Sinus rhythm is one of 60 to 100 per minute whose RR intervals differ by no more than 0.12 s; beyond these limits
     it is bradycardia, tachycardia or sinus arrhythmia instead. A slow rhythm of another origin is "bradycardia". A PR
-    interval over 0.2 s carries both of its codes. Paced complexes are not read any further (part II of the
-    recommendations), and T waves only where QRS is under 0.12 s, because beyond they follow from QRS (part IV).
+    interval over 0.2 s has two codes, of which `pr_codes` are given. Paced complexes are not read any further (part II
+    of the recommendations), and T waves only where QRS is under 0.12 s, because beyond they follow from QRS (part IV).
     """
     p = parameters
     found: set[str] = set()
@@ -129,10 +180,11 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
         found |= {"fibrillation": {"AF"}, "flutter": {"AFL"}}.get(p.rhythm, set())
         found |= {"Brady"} if p.rate < 60 else set()
     if p.pr is not None and p.pr > 0.2:
-        found |= {"IAVB", "LPR"}
+        found |= set(p.pr_codes)
     found |= {"PAC"} if p.pac else set()
     found |= {"PVC"} if p.pvc else set()
-    found |= _conduction_of(p)
+    qrs = sample_leads(p.qrs_waves(), p.qrs)
+    found |= _conduction_of(p, qrs)
     if -90 <= p.axis < -30:
         found.add("LAD")
     elif 90 < p.axis <= 180:
@@ -140,29 +192,35 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     if p.qtc >= (0.46 if p.sex == "Female" else 0.45):
         found.add("LQT")
 
-    qrs = sample_leads(qrs_waves(p.qrs_shape, p.qrs, p.axis, p.voltage, p.depth, np.array(p.variation)), p.qrs)
     spans = np.ptp(qrs, axis=1)
     if spans[:6].max() < 0.5 or spans[6:].max() < 1.0:
         found.add("LQRSV")
     if p.qrs_shape != "LBBB" and _in_neighbours(_pathological_q(qrs)):
         found.add("QAb")
     if p.qrs < 0.12:
-        found |= _t_wave_of(leads_of_vectors(p.t_vector[None])[:, 0], qrs.max(axis=1))
+        found |= _t_wave_of(leads_of_sources(p.t_wave(p.qt).source[:, None])[:, 0], qrs.max(axis=1))
+        found |= {"TAb"} if "TInv" in found and p.tab_beside_tinv else set()
     return tuple(code for code, (name, _) in SCORED_CLASSES.items() if name in found)
 
 
-def _conduction_of(p: Parameters) -> set[str]:
-    """Part III: what shape and duration of QRS are called."""
+def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
+    """Part III: what shape and duration of QRS are called; `qrs` is shape (12, n), mV, one sample per ms."""
     found = set()
     if "LAFB" in p.qrs_shape and -90 <= p.axis <= -45:
         found.add("LAnFB")
-    if p.qrs_shape == "LBBB" and p.qrs >= 0.12:
+    if p.qrs_shape == "LBBB" and p.qrs >= 0.12 and _is_late_on_the_left(qrs):
         found.add("LBBB")
     elif p.qrs_shape.startswith("RBBB"):
         found |= {"CRBBB"} if p.qrs >= 0.12 else {"IRBBB"} if p.qrs >= 0.11 else set()
     elif p.qrs > 0.11 and p.qrs_shape != "LAFB":
         found.add("NSIVCB")
     return found
+
+
+def _is_late_on_the_left(qrs: np.ndarray) -> bool:
+    """R peaks later than 60 ms in V6, and I and V6 have hardly a wave below the line."""
+    i, v6 = qrs[LEADS.index("I")], qrs[LEADS.index("V6")]
+    return bool(v6.argmax() > 60 and all(-lead.min() < 0.1 * lead.max() for lead in (i, v6)))
 
 
 def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:
@@ -201,237 +259,3 @@ def _t_wave_of(t: np.ndarray, r: np.ndarray) -> set[str]:
 def _in_neighbours(found: dict[str, bool]) -> bool:
     """True in two contiguous leads."""
     return any(found[a] and found[b] for leads in _CONTIGUOUS for a, b in pairwise(leads))
-
-
-# Drawing: a healthy heart, then one function per diagnosis that changes what the diagnosis is about.
-
-
-def _healthy(rng: np.random.Generator) -> Parameters:
-    sex = str(rng.choice(["Female", "Male"]))
-    voltage = rng.uniform(0.7, 1.5)
-    t_amplitude = voltage * rng.uniform(0.17, 0.3)
-    return Parameters(
-        age=int(rng.integers(18, 93)),
-        sex=sex,
-        rate=rng.uniform(61, 95),
-        rr_range=rng.uniform(0.01, 0.08),
-        respiration=rng.uniform(0.16, 0.32),
-        pr=rng.uniform(0.13, 0.19),
-        p_amplitude=rng.uniform(0.08, 0.17),
-        qrs=rng.uniform(0.078, 0.102),
-        axis=float(np.clip(rng.normal(42, 22), -15, 85)),
-        voltage=voltage,
-        depth=rng.uniform(0.7, 1.4),
-        qtc=rng.uniform(0.37, 0.43) + (0.01 if sex == "Female" else 0.0),
-        t_axis=rng.uniform(30, 65),
-        t_amplitude=t_amplitude,
-        t_back=-t_amplitude * rng.uniform(0.5, 1.15),
-        variation=tuple(rng.uniform(0.8, 1.2, 5)),
-    )
-
-
-Draw = Callable[[np.random.Generator, Parameters, float], dict[str, Any]]
-
-
-def _ectopic_count(rng: np.random.Generator, seconds: float) -> int:
-    return int(rng.integers(1, max(2, round(0.3 * seconds) + 1)))
-
-
-def _atrial_fibrillation(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    rate = float(np.clip(rng.normal(92, 24), 45, 160))
-    return {
-        "rhythm": "fibrillation",
-        "rate": rate,
-        "rr_range": 60 / rate * rng.uniform(0.15, 0.28),
-        "pr": None,
-        "atrial_rate": 60 * rng.uniform(4.5, 8.5),
-        "atrial_amplitude": rng.uniform(0.07, 0.24),
-    }
-
-
-def _atrial_flutter(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    atrial_rate, block = rng.uniform(250, 350), int(rng.choice([2, 3, 4, 0], p=[0.35, 0.1, 0.3, 0.25]))
-    return {
-        "rhythm": "flutter",
-        "rate": atrial_rate / (block or 3),
-        "pr": None,
-        "atrial_rate": atrial_rate,
-        "atrial_amplitude": rng.uniform(0.18, 0.4),
-        "block": block,
-    }
-
-
-def _bradycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    if rng.random() < 0.4:
-        rate = rng.uniform(36, 58)
-        return _atrial_fibrillation(rng, p, seconds) | {"rate": rate, "rr_range": 60 / rate * rng.uniform(0.12, 0.2)}
-    return {"rhythm": "junction", "rate": rng.uniform(38, 58), "rr_range": rng.uniform(0.005, 0.03), "pr": None}
-
-
-def _pacing(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    atrial = rng.random() < 0.35  # both chambers; otherwise the ventricle alone, after a P wave or without one
-    tracked = rng.random() < 0.5
-    return _left_bundle(rng, p, seconds) | {
-        "rhythm": "paced",
-        "rate": rng.uniform(60, 90),
-        "rr_range": rng.uniform(0.01, 0.04) if tracked and not atrial else 0.0,
-        "pr": rng.uniform(0.13, 0.2) if atrial or tracked else None,
-        "spike": rng.uniform(0.4, 3.0),
-        "atrial_spike": bool(atrial),
-        "qrs": rng.uniform(0.14, 0.18),
-        "axis": rng.uniform(-85, -50),
-    }
-
-
-def _sinus_arrhythmia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    rate = rng.uniform(50, 90)
-    return {"rate": rate, "rr_range": rng.uniform(0.2, 0.45) * 60 / rate + 0.02, "age": int(rng.integers(16, 70))}
-
-
-def _long_pr(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    return {"pr": rng.uniform(0.21, max(0.23, min(0.36, 0.5 * 60 / p.rate)))}
-
-
-def _premature_ventricular(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    shape = str(rng.choice(["RV", "LV"]))
-    axes = [rng.uniform(-80, -40), rng.uniform(70, 110)] if shape == "RV" else [rng.uniform(-120, -70), 120.0]
-    return {
-        "pvc": _ectopic_count(rng, seconds),
-        "pvc_shape": shape,
-        "pvc_axis": float(rng.choice(axes)),
-        "pvc_qrs": rng.uniform(0.13, 0.17),
-        "pvc_voltage": max(p.voltage, 0.8) * rng.uniform(1.1, 1.7),
-    }
-
-
-def _right_bundle(low: float, high: float) -> Draw:
-    def draw(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-        return {"qrs_shape": "RBBB+LAFB" if p.qrs_shape == "LAFB" else "RBBB", "qrs": rng.uniform(low, high)}
-
-    return draw
-
-
-def _left_bundle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    voltage = rng.uniform(0.65, 1.3)
-    return {
-        "qrs_shape": "LBBB",
-        "qrs": rng.uniform(0.125, 0.165),
-        "axis": rng.uniform(-60, 50),
-        "voltage": voltage,
-        "t_amplitude": voltage * rng.uniform(0.08, 0.16),  # nearly all of T is secondary
-        "t_back": -voltage * rng.uniform(0.05, 0.15),
-    }
-
-
-def _left_anterior_fascicle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    right = p.qrs_shape == "RBBB"
-    shape, qrs = ("RBBB+LAFB", p.qrs) if right else ("LAFB", rng.uniform(0.09, 0.109))
-    return {"qrs_shape": shape, "qrs": qrs, "axis": rng.uniform(-75, -46)}
-
-
-def _q_waves(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    shape = str(rng.choice(["inferior Q", "anterior Q"]))
-    axis = rng.uniform(-10, 25) if shape == "inferior Q" else p.axis
-    return {"qrs_shape": shape, "qrs": rng.uniform(0.094, 0.109), "axis": axis}
-
-
-def _flat_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    return {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)}
-
-
-def _inverted_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    place = rng.choice(["anterior", "lateral", "inferior"])
-    if place == "anterior":
-        return {"t_amplitude": rng.uniform(0.05, 0.15), "t_back": rng.uniform(0.18, 0.4)}
-    axis = rng.uniform(160, 200) if place == "lateral" else rng.uniform(-85, -50)
-    return {"t_axis": axis, "t_amplitude": rng.uniform(0.18, 0.4), "t_back": rng.uniform(-0.1, 0.12)}
-
-
-_DRAWS: dict[str, Draw] = {
-    "NSR": lambda rng, p, s: {},
-    "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
-    "STach": lambda rng, p, s: {
-        "rate": rng.uniform(102, 150), "rr_range": rng.uniform(0.003, 0.03), "pr": rng.uniform(0.12, 0.16)
-    },
-    "SA": _sinus_arrhythmia,
-    "Brady": _bradycardia,
-    "AF": _atrial_fibrillation,
-    "AFL": _atrial_flutter,
-    "PR": _pacing,
-    "IAVB": _long_pr,
-    "LPR": _long_pr,
-    "PAC": lambda rng, p, s: {"pac": _ectopic_count(rng, s)},
-    "PVC": _premature_ventricular,
-    "LBBB": _left_bundle,
-    "CRBBB": _right_bundle(0.122, 0.16),
-    "IRBBB": _right_bundle(0.111, 0.118),
-    "LAnFB": _left_anterior_fascicle,
-    "NSIVCB": lambda rng, p, s: {"qrs_shape": "nonspecific", "qrs": rng.uniform(0.113, 0.14)},
-    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)},
-    "RAD": lambda rng, p, s: {
-        "axis": rng.uniform(92, 130), "qrs_shape": "vertical" if p.qrs_shape == "normal" else p.qrs_shape
-    },
-    "LQRSV": lambda rng, p, s: {"voltage": (v := rng.uniform(0.22, 0.45)), "t_amplitude": v * 0.3, "t_back": -v * 0.2},
-    "LQT": lambda rng, p, s: {"qtc": rng.uniform(0.47, 0.56)},
-    "TAb": _flat_t,
-    "TInv": _inverted_t,
-    "QAb": _q_waves,
-}  # fmt: skip
-
-# What a diagnosis decides; two that decide the same thing exclude each other.
-_DECIDES: dict[str, str] = {
-    "NSR": "rhythm", "SB": "rhythm", "STach": "rhythm qt", "SA": "rhythm", "Brady": "rhythm pr pac",
-    "AF": "rhythm pr pac", "AFL": "rhythm pr pac pvc qt", "PR": "rhythm pr pac pvc qrs left axis t q voltage qt",
-    "IAVB": "pr", "LPR": "pr", "PAC": "pac", "PVC": "pvc",
-    "LBBB": "qrs left axis t q voltage", "CRBBB": "qrs t", "IRBBB": "qrs", "NSIVCB": "qrs left t",
-    "LAnFB": "left axis", "LAD": "axis", "RAD": "axis", "QAb": "q qrs left axis",
-    "LQRSV": "voltage", "LQT": "qt", "TAb": "t", "TInv": "t",
-}  # fmt: skip
-
-
-def diagnosis_of(name: str) -> str:
-    """The abbreviation out of `DIAGNOSES` for an abbreviation in any spelling or a SNOMED CT code; else ValueError."""
-    by_name = {abbreviation.lower(): abbreviation for abbreviation in CODES}
-    by_name |= {code: abbreviation for abbreviation, code in CODES.items()}
-    found = by_name.get(name.strip().lower())
-    if found is None:
-        raise ValueError(f"diagnosis: expected one of {', '.join(DIAGNOSES)} or its SNOMED CT code, found {name!r}")
-    return _EQUIVALENT.get(found, found)
-
-
-def draw_parameters(
-    rng: np.random.Generator, diagnosis: str, seconds: float = 10.0, comorbidity: bool = True
-) -> Parameters:
-    """Draw a heart that shows a diagnosis, and often others that can occur with it.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    diagnosis : str
-        Abbreviation or SNOMED CT code.
-    seconds : float
-        Length of the recording, s: how many premature beats fit.
-    comorbidity : bool
-        Whether to add up to two other diagnoses.
-
-    Returns
-    -------
-    Parameters
-        Whose labels contain the diagnosis.
-    """
-    name = diagnosis_of(diagnosis)
-    for _ in range(100):
-        asked = [name]
-        taken = set(_DECIDES[name].split())
-        for other in rng.permutation(DIAGNOSES)[: rng.choice([0, 2, 4], p=[0.45, 0.35, 0.2]) if comorbidity else 0]:
-            if taken.isdisjoint(decided := _DECIDES[str(other)].split()):
-                asked.append(str(other))
-                taken.update(decided)
-        # Rhythm first: how long PR can be depends on the rate.
-        asked.sort(key=lambda diagnosis: "rhythm" not in _DECIDES[diagnosis])
-        parameters = _healthy(rng)
-        for each in asked:
-            parameters = replace(parameters, **_DRAWS[each](rng, parameters, seconds))
-        if CODES[name] in labels_of(parameters):
-            return parameters
-    raise RuntimeError(f"{name}: no parameters with this label in 100 draws")

@@ -1,10 +1,13 @@
-"""One heart dipole: the waves of a beat, its lead field, and the train of beats.
+"""One heart dipole and what it leaves out: the waves of a beat, the lead field, and the fluctuation of the heart rate.
 
 The model is that of McSharry et al. 2003 (IEEE Trans Biomed Eng 50:289-294): every wave of the ECG is a Gaussian, and
 the RR series has a low-frequency and a respiratory component. Three things differ. The waves are vectors, so that one
 dipole makes all twelve leads (as in Sameni et al. 2007, EURASIP J Adv Signal Process 2007:43407); they lie in time
 relative to the onset of the QRS complex, not in phase, so that PR, QRS and QT are what the parameters say at any rate;
 and the falling half of a T wave has its own width.
+
+A dipole in one place makes leads of rank 3, and real hearts do not: each part of the heart lies nearer to some
+electrodes than to others. Each wave can therefore carry voltages at single electrodes beside its dipole (`Wave.local`).
 
 Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
 """
@@ -44,10 +47,27 @@ _REACH = 2.5
 
 P_DURATION = 0.1  # s
 
+# Electrodes RA, LA, LL, V1..V6 to the leads I, II, V1..V6; Wilson's central terminal is the mean of the first three.
+_ELECTRODES_TO_LEADS = np.zeros((8, 9))
+_ELECTRODES_TO_LEADS[0, [1, 0]] = 1, -1
+_ELECTRODES_TO_LEADS[1, [2, 0]] = 1, -1
+_ELECTRODES_TO_LEADS[2:, 3:] = np.eye(6)
+_ELECTRODES_TO_LEADS[2:, :3] = -1 / 3
+
 
 def leads_of_vectors(vectors: np.ndarray) -> np.ndarray:
     """Twelve leads, shape (12, n), mV, of clinical vectors (lateral, inferior, back), shape (n, 3), mV."""
     return twelve_leads(DOWER @ _CLINICAL_TO_FRANK @ np.asarray(vectors, dtype=np.float64).T)
+
+
+def leads_of_electrodes(potentials: np.ndarray) -> np.ndarray:
+    """Twelve leads, shape (12, n), of the potentials of RA, LA, LL, V1..V6, shape (9, n)."""
+    return twelve_leads(_ELECTRODES_TO_LEADS @ potentials)
+
+
+def leads_of_sources(sources: np.ndarray) -> np.ndarray:
+    """Twelve leads, shape (12, n), mV, of sources, shape (12, n): a clinical vector, then potentials of electrodes."""
+    return leads_of_vectors(sources[:3].T) + leads_of_electrodes(sources[3:])
 
 
 class Wave(NamedTuple):
@@ -57,6 +77,12 @@ class Wave(NamedTuple):
     rise: float  # s, standard deviation before the peak
     fall: float  # s, standard deviation after the peak
     vector: np.ndarray  # (lateral, inferior, back), mV
+    local: np.ndarray = np.zeros(9)  # at RA, LA, LL, V1..V6 beside what the dipole makes, mV
+
+    @property
+    def source(self) -> np.ndarray:
+        """The dipole, then what is local, shape (12,), mV."""
+        return np.concatenate([self.vector, self.local])
 
 
 @dataclass(frozen=True)
@@ -66,6 +92,7 @@ class Beat:
     time: float  # s, onset of the QRS complex
     origin: str  # "sinus", "atrial" (PAC), "ventricular" (PVC), "fibrillation", "flutter", "junction" or "paced"
     pr: float | None = None  # s, onset of P to onset of QRS; None without a P wave of its own
+    form: int = 0  # of "ventricular" which of its shapes, of "atrial" 1 if conducted with aberration
 
 
 # One row per component of the QRS complex: center and width (standard deviation) as fractions of the QRS duration,
@@ -104,10 +131,10 @@ _TURNING: dict[str, _Rows] = {
         (0.68, 0.085, 0.40, 0.08, 0.95),
         (0.82, 0.072, 0.05, -0.15, 0.45),
     ],
-    "LBBB": [  # two humps, the second later and further back: the notched or slurred R of I, V5, V6
-        (0.19, 0.058, 0.45, 0.12, 0.35),
-        (0.34, 0.068, 0.95, 0.15, 1.20),
-        (0.54, 0.082, 0.85, -0.20, 1.90),
+    "LBBB": [  # two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before
+        (0.19, 0.058, 0.38, 0.12, 0.35),
+        (0.34, 0.068, 0.58, 0.15, 1.10),
+        (0.57, 0.082, 1.25, -0.12, 2.00),
         (0.78, 0.086, 0.15, -0.28, 0.60),
     ],
     "inferior Q": [
@@ -162,6 +189,7 @@ def qrs_waves(
     voltage: float,
     depth: float = 1.0,
     variation: np.ndarray | None = None,
+    local: np.ndarray | None = None,
 ) -> list[Wave]:
     """The waves of a QRS complex with the clinical measures asked for.
 
@@ -180,6 +208,8 @@ def qrs_waves(
         Factor on the front-to-back voltages, hence on the precordial leads.
     variation : ndarray, shape (5,), optional
         Factors on the size of the single components, so that no two hearts are alike.
+    local : ndarray, shape (6, 9), optional
+        As `local_activity` takes it.
     """
     fixed, turning = _components(shape, duration)
     factors = np.ones(5) if variation is None else np.asarray(variation, dtype=np.float64)
@@ -200,15 +230,31 @@ def qrs_waves(
 
     rows = np.vstack([fixed, turning])
     waves = [Wave(row[0], row[1], row[1], row[2:]) for row in rows]
+    if local is not None:
+        waves = local_activity(waves, local)
+        # No net area at the limb electrodes, or the axis would not be the one asked for.
+        net = rows[:, 1] @ np.array([wave.local[:3] for wave in waves]) / rows[:, 1].sum()
+        waves = [wave._replace(local=wave.local - np.append(net, np.zeros(6))) for wave in waves]
     scale = voltage / np.ptp(sample_leads(waves, duration)[:6], axis=1).max()
-    return [wave._replace(vector=scale * wave.vector) for wave in waves]
+    return [wave._replace(vector=scale * wave.vector, local=scale * wave.local) for wave in waves]
+
+
+def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
+    """The waves with voltages at single electrodes beside their dipoles.
+
+    Parameters
+    ----------
+    waves : list of Wave
+    relative : ndarray, shape (n, 9), n at least that of the waves
+        Voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
+    """
+    return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
 
 def sample_leads(waves: list[Wave], duration: float) -> np.ndarray:
     """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from 0 to `duration` s."""
     times = np.arange(0, duration + 0.0005, 0.001)
-    vectors = sum(np.outer(_shape(times, wave), wave.vector) for wave in waves)
-    return leads_of_vectors(np.asarray(vectors))
+    return leads_of_sources(np.asarray(sum(np.outer(wave.source, _shape(times, wave)) for wave in waves)))
 
 
 def _shape(times: np.ndarray, wave: Wave) -> np.ndarray:
@@ -254,13 +300,19 @@ def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wa
     area_change : ndarray, shape (3,)
         QRS area of this beat less that of the same heart with normal conduction, mV s.
     """
-    segment_width, in_segment = 0.09 * qt, 0.2
-    segment = Wave(qrs + 1.5 * segment_width, segment_width, 1.6 * segment_width, np.ones(3))
+    in_segment = 0.2
+    segment = st_wave(qt, qrs, np.ones(3))
     peak = t_wave(qt, np.ones(3))
     return [
         segment._replace(vector=-in_segment * area_change / wave_area([segment])),
         peak._replace(vector=-(1 - in_segment) * area_change / wave_area([peak])),
     ]
+
+
+def st_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+    """A deviation of the ST segment, largest half way to the T wave."""
+    width = 0.09 * qt
+    return Wave(qrs + 1.5 * width, width, 1.6 * width, np.asarray(vector, dtype=np.float64))
 
 
 def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:
@@ -269,17 +321,17 @@ def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:
 
 
 def add_waves(
-    dipole: np.ndarray, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0
+    sources: np.ndarray, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0
 ) -> None:
-    """Add a beat to a dipole in place.
+    """Add a beat in place.
 
     The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it:
     it makes a pacing spike visible at any sampling frequency.
 
     Parameters
     ----------
-    dipole : ndarray, shape (3, n_samples), mV
-        Clinical vectors (lateral, inferior, back).
+    sources : ndarray, shape (12, n_samples), mV
+        As `leads_of_sources` takes them.
     sampling_frequency : float
         Hz.
     onset : float
@@ -289,7 +341,7 @@ def add_waves(
         Factor on the voltages (breathing moves the heart).
     """
     blur = 0.35 / sampling_frequency
-    n_samples = dipole.shape[1]
+    n_samples = sources.shape[1]
     for wave in waves:
         rise, fall = np.hypot(wave.rise, blur), np.hypot(wave.fall, blur)
         start = max(0, int(np.floor((onset + wave.center - 5 * rise) * sampling_frequency)))
@@ -298,7 +350,7 @@ def add_waves(
             continue
         times = np.arange(start, stop) / sampling_frequency - onset
         size = gain * (wave.rise + wave.fall) / (rise + fall)
-        dipole[:, start:stop] += np.outer(size * wave.vector, _shape(times, Wave(wave.center, rise, fall, wave.vector)))
+        sources[:, start:stop] += np.outer(size * wave.source, _shape(times, wave._replace(rise=rise, fall=fall)))
 
 
 def rr_fluctuation(

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecg.leads import LEADS, twelve_leads
-
-# Electrodes RA, LA, LL, V1..V6 to the leads I, II, V1..V6; Wilson's central terminal is the mean of the first three.
-_ELECTRODES_TO_LEADS = np.zeros((8, 9))
-_ELECTRODES_TO_LEADS[0, [1, 0]] = 1, -1
-_ELECTRODES_TO_LEADS[1, [2, 0]] = 1, -1
-_ELECTRODES_TO_LEADS[2:, 3:] = np.eye(6)
-_ELECTRODES_TO_LEADS[2:, :3] = -1 / 3
+from ecg.simulator.dipole import leads_of_electrodes
 
 _INDEPENDENT = [LEADS.index(lead) for lead in ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")]
 
@@ -77,11 +71,6 @@ def add_noise(signal: np.ndarray, sampling_frequency: float, noise: Noise, rng: 
     if noise.lead_off is not None:
         signal = take_lead_off(signal, noise.lead_off)
     return signal
-
-
-def leads_of_electrodes(potentials: np.ndarray) -> np.ndarray:
-    """Twelve leads, shape (12, n), of the potentials of RA, LA, LL, V1..V6, shape (9, n)."""
-    return twelve_leads(_ELECTRODES_TO_LEADS @ potentials)
 
 
 def baseline_wander(

@@ -21,16 +21,19 @@ class Truth:
     r_samples : ndarray, shape (n_beats,), float64
         R peaks in samples: the median over the leads of where each has its largest deflection in the QRS complex.
     kinds : tuple of str
-        Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced".
+        Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced". A blocked premature
+        beat of the atria has a P wave alone and is none of them.
     p_ms, pr_ms : float
-        P duration and PR interval of the dominant beats, ms; NaN without P waves (fibrillation, flutter, junctional
-        rhythm, pacing of the ventricle alone without P waves before it).
+        P duration and PR interval of the dominant beats, ms; NaN without P waves before the complexes (fibrillation,
+        flutter, junctional rhythm with or without retrograde P waves, pacing of the ventricle alone).
     qrs_ms : float
         QRS duration of the dominant beats, ms.
     qt_ms : float
         QT interval of the dominant beats, ms, to where the tangent to the T wave's steepest fall meets the line.
     qrs_axis_deg : float
-        Frontal axis of the QRS area, degrees in (-180, 180].
+        Frontal axis of the heart's QRS area, degrees in (-180, 180].
+    reversed_arms : bool
+        The arm electrodes are swapped: the signal shows another axis, and another R peak in some leads, than the heart.
     """
 
     r_samples: NDArray[np.float64]
@@ -40,13 +43,17 @@ class Truth:
     qrs_ms: float
     qt_ms: float
     qrs_axis_deg: float
+    reversed_arms: bool
 
 
 def truth_of(simulated: Simulated) -> Truth:
     """The true values of a recording of `ecg.simulator.simulate` or `record`."""
     p = simulated.parameters
-    peaks = {ventricular: _peak_time(simulated, ventricular) for ventricular in (False, True)}
-    times = [beat.time + peaks[beat.origin == "ventricular"] for beat in p.beats]
+    peaks: dict[tuple[str, int], float] = {}
+    for beat in p.beats:
+        if (beat.origin, beat.form) not in peaks:
+            peaks[beat.origin, beat.form] = _peak_time(simulated, beat)
+    times = [beat.time + peaks[beat.origin, beat.form] for beat in p.beats]
     samples = np.array(times, dtype=np.float64) * simulated.sampling_frequency
     inside = samples <= simulated.signal.shape[1] - 1  # the last beat may begin before the end and peak after it
     usual = {True: "paced", False: "dominant"}[p.rhythm == "paced"]
@@ -62,11 +69,11 @@ def truth_of(simulated: Simulated) -> Truth:
         qrs_ms=1000 * p.qrs,
         qt_ms=1000 * p.qt,
         qrs_axis_deg=180 - (180 - p.axis) % 360,
+        reversed_arms=simulated.noise.reversed_arms,
     )
 
 
-def _peak_time(simulated: Simulated, ventricular: bool) -> float:
+def _peak_time(simulated: Simulated, beat: Beat) -> float:
     """From the onset of a QRS complex to its R peak, s."""
-    p = simulated.parameters
-    waves, duration = qrs_of(p, Beat(0.0, "ventricular" if ventricular else p.rhythm))
+    waves, duration = qrs_of(simulated.parameters, beat)
     return float(np.median(np.abs(sample_leads(waves, duration)).argmax(axis=1))) / 1000

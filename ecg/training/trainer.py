@@ -276,6 +276,8 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
+        if self.method.training.prepare is not None and (self.stage, self.epoch) == (0, 0):
+            self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:
                 with self._seeded(self.stage + 1, self.epoch):
@@ -289,6 +291,14 @@ class _MemberTraining:
         labels = self.dataset.labels[self.validation_rows]
         thresholds = self.method.decision.search_thresholds(labels, probabilities, self.weights)
         return Member(state, thresholds, self.validation_rows, probabilities, self.history)
+
+    def _prepare(self) -> None:
+        assert self.method.training.prepare is not None
+        start = time.monotonic()
+        features = np.stack([self.dataset.features(row) for row in self.training_rows])
+        targets, seed = self.dataset.targets[self.training_rows], self.options.seed + self.options.number
+        self.method.training.prepare(self.network, features, targets, seed)
+        say(f"{self.options.label}: trees fitted to {len(features)} recordings, {time.monotonic() - start:.0f} s")
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]

@@ -1,0 +1,128 @@
+"""The default method: networks on the signal beside gradient-boosted trees on measurements.
+
+What goes into the networks is that of `robust`. Where the differences come from is in docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ecg.classes import CLASSES, NORMAL_CLASS
+from ecg.io.header import Header
+from ecg.measurements import measure
+from ecg.measurements.features import FEATURES, features_of
+from ecg.measurements.heart_rate import heart_rate
+from ecg.methods import robust
+from ecg.methods.base import Batch, Decision, Method, demographic_features
+from ecg.networks.boosted_trees import BoostedTrees
+from ecg.networks.se_resnet import SEResNet
+from ecg.networks.tree_fitting import fit_boosted_trees
+
+N_DEMOGRAPHICS = 5
+N_TREES = 100  # of each class
+# Sinus rhythm is written beside these in PTB-XL, and hardly ever in other databases.
+NOT_BESIDE_SINUS_RHYTHM = ("426177001", "427084000", "427393009", "284470004")  # SB, STach, SA, PAC
+NORMAL_RATES = (60.0, 100.0)  # beats per minute
+
+
+class NetworkWithTrees(nn.Module):
+    """A network on the signal and trees on features; in evaluation the mean of their logits.
+
+    In training mode it is the network alone: the trees are fitted before, by themselves.
+    """
+
+    def __init__(self, width: float) -> None:
+        super().__init__()
+        self.network = SEResNet(n_features=N_DEMOGRAPHICS + 3, width=width)
+        self.trees = BoostedTrees(len(CLASSES), N_TREES)
+
+    def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
+        """Logits, (n_items, n_classes).
+
+        Parameters
+        ----------
+        signal : Tensor, shape (n_items, 12, n_samples), float32
+            Standardised.
+        beside : Tensor, shape (n_items, 8), float32
+            Age and sex, and the amplitudes.
+        lengths : Tensor, shape (n_items,), int64
+        features : Tensor, shape (n_items, n_features), float32
+            What the trees ask for.
+        """
+        logits: Tensor = self.network(signal, beside, lengths)
+        return logits if self.training else (logits + self.trees(features)) / 2
+
+
+def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable."""
+    measured = features_of(measure(signal, header.sampling_frequency))
+    return np.concatenate([demographic_features(header, signal), measured])
+
+
+def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:
+    """Logits, (n_items, n_classes), of a network, with trees where `measurements` is true."""
+    signal, amplitudes = robust.standardise(batch.signal, batch.lengths)
+    beside = torch.cat([batch.features[:, :N_DEMOGRAPHICS], amplitudes], dim=1)
+    more = (batch.features,) if measurements else ()
+    logits: Tensor = network(signal, beside, batch.lengths, *more)
+    return logits
+
+
+def fit_trees(
+    network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+) -> None:
+    """Fit the trees of a `NetworkWithTrees`, for `Training.prepare`."""
+    assert isinstance(network, NetworkWithTrees)
+    fit_boosted_trees(network.trees, features, targets, seed)
+
+
+def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Training targets as those of `robust`, sinus rhythm counting half where hospitals differ about it, float32 (24,).
+
+    Parameters
+    ----------
+    codes : tuple of str
+        SNOMED CT codes of the header.
+    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+    """
+    targets = robust.make_targets(codes, recording)
+    normal = CLASSES.index(NORMAL_CLASS)
+    if targets[normal]:
+        slowest, fastest = NORMAL_RATES
+        rate = heart_rate(recording, robust.SAMPLING_FREQUENCY)
+        if rate < slowest or rate > fastest or any(code in codes for code in NOT_BESIDE_SINUS_RHYTHM):
+            targets[normal] = 0.5
+    return targets
+
+
+def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
+    """The default method: networks on the signal, each with gradient-boosted trees on measurements beside it.
+
+    Parameters
+    ----------
+    width : float
+        Channels of the networks, relative to the published SE-ResNet.
+    measurements : bool
+        False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
+    """
+    base = robust.robust()
+    network = partial(NetworkWithTrees, width) if measurements else partial(SEResNet, n_features=8, width=width)
+    return replace(
+        base,
+        name="hybrid",
+        settings={"width": width, "measurements": measurements},
+        build_network=network,
+        forward=partial(forward, measurements=measurements),
+        input=replace(base.input, features=measured_features) if measurements else base.input,
+        training=replace(
+            base.training, n_members=4, make_targets=make_targets, prepare=fit_trees if measurements else None
+        ),
+        decision=replace(base.decision, search_thresholds=thresholds_of_prior_odds),
+    )
