@@ -75,7 +75,9 @@ def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tens
     return logits
 
 
-def fit_trees(network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int) -> None:
+def fit_trees(
+    network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+) -> None:
     """Fit the trees of a `NetworkWithTrees`, for `Training.prepare`."""
     assert isinstance(network, NetworkWithTrees)
     fit_boosted_trees(network.trees, features, targets, seed)
