@@ -43,6 +43,7 @@ from ecg.methods.base import (
     mean_of_windows,
 )
 from ecg.methods.butteam import CHALLENGE_STAGE, butteam
+from ecg.methods.hybrid import hybrid
 from ecg.methods.robust import robust
 from ecg.model_folder import folder
 from ecg.model_folder.folder import Model

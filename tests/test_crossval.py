@@ -16,6 +16,7 @@ from ecg import crossval as command
 from ecg.evaluation import cross_validation as crossval
 from ecg.evaluation import markdown_tables as tables
 from ecg.evaluation.cross_validation import (
+    Options,
     Split,
     database_splits,
     fold_splits,
@@ -77,7 +78,8 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
         ),
     )
     split = Split("a", np.arange(20), np.arange(20, 30))
-    train_split(tiny(), dataset, split, tmp_path / "model", epochs=1, seed=0, device=CPU)
+    options = Options(tmp_path, tmp_path, "folds", epochs=1, seed=0)
+    train_split(tiny(), dataset, split, tmp_path / "model", options, CPU)
     assert sorted(seen) == list(range(20))
     model = load_model(tmp_path / "model", {"tiny": tiny}, CPU)
     assert model.config["training"] == {

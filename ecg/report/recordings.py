@@ -180,6 +180,10 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
         votes = model.method.decision.decide(each, model.thresholds)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
     probabilities, thresholds = np.array(scores), model.thresholds.mean(axis=0)
+    if model.method.decision.moves_scores:
+        return Judged(
+            classes, np.array(labels, dtype=bool), probabilities, np.full(len(classes), 0.5), disagreeing, True
+        )
     calibrated = model.calibration is not None
     if model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))

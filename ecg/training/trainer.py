@@ -145,7 +145,8 @@ def _store(
 ) -> None:
     validation = [validation_scores(method, dataset, member) for member in trained]
     labels = np.concatenate([dataset.labels[member.rows] for member in trained])
-    calibration = fit_calibration(labels, np.concatenate([member.probabilities for member in trained]))
+    scores = np.concatenate([member.probabilities for member in trained])
+    calibration = None if method.decision.moves_scores else fit_calibration(labels, scores)
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
 
 
