@@ -10,7 +10,7 @@ import shutil
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
 from ecg.training.dataset import Dataset, build_dataset
-from ecg.training.distributed import DataParallel
+from ecg.training.distributed import DataParallel, read_once
 from ecg.training.folds import assign_folds
 from ecg.training.options import MemberOptions, TrainingOptions
 
@@ -100,7 +100,7 @@ def _train(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
     workers = options.workers or os.cpu_count() or 1
-    dataset, problems = _read_once(
+    dataset, problems = read_once(
         processes,
         lambda: build_dataset(
             method,
@@ -138,21 +138,6 @@ def _train(
         shutil.rmtree(scratch)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
-
-
-def _read_once(processes: Processes, read: Callable[[], tuple[Dataset, list[str]]]) -> tuple[Dataset, list[str]]:
-    """The data as the first process of each machine reads it; the others take it from the copy of that."""
-    result = None
-    for turn in ("first", "first of its machine", "other"):
-        kind = "first" if processes.is_first else "first of its machine" if processes.local_rank == 0 else "other"
-        if kind == turn:
-            result = read()
-        processes.wait()
-    assert result is not None
-    held = hashlib.sha256("".join(entry.digest for entry in result[0].entries).encode()).digest()
-    if len(set(processes.gather(held))) > 1:
-        raise TrainingError("expected the same recordings on every machine, found others; give all of them one folder")
-    return result
 
 
 def store(method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]) -> None:
