@@ -43,6 +43,7 @@ from ecg.methods.base import (
     mean_of_windows,
 )
 from ecg.methods.butteam import CHALLENGE_STAGE, butteam
+from ecg.methods.hybrid import hybrid
 from ecg.methods.robust import robust
 from ecg.model_folder import folder
 from ecg.model_folder.folder import Model
@@ -267,8 +268,8 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
 # --- The registry -------------------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, MethodBuilder] = {"robust": robust, "zhao": zhao, "butteam": butteam}
-DEFAULT_METHOD = "robust"
+METHODS: dict[str, MethodBuilder] = {"hybrid": hybrid, "robust": robust, "zhao": zhao, "butteam": butteam}
+DEFAULT_METHOD = "hybrid"
 
 
 # --- The hooks ----------------------------------------------------------------------------------------------------

@@ -48,13 +48,13 @@ def _train() -> int:
         type=int,
         metavar="K",
         help="networks to train, each validated on another fold of the data (default: "
-        "2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)",
+        "3 of 10 for hybrid, 2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)",
     )
     parser.add_argument(
         "--epochs",
         type=int,
         metavar="N",
-        help="epochs of each network, one for each stage of training at least (default: 16 for robust, "
+        help="epochs of each network, one for each stage of training at least (default: 16 for hybrid and robust, "
         "as published for the others)",
     )
     parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")

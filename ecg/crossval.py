@@ -57,13 +57,16 @@ def _validate(words: Sequence[str] | None) -> int:
         metavar="NAME[:SETTING=VALUE,...]",
         help=f"may be repeated; of {', '.join(methods_by_name)} (default: all of them)",
     )
+    parser.add_argument(
+        "--members", type=int, default=1, metavar="N", help="networks trained on each split (default: %(default)s)"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each network (default: as published)")
     parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read recordings (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     arguments = parser.parse_args(words)
-    for name, least in (("epochs", 1), ("folds", 2), ("limit", 1), ("workers", 1)):
+    for name, least in (("epochs", 1), ("members", 1), ("folds", 2), ("limit", 1), ("workers", 1)):
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
@@ -80,6 +83,7 @@ def _validate(words: Sequence[str] | None) -> int:
         arguments.output,
         split,
         arguments.folds,
+        arguments.members,
         arguments.epochs,
         arguments.limit,
         arguments.seed,
@@ -103,6 +107,7 @@ def _validate(words: Sequence[str] | None) -> int:
 
 def _format(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
     sections = [tables.format_databases(results, classes)]
+    sections.append("## The least sure tenth left out\n\n" + tables.format_least_sure(results, classes))
     if len(results) > 1:
         sections.append("## Differences\n\n" + tables.format_differences(results, classes))
     for label, result in results.items():

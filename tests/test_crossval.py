@@ -16,6 +16,7 @@ from ecg import crossval as command
 from ecg.evaluation import cross_validation as crossval
 from ecg.evaluation import markdown_tables as tables
 from ecg.evaluation.cross_validation import (
+    Options,
     Split,
     database_splits,
     fold_splits,
@@ -77,7 +78,8 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
         ),
     )
     split = Split("a", np.arange(20), np.arange(20, 30))
-    train_split(tiny(), dataset, split, tmp_path / "model", epochs=1, seed=0, device=CPU)
+    options = Options(tmp_path, tmp_path, "folds", epochs=1, seed=0)
+    train_split(tiny(), dataset, split, tmp_path / "model", options, CPU)
     assert sorted(seen) == list(range(20))
     model = load_model(tmp_path / "model", {"tiny": tiny}, CPU)
     assert model.config["training"] == {
@@ -176,6 +178,7 @@ def test_the_command_writes_one_file_with_all_tables(measured):
         "all but PTB-XL",
     ]
     assert sections.pop("") == [group for group in groups for _ in METHODS]
+    assert sections.pop("The least sure tenth left out") == [group for group in groups for _ in METHODS]
     assert sections.pop("Differences") == groups
     assert sections.pop("Disturbed recordings") == list(DISTURBANCES)
     assert list(sections) == [
@@ -320,6 +323,7 @@ def test_all_databases_together_have_a_row_where_all_are_tested_alike(tmp_path, 
     data = write_databases(tmp_path / "data", HR=10, A=6, Q=6)
     assert command.main([str(data), str(tmp_path / "out"), "--epochs", "1", "--device", "cpu", *how]) == 0
     sections = first_cells(capsys.readouterr().out)
+    assert sections.pop("The least sure tenth left out") == last
     assert sections == {"": last, "By class: tiny, all": sections["By class: tiny, all"]}
     kept = [path for path in (tmp_path / "out" / "tiny").glob("split-*") if path.is_dir()]
     assert len(kept) == (3 if how[0].startswith("--leave") else 2)
@@ -413,3 +417,24 @@ def test_numbers_out_of_range_are_refused(tmp_path, capsys, words):
 def test_a_wrong_path_ends_with_a_sentence(tmp_path, capsys):
     assert command.main([str(tmp_path / "nowhere"), str(tmp_path / "out"), "--method", "zhao"]) == 2
     assert "nowhere" in capsys.readouterr().err
+
+
+def test_the_least_sure_tenth_is_left_out():
+    probabilities = np.zeros((20, 24))
+    probabilities[:, 0] = np.linspace(0.55, 0.99, 20)
+    labels = np.zeros((20, 24), dtype=bool)
+    labels[:2, 1] = labels[2:, 0] = True  # wrong where it is least sure
+    result = Predictions(
+        records=np.array([f"T{k}" for k in range(20)]),
+        databases=np.full(20, "Test"),
+        in_database=np.full(20, True),
+        labels=labels,
+        probabilities=probabilities,
+        outputs=probabilities > 0.5,
+        classes=team_code.CLASSES,
+    )
+    row = tables.format_least_sure({"tiny": result}, team_code.CLASSES).splitlines()[-1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[4] == "18"
+    assert cells[5].startswith("1.000")
+    assert float(cells[3].split()[0]) < 0.99

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import team_code
-from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.decisions.expected_score import adjust_odds, expected_score, highest_expected_score
 from evaluate_model import compute_observed_score, load_weights
 
 WEIGHTS = load_weights(classes=team_code.CLASSES)[1]
@@ -93,3 +93,12 @@ def test_probabilities_of_zero_and_one_stay_finite():
     assert np.isfinite(moved).all()
     assert moved[0, 0] < 1e-6
     assert moved[0, 1] > 1 - 1e-6
+
+
+@given(beliefs())
+def test_the_expected_score_of_labels_is_the_ratio_that_chose_them(problem):
+    probabilities, weights = problem
+    outputs = highest_expected_score(probabilities, weights)
+    found = expected_score(probabilities, outputs, weights)
+    wanted = [expected_ratio(row, chosen, weights) for row, chosen in zip(probabilities, outputs, strict=True)]
+    np.testing.assert_allclose(found, wanted)

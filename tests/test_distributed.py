@@ -13,12 +13,12 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from commands import ENVIRONMENT, command, run, torchrun, write_recordings
+from commands import ENVIRONMENT, command, run, torchrun, visible_bytes, write_recordings
 from ecg.methods.base import Batch
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.training.distributed import CommonBatchNorm1d, DataParallel
 
-TOLERANCE = 1e-3  # weights are stored as float16
+TOLERANCE = 1e-2  # of a tensor's largest value: the optimiser divides gradients by their size, small ones too
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +39,10 @@ def weights_of(model):
 
 def is_same_model(model, other):
     pairs = zip(weights_of(model), weights_of(other), strict=True)
-    same = all(np.allclose(a[key], b[key], rtol=TOLERANCE, atol=TOLERANCE) for a, b in pairs for key in a)
+    same = all(np.abs(a[key] - b[key]).max() <= TOLERANCE * np.abs(a[key]).max() for a, b in pairs for key in a)
     histories = [csv.DictReader((folder / "history.csv").read_text().splitlines()) for folder in (model, other)]
     losses = [[float(row["loss"]) for row in history] for history in histories]
-    return same and losses[0] == pytest.approx(losses[1], rel=TOLERANCE)
+    return same and losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
@@ -117,8 +117,8 @@ def test_members_spread_over_processes_are_those_of_one_process_to_the_byte(plac
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_all_with_a_sentence_and_the_same_command_goes_on(place, tmp_path):
-    words = [*WORDS[:-4], "--epochs", 40, "--workers", 1]
-    run("train_model", place / "data", tmp_path / "one", *words, check=0)
+    words = ["--method", "tiny", "--members", 1, "--epochs", 30, "--workers", 1]
+    torchrun("train_model", place / "data", tmp_path / "undisturbed", *words, check=0)
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
     started = subprocess.Popen(
         [*start, *command("train_model", place / "data", tmp_path / "model", *words)],
@@ -127,7 +127,7 @@ def test_a_process_that_is_killed_ends_all_with_a_sentence_and_the_same_command_
         text=True,
     )
     said = ""
-    while "epoch 3/40: loss" not in said:
+    while "epoch 3/30: loss" not in said:
         line = started.stderr.readline()
         assert line, said
         said += line
@@ -141,8 +141,8 @@ def test_a_process_that_is_killed_ends_all_with_a_sentence_and_the_same_command_
     checkpoint = tmp_path / "model" / ".training-state" / "member-1.ckpt"
     assert checkpoint.exists()
     done = torchrun("train_model", place / "data", tmp_path / "model", *words, check=0)
-    assert done.stderr.count("Member 1/2: continuing after epoch") == 1
-    assert is_same_model(tmp_path / "one", tmp_path / "model")
+    assert done.stderr.count("Member 1/1: continuing after epoch") == 1
+    assert visible_bytes(tmp_path / "model") == visible_bytes(tmp_path / "undisturbed")
 
 
 def children_of(pid):

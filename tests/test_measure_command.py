@@ -186,7 +186,7 @@ def test_a_run_that_is_stopped_leaves_the_old_table_and_nothing_beside_it(tmp_pa
 
 
 def test_beats_are_read_back_by_wfdb_and_lie_on_the_waves(tmp_path):
-    recording = simulated(3, "IAVB")
+    recording = simulated(2, "IAVB")
     write_recording(tmp_path / "in", "A1", recording)
     beats = tmp_path / "beats"
     assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1, "--beats", beats) == 0

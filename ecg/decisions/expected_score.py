@@ -63,3 +63,23 @@ def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
         gained[joins] += credit[rows[joins], best[joins]]
         union[joins] += 1 - probabilities[rows[joins], best[joins]]
     return outputs
+
+
+def expected_score(probabilities: Floats, outputs: Bools, weights: Floats) -> Floats:
+    """What a recording's labels can expect, as `highest_expected_score` counts it: how sure they are.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    outputs : ndarray, shape (n_recordings, n_classes), bool
+    weights : ndarray, shape (n_classes, n_classes), float64
+
+    Returns
+    -------
+    ndarray, shape (n_recordings,), float64
+        About 0 where nothing is given or right, about 1 where one label is certain.
+    """
+    credit = ((probabilities @ weights) * outputs).sum(axis=1)
+    union = outputs.sum(axis=1) + (probabilities * ~outputs).sum(axis=1)
+    score: Floats = credit / np.maximum(union, _CLOSEST)
+    return score

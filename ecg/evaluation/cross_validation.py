@@ -49,6 +49,8 @@ class Options:
         K folds; each database from the others; the largest database's last fold and all other databases.
     n_folds : int
         With "folds".
+    members : int
+        Networks that are trained on each split, with the same validation part and other random draws.
     epochs, limit : int or None
     seed, workers : int
     device : str
@@ -58,6 +60,7 @@ class Options:
     output: Path
     split: Literal["folds", "databases", "hold-out"]
     n_folds: int = 5
+    members: int = 1
     epochs: int | None = None
     limit: int | None = None
     seed: int = 2020
@@ -116,9 +119,9 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_
 
 
 def train_split(
-    method: Method, dataset: Dataset, split: Split, folder: Path, *, epochs: int | None, seed: int, device: torch.device
+    method: Method, dataset: Dataset, split: Split, folder: Path, options: Options, device: torch.device
 ) -> None:
-    """Train on one side of a split and keep the network as a model folder, which `driver.py` can run."""
+    """Train on one side of a split and keep the networks as a model folder, which `driver.py` can run."""
     kept = np.array(
         [
             method.training.use_for_training(dataset.targets[row] >= 1, dataset.entries[row].seconds)
@@ -126,46 +129,50 @@ def train_split(
         ]
     )
     training = split.training[kept]
-    validates = validation_part(dataset, split.training, seed)[kept]
-    checkpoint = folder.with_suffix(".ckpt")
+    validates = validation_part(dataset, split.training, options.seed)[kept]
     simulated = np.arange(dataset.n_recorded, len(dataset))
     learned = np.concatenate([training[~validates], simulated])
-    options = MemberOptions(epochs, seed, 0, device, checkpoint, f"{method.name}, {split.name}")
-    member = train_member(method, dataset, learned, training[validates], options)
+    checkpoints = [folder.with_name(f"{folder.name}-{number + 1}.ckpt") for number in range(options.members)]
+    members = []
+    for number, checkpoint in enumerate(checkpoints):
+        label = f"{method.name}, {split.name}, member {number + 1}/{options.members}"
+        each = MemberOptions(options.epochs, options.seed, number, device, checkpoint, label)
+        members.append(train_member(method, dataset, learned, training[validates], each))
     names = [dataset.entries[row].database for row in training]
     summary = {
         "split": split.name,
         "recordings": len(training),
         "simulated": len(simulated),
         "databases": {name: names.count(name) for name in sorted(set(names))},
-        "epochs": sum(scaled_epochs(method, epochs)),
-        "seed": seed,
+        "epochs": sum(scaled_epochs(method, options.epochs)),
+        "seed": options.seed,
     }
-    save_model(folder, method, [member], summary, [validation_scores(method, dataset, member)])
-    checkpoint.unlink(missing_ok=True)
+    save_model(folder, method, members, summary, [validation_scores(method, dataset, member) for member in members])
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
 
 
-def predict_rows(
-    model: Model, dataset: Dataset, rows: Rows, signals: Iterable[NDArray[np.float32]]
-) -> dict[str, NDArray[Any]]:
+Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""A preprocessed signal, and the features beside it."""
+
+
+def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, NDArray[Any]]:
     """What a model answers, decided as `driver.py` does.
 
     Parameters
     ----------
     model : Model
-    dataset : Dataset
-        Knows the patients' age and sex.
     rows : ndarray of int
-        Recordings of the dataset.
-    signals : iterable of ndarray
-        Their preprocessed signals, in the same order.
+        Recordings of a dataset.
+    inputs : iterable of Inputs
+        What the networks get of them, in the same order.
 
     Returns
     -------
     dict
         ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
     """
-    items = (Item(row, signal, dataset.features(row)) for row, signal in zip(rows, signals, strict=True))
+    items = (Item(row, signal, features) for row, (signal, features) in zip(rows, inputs, strict=True))
     decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
     return {
         "rows": rows,
@@ -179,7 +186,16 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
     sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
     rows = np.concatenate([split.training, split.test])
     labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
-    words = [method.name, dict(method.settings), sides, labels, len(dataset), options.epochs, options.seed]
+    words = [
+        method.name,
+        dict(method.settings),
+        sides,
+        labels,
+        len(dataset),
+        options.epochs,
+        options.seed,
+        options.members,
+    ]
     return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
@@ -257,38 +273,30 @@ class Validation:
     def _answers(self, split: Split, suffix: str, disturbance: str | None) -> dict[str, NDArray[Any]]:
         model_folder = self.folder / _key(self.method, self.dataset, split, self.options)
         if not (model_folder / "config.json").exists():
-            train_split(
-                self.method,
-                self.dataset,
-                split,
-                model_folder,
-                epochs=self.options.epochs,
-                seed=self.options.seed,
-                device=self.device,
-            )
+            train_split(self.method, self.dataset, split, model_folder, self.options, self.device)
         stored = model_folder.with_name(f"{model_folder.name}{suffix}.npz")
         if not stored.exists():
             rows = split.test[self.dataset.labels[split.test].any(axis=1)]
-            signals = (
-                map(self.dataset.signal, rows)
+            inputs = (
+                ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
                 if disturbance is None
                 else progress(
-                    self._disturbed_signals(rows, DISTURBANCES[disturbance]),
+                    self._disturbed_inputs(rows, DISTURBANCES[disturbance]),
                     len(rows),
                     f"{self.label}, {split.name}, {disturbance}",
                 )
             )
             model = load_model(model_folder, self.builders, self.device)
-            save_arrays(stored, predict_rows(model, self.dataset, rows, signals))
+            save_arrays(stored, predict_rows(model, rows, inputs))
         return dict(np.load(stored))
 
-    def _disturbed_signals(self, rows: Rows, disturb: Disturbance) -> Iterator[NDArray[np.float32]]:
+    def _disturbed_inputs(self, rows: Rows, disturb: Disturbance) -> Iterator[Inputs]:
         """The recordings read from their files again, disturbed and preprocessed, in the order of `rows`."""
         paths: dict[str, list[Path]] = {}
         for path in sorted(map(Path, find_recordings(self.options.data))):
             paths.setdefault(path.stem, []).append(path)
 
-        def read(row: int) -> NDArray[np.float32]:
+        def read(row: int) -> Inputs:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
@@ -296,7 +304,9 @@ class Validation:
                 except RecordingError:
                     continue
                 if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
-                    return self.method.input.preprocess(*disturb(signal, header.sampling_frequency))
+                    disturbed, fs = disturb(signal, header.sampling_frequency)
+                    features = self.method.input.features(replace(header, sampling_frequency=fs), disturbed)
+                    return self.method.input.preprocess(disturbed, fs), features
             raise RecordingError(
                 f"{paths[entry.recording_id][0]}: expected the samples that were there "
                 "when this command began, found others"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ecg.decisions.expected_score import expected_score
 from ecg.evaluation import statistics
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.evaluation.predictions import Predictions
@@ -80,6 +81,30 @@ def format_databases(results: Mapping[str, Predictions], classes: tuple[str, ...
                 ]
             )
     return _table(["database", "method", "recordings", "challenge metric (95 %)", *MEASURES.values()], lines)
+
+
+def format_least_sure(results: Mapping[str, Predictions], classes: tuple[str, ...], share: float = 0.1) -> str:
+    """Challenge metric of all recordings, and of the rest without those that are least sure (`expected_score`).
+
+    Parameters as for `format_databases`; `share` of the recordings of a row is left out.
+    """
+    _, weights = load_weights(classes=classes)
+    lines = []
+    for group, names in groups(results.values()).items():
+        for label, result in results.items():
+            rows = np.flatnonzero(np.isin(result.databases, names))
+            if not len(rows):
+                continue
+            sure = expected_score(result.probabilities[rows], result.outputs[rows], weights)
+            kept = rows[np.argsort(sure, kind="stable")[int(share * len(rows)) :]]
+            cells = []
+            for which in (rows, kept):
+                labels, outputs = result.labels[which], result.outputs[which]
+                low, high = statistics.bootstrap_interval(labels, outputs, classes, weights)
+                metric = compute_challenge_metric(weights, labels, outputs, classes)
+                cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
+            lines.append([group, label, str(len(rows)), cells[0], str(len(kept)), cells[1]])
+    return _table(["database", "method", "recordings", "challenge metric (95 %)", "kept", "without the others"], lines)
 
 
 def format_differences(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
 from ecg.leads import LEADS
-from ecg.methods.base import Batch
+from ecg.methods.base import Batch, demographic_features
 from ecg.model_folder.folder import Model, calibration_rows
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Graph(nn.Module):
     def __init__(self, model: Model, sampling_frequency: float | None = None) -> None:
         super().__init__()
         self.method = model.method
+        if self.n_demographics > len(demographic_features(SOMEBODY, _NO_SIGNAL)):
+            raise ValueError(
+                f"expected a model that looks at the signal, age and sex, found the method {self.method.name} with "
+                "measurements; export a network distilled from it (python -m ecg.distill)"
+            )
         self.sampling_frequency = sampling_frequency
         self.networks = nn.ModuleList(model.networks)
         self.preprocessing = None

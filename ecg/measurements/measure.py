@@ -23,7 +23,7 @@ from ecg.signal.resampling import resample
 RATE = 500.0  # Hz, at which everything is measured
 _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
-# Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 5 % of fibrillation and flutter.
+# Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 2 % of fibrillation and flutter.
 _P_WAVES_FROM = 0.5
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 _FLAT = 0.005  # mV, range of a lead without a signal

@@ -185,12 +185,16 @@ class Decision:
     search_thresholds : SearchThresholds
     decide : Decide
     combine : Combine
+    moves_scores : bool
+        Whether `combine` gives scores for which every threshold is one half: probabilities at stated prevalences,
+        which need no calibration.
     """
 
     merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     search_thresholds: SearchThresholds
     decide: Decide
     combine: Combine
+    moves_scores: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -97,22 +97,17 @@ class Model:
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
-            combined, scores = decide_adapted(self.adaptation, scores, self.method.classes)
+            scores = self.adaptation.apply(scores)
+            combined = highest_expected_score(scores, challenge_weights(self.method.classes))
         return combined[0], scores[0]
 
     def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
-        if self.adaptation is not None:
-            return decide_adapted(self.adaptation, probabilities, self.method.classes)[0]
-        return self.method.decision.decide(probabilities, self.thresholds)
-
-
-def decide_adapted(
-    adaptation: Adaptation, scores: NDArray[np.float64], classes: tuple[str, ...]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """The labels of highest expected score by adapted scores, and these, from (n_recordings, n_classes)."""
-    adapted = adaptation.apply(scores)
-    return highest_expected_score(adapted, challenge_weights(classes)), adapted
+        alone = [
+            replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
+            for k in range(len(probabilities))
+        ]
+        return np.array([one.decide(row[np.newaxis])[0] for one, row in zip(alone, probabilities, strict=True)])
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

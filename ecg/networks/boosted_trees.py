@@ -36,7 +36,7 @@ class Tree(NamedTuple):
 class BoostedTrees(nn.Module):
     """Sums of regression trees, one sum for each class (Friedman 2001).
 
-    Before `set_trees` every class has log-odds of 0. The buffers are flat, which keeps them in float32 in a model folder.
+    Before `set_trees` every class has log-odds of 0. The buffers are flat: a model folder keeps those in float32.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _SETTINGS = {
     "max_depth": DEPTH,
     "min_samples_leaf": 20,
     "l2_regularization": 2.0,
-    "max_features": 0.3,
+    "max_features": 0.1,
 }
 
 

@@ -45,6 +45,8 @@ def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, 
     model = load_model(model_folder, find_methods(), pick_device())
     if model.adaptation is not None:
         raise ValueError(f"{model_folder}: expected a model that is not adapted, as an adapted one uses no calibration")
+    if model.method.decision.moves_scores:
+        raise ValueError(f"{model_folder}: expected a method to calibrate, found {model.method.name}, which needs none")
     # Simulated recordings are there to be trained on and take part in no validation.
     method = replace(model.method, training=replace(model.method.training, simulated_share=0.0))
     with tempfile.TemporaryDirectory() as cache:

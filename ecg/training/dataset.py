@@ -37,7 +37,7 @@ _SIMULATION_SEED = 2020
 _RECORDINGS_PER_WORKER = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What is known of one recording beside its signal."""
 

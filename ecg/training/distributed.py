@@ -1,12 +1,31 @@
-"""One network trained by several processes: each has a part of every batch, and the sum is as if one had all of it."""
+"""A training by several processes: the data read once, a part of every batch for each, the sum as if one had it all."""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from ecg.methods.base import Batch
 from ecg.runtime.processes import Processes
+from ecg.training.dataset import Dataset
+
+
+def read_once(processes: Processes, read: Callable[[], tuple[Dataset, list[str]]]) -> tuple[Dataset, list[str]]:
+    """The data as the first process of each machine reads it; the others take it from the copy of that."""
+    result = None
+    for turn in ("first", "first of its machine", "other"):
+        kind = "first" if processes.is_first else "first of its machine" if processes.local_rank == 0 else "other"
+        if kind == turn:
+            result = read()
+        processes.wait()
+    assert result is not None
+    held = hashlib.sha256("".join(entry.digest for entry in result[0].entries).encode()).digest()
+    if len(set(processes.gather(held))) > 1:
+        raise ValueError("expected the same recordings on every machine, found others; give all of them one folder")
+    return result
 
 
 class DataParallel:

@@ -41,7 +41,7 @@ class TrainingOptions:
         Under `torchrun` each process trains other members, rather than all of them one member after another.
     start : Model, optional
         A trained model of the same method and settings, from whose weights the training goes on: member k from network
-        k modulo their number.
+        k modulo their number. What `Training.prepare` has fitted stays as it is.
     """
 
     members: int | None = None

@@ -10,7 +10,7 @@ import shutil
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
 from ecg.training.dataset import Dataset, build_dataset
-from ecg.training.distributed import DataParallel
+from ecg.training.distributed import DataParallel, read_once
 from ecg.training.folds import assign_folds
 from ecg.training.options import MemberOptions, TrainingOptions
 
@@ -100,7 +100,7 @@ def _train(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
     workers = options.workers or os.cpu_count() or 1
-    dataset, problems = _read_once(
+    dataset, problems = read_once(
         processes,
         lambda: build_dataset(
             method,
@@ -112,8 +112,8 @@ def _train(
             resume=options.resume,
         ),
     )
-    folds = _split(method, dataset, options.seed)
-    summary = _summarise(method, dataset, problems, options)
+    folds = split_into_folds(method, dataset, options.seed)
+    summary = summarise(method, dataset, problems, options)
     usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
     if usable[:members] != list(range(members)):
         raise TrainingError(
@@ -134,44 +134,29 @@ def _train(
     if options.spread_members:
         trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
     if processes.is_first:
-        _store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
+        store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
         shutil.rmtree(scratch)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
 
 
-def _read_once(processes: Processes, read: Callable[[], tuple[Dataset, list[str]]]) -> tuple[Dataset, list[str]]:
-    """The data as the first process of each machine reads it; the others take it from the copy of that."""
-    result = None
-    for turn in ("first", "first of its machine", "other"):
-        kind = "first" if processes.is_first else "first of its machine" if processes.local_rank == 0 else "other"
-        if kind == turn:
-            result = read()
-        processes.wait()
-    assert result is not None
-    held = hashlib.sha256("".join(entry.digest for entry in result[0].entries).encode()).digest()
-    if len(set(processes.gather(held))) > 1:
-        raise TrainingError("expected the same recordings on every machine, found others; give all of them one folder")
-    return result
-
-
-def _store(
-    method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]
-) -> None:
+def store(method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]) -> None:
+    """Score trained members on the recordings that validated them, and write the model folder."""
     validation = [validation_scores(method, dataset, member) for member in trained]
     labels = np.concatenate([dataset.labels[member.rows] for member in trained])
-    calibration = fit_calibration(labels, np.concatenate([member.probabilities for member in trained]))
+    scores = np.concatenate([member.probabilities for member in trained])
+    calibration = None if method.decision.moves_scores else fit_calibration(labels, scores)
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
 
 
-def _split(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
+def split_into_folds(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """The fold of each recording that is not simulated."""
     entries = dataset.entries[: dataset.n_recorded]
     labels, given = dataset.labels[: dataset.n_recorded], [entry.fold for entry in entries]
     return assign_folds(labels, [entry.database for entry in entries], given, method.training.n_folds, seed)
 
 
-def _summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
+def summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
     """What the model is trained on, for the model folder, and said on the way."""
     for problem in problems:
         say(f"Left out: {problem}")
@@ -280,6 +265,9 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
+        prepared = self.method.training.prepare is None or self.options.start is not None
+        if not prepared and (self.stage, self.epoch) == (0, 0):
+            self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:
                 with self._seeded(self.stage + 1, self.epoch):
@@ -293,6 +281,14 @@ class _MemberTraining:
         labels = self.dataset.labels[self.validation_rows]
         thresholds = self.method.decision.search_thresholds(labels, probabilities, self.weights)
         return Member(state, thresholds, self.validation_rows, probabilities, self.history)
+
+    def _prepare(self) -> None:
+        assert self.method.training.prepare is not None
+        start = time.monotonic()
+        features = np.stack([self.dataset.features(row) for row in self.training_rows])
+        targets, seed = self.dataset.targets[self.training_rows], self.options.seed + self.options.number
+        self.method.training.prepare(self.network, features, targets, seed)
+        say(f"{self.options.label}: trees fitted to {len(features)} recordings, {time.monotonic() - start:.0f} s")
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]

@@ -1,0 +1,89 @@
+"""One network that learns what an ensemble answers (Hinton et al. 2015): what `python -m ecg.distill` does."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.inference.predict import Item, predict
+from ecg.methods.base import Method
+from ecg.model_folder.folder import Model
+from ecg.runtime.device import pick_device
+from ecg.runtime.progress import progress
+from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.options import MemberOptions, TrainingOptions
+from ecg.training.trainer import SCRATCH, split_into_folds, store, summarise, train_member
+
+TEACHERS_SHARE = 0.5  # of a target; the rest is what the labels say
+SIMULATED_SHARE = 1.0  # simulated recordings for each recorded one: the teacher knows what they show
+
+
+def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Path, options: TrainingOptions) -> None:
+    """Train one network to answer as an ensemble does, and store it as a model of its own.
+
+    The targets are in equal parts the labels and the ensemble's probabilities. The first fold validates, as for the
+    ensemble's first member; a stopped training continues.
+
+    Parameters
+    ----------
+    teacher : Model
+    student : Method
+        With the teacher's classes and preprocessing; it makes use of the first features that the teacher has.
+    data_folder, model_folder : Path
+        The recordings that trained the teacher, and where the model goes.
+    options : TrainingOptions
+        `members` has no part in it.
+
+    Raises
+    ------
+    ValueError
+        If the student can't learn from this teacher.
+    RecordingError
+        If the data folder can't be trained on.
+    """
+    same = teacher.method.classes == student.classes and teacher.method.input.preprocess is student.input.preprocess
+    if not same:
+        raise ValueError(
+            f"expected a model of a method with the classes and the preprocessing of {student.name}, found "
+            f"{teacher.method.name}"
+        )
+    scratch, device = model_folder / SCRATCH, pick_device(options.device)
+    method = replace(
+        student,
+        input=replace(student.input, features=teacher.method.input.features),
+        training=replace(student.training, simulated_share=SIMULATED_SHARE),
+    )
+    workers = options.workers or os.cpu_count() or 1
+    dataset, problems = build_dataset(
+        method, data_folder, scratch, workers=workers, limit=options.limit, statements=options.labels
+    )
+    summary = {**summarise(method, dataset, problems, options), "distilled_from": _weights_of(teacher)}
+    folds = split_into_folds(method, dataset, options.seed)
+    answers = _answers(teacher, dataset)
+    dataset.targets = ((1 - TEACHERS_SHARE) * dataset.targets + TEACHERS_SHARE * answers).astype(np.float32)
+    learned = np.concatenate([np.flatnonzero(folds != 0), np.arange(dataset.n_recorded, len(dataset))])
+    member = train_member(
+        method,
+        dataset,
+        learned,
+        np.flatnonzero(folds == 0),
+        MemberOptions(options.epochs, options.seed, 0, device, scratch / "distilled.ckpt", "Distilled network"),
+    )
+    store(student, dataset, [member], model_folder, summary)
+    shutil.rmtree(scratch)
+
+
+def _answers(teacher: Model, dataset: Dataset) -> NDArray[np.float64]:
+    """The mean of the members' probabilities for every recording, (n_recordings, n_classes)."""
+    items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
+    found = predict(teacher.method, teacher.networks, items, teacher.device, autocast=True)
+    return np.stack([each.mean(axis=0) for _, each in progress(found, len(dataset), "Asking the ensemble")])
+
+
+def _weights_of(model: Model) -> list[str]:
+    return [row["sha256"] for row in model.config["members"]]

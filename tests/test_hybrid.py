@@ -1,0 +1,195 @@
+"""The default method: trees that say what scikit-learn's say, measurements as features, prior odds, targets."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+import team_code
+from ecg.classes import CLASSES
+from ecg.decisions.expected_score import adjust_odds
+from ecg.measurements import measure
+from ecg.measurements.features import FEATURES, features_of
+from ecg.methods import hybrid
+from ecg.methods.base import Batch
+from ecg.networks.boosted_trees import BoostedTrees
+from ecg.networks.tree_fitting import fit_boosted_trees
+from ecg.simulator.simulate import simulate_recording
+
+NSR, SB, STACH = "426783006", "426177001", "427084000"
+
+
+def some_features(seed=0, count=300, missing=0.2):
+    """Features of which some are missing, and three classes that depend on them, one of them hardly there."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(count, 6)).astype(np.float32)
+    score = features[:, 0] + features[:, 1] * features[:, 2]
+    labels = np.stack([score > 0.5, features[:, 3] > 0, np.arange(count) < 2], axis=1)
+    features[rng.random(features.shape) < missing] = np.nan
+    features[:, 5] = np.nan  # never measurable
+    return features, labels.astype(np.float32)
+
+
+def test_the_trees_say_what_scikit_learns_say():
+    features, targets = some_features()
+    trees = BoostedTrees(3, 20)
+    fit_boosted_trees(trees, features, targets, seed=1)
+    usable = np.where(np.isfinite(features).any(axis=0), features, 0)
+    for k in (0, 1):
+        reference = HistGradientBoostingClassifier(
+            max_iter=20,
+            early_stopping=False,
+            random_state=1,
+            learning_rate=0.08,
+            max_depth=3,
+            min_samples_leaf=20,
+            l2_regularization=2.0,
+            max_features=0.1,
+        ).fit(np.concatenate([usable, usable]), np.concatenate([targets[:, k], targets[:, k]]) > 0)
+        unseen, _ = some_features(seed=5)
+        expected = reference.decision_function(np.where(np.isfinite(usable).any(axis=0), unseen, 0))
+        found = trees(torch.from_numpy(unseen))[:, k].numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_class_with_two_recordings_gets_its_share_and_nothing_else():
+    features, targets = some_features()
+    trees = BoostedTrees(3, 5)
+    fit_boosted_trees(trees, features, targets, seed=0)
+    rare = trees(torch.from_numpy(features))[:, 2].sigmoid().numpy()
+    np.testing.assert_allclose(rare, 4.5 / 601, rtol=1e-5)
+
+
+def test_what_counts_half_is_neither_likely_nor_unlikely():
+    features, targets = some_features(missing=0)
+    targets[:, 1] = np.where(targets[:, 1] > 0, 0.5, 0)
+    trees = BoostedTrees(3, 60)
+    fit_boosted_trees(trees, features, targets, seed=0)
+    found = trees(torch.from_numpy(features))[:, 1].sigmoid().numpy()
+    assert np.abs(found[targets[:, 1] > 0] - 0.5).mean() < 0.1
+    assert found[targets[:, 1] == 0].mean() < 0.1
+
+
+def test_the_network_is_trained_alone_and_judges_with_its_trees():
+    method = team_code.hybrid(width=0.25)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = method.build_network()
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(40, 5 + len(FEATURES))).astype(np.float32)
+    targets = (features[:, :24] > 0).astype(np.float32)
+    hybrid.fit_trees(network, features, targets, 0)
+    batch = Batch(
+        torch.from_numpy(rng.normal(0, 0.3, (40, 12, 600)).astype(np.float32)),
+        torch.full((40,), 600),
+        torch.from_numpy(features),
+    )
+    network.eval()
+    alone = network.network.eval()
+    with torch.inference_mode():
+        found = method.forward(network, batch).sigmoid()
+        signal_alone = team_code.hybrid(width=0.25, measurements=False).forward(alone, batch).sigmoid()
+        trees_alone = network.trees(batch.features).sigmoid()
+    np.testing.assert_allclose(found, (signal_alone + 2 * trees_alone) / 3, atol=1e-5)
+    assert trees_alone.std() > 0.01
+    network.train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.Dropout):
+            module.eval()
+    with torch.inference_mode():
+        np.testing.assert_allclose(method.forward(network, batch).sigmoid(), signal_alone, atol=1e-5)
+
+
+# --- Features
+
+
+@pytest.mark.parametrize("diagnosis", ["NSR", "AF", "PVC", "LBBB", "PR"])
+def test_features_are_the_measurements_and_finite_where_those_are(diagnosis):
+    made = simulate_recording(3, 1, diagnosis)
+    measured = measure(made.signal.astype(np.float32), made.sampling_frequency)
+    found = dict(zip(FEATURES, features_of(measured), strict=True))
+    assert len(found) == len(FEATURES)
+    assert not np.isinf(list(found.values())).any()
+    assert found["heart_rate_bpm"] == np.float32(measured.heart_rate_bpm)
+    assert found["qrs_ms"] == np.float32(measured.qrs_ms)
+    assert found["V1_r_mv"] == measured.amplitudes.r[6]
+    kinds = measured.beats.kinds
+    assert found["ectopic_share"] == np.float32(kinds.count("ectopic") / len(kinds))
+    if diagnosis == "PR":
+        assert found["paced_share"] > 0.5
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from(["flat", "noise", "missing", "short", "huge"]), st.integers(0, 5))
+def test_any_signal_has_features(kind, seed):
+    rng = np.random.default_rng(seed)
+    signal = rng.normal(0, 0.1, (12, 3000)).astype(np.float32)
+    if kind == "flat":
+        signal[:] = 0
+    elif kind == "missing":
+        signal[rng.integers(0, 12, 9)] = np.nan
+    elif kind == "short":
+        signal = signal[:, :1]
+    elif kind == "huge":
+        signal *= 1e30
+    found = features_of(measure(signal, 500.0))
+    assert found.shape == (len(FEATURES),)
+    assert found.dtype == np.float32
+    assert not np.isinf(found).any()
+
+
+def test_the_rhythm_does_not_depend_on_the_sampling_frequency():
+    made = simulate_recording(0, 1, "PAC", 500.0)
+    fast = measure(made.signal.astype(np.float32), 500.0)
+    slow = measure(made.signal[:, ::2].astype(np.float32), 250.0)
+    rows = [k for k, name in enumerate(FEATURES) if name.startswith(("rr_s", "rr_l", "rr_m", "longest", "shortest"))]
+    np.testing.assert_allclose(features_of(fast)[rows], features_of(slow)[rows], atol=0.03)
+
+
+# --- Targets and prior odds
+
+
+def test_sinus_rhythm_counts_half_where_hospitals_differ_about_it():
+    def target(dx, rate):
+        time = np.arange(2570) / 257
+        beat = np.exp(-0.5 * (((time - 0.3) % (60 / rate) - 0.1) / 0.015) ** 2)
+        found = hybrid.make_targets(dx, np.tile(beat, (12, 1)).astype(np.float32))
+        return float(found[CLASSES.index(NSR)])
+
+    assert target((NSR,), 75) == 1
+    assert target((NSR, SB), 75) == 0.5
+    assert target((NSR, STACH), 75) == 0.5
+    assert target((NSR,), 52) == 0.5
+    assert target((NSR,), 115) == 0.5
+    assert target((SB,), 52) == 0
+
+
+def test_prior_odds_become_those_of_the_stated_prevalences():
+    rng = np.random.default_rng(0)
+    probabilities = np.tile(rng.uniform(0.05, 0.6, 24), (10, 1))  # all recordings alike: the mean is the probability
+    thresholds = hybrid.thresholds_of_prevalence(probabilities > 1, probabilities, np.eye(24))
+    wanted = np.array([hybrid.PREVALENCES[code] for code in CLASSES]) / 100
+    np.testing.assert_allclose(
+        adjust_odds(probabilities, thresholds)[0], np.clip(wanted, hybrid.RAREST, hybrid.COMMONEST)
+    )
+    assert set(hybrid.PREVALENCES) == set(CLASSES)
+
+
+def test_scores_are_the_moved_probabilities_of_all_members():
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(size=(3, 5, 24))
+    thresholds = rng.uniform(0.2, 0.8, (3, 24))
+    labels, scores = hybrid.average(probabilities > 2, probabilities, thresholds)
+    moved = np.mean([adjust_odds(p, t) for p, t in zip(probabilities, thresholds, strict=True)], axis=0)
+    np.testing.assert_allclose(scores, moved)
+    assert labels.any(axis=1).all()
+
+
+@pytest.mark.parametrize("measurements", [True, False])
+def test_settings_rebuild_the_method(measurements):
+    method = team_code.hybrid(width=0.25, measurements=measurements)
+    again = team_code.METHODS["hybrid"](**method.settings)
+    shapes = {key: value.shape for key, value in method.build_network().state_dict().items()}
+    assert shapes == {key: value.shape for key, value in again.build_network().state_dict().items()}
