@@ -216,7 +216,7 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
         "thresholds": model.thresholds.tolist(),
         "challenge_weights": weights.tolist(),
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},
-        "weights_sha256": [member["sha256"] for member in model.config["members"]],
+        "weights_sha256": model.checksums,
     }
     if model.calibration is not None:
         values["calibration"] = calibration_rows(method.classes, model.calibration)

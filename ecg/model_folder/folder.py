@@ -92,6 +92,11 @@ class Model:
     calibration: Calibration | None = None
     adaptation: Adaptation | None = None
 
+    @property
+    def checksums(self) -> list[str]:
+        """SHA-256 of each member's weights, in hexadecimal."""
+        return [row["sha256"] for row in self.config["members"]]
+
     def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
         labels = self.method.decision.decide(probabilities, self.thresholds)

@@ -62,7 +62,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     dataset, problems = build_dataset(
         method, data_folder, scratch, workers=workers, limit=options.limit, statements=options.labels
     )
-    summary = {**summarise(method, dataset, problems, options), "distilled_from": _weights_of(teacher)}
+    summary = {**summarise(method, dataset, problems, options), "distilled_from": teacher.checksums}
     folds = split_into_folds(method, dataset, options.seed)
     answers = _answers(teacher, dataset)
     dataset.targets = ((1 - TEACHERS_SHARE) * dataset.targets + TEACHERS_SHARE * answers).astype(np.float32)
@@ -83,7 +83,3 @@ def _answers(teacher: Model, dataset: Dataset) -> NDArray[np.float64]:
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
     found = predict(teacher.method, teacher.networks, items, teacher.device, autocast=True)
     return np.stack([each.mean(axis=0) for _, each in progress(found, len(dataset), "Asking the ensemble")])
-
-
-def _weights_of(model: Model) -> list[str]:
-    return [row["sha256"] for row in model.config["members"]]

@@ -29,7 +29,7 @@ from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
 from ecg.model_folder import folder as storage
-from ecg.model_folder.folder import Member, Model, State
+from ecg.model_folder.folder import Member, State
 from ecg.runtime.device import pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
@@ -178,7 +178,7 @@ def summarise(method: Method, dataset: Dataset, problems: list[str], options: Tr
         "folds": method.training.n_folds,
         "epochs": sum(scaled_epochs(method, options.epochs)),
         "seed": options.seed,
-        **({} if options.start is None else {"started_from": _weights_of(options.start)}),
+        **({} if options.start is None else {"started_from": options.start.checksums}),
     }
 
 
@@ -412,7 +412,7 @@ class _MemberTraining:
             self.options.seed,
             self.options.number,
             len(self.training_rows),
-            *_weights_of(self.options.start),
+            *([] if self.options.start is None else self.options.start.checksums),
         ]
         fingerprint = hashlib.sha256(json.dumps(parts).encode())
         for row in np.concatenate([self.training_rows, self.validation_rows]):
@@ -467,11 +467,6 @@ class _MemberTraining:
         self.best, self.best_score = held["best"], held["best_score"]
         name = self.method.training.stages[self.stage].name
         say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
-
-
-def _weights_of(start: Model | None) -> list[str]:
-    """Checksums of the weights that a training goes on from."""
-    return [] if start is None else [row["sha256"] for row in start.config["members"]]
 
 
 def _is_whole(checkpoint: bytes) -> bool:
