@@ -93,7 +93,7 @@ class NetworkWithTrees(nn.Module):
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
             return logits
-        return torch.logit(torch.lerp(logits.sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
+        return torch.logit(torch.lerp(logits.float().sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
 
 
 def _fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
