@@ -126,7 +126,7 @@ def metadata_of(path):
     return session_of(path).get_modelmeta().custom_metadata_map
 
 
-def simulated(n_recordings, seconds=(2, 4)):
+def simulated(n_recordings, seconds=(4, 6)):
     """Preprocessed recordings of simulated hearts at varying lengths, with age and sex."""
     rng = np.random.default_rng(5)
     for number in range(n_recordings):

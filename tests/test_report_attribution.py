@@ -69,7 +69,7 @@ def test_networks_and_threads_are_as_before():
 
 
 def test_a_method_whose_network_sees_something_else_is_refused():
-    method = tiny(forward=lambda network, batch: network(batch.signal[:, :, ::2], batch.demographics))
+    method = tiny(forward=lambda network, batch: network(batch.signal[:, :, ::2], batch.features))
     with pytest.raises(ValueError, match="expected a network input of shape"):
         attribute(method, [network_of()], heart_like(2, 257), DEMOGRAPHICS, [1], CPU)
 

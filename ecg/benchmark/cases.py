@@ -72,7 +72,7 @@ class Report:
 
 
 def get_methods() -> list[Method]:
-    """The published one, and the default."""
+    """The published one, and the one whose networks the default has, at full width."""
     return [find_methods()[name]() for name in ("zhao", "robust")]
 
 

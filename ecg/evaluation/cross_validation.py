@@ -124,7 +124,7 @@ def train_split(
     """Train on one side of a split and keep the networks as a model folder, which `driver.py` can run."""
     kept = np.array(
         [
-            method.training.use_for_training(dataset.targets[row] >= 1, dataset.entries[row].seconds)
+            method.training.use_for_training(dataset.targets[row] > 0, dataset.entries[row].seconds)
             for row in split.training
         ]
     )

@@ -22,7 +22,8 @@ from ecg.measurements import measure
 from ecg.measurements.features import features_of
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods import robust
-from ecg.methods.base import Batch, Method, demographic_features
+from ecg.methods.base import Batch, Loss, Method, demographic_features
+from ecg.networks import losses
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
@@ -61,6 +62,7 @@ PREVALENCES = {
     "713426002": 4.53,
     "713427006": 4.00,
 }
+PRIOR_SHIFT = 0.5  # of the way from the training data's prior log-odds to those of `PREVALENCES`
 RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
@@ -91,7 +93,14 @@ class NetworkWithTrees(nn.Module):
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
             return logits
-        return torch.logit(torch.lerp(logits.sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
+        return torch.logit(torch.lerp(logits.float().sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
+
+
+def _fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+    return losses.binary_cross_entropy
+
+
+STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=_fit_cross_entropy)
 
 
 def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -137,14 +146,14 @@ def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDAr
 def thresholds_of_prevalence(
     labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Thresholds, (n_classes,), that move probabilities from the training data's prevalences to `PREVALENCES`.
+    """Thresholds, (n_classes,), that move probabilities part of the way to the prior odds of `PREVALENCES`.
 
     The odds of a class change by the ratio of its prior odds (Bayes' rule; Saerens et al. 2002, eq. 4). What a class
     has in training is taken from the mean of its probabilities on the validation recordings, as rare classes need.
     """
     here = np.clip(probabilities.mean(axis=0), RAREST, COMMONEST)
     there = np.clip([PREVALENCES[code] / 100 for code in CLASSES], RAREST, COMMONEST)
-    moved: NDArray[np.float64] = expit(logit(here) - logit(there))
+    moved: NDArray[np.float64] = expit(PRIOR_SHIFT * (logit(here) - logit(there)))
     return moved
 
 
@@ -184,7 +193,11 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
         forward=partial(forward, measurements=measurements),
         input=replace(base.input, features=measured_features) if measurements else base.input,
         training=replace(
-            base.training, n_members=3, make_targets=make_targets, prepare=fit_trees if measurements else None
+            base.training,
+            n_members=3,
+            stages=(STAGE,),
+            make_targets=make_targets,
+            prepare=fit_trees if measurements else None,
         ),
         decision=replace(base.decision, search_thresholds=thresholds_of_prevalence, combine=average, moves_scores=True),
     )

@@ -151,10 +151,12 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
             intervals.append(
                 statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.classes, evaluation.weights)
             )
-        shown = [
-            (float(scores["challenge_metric"] or 0.0), *limits)
-            for scores, limits in zip(measured, intervals, strict=True)
+        # Not as measured, which is rounded: a figure that is rounded twice may differ from the scorer's.
+        metrics = [
+            compute_challenge_metric(evaluation.weights, labels, answers.outputs[chosen], evaluation.classes)
+            for answers in evaluation.answers
         ]
+        shown = [(metric, *limits) for metric, limits in zip(metrics, intervals, strict=True)]
         difference = None
         if evaluation.second is not None:
             difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(

@@ -308,7 +308,7 @@ def _write_recorded(
         name = path.stem
         if isinstance(prepared, RecordingError):
             problems.append(str(prepared))
-        elif not cache.method.training.use_for_training(cache.targets(prepared) >= 1, prepared.seconds):
+        elif not cache.method.training.use_for_training(cache.targets(prepared) > 0, prepared.seconds):
             unused += 1
         elif name in paths:
             problems.append(f"{path}: another recording of this name was read from {paths[name].parent}")
