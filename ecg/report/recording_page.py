@@ -34,11 +34,13 @@ Signal = NDArray[np.float32]
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
 
 
-ProbabilityKind = Literal["own", "calibrated", "adapted"]
+ProbabilityKind = Literal["own", "calibrated", "moved", "adapted"]
 _KINDS: dict[ProbabilityKind, str] = {
     "own": "Probabilities are the network's own, as the driver writes them; they are not calibrated.",
     "calibrated": "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained "
     "on. In another hospital, where diagnoses occur more or less often, they are less exact.",
+    "moved": "Probabilities are for a hospital where diagnoses are about as frequent as in large published databases, as "
+    "the driver writes them. Where they occur more or less often, they are less exact.",
     "adapted": "Probabilities are adapted to the labelled recordings of one hospital, as the driver writes them. In "
     "another hospital they are less exact.",
 }
@@ -57,9 +59,9 @@ class Judged:
         Mean over the members.
     disagreeing : tuple of int
         Classes that some members give and others don't.
-    kind : {"own", "calibrated", "adapted"}
-        Whether probabilities and thresholds are calibrated, adapted to a hospital (and so written by the driver), or
-        the network's own.
+    kind : {"own", "calibrated", "moved", "adapted"}
+        Whether probabilities and thresholds are calibrated, moved to other prior odds or adapted to a hospital (and so
+        written by the driver), or the network's own.
     """
 
     classes: tuple[str, ...]
