@@ -55,6 +55,16 @@ def test_the_trees_say_what_scikit_learns_say():
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_trees_that_ask_whether_something_was_measurable_are_finite():
+    features, targets = some_features()
+    targets[:, 0] = np.isnan(features[:, 4])
+    trees = BoostedTrees(3, 60)
+    fit_boosted_trees(trees, features, targets, seed=0)
+    assert all(bool(torch.isfinite(value).all()) for value in trees.state_dict().values())
+    found = trees(torch.from_numpy(features))[:, 0].numpy()
+    assert found[targets[:, 0] > 0].mean() > found[targets[:, 0] == 0].mean() + 2
+
+
 def test_a_class_with_two_recordings_gets_its_share_and_nothing_else():
     features, targets = some_features()
     trees = BoostedTrees(3, 5)

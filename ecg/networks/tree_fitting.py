@@ -69,7 +69,8 @@ def _unfold(nodes: NDArray[np.void]) -> Tree:
         left, right = (source, source) if node["is_leaf"] else (int(node["left"]), int(node["right"]))
         if not node["is_leaf"]:
             tree.feature[target] = node["feature_idx"]
-            tree.threshold[target] = node["num_threshold"]
+            # Infinite where measurable is asked for; weights are finite, and no measurement is as large as this.
+            tree.threshold[target] = min(node["num_threshold"], np.finfo(np.float32).max)
             tree.missing_left[target] = node["missing_go_to_left"]
         place(left, 2 * target + 1)
         place(right, 2 * target + 2)

@@ -39,8 +39,8 @@ _KINDS: dict[ProbabilityKind, str] = {
     "own": "Probabilities are the network's own, as the driver writes them; they are not calibrated.",
     "calibrated": "Probabilities are calibrated: fitted, class by class, on recordings that the model was not trained "
     "on. In another hospital, where diagnoses occur more or less often, they are less exact.",
-    "moved": "Probabilities are for a hospital where diagnoses are about as frequent as in large published databases, as "
-    "the driver writes them. Where they occur more or less often, they are less exact.",
+    "moved": "Probabilities are for a hospital where diagnoses are about as frequent as in large published databases, "
+    "as the driver writes them. Where they occur more or less often, they are less exact.",
     "adapted": "Probabilities are adapted to the labelled recordings of one hospital, as the driver writes them. In "
     "another hospital they are less exact.",
 }
