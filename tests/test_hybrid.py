@@ -11,12 +11,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 import team_code
 from ecg.classes import CLASSES
 from ecg.decisions.expected_score import adjust_odds
+from ecg.inference.predict import SOMEBODY
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, features_of
 from ecg.methods import hybrid
 from ecg.methods.base import Batch
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.tree_fitting import fit_boosted_trees
+from ecg.signal.filtering import without_mains
+from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate_recording
 
 NSR, SB, STACH = "426783006", "426177001", "427084000"
@@ -204,3 +207,41 @@ def test_settings_rebuild_the_method(measurements):
     again = team_code.METHODS["hybrid"](**method.settings)
     shapes = {key: value.shape for key, value in method.build_network().state_dict().items()}
     assert shapes == {key: value.shape for key, value in again.build_network().state_dict().items()}
+
+
+# --- What a recorder does to a signal
+
+
+@pytest.mark.parametrize("gain", [4.88, 1 / 4.88])
+def test_features_where_the_gain_must_be_wrong_are_those_of_any_other_wrong_gain(gain):
+    made = simulate_recording(0, 2, "NSR")
+    header = SOMEBODY
+    wrong, more = (hybrid.measured_features(header, made.signal.astype(np.float32) * f) for f in (gain, gain**1.5))
+    np.testing.assert_allclose(wrong, more, rtol=2e-3, atol=2e-3)
+    names = ("age", "known", "female", "male", "sex", *FEATURES)
+    assert all(np.isnan(wrong[names.index(name)]) for name in ("limb_qrs_mv", "chest_qrs_mv"))
+    right = hybrid.measured_features(header, made.signal.astype(np.float32))
+    assert np.isfinite(right[names.index("limb_qrs_mv")])
+    for name in ("heart_rate_bpm", "pr_ms", "qrs_ms", "qrs_axis_deg"):
+        assert wrong[names.index(name)] == pytest.approx(right[names.index(name)], rel=0.02)
+
+
+@pytest.mark.parametrize("mains", [50, 60])
+def test_powerline_interference_hardly_changes_a_feature(mains):
+    made = simulate_recording(0, 2, "NSR", noise=Noise())
+    signal = made.signal.astype(np.float32)
+    hum = 0.1 * np.sin(2 * np.pi * mains * np.arange(signal.shape[1]) / 500).astype(np.float32)
+    quiet, loud = hybrid.measured_features(SOMEBODY, signal), hybrid.measured_features(SOMEBODY, signal + hum)
+    assert np.array_equal(np.isnan(quiet), np.isnan(loud))
+    known = np.isfinite(quiet)
+    assert np.isclose(quiet[known], loud[known], rtol=0.05, atol=0.02).mean() > 0.97
+
+
+def test_the_notches_leave_the_rest_alone():
+    time = np.arange(5000) / 500
+    for frequency, left in ((10, 1.0), (45, 1.0), (50, 0.0), (60, 0.0), (70, 1.0)):
+        sine = np.sin(2 * np.pi * frequency * time).astype(np.float32)[np.newaxis]
+        middle = without_mains(sine, 500)[0, 1500:3500]
+        assert np.abs(middle).max() == pytest.approx(left, abs=0.03), frequency
+    slow = np.ones((2, 50), np.float32)
+    np.testing.assert_allclose(without_mains(slow, 100), slow, atol=1e-4)  # neither fits below half the frequency

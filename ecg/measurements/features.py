@@ -23,11 +23,14 @@ _QRS_LEADS, _QRS_POINTS = ("II", "V1", "V2", "V5", "V6"), 8
 _T_LEADS, _T_POINTS = ("I", "II", "aVF", "V1", "V2", "V4", "V5", "V6"), 6
 _SMALL = 0.1  # mV, ratios to a smaller QRS complex say nothing
 
+SIZES = ("limb_qrs_mv", "chest_qrs_mv")
+"""The features that say how large a recording is altogether."""
+
 FEATURES: tuple[str, ...] = (
     *_NUMBERS,
     *_RHYTHM,
     *(f"{lead}_{amplitude}_mv" for amplitude in _AMPLITUDES for lead in LEADS),
-    *("limb_qrs_mv", "chest_qrs_mv"),
+    *SIZES,
     *(f"{lead}_{ratio}" for ratio in ("r_to_s", "t_to_qrs", "r_peak_ms", "t_peak_ms") for lead in LEADS),
     *("t_ms", "t_symmetry"),
     *(f"{lead}_qrs_{k + 1}" for lead in _QRS_LEADS for k in range(_QRS_POINTS)),

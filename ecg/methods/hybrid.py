@@ -18,8 +18,9 @@ from ecg.classes import CLASSES, NORMAL_CLASS
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score
 from ecg.evaluation.challenge import challenge_weights
 from ecg.io.header import Header
+from ecg.leads import fill_missing
 from ecg.measurements import measure
-from ecg.measurements.features import features_of
+from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods import robust
 from ecg.methods.base import Batch, Loss, Method, demographic_features
@@ -27,6 +28,7 @@ from ecg.networks import losses
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
+from ecg.signal.filtering import without_mains
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
@@ -63,6 +65,7 @@ PREVALENCES = {
     "713427006": 4.00,
 }
 PRIOR_SHIFT = 0.5  # of the way from the training data's prior log-odds to those of `PREVALENCES`
+MAINS_UV = 20.0  # amplitude of powerline interference from which on it is taken off before measuring
 RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
@@ -104,9 +107,23 @@ STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=_fit_cross_entropy)
 
 
 def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable."""
-    measured = features_of(measure(signal, header.sampling_frequency))
-    return np.concatenate([demographic_features(header, signal), measured])
+    """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable.
+
+    What a hospital's recorder does to a signal must not decide: where there is powerline interference it is taken off,
+    and where the amplitude is so unlikely that the header's gain must be wrong, the signal is brought to the typical
+    amplitude and its size is missing.
+    """
+    rate = header.sampling_frequency
+    octaves = robust.limb_lead_octaves(robust.preprocess(signal, rate))
+    plausible = abs(octaves) <= robust.PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
+    scaled = signal if plausible else signal * np.float32(2.0**-octaves)
+    measured = measure(scaled, rate)
+    if measured.quality.mains_uv > MAINS_UV:
+        measured = measure(np.where(np.isnan(scaled), scaled, without_mains(fill_missing(scaled), rate)), rate)
+    values = features_of(measured)
+    if not plausible:
+        values[[FEATURES.index(name) for name in SIZES]] = np.nan
+    return np.concatenate([demographic_features(header, signal), values])
 
 
 def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:

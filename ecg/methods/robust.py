@@ -159,6 +159,18 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible
 
 
+def limb_lead_octaves(recording: NDArray[np.float32]) -> float:
+    """Octaves between the limb leads and their typical amplitude, as in `standardise`; -inf without a signal.
+
+    Parameters
+    ----------
+    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+        Preprocessed.
+    """
+    middle = np.sort(recording[:6].std(axis=1))[2]
+    return float(np.log2(middle / TYPICAL_LIMB_LEAD)) if middle > 0 else -math.inf
+
+
 def forward(network: nn.Module, batch: Batch) -> Tensor:
     """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
     signal, amplitudes = standardise(batch.signal, batch.lengths)

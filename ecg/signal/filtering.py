@@ -6,7 +6,29 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt, sosfilt_zi
+from scipy.signal import butter, filtfilt, iirnotch, sosfilt, sosfilt_zi
+
+
+def without_mains(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+    """Take powerline interference of 50 and 60 Hz off, by notches of 2 Hz (second order, forward and backward).
+
+    Parameters
+    ----------
+    signal : ndarray, shape (n_leads, n_samples), float32
+        Finite.
+    sampling_frequency : float
+        Hz; a frequency that it can't hold is left alone.
+
+    Returns
+    -------
+    ndarray, shape (n_leads, n_samples), float32
+    """
+    clean = signal.astype(np.float64)
+    for mains in (50.0, 60.0):
+        if mains < 0.45 * sampling_frequency:
+            numerator, denominator = iirnotch(mains, mains / 2, fs=sampling_frequency)
+            clean = filtfilt(numerator, denominator, clean, axis=1, padlen=min(3 * 3, clean.shape[1] - 1))
+    return clean.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
