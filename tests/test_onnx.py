@@ -213,7 +213,7 @@ def test_the_other_methods_are_exported_too(method, tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory):
-    """The shipped model's files, and 24 simulated recordings of 10 s."""
+    """A place for the shipped network's file, and 24 simulated recordings of 10 s."""
     place = tmp_path_factory.mktemp("shipped")
     for number in range(24):
         write_recording(place / "data", f"R{number:02d}", simulate_recording(11, number + 1).signal)
@@ -224,9 +224,9 @@ def shipped(tmp_path_factory):
 @pytest.mark.parametrize("words", [[], ["--from-raw", "500"]], ids=["preprocessed", "raw"])
 def test_the_shipped_model_equals_its_file_on_simulated_recordings(shipped, words, capsys):
     path = shipped / "model.onnx"
-    words = [str(ROOT / "model"), str(path), *words]
+    words = [str(ROOT / "model" / "distilled"), str(path), *words]
     assert export.main(words) == 0
-    model = load_model(ROOT / "model", team_code.METHODS, CPU)
+    model = load_model(ROOT / "model" / "distilled", team_code.METHODS, CPU)
     found = compare(path.read_bytes(), model, 500 if "--from-raw" in words else None, find_headers(shipped / "data"))
     assert found.n_recordings == 24
     assert found.probability < 1e-5

@@ -146,10 +146,11 @@ def test_the_shipped_model_is_explained_and_masking_shows_it(diagnosis, tmp_path
     header, signal = read_recording(path)
     prepared = model.method.input.preprocess(signal, header.sampling_frequency)
     demographics = model.method.input.features(header, signal)
-    logits = logits_without(model.method, model.networks[0], prepared, [np.ones((12, 250), bool)], demographics)[0]
+    method, (network, *_) = model.method.signal_part(model.networks)
+    logits = logits_without(method, network, prepared, [np.ones((12, 250), bool)], demographics)[0]
     k = int(logits.argmax())
-    (found,) = attribute(model.method, model.networks, prepared, demographics, [k], CPU)
+    (found,) = attribute(model.method, model.networks[:1], prepared, demographics, [k], CPU)
     assert found.logit == pytest.approx(float(logits[k]), abs=1e-3)
     assert found.shortfall < 0.05
-    by_marked, by_random = falls(model.method, model.networks[0], prepared, k, demographics, repeats=3)
+    by_marked, by_random = falls(method, network, prepared, k, demographics, repeats=3)
     assert by_marked > 3 * max(by_random, 0.1)

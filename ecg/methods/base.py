@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -216,6 +216,9 @@ class Method:
     input : Input
     training : Training
     decision : Decision
+    signal_part : callable, optional
+        ``(networks) -> (method, networks)``: what of them looks at the signal alone, where something beside it has a
+        say too; for explanations.
     """
 
     name: str
@@ -226,6 +229,7 @@ class Method:
     input: Input
     training: Training
     decision: Decision
+    signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
 
 
 def as_scored(codes: tuple[str, ...], signal: NDArray[np.float32], classes: tuple[str, ...]) -> NDArray[np.float32]:

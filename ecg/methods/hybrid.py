@@ -5,6 +5,7 @@ What goes into the networks is that of `robust`. Where the differences come from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -190,6 +191,12 @@ def average(
     return highest_expected_score(moved, challenge_weights()), moved
 
 
+def signal_part(width: float, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
+    """The networks without their trees, for `Method.signal_part`."""
+    parts: list[nn.Module] = [network.network for network in networks if isinstance(network, NetworkWithTrees)]
+    return hybrid(width, measurements=False), parts
+
+
 def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
     """The default method: networks on the signal, each with gradient-boosted trees on measurements beside it.
 
@@ -204,6 +211,7 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
     network = partial(NetworkWithTrees, width) if measurements else partial(SEResNet, n_features=8, width=width)
     return replace(
         base,
+        signal_part=partial(signal_part, width) if measurements else None,
         name="hybrid",
         settings={"width": width, "measurements": measurements},
         build_network=network,

@@ -97,6 +97,8 @@ def attribute(
     ValueError
         If the method gives its network anything else than the window's samples first.
     """
+    if method.signal_part is not None:
+        method, networks = method.signal_part(networks)
     first_window = method.input.windows(signal)[0]
     batch = Batch(
         torch.from_numpy(first_window[np.newaxis].copy()).to(device),
