@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from ecg.runtime.processes import leave
+
 
 def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     """Exit status of `body`, 2 where what it was given can't be used or memory runs out, 130 after Ctrl-C.
@@ -19,6 +21,10 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     when_stopped : str
         What to say after Ctrl-C, and where another process of the same command has ended.
     """
+    return leave(_status(name, body, when_stopped))
+
+
+def _status(name: str, body: Callable[[], int], when_stopped: str) -> int:
     try:
         return body()
     except KeyboardInterrupt:
