@@ -17,8 +17,9 @@ def adjust_odds(probabilities: Floats, thresholds: Floats) -> Floats:
 
     Parameters
     ----------
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_classes,) or that of `probabilities`, float64
+    probabilities : ndarray, shape (..., n_classes), float64
+    thresholds : ndarray, float64
+        Of a shape that goes with that of `probabilities`: (n_classes,), or one for each pair.
 
     Returns
     -------
@@ -27,6 +28,22 @@ def adjust_odds(probabilities: Floats, thresholds: Floats) -> Floats:
     inner = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
     moved: Floats = expit(logit(inner) - logit(np.clip(thresholds, _CLOSEST, 1 - _CLOSEST)))
     return moved
+
+
+def mean_of_moved(probabilities: Floats, thresholds: Floats) -> Floats:
+    """The mean over members of what `adjust_odds` makes of each one's probabilities.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
+    thresholds : ndarray, shape (n_members, n_classes), float64
+
+    Returns
+    -------
+    ndarray, shape (n_recordings, n_classes), float64
+    """
+    mean: Floats = adjust_odds(probabilities, thresholds[:, np.newaxis]).mean(axis=0)
+    return mean
 
 
 def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:

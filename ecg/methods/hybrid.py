@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from ecg.classes import CLASSES, NORMAL_CLASS
-from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.evaluation.challenge import challenge_weights
 from ecg.io.header import Header
 from ecg.leads import fill_missing
@@ -178,16 +178,8 @@ def thresholds_of_prevalence(
 def average(
     labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Labels and scores, (n_recordings, n_classes), from the mean of the members' moved probabilities.
-
-    Parameters
-    ----------
-    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
-        Not used: probabilities are averaged, not votes.
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-    """
-    moved = np.mean([adjust_odds(each, limits) for each, limits in zip(probabilities, thresholds, strict=True)], axis=0)
+    """As `robust.average`, but the scores are the probabilities that decide: moved to the stated prevalences."""
+    moved = mean_of_moved(probabilities, thresholds)
     return highest_expected_score(moved, challenge_weights()), moved
 
 

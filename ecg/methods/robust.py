@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from ecg.classes import CLASSES, NORMAL_CLASS
-from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
 from ecg.evaluation.challenge import challenge_weights
 from ecg.leads import fill_missing
 from ecg.measurements.heart_rate import heart_rate
@@ -242,8 +242,8 @@ def average(
     tuple of ndarray, shapes (n_recordings, n_classes)
         Labels, and mean probabilities as the networks gave them.
     """
-    moved = [adjust_odds(each, limits) for each, limits in zip(probabilities, thresholds, strict=True)]
-    return highest_expected_score(np.mean(moved, axis=0), challenge_weights()), probabilities.mean(axis=0)
+    moved = mean_of_moved(probabilities, thresholds)
+    return highest_expected_score(moved, challenge_weights()), probabilities.mean(axis=0)
 
 
 def robust() -> Method:

@@ -27,7 +27,7 @@ def without_mains(signal: NDArray[np.float32], sampling_frequency: float) -> NDA
     for mains in (50.0, 60.0):
         if mains < 0.45 * sampling_frequency:
             numerator, denominator = iirnotch(mains, mains / 2, fs=sampling_frequency)
-            clean = filtfilt(numerator, denominator, clean, axis=1, padlen=min(3 * 3, clean.shape[1] - 1))
+            clean = filtfilt(numerator, denominator, clean, axis=1, padlen=min(9, clean.shape[1] - 1))
     return clean.astype(np.float32)
 
 

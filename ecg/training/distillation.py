@@ -52,6 +52,8 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
             f"expected a model of a method with the classes and the preprocessing of {student.name}, found "
             f"{teacher.method.name}"
         )
+    if teacher.adaptation is not None:
+        raise ValueError("expected a model that is not adapted, found an adapted one; adapt what was distilled instead")
     scratch, device = model_folder / SCRATCH, pick_device(options.device)
     method = replace(
         student,

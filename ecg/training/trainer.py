@@ -288,7 +288,7 @@ class _MemberTraining:
         features = np.stack([self.dataset.features(row) for row in self.training_rows])
         targets, seed = self.dataset.targets[self.training_rows], self.options.seed + self.options.number
         self.method.training.prepare(self.network, features, targets, seed)
-        say(f"{self.options.label}: trees fitted to {len(features)} recordings, {time.monotonic() - start:.0f} s")
+        say(f"{self.options.label}: prepared on {len(features)} recordings, {time.monotonic() - start:.0f} s")
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
