@@ -1,8 +1,9 @@
-"""Networks made ready for prediction on a CPU with bfloat16: the same function in less than half the time.
+"""Networks made ready for prediction on a CPU: the same function in half the time or less.
 
-Batch norm is folded into the convolution before it, and convolutions are done in bfloat16 with channels side by side in
-memory, as oneDNN has them; all else stays in float32. `nn.Conv1d` brings signals and results from one layout into the
-other at each convolution. Weights are still brought into theirs on every call, which batches of windows make up for.
+Batch norm is folded into the convolution before it, and channels stay side by side in memory, as oneDNN has them;
+`nn.Conv1d` brings signals and results from one layout into the other at each convolution. Convolutions are done in
+bfloat16 where the processor is fast at that, all else staying in float32; weights are still brought into their layout
+on every call, which batches of windows make up for. Elsewhere they are done in float32 by fewer multiplications.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from ecg.inference.predict import SOMEBODY, make_batch
 from ecg.methods.base import Method
+from ecg.networks.toom_cook import use_toom_cook
 
 _TOLERANCE = 1e-3  # of logits, beside their size: rounding is far below, a fold that is wrong far above
 
 
-def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
-    """Copies of a method's networks that compute their convolutions faster, in bfloat16.
+def make_fast(method: Method, networks: Sequence[nn.Module], dtype: torch.dtype) -> list[nn.Module]:
+    """Copies of a method's networks that compute their convolutions faster.
 
     Whether `fold_batch_norms` keeps such a network's function is tried with the first one on a made-up recording: where
     a logit differs by more than 1e-3 of its size, the copies keep their batch norms.
@@ -34,6 +36,8 @@ def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
     method : Method
     networks : sequence of nn.Module
         Of the same structure, on the CPU, in evaluation mode. Not changed.
+    dtype : torch.dtype
+        Of the products: bfloat16 where the processor has that, else float32.
 
     Returns
     -------
@@ -43,7 +47,9 @@ def make_fast(method: Method, networks: Sequence[nn.Module]) -> list[nn.Module]:
     copies = [fold_batch_norms(network) for network in networks]
     if copies and not _is_same(method, networks[0], copies[0]):
         copies = [_copy(network) for network in networks]
-    return [_with_channels_last(copied) for copied in copies]
+    if dtype == torch.float32:
+        copies = [use_toom_cook(copied, fixed=True) for copied in copies]
+    return [_with_channels_last(copied, dtype) for copied in copies]
 
 
 def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
@@ -56,11 +62,11 @@ def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
     return torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE)
 
 
-def _with_channels_last(network: nn.Module) -> nn.Module:
+def _with_channels_last(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Conv1d) and _has_zeros(child):
-                setattr(module, name, ChannelsLastConv1d(child))
+                setattr(module, name, ChannelsLastConv1d(child, dtype))
             elif isinstance(child, nn.MaxPool1d) and not child.return_indices:
                 setattr(module, name, ChannelsLastMaxPool1d(child))
     return network
@@ -104,7 +110,7 @@ class ChannelsLastConv1d(nn.Module):
         Of the products.
     """
 
-    def __init__(self, convolution: nn.Conv1d, dtype: torch.dtype = torch.bfloat16) -> None:
+    def __init__(self, convolution: nn.Conv1d, dtype: torch.dtype) -> None:
         super().__init__()
         weight = _round(convolution.weight.detach().permute(2, 0, 1).contiguous(), dtype)
         self.weight = weight.permute(1, 2, 0).unsqueeze(2).contiguous(memory_format=torch.channels_last)

@@ -69,7 +69,7 @@ def run_folder(
         is older than its files, and if it could not be judged before.
     deterministic : bool
         Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
-        hardware has it.
+        hardware has it, and on other CPUs in float32 by fewer multiplications.
     shard : Shard
         Which of the recordings, the rest being left to other processes with the same output folder. All shards
         together write what one process does, to the same bytes.
@@ -138,21 +138,26 @@ class _Computing:
         return batching(self.device, self.deterministic)
 
     @property
-    def in_bfloat16(self) -> bool:
-        return not self.deterministic and has_fast_bfloat16(self.device)
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if not self.deterministic and has_fast_bfloat16(self.device) else torch.float32
+
+    @property
+    def makes_fast(self) -> bool:
+        return not self.deterministic and self.device.type == "cpu"
 
     def __str__(self) -> str:
-        return f"{self.batching} in {'bfloat16' if self.in_bfloat16 else 'float32'} on {self.device.type}"
+        precision = "bfloat16" if self.dtype == torch.bfloat16 else "float32"
+        how = " by Toom-Cook convolutions" if self.makes_fast and self.dtype == torch.float32 else ""
+        return f"{self.batching} in {precision}{how} on {self.device.type}"
 
     def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-        prepared = self.in_bfloat16 and self.device.type == "cpu"
-        networks = make_fast(model.method, model.networks) if prepared else model.networks
+        networks = make_fast(model.method, model.networks, self.dtype) if self.makes_fast else model.networks
         return predict(
             model.method,
             networks,
             items,
             self.device,
-            autocast=self.in_bfloat16 and not prepared,
+            autocast=self.dtype == torch.bfloat16 and not self.makes_fast,
             deterministic=self.deterministic,
         )
 
