@@ -101,8 +101,8 @@ class ToomCookConv1d(nn.Module):
         names = ("to_results", "from_kernel", "from_signal")
         for name, matrix in zip(names, transforms(self.n_made, self.n_taps), strict=True):
             self.register_buffer(name, torch.from_numpy(matrix.astype(np.float32)), persistent=False)
-        self.bias = convolution.bias
         self.weight = None if fixed else convolution.weight
+        self.bias = convolution.bias
         if fixed:
             self.kernels = self._transformed(convolution.weight.detach())
 
@@ -113,20 +113,32 @@ class ToomCookConv1d(nn.Module):
         taps = taps.view(n_out, n_in, self.n_taps, self.stride).permute(2, 3, 1, 0)  # channels of a sample together
         return (self.from_kernel @ taps.reshape(self.n_taps, -1)).view(N_POINTS, self.stride * n_in, n_out)
 
+    def _at_points(self, padded: Tensor) -> Tensor:
+        """Transformed pieces of a signal, (B, T, C) to (n_pieces, n_points, C), no piece being copied before."""
+        pieces = padded.unfold(1, N_POINTS, self.n_made).transpose(2, 3)  # (B, n_pieces / B, n_points, C)
+        transformed = torch.empty(pieces.shape)
+        for item, out in zip(pieces, transformed, strict=True):
+            torch.bmm(self.from_signal.expand(len(item), -1, -1), item, out=out)
+        return transformed.flatten(0, 1)
+
+    def _at_points_with_gradients(self, padded: Tensor) -> Tensor:
+        """The same, of pieces put together so that gradients find their way back fast."""
+        parts = padded.view(len(padded), -1, self.n_made, padded.shape[2])
+        pieces = torch.cat([parts[:, :-1], parts[:, 1:, : self.n_taps - 1]], dim=2).flatten(0, 1)
+        return torch.bmm(self.from_signal.expand(len(pieces), -1, -1), pieces)
+
     def forward(self, x: Tensor) -> Tensor:
         n_items, n_in, n_samples = x.shape
         kernels = self.kernels if self.weight is None else self._transformed(self.weight)
         n_results = (n_samples + 2 * self.padding - self.size) // self.stride + 1
         n_pieces = -(-n_results // self.n_made)
-        # Pieces of the signal that overlap by the filter's length less one: each begins the next one's last samples.
         n_padded = (n_pieces + 1) * self.n_made * self.stride
         padded = functional.pad(x.transpose(1, 2), (0, 0, self.padding, n_padded - n_samples - self.padding))
-        padded = padded.view(n_items, n_pieces + 1, self.n_made, self.stride * n_in)
-        pieces = torch.cat([padded[:, :-1], padded[:, 1:, : self.n_taps - 1]], dim=2).flatten(0, 1)
-        # (pieces, points, channels) and back; points come first only as strides, nothing is copied for that.
-        at_points = torch.bmm(self.from_signal.expand(len(pieces), -1, -1), pieces).transpose(0, 1)
-        products = torch.bmm(at_points, kernels).transpose(0, 1)
-        results = torch.bmm(self.to_results.T.expand(len(pieces), -1, -1), products)
+        padded = padded.view(n_items, -1, self.stride * n_in)
+        # Pieces overlap by the filter's length less one. Channels stay last: points come first only as strides.
+        at_points = self._at_points(padded) if self.weight is None else self._at_points_with_gradients(padded)
+        products = torch.bmm(at_points.transpose(0, 1), kernels).transpose(0, 1)
+        results = torch.bmm(self.to_results.T.expand(n_items * n_pieces, -1, -1), products)
         results = results.view(n_items, n_pieces * self.n_made, -1)
         if self.bias is not None:
             results += self.bias
