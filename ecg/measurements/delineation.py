@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ecg.measurements.boundary_network import CENTRE, N_SAMPLES, RATE, allowed, boundary_logits, read_boundaries
 from ecg.measurements.types import WaveMarks
+from ecg.signal.windows import block_means
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.float64]
@@ -57,8 +58,7 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
         The RR interval, s: neighbouring beats are not looked at. NaN where there is none.
     """
     step = round(rate / RATE)
-    coarse = beat[:, : N_SAMPLES * step].reshape(len(beat), N_SAMPLES, step).mean(axis=2)
-    whole, leads = boundary_logits(coarse)
+    whole, leads = boundary_logits(block_means(beat, step))
     may_be = allowed()
     if math.isfinite(rr):
         seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE

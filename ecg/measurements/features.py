@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
+from ecg.measurements.quantiles import median, quantile
 from ecg.measurements.types import Beats, Measurements, MedianBeat
 
 _NUMBERS = (
@@ -80,7 +81,7 @@ def _rhythm(beats: Beats) -> list[float]:
     if count < 3:
         return [math.nan] * len(_RHYTHM)
     intervals = np.diff(beats.samples).astype(np.float64)
-    relative = intervals / max(float(np.median(intervals)), 1.0)
+    relative = intervals / max(float(median(intervals)), 1.0)
     changes = np.abs(np.diff(relative))
     early = [k for k in range(1, count - 1) if kinds[k] == "ectopic"]
     return [
@@ -89,9 +90,9 @@ def _rhythm(beats: Beats) -> list[float]:
         float(relative.mean()),
         float(relative.min()),
         float(relative.max()),
-        float(np.median(np.abs(relative - 1))),
-        float(np.median(changes)),
-        float(np.percentile(changes, 90)),
+        float(median(np.abs(relative - 1))),
+        float(median(changes)),
+        quantile(changes, 0.9),
         min((float(relative[k - 1]) for k in early), default=math.nan),
         max((float(relative[k]) for k in early), default=math.nan),
     ]

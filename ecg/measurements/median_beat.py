@@ -8,6 +8,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ecg.measurements.quantiles import median, quantile
+from ecg.signal.windows import block_means, pad_edges
+
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
@@ -110,8 +113,8 @@ class _Windows:
         self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
         self.width = self.before + round(_AFTER * rate / step)
         margin = self.width + self.lag
-        smooth = signal[:, : signal.shape[1] // step * step].reshape(len(signal), -1, step).mean(axis=2)
-        self.smooth = np.pad(smooth, ((0, 0), (margin, margin)), mode="edge")
+        smooth = block_means(signal, step)
+        self.smooth = pad_edges(smooth, margin, margin)
         self.centres = np.minimum(beats // step, smooth.shape[1] - 1) + margin
         self.starts = self.centres - self.before
         # (positions, n_leads, width); a view
@@ -155,9 +158,9 @@ def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     if len(times) < 4:
         return early
     intervals = np.diff(times)
-    usual = np.array([np.median(intervals[max(0, k - 4) : k + 5]) for k in range(len(intervals))])
+    usual = np.array([median(intervals[max(0, k - 4) : k + 5]) for k in range(len(intervals))])
     ratio = intervals / usual
-    if np.median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
+    if median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
         return early
     following = np.append(ratio[1:], 1.0)
     early[1:] = (ratio < _PREMATURE) & (following > ratio + 0.1)
@@ -186,7 +189,7 @@ def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
     shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
     step = round(0.008 * rate)
     speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
-    quiet = np.percentile(speed[: before - step], 15)
+    quiet = quantile(speed[: before - step], 0.15)
     slow = speed < quiet + 0.08 * (speed.max() - quiet)
     gap = round(0.024 * rate)  # the velocity is low at a peak, but not for long
     k = before
@@ -242,8 +245,8 @@ def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.f
     inside = beats[(beats >= past) & (beats + future <= signal.shape[1])]
     if len(inside) < min(3, len(beats)):
         inside = beats
-        signal = np.pad(signal, ((0, 0), (past, future)), mode="edge")
+        signal = pad_edges(signal, past, future)
         inside = inside + past
     chosen = inside[np.unique(np.linspace(0, len(inside) - 1, min(len(inside), _MOST_BEATS)).astype(int))]
     stack = sliding_window_view(signal, past + future, axis=1)[:, chosen - past]
-    return np.median(stack, axis=1), past, len(chosen)
+    return median(stack, axis=1), past, len(chosen)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from ecg.measurements.quantiles import median
+
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
@@ -56,7 +58,7 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
     change = _change(signal, rate)
-    typical = np.median(np.abs(change[:, ::3]), axis=1)
+    typical = median(np.abs(change[:, ::3]))
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
     velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
     hump = _hump(velocity, rate)
@@ -64,7 +66,7 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
-    times, quiet = candidates / rate, np.median(hump[::3])
+    times, quiet = candidates / rate, median(hump[::3])
     heights = hump[candidates] - quiet
     level = _level(times, heights)
     found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
@@ -127,7 +129,7 @@ def _accept(
     # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
     # before the first sample is known by the others' sharpness.
     first = np.flatnonzero(accepted)[:1]
-    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * np.median(sharpness[accepted]):
+    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * median(sharpness[accepted]):
         accepted[first] = False
     previous = -1
     for k in np.flatnonzero(accepted).tolist():
@@ -141,7 +143,7 @@ def _accept(
     inside = np.flatnonzero(accepted)
     if len(inside) < 3:
         return accepted
-    usual = np.median(np.diff(times[inside]))
+    usual = median(np.diff(times[inside]))
     for before, after in itertools.pairwise(inside):
         if times[after] - times[before] > 1.6 * usual:
             between = np.arange(before + 1, after)
@@ -159,14 +161,14 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
     np.maximum.at(highest, block, heights)
     padded = np.pad(highest, 2, mode="reflect" if len(highest) > 2 else "edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 5)
-    return np.median(around, axis=1)[block]
+    return median(around)[block]
 
 
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
     """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
     reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
     around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
-    level = np.median(signal[:, around], axis=2)  # (n_leads, n_beats)
+    level = median(signal[:, around])  # (n_leads, n_beats)
     inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
     size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
     return inner[np.arange(len(near)), size.argmax(axis=1)]
