@@ -139,16 +139,17 @@ class _Windows:
             pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
             power = np.einsum("nklw,nklw->nk", pieces, pieces)
             power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
-            products = pieces.reshape(len(starts) * len(lags), -1) @ flat.T
-            likeness = products.reshape(len(starts), len(lags), -1) / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
-            k = likeness.argmax(axis=1)[:, np.newaxis]
-            at_best = np.take_along_axis(likeness, k, axis=1)
+            # A product for each beat, so small that no BLAS gives it to several threads.
+            products = pieces.reshape(len(starts), len(lags), -1) @ flat.T
+            likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            k = likeness.argmax(axis=1)
+            beat, template = np.ogrid[: k.shape[0], : k.shape[1]]
             # The top of the parabola through the best and its neighbours.
             inner = np.clip(k, 1, len(lags) - 2)
-            left, middle, right = (np.take_along_axis(likeness, inner + side, axis=1) for side in (-1, 0, 1))
+            left, middle, right = (likeness[beat, inner + side, template] for side in (-1, 0, 1))
             top = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
-            best.append(at_best[:, 0])
-            at.append((lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))[:, 0])
+            best.append(likeness[beat, k, template])
+            at.append(lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))
         return np.concatenate(best), np.concatenate(at)
 
 
@@ -216,10 +217,19 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     width = round(0.02 * rate)
     knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
     near = np.clip(knots[:, np.newaxis] + np.arange(-width // 2, width // 2), 0, signal.shape[1] - 1)
-    levels = signal[:, near].mean(axis=2)
-    grid = np.arange(signal.shape[1])
-    line = np.stack([np.interp(grid, knots, level) for level in levels])
-    return signal - line.astype(np.float32)
+    levels = signal[:, near].mean(axis=2).astype(np.float64)
+    # Before the first level and after the last one the line is flat.
+    levels = np.concatenate([levels[:, :1], levels, levels[:, -1:]], axis=1)
+    knots = np.concatenate([[0], knots, [signal.shape[1]]])
+    lengths = np.diff(knots)
+    slopes = np.diff(levels) / np.maximum(lengths, 1)
+    steps = np.arange(lengths.max())
+    levelled = np.empty_like(signal)
+    for k in np.flatnonzero(lengths):
+        between = slice(knots[k], knots[k + 1])
+        line = slopes[:, k : k + 1] * steps[: lengths[k]] + levels[:, k : k + 1]
+        levelled[:, between] = signal[:, between] - line.astype(np.float32)
+    return levelled
 
 
 def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:

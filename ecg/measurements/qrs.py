@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from ecg.measurements.quantiles import median
+from ecg.signal.windows import pad_edges
 
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
@@ -27,13 +28,12 @@ _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reache
 
 
 def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
-    """Moving average along the last axis over `length` samples (odd), mirrored at the ends; the same shape, float64."""
+    """Moving average of a signal (n,) over `length` samples (odd), 0 beyond the ends; the same shape, float64."""
     half = length // 2
-    width = [(0, 0)] * (signal.ndim - 1) + [(half + 1, half)]
-    total = np.cumsum(
-        np.pad(signal, width, mode="symmetric" if signal.shape[-1] > half else "edge"), axis=-1, dtype=np.float64
-    )
-    return (total[..., length:] - total[..., :-length]) / length
+    padded = np.zeros(len(signal) + length)
+    padded[half + 1 : half + 1 + len(signal)] = signal
+    total = np.cumsum(padded)
+    return (total[length:] - total[:-length]) / length
 
 
 def find_complexes(signal: Signal, rate: float) -> Samples:
@@ -62,7 +62,7 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
     velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
     hump = _hump(velocity, rate)
-    candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
+    candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
@@ -81,15 +81,15 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
 def _change(signal: Signal, rate: float) -> Signal:
     """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
     half = round(_HALF * rate)
-    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
+    total = np.cumsum(pad_edges(signal, half, half), axis=1, dtype=np.float64)
+    sums = total[:, half:] - total[:, :-half]
     change = np.zeros(signal.shape, dtype=np.float32)
-    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, :-1]
-    return change / np.float32(half)
+    change[:, :-1] = (sums[:, half:] - sums[:, :-half])[:, :-1] / half
+    return change
 
 
 def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
-    span = round(_SMOOTHING * rate / 2)
-    return box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+    return box(velocity, 2 * round(_SMOOTHING * rate / 2) + 1)
 
 
 def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
