@@ -153,16 +153,17 @@ def read_boundaries(
     ndarray, shape (len(shares), ...), float64
         Samples, with fractions.
     """
-    logits = np.where(allowed, logits, -np.inf)
+    of_which = np.broadcast_shapes(logits.shape, allowed.shape)[:-1]
+    logits = np.where(allowed, logits, -np.inf).reshape(-1, N_SAMPLES)
     likely = np.exp(logits - logits.max(axis=-1, keepdims=True))
     below = np.cumsum(likely, axis=-1, dtype=np.float64)
     below /= below[..., -1:]
-    places = np.ogrid[tuple(slice(n) for n in below.shape[:-1])]
+    rows = np.arange(len(below))
     quantiles = []
     for share in shares:
         after = np.argmax(below >= share, axis=-1)
-        above = below[*places, after]
-        beneath = np.where(after > 0, below[*places, after - 1], 0)
+        above = below[rows, after]
+        beneath = np.where(after > 0, below[rows, after - 1], 0)
         # A sample's share lies within half a sample to either side of it.
         quantiles.append(after - 0.5 + (share - beneath) / (above - beneath))
-    return np.stack(quantiles)
+    return np.reshape(quantiles, (len(shares), *of_which))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
-from ecg.measurements.quantiles import median, quantile
+from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Beats, Measurements, MedianBeat
 
 _NUMBERS = (

@@ -17,7 +17,7 @@ from ecg.measurements.median_beat import Classes, level_baseline, median_of, rou
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
-from ecg.measurements.quantiles import median, quantile
+from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
 from ecg.signal.resampling import resample
 from ecg.signal.windows import block_means

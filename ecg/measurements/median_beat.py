@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ecg.measurements.quantiles import median, quantile
+from ecg.measurements.small_arrays import median, median_of_beats, quantile, spread_over
 from ecg.signal.windows import block_means, pad_edges
 
 Signal = NDArray[np.float32]
@@ -59,7 +59,7 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
         Samples of the largest deflections, ascending; one at least.
     """
     coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
-    leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
+    leaders = spread_over(len(beats), _MOST_LEADERS)
     alike, at = coarse.match(coarse.at(leaders))
     lags = np.rint(at).astype(np.int64)
     of_beat = np.full(len(beats), -1)
@@ -132,18 +132,19 @@ class _Windows:
         centred = templates - templates.mean(axis=2, keepdims=True)
         flat = centred.reshape(len(templates), -1)
         flat = flat / np.maximum(np.sqrt((flat**2).sum(axis=1, keepdims=True)), 1e-9)
-        lags = np.arange(-self.lag, self.lag + 1)
+        lags, ones = np.arange(-self.lag, self.lag + 1), np.ones(self.width, dtype=np.float32)
         best, at = [], []
         for first in range(0, len(self.starts), _AT_ONCE):
             starts = self.starts[first : first + _AT_ONCE]
             pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
             power = np.einsum("nklw,nklw->nk", pieces, pieces)
-            power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
+            sums = (pieces.reshape(-1, self.width) @ ones).reshape(pieces.shape[:3])
+            power -= (sums**2).sum(axis=2) / self.width
             # A product for each beat, so small that no BLAS gives it to several threads.
             products = pieces.reshape(len(starts), len(lags), -1) @ flat.T
             likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
             k = likeness.argmax(axis=1)
-            beat, template = np.ogrid[: k.shape[0], : k.shape[1]]
+            beat, template = np.arange(k.shape[0])[:, np.newaxis], np.arange(k.shape[1])
             # The top of the parabola through the best and its neighbours.
             inner = np.clip(k, 1, len(lags) - 2)
             left, middle, right = (likeness[beat, inner + side, template] for side in (-1, 0, 1))
@@ -257,6 +258,6 @@ def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.f
         inside = beats
         signal = pad_edges(signal, past, future)
         inside = inside + past
-    chosen = inside[np.unique(np.linspace(0, len(inside) - 1, min(len(inside), _MOST_BEATS)).astype(int))]
+    chosen = inside[spread_over(len(inside), _MOST_BEATS)]
     stack = sliding_window_view(signal, past + future, axis=1)[:, chosen - past]
-    return median(stack, axis=1), past, len(chosen)
+    return median_of_beats(stack), past, len(chosen)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ecg.measurements.atrial_waves import PeriodicWaves
 from ecg.measurements.boundary_network import parameters
-from ecg.measurements.quantiles import median
+from ecg.measurements.small_arrays import median, median_of_beats, spread_over
 
 _MOST_BEATS = 60
 FEWEST_BEATS = 3  # fewer do not show whether something repeats itself
@@ -50,11 +50,11 @@ def evidence(
     """
     onset, offset, qrs_onset = marks[:3]
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
-    some = beats[np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_BEATS)).astype(int))]
+    some = beats[spread_over(len(beats), _MOST_BEATS)]
     pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
     ends = pieces[..., :3].mean(axis=2), pieces[..., -3:].mean(axis=2)
     pieces = pieces - np.linspace(*ends, len(reach), axis=2)
-    typical = median(pieces, axis=1)
+    typical = median_of_beats(pieces)
     power = max(float((typical**2).sum()), 1e-9)
     sizes = np.einsum("lbw,lw->b", pieces, typical) / power
     beside = ((pieces - sizes[:, np.newaxis] * typical[:, np.newaxis]) ** 2).sum(axis=(0, 2)) / power

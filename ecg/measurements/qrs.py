@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from ecg.measurements.quantiles import median
+from ecg.measurements.small_arrays import median
 from ecg.signal.windows import pad_edges
 
 Signal = NDArray[np.float32]
@@ -81,10 +81,13 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
 def _change(signal: Signal, rate: float) -> Signal:
     """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
     half = round(_HALF * rate)
-    total = np.cumsum(pad_edges(signal, half, half), axis=1, dtype=np.float64)
-    sums = total[:, half:] - total[:, :-half]
-    change = np.zeros(signal.shape, dtype=np.float32)
-    change[:, :-1] = (sums[:, half:] - sums[:, :-half])[:, :-1] / half
+    padded = pad_edges(signal, half - 1, half)
+    sums = padded[:, : signal.shape[1] + half].copy()
+    for k in range(1, half):
+        sums += padded[:, k : k + sums.shape[1]]
+    change = sums[:, half:] - sums[:, :-half]
+    change[:, -1] = 0
+    change /= np.float32(half)
     return change
 
 
@@ -159,9 +162,10 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
     block = (times // 2.0).astype(int)
     highest = np.zeros(block[-1] + 1)
     np.maximum.at(highest, block, heights)
-    padded = np.pad(highest, 2, mode="reflect" if len(highest) > 2 else "edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, 5)
-    return median(around)[block]
+    around = np.arange(len(highest))[:, np.newaxis] + np.arange(-2, 3)
+    last = len(highest) - 1
+    around = last - np.abs(last - np.abs(around)) if last >= 2 else np.clip(around, 0, last)  # mirrored at the ends
+    return median(highest[around])[block]
 
 
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
@@ -192,6 +196,8 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
         return np.zeros(0, dtype=np.int64)
     bend = np.zeros(signal.shape[1], dtype=np.float32)
     bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    if bend.max() < _SPIKE:
+        return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
     near, far = round(0.008 * rate), round(0.04 * rate)
     kept = []
