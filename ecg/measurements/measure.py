@@ -19,6 +19,7 @@ from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes,
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
+from ecg.signal.filtering import without_mains
 from ecg.signal.resampling import resample
 from ecg.signal.windows import block_means
 
@@ -145,7 +146,9 @@ def _without_flutter(prepared: Prepared, outlined: Outline) -> Prepared:
     return replace(prepared, signal=_levelled(signal, prepared.on, prepared.beats, prepared.usable))
 
 
-def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
+def measure(
+    signal: NDArray[np.float32], sampling_frequency: float, without_mains_above: float = math.inf
+) -> Measurements:
     """Measure an ECG as an electrocardiograph does.
 
     Parameters
@@ -154,6 +157,8 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         Leads in the order of `LEADS`; NaN where missing.
     sampling_frequency : float
         Hz.
+    without_mains_above : float
+        µV; powerline interference of a larger amplitude is taken off before all but `quality` is measured.
 
     Returns
     -------
@@ -166,6 +171,8 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
         given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
+    if quality.mains_uv > without_mains_above:
+        given = np.where(np.isnan(given), given, without_mains(fill_missing(given), sampling_frequency))
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)

@@ -29,7 +29,6 @@ from ecg.networks import losses
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
-from ecg.signal.filtering import without_mains
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
@@ -115,13 +114,10 @@ def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np
     amplitude and its size is missing.
     """
     rate = header.sampling_frequency
-    octaves = robust.limb_lead_octaves(robust.preprocess(signal, rate))
+    octaves = robust.limb_lead_octaves(robust.preprocess(fill_missing(signal)[:6], rate))
     plausible = abs(octaves) <= robust.PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
     scaled = signal if plausible else signal * np.float32(2.0**-octaves)
-    measured = measure(scaled, rate)
-    if measured.quality.mains_uv > MAINS_UV:
-        measured = measure(np.where(np.isnan(scaled), scaled, without_mains(fill_missing(scaled), rate)), rate)
-    values = features_of(measured)
+    values = features_of(measure(scaled, rate, MAINS_UV))
     if not plausible:
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
     return np.concatenate([demographic_features(header, signal), values])

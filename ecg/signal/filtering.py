@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, filtfilt, iirnotch, sosfilt, sosfilt_zi
+from scipy.signal import butter, iirnotch, sosfilt, sosfilt_zi
 
 
 def without_mains(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
@@ -26,9 +26,15 @@ def without_mains(signal: NDArray[np.float32], sampling_frequency: float) -> NDA
     clean = signal.astype(np.float64)
     for mains in (50.0, 60.0):
         if mains < 0.45 * sampling_frequency:
-            numerator, denominator = iirnotch(mains, mains / 2, fs=sampling_frequency)
-            clean = filtfilt(numerator, denominator, clean, axis=1, padlen=min(9, clean.shape[1] - 1))
+            clean = forward_and_backward(clean, *_notch(mains, sampling_frequency), min(9, clean.shape[1] - 1))
     return clean.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _notch(hertz: float, sampling_frequency: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `band_filter`."""
+    sections = np.concatenate(iirnotch(hertz, hertz / 2, fs=sampling_frequency))[np.newaxis]
+    return sections, sosfilt_zi(sections)[:, np.newaxis]
 
 
 @lru_cache(maxsize=16)
