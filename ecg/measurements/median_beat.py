@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,7 +161,8 @@ def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     if len(times) < 4:
         return early
     intervals = np.diff(times)
-    usual = np.array([median(intervals[max(0, k - 4) : k + 5]) for k in range(len(intervals))])
+    in_order = intervals.tolist()
+    usual = np.array([statistics.median(in_order[max(0, k - 4) : k + 5]) for k in range(len(in_order))])
     ratio = intervals / usual
     if median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
         return early

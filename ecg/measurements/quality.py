@@ -118,7 +118,7 @@ def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> 
         mains = _median(np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0)))
         power[:, :, [at[50], at[60]]] = beside[:, :, np.newaxis]
     band = (frequencies >= _NOISE_BAND[0]) & (frequencies <= min(_NOISE_BAND[1], 0.45 * sampling_frequency))
-    noise = np.sqrt(_quantile(power[:, :, band].sum(axis=2), _QUARTILE)) if band.any() else np.array([np.nan])
+    noise = np.sqrt(_quantile(power @ band.astype(np.float64), _QUARTILE)) if band.any() else np.array([np.nan])
     return _median(noise), mains
 
 
