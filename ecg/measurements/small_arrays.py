@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_FEW = 16
+_FEW = 16  # beats; more are sorted faster sample by sample
 
 
 def median(values: NDArray[np.floating], axis: int = -1) -> NDArray[np.floating]:
@@ -23,8 +23,7 @@ def median(values: NDArray[np.floating], axis: int = -1) -> NDArray[np.floating]
     -------
     ndarray of the same dtype, without that axis
     """
-    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
-    return _middle(ordered)
+    return _middle(np.moveaxis(np.sort(values, axis=axis), axis, 0))
 
 
 def median_of_beats(beats: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -41,7 +40,8 @@ def median_of_beats(beats: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _middle(ordered: Sequence[NDArray[np.floating]] | NDArray[np.floating]) -> NDArray[np.floating]:
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2  # type: ignore[no-any-return]
+    """Mean of the two in the middle, which are one where the number is odd."""
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def quantile(values: NDArray[np.floating], share: float) -> float:
@@ -58,7 +58,7 @@ def spread_over(count: int, most: int) -> NDArray[np.int64]:
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
-def without_line(part: NDArray[np.floating]) -> NDArray[np.floating]:
+def without_line(part: NDArray[np.floating]) -> NDArray[np.float64]:
     """Take off the line between first and last sample, along the last axis: a wave on its own base line."""
     first, last = part[..., :1], part[..., -1:]
     share = np.arange(part.shape[-1]) / max(part.shape[-1] - 1, 1)

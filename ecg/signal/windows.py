@@ -13,7 +13,7 @@ def pad_right(signal: NDArray[np.float32], n_samples: int) -> NDArray[np.float32
 
 
 def pad_edges(signal: NDArray[np.float32], before: int, after: int) -> NDArray[np.float32]:
-    """Repeat the first and the last sample of (n_leads, n); as `numpy.pad` does, in a third of its time."""
+    """Repeat the first and the last sample of (n_leads, n), as `numpy.pad` does in three times as long."""
     ends = np.repeat(signal[:, :1], before, axis=1), np.repeat(signal[:, -1:], after, axis=1)
     return np.concatenate([ends[0], signal, ends[1]], axis=1)
 
