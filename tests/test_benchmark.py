@@ -42,7 +42,7 @@ def tiny_in_millivolts():
     return replace(method, name="tiny-filtered")
 
 
-def tiny_methods():
+def tiny_methods(measurements=True):
     """One on microvolts, one on filtered millivolts."""
     return [tiny(), tiny_in_millivolts()]
 
@@ -264,6 +264,25 @@ def test_a_row_is_the_references_time_over_the_projects():
     sides = Timing(3.0, 310.4, None), Timing(1.5, 299.6, None)
     row = Row("driver, x", 12, *sides, lower_bound=0.5, check="same", target=2.2, scale=4.0)
     assert row.format() == "| driver, x | 12 | 12 | 1.5 | 8.00 | 2.2 | 3.0 | 310, 300 | same |"
+
+
+def test_every_other_method_stands_against_the_published_one_and_against_its_own_way():
+    timings = [Timing(float(seconds), 300, None) for seconds in (12, 4, 9, 3, 8, 2)]  # of each method both ways
+    rows = cases.rows_by_method("driver", METHODS, 7, timings, [1.0, 2.0, 3.0], ["a", "b", "c"], (2.2, 4.0))
+    assert [(row.what, row.reference.seconds, row.project.seconds, row.check, row.target) for row in rows] == [
+        ("driver, zhao", 12, 4, "a", 2.2),
+        ("driver, robust against reference zhao", 12, 3, "next line", None),
+        ("driver, robust", 9, 3, "b", None),
+        ("driver, hybrid against reference zhao", 12, 2, "next line", 4.0),
+        ("driver, hybrid", 8, 2, "c", None),
+    ]
+
+
+@pytest.mark.parametrize(("measurements", "weights"), [(True, "trained"), (False, "random")])
+def test_weights_are_those_of_a_model_of_the_same_method_and_settings(tmp_path, measurements, weights):
+    headers = cases.simulate(tmp_path / "recordings", 2, seed=3)
+    method = cases.get_methods(measurements)[-1]
+    assert cases.make_model(tmp_path / "model", method, headers, options(), 2) == weights
 
 
 def test_sides_take_turns_and_only_the_run_is_repeated(monkeypatch):

@@ -9,6 +9,7 @@ import torch
 
 import team_code
 from ecg import distill as command
+from ecg.decisions.adaptation import Adaptation
 from ecg.inference.predict import Item, predict
 from ecg.io.formats import read_signal
 from ecg.model_folder.folder import load_model
@@ -84,6 +85,13 @@ def test_a_teacher_with_other_preprocessing_is_refused(place, tmp_path):
     with pytest.raises(ValueError, match="preprocessing of hybrid, found tiny"):
         distill(teacher_of(place), team_code.hybrid(measurements=False), place / "data", tmp_path / "s", quick())
     assert not (tmp_path / "s").exists()
+
+
+def test_an_adapted_teacher_is_refused(place, tmp_path):
+    adapted = replace(teacher_of(place), adaptation=Adaptation(np.eye(24), np.zeros(24)))
+    with pytest.raises(ValueError, match="expected a model that is not adapted, found an adapted one"):
+        distill(adapted, tiny(), place / "data", tmp_path / "student", quick())
+    assert not (tmp_path / "student").exists()
 
 
 def test_the_ensembles_own_folder_is_refused(place, capsys):

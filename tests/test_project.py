@@ -34,6 +34,7 @@ LAYERS = (
         "ecg.export",
         "ecg.measure",
         "ecg.model_card",
+        "ecg.unsure",
         "ecg.simulator.__main__",
         "ecg.benchmark.__main__",
     ),

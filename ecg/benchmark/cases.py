@@ -71,9 +71,10 @@ class Report:
     notes: list[str] = field(default_factory=list)
 
 
-def get_methods() -> list[Method]:
-    """The published one, and the one whose networks the default has, at full width."""
-    return [find_methods()[name]() for name in ("zhao", "robust")]
+def get_methods(measurements: bool = True) -> list[Method]:
+    """The published one, the one whose inputs the default has, and the default; that one's networks alone if told."""
+    builders = find_methods()
+    return [builders["zhao"](), builders["robust"](), builders["hybrid"](measurements=measurements)]
 
 
 def simulate(folder: Path, n_recordings: int, seed: int, seconds: float = 10) -> list[Path]:
@@ -92,17 +93,20 @@ def rows_by_method(
     targets: Sequence[float],
     scale: float = 1.0,
 ) -> list[Row]:
-    """The published method; the default one, against the reference of the published one and against its own.
+    """The published method; each other one against the reference of the published one, and against its own.
 
-    `timings` are those of each method's reference and project; `checks` are the rows'.
+    `timings` are those of each method's reference and project, `checks` of its own agreement; `targets` are the
+    published method's and the last one's, the default.
     """
-    (first, second), (theirs, ours, default_theirs, default_ours) = (f"{what}, {m.name}" for m in methods), timings
-    against = f"{second} against reference {methods[0].name}"
-    return [
-        Row(first, n_recordings, theirs, ours, bounds[0], checks[0], targets[0], scale),
-        Row(against, n_recordings, theirs, default_ours, bounds[1], checks[1], targets[1], scale),
-        Row(second, n_recordings, default_theirs, default_ours, bounds[1], checks[2], None, scale),
-    ]
+    published, theirs = methods[0].name, timings[0]
+    rows = [Row(f"{what}, {published}", n_recordings, theirs, timings[1], bounds[0], checks[0], targets[0], scale)]
+    pairs = zip(timings[2::2], timings[3::2], strict=True)
+    for method, (own, ours), bound, check in zip(methods[1:], pairs, bounds[1:], checks[1:], strict=True):
+        target = targets[1] if method is methods[-1] else None
+        against = f"{what}, {method.name} against reference {published}"
+        rows.append(Row(against, n_recordings, theirs, ours, bound, "next line", target, scale))
+        rows.append(Row(f"{what}, {method.name}", n_recordings, own, ours, bound, check, None, scale))
+    return rows
 
 
 def count_multiply_adds(method: Method, batch: Batch) -> int:
@@ -110,6 +114,15 @@ def count_multiply_adds(method: Method, batch: Batch) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         method.forward(method.build_network().eval(), batch)
     return int(counter.get_total_flops()) // 2
+
+
+def count_measuring() -> int:
+    """Multiply-adds of the network that marks boundaries: at each lead alone, then at all of them."""
+    return sum(
+        values.size * marks.N_SAMPLES * (len(LEADS) if name.startswith("lead") else 1)
+        for name, values in marks.parameters().items()
+        if values.ndim == 3
+    )
 
 
 def first_windows(method: Method, header_files: Sequence[Path]) -> Batch:
@@ -135,7 +148,8 @@ def make_model(folder: Path, method: Method, header_files: Sequence[Path], optio
     """Write a model with the networks of the options' models of this method, "trained", or else with "random" ones."""
     given: list[tuple[nn.Module, Floats]] = []
     for path in options.models:
-        if json.loads((path / "config.json").read_text())["method"] == method.name:
+        config = json.loads((path / "config.json").read_text())
+        if (config["method"], config["settings"]) == (method.name, method.settings):
             model = load_model(path, find_methods(), CPU)
             given += zip(model.networks, model.thresholds, strict=True)
     half = np.full(len(method.classes), 0.5)
@@ -194,7 +208,8 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         ):
             sides.append(Side(run, partial(load_model, place, find_methods(), device)))
         adds = len(headers) * MEMBERS * count_multiply_adds(method, first_windows(method, headers[:1]))
-        bounds.append(machine.lower_bound(adds, n_bytes, network=True))
+        measuring = 0 if method.signal_part is None else machine.lower_bound(len(headers) * count_measuring(), 0)
+        bounds.append(machine.lower_bound(adds, n_bytes, network=True) + measuring)
     timings = measure(sides, options.repeats)
     checks, idle = [], []
     for method, given, timing in zip(methods, weights, timings[1::2], strict=True):
@@ -205,7 +220,6 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         error = np.abs(scores - found_scores).max()
         checks.append(f"{np.mean(labels == found_labels):.2%} of labels, scores within {error:.4f}")
         idle.append(f"{method.name}, {given} weights: {timing.result:.1%}")
-    checks.insert(1, "next line")
     rows = rows_by_method("driver", methods, len(headers), timings, bounds, checks, (2.2, 4.0), scale)
     note = "Driver: share of its time in which a network thread was not in the network, while other threads read and"
     return Report(rows, [f"{note} preprocessed: {'; '.join(idle)}."])
@@ -213,7 +227,7 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
 
 def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
     """The driver with the default method, one thing doubled at a time."""
-    method, n_recordings = get_methods()[1], options.records or 128
+    method, n_recordings = get_methods()[-1], options.records or 128
     few = max(n_recordings // 4, 1)
     base, long = (n_recordings, 10, MEMBERS), (few, LONG, MEMBERS)  # recordings, seconds of each, members
     doubled = {
@@ -255,7 +269,7 @@ def read_all(header_files: Sequence[Path]) -> list[tuple[Header, reference.Signa
 def measure_preprocessing(folder: Path, options: Options, machine: Machine) -> Report:
     headers, rows = simulate(folder, options.records or 64, options.seed), []
     load = partial(read_all, headers)
-    for method in get_methods():
+    for method in get_methods()[:2]:  # the default's is that of the second
         ways: list[Preprocess] = [partial(reference.reference_preprocess, method), method.input.preprocess]
         expected, found = measure([Side(partial(preprocess_all, way), load) for way in ways], options.repeats)
         pairs = zip(expected.result, found.result, strict=True)
@@ -282,7 +296,7 @@ def train(method: Method, n_training: int, epochs: int, seed: int, device: torch
 
 
 def measure_training(folder: Path, options: Options, machine: Machine) -> Report:
-    methods, device, on_gpu = get_methods(), machine.device, machine.device.type == "cuda"
+    methods, device, on_gpu = get_methods(measurements=False), machine.device, machine.device.type == "cuda"
     what, default, target = ("training on a GPU", 2048, 10.0) if on_gpu else ("training", 192, 1.8)
     n_recordings, recordings = options.records or default, folder / "recordings"
     # One more than are trained on: something must be left to validate on.
@@ -299,7 +313,8 @@ def measure_training(folder: Path, options: Options, machine: Machine) -> Report
         # Forward and two gradients.
         bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
     timings = measure(sides, options.repeats)
-    rows = rows_by_method(what, methods, n_recordings, timings, bounds, ["see --seeds"] * 3, (target, target))
+    checks = ["see --seeds"] * len(methods)
+    rows = rows_by_method(what, methods, n_recordings, timings, bounds, checks, (target, target))
     note = "reading and preprocessing, once for all epochs, takes for each recording on one core"
     return Report(rows, [f"{what.capitalize()}: {note}: {'; '.join(costs)}."])
 
@@ -321,7 +336,7 @@ def compare_seeds(folder: Path, options: Options, machine: Machine, epochs: int 
     """The challenge metric on held-out recordings, of networks that the reference and the project have trained."""
     if not options.seeds:
         return Report()
-    method, n_recordings = get_methods()[1], options.records or 240
+    method, n_recordings = get_methods(measurements=False)[-1], options.records or 240
     headers = simulate(folder / "recordings", n_recordings, options.seed)
     dataset = make_dataset(method, folder / "recordings", folder / "cache")
     cut = max(3 * n_recordings // 4, 1)
@@ -436,14 +451,9 @@ def measure_measurements(folder: Path, options: Options, machine: Machine) -> Re
         return Report(notes=[*notes, f"Measurements: not compared, {missing}."])
     truth = np.array([truth_of(simulate_recording(options.seed, k)).qrs_ms for k in numbers])
     signals = load()
-    # The network looks at each lead alone, then at all of them; the rate is that of all cores, and one is at work.
-    adds = sum(
-        values.size * marks.N_SAMPLES * (len(LEADS) if name.startswith("lead") else 1)
-        for name, values in marks.parameters().items()
-        if values.ndim == 3
-    )
     n_bytes = sum(signal.nbytes for signal, _ in signals)
-    bound = machine.lower_bound(len(numbers) * adds * torch.get_num_threads(), n_bytes)
+    # The rate is that of all cores, and one is at work.
+    bound = machine.lower_bound(len(numbers) * count_measuring() * torch.get_num_threads(), n_bytes)
     theirs, ours = (describe_differences(side.result - truth) for side in (expected[0], found))
     check = f"QRS less the true one, ms: {theirs}, {ours}"
     return Report([Row("measurements", len(numbers), expected[0], found, bound, check)], notes)

@@ -1,0 +1,50 @@
+"""Which of a folder's outputs the model is least sure of."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ecg.classes import CLASSES
+from ecg.decisions.expected_score import expected_score
+from ecg.evaluation.challenge import challenge_weights
+from ecg.io.outputs import load_outputs
+
+
+def least_sure(outputs: Path, share: float) -> list[tuple[str, float, bool]]:
+    """Name, expected score and whether it is among the least sure, of every output of a folder.
+
+    Parameters
+    ----------
+    outputs : Path
+        A folder that `driver.py` has written to, of a model whose scores are probabilities.
+    share : float
+        Of the recordings that were judged, rounded up to whole recordings; all of one expected score count if one does.
+
+    Returns
+    -------
+    list of tuple
+        The least sure first. The expected score of a recording that could not be judged is NaN, and it is unsure.
+
+    Raises
+    ------
+    ValueError
+        If there are no outputs, or one can't be read or has other classes than the driver writes.
+    """
+    files = sorted(outputs.glob("*.csv"))
+    if not files:
+        raise ValueError(f"{outputs}: expected the outputs of driver.py, found no .csv files")
+    scores, weights = {}, challenge_weights()
+    for file in files:
+        _, classes, labels, probabilities = load_outputs(file)
+        if classes != CLASSES:
+            raise ValueError(f"{file}: expected the {len(CLASSES)} scored classes in their order, found others")
+        given, values = np.array([labels], dtype=bool), np.array([probabilities])
+        scores[file.stem] = float(expected_score(values, given, weights)[0]) if values.any() else math.nan
+    known = sorted(score for score in scores.values() if not math.isnan(score))
+    count = math.ceil(share * len(known))
+    limit = known[count - 1] if count else -math.inf
+    order = sorted(scores.items(), key=lambda item: (not math.isnan(item[1]), item[1], item[0]))
+    return [(name, score, not score > limit) for name, score in order]
