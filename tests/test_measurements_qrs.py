@@ -86,6 +86,5 @@ def test_a_heart_alone_has_no_spikes():
 
 @pytest.mark.parametrize("length", [3, 5, 21])
 def test_box_is_a_moving_average(length):
-    x = np.random.default_rng(0).normal(size=(2, 60))
-    expected = np.stack([np.convolve(row, np.ones(length) / length, mode="valid") for row in x])
-    np.testing.assert_allclose(box(x, length)[:, length // 2 : -(length // 2)], expected, atol=1e-12)
+    x = np.random.default_rng(0).normal(size=60)
+    np.testing.assert_allclose(box(x, length), np.convolve(x, np.ones(length) / length, mode="same"), atol=1e-12)

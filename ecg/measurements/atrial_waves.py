@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.signal.windows import block_means
+
 Signal = NDArray[np.float32]
 
 SPAN = 10.0  # s, over which the frequency of flutter waves is constant enough
@@ -81,8 +83,8 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
         Onset and offset of P, QRS and T, in samples from `beats`.
     """
     step = round(rate / _RATE)
-    n_coarse = signal.shape[1] // step
-    coarse = signal[:, : n_coarse * step].reshape(len(signal), n_coarse, step).mean(axis=2)
+    coarse = block_means(signal, step)
+    n_coarse = coarse.shape[1]
     at, marks = beats / step, marks / step
     starts = np.maximum(np.ceil(at + marks[5] + _AFTER_T * _RATE).astype(int), 0)
     stops = np.append(np.floor(at[1:] + marks[2] - _BEFORE_QRS * _RATE).astype(int), n_coarse)
@@ -108,7 +110,7 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
         best = int(power.argmax())
         return best, coefficients[best], float(power[best])
 
-    waves = _grid()[:, :, where]
+    waves = np.concatenate([_grid()[..., start : start + n] for start, n in zip(starts, lengths, strict=True)], axis=-1)
     best, coefficients, power = fit(waves)
     rest = found - coefficients.T @ levelled(waves[best])
     before = where - np.repeat(following, lengths)

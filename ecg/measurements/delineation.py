@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.measurements.boundary_network import CENTRE, N_SAMPLES, RATE, allowed, boundary_logits, read_boundaries
+from ecg.measurements.small_arrays import without_line
 from ecg.measurements.types import WaveMarks
+from ecg.signal.windows import block_means
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.float64]
@@ -57,8 +59,7 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
         The RR interval, s: neighbouring beats are not looked at. NaN where there is none.
     """
     step = round(rate / RATE)
-    coarse = beat[:, : N_SAMPLES * step].reshape(len(beat), N_SAMPLES, step).mean(axis=2)
-    whole, leads = boundary_logits(coarse)
+    whole, leads = boundary_logits(block_means(beat, step))
     may_be = allowed()
     if math.isfinite(rr):
         seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
@@ -99,9 +100,7 @@ def delineate(
         part = beat[on, first : last + 1]
 
         inside = slice(round(onset) - first, round(offset) - first + 1)
-        height = np.abs(
-            part[:, inside] - np.linspace(part[:, inside][:, 0], part[:, inside][:, -1], at[inside].size, axis=1)
-        )
+        height = np.abs(without_line(part[:, inside]))
         size = np.sqrt((height**2).mean(axis=0))
         if size.max() < _SMALLEST[k]:
             continue

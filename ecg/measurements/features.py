@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
+from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Beats, Measurements, MedianBeat
 
 _NUMBERS = (
@@ -21,6 +22,9 @@ _RHYTHM = (
 _AMPLITUDES = ("p", "q", "r", "s", "t", "st_j", "st_60")
 _QRS_LEADS, _QRS_POINTS = ("II", "V1", "V2", "V5", "V6"), 8
 _T_LEADS, _T_POINTS = ("I", "II", "aVF", "V1", "V2", "V4", "V5", "V6"), 6
+# Trees ask whether a number is above that of a training recording: its last bits, in which processors differ, must not
+# say so. Of none of the numbers does a thousandth mean anything.
+_DECIMALS = 3
 _SMALL = 0.1  # mV, ratios to a smaller QRS complex say nothing
 
 SIZES = ("limb_qrs_mv", "chest_qrs_mv")
@@ -49,7 +53,7 @@ def features_of(measurements: Measurements) -> NDArray[np.float32]:
     Returns
     -------
     ndarray, shape (n_features,), float32
-        In the order of `FEATURES`; NaN where not measurable.
+        In the order of `FEATURES`, to three decimals; NaN where not measurable.
     """
     amplitudes = [getattr(measurements.amplitudes, name).astype(np.float64) for name in _AMPLITUDES]
     _, q, r, s, t, *_ = amplitudes
@@ -66,7 +70,8 @@ def features_of(measurements: Measurements) -> NDArray[np.float32]:
         *_shapes(measurements.median_beat, usable),
     ]
     with np.errstate(over="ignore"):  # no measurable number is that large
-        return np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in values]).astype(np.float32)
+        flat = np.concatenate([np.asarray(part, dtype=np.float64).ravel() for part in values])
+        return flat.round(_DECIMALS).astype(np.float32)
 
 
 def _largest(values: NDArray[np.float64]) -> float:
@@ -80,7 +85,7 @@ def _rhythm(beats: Beats) -> list[float]:
     if count < 3:
         return [math.nan] * len(_RHYTHM)
     intervals = np.diff(beats.samples).astype(np.float64)
-    relative = intervals / max(float(np.median(intervals)), 1.0)
+    relative = intervals / max(float(median(intervals)), 1.0)
     changes = np.abs(np.diff(relative))
     early = [k for k in range(1, count - 1) if kinds[k] == "ectopic"]
     return [
@@ -89,9 +94,9 @@ def _rhythm(beats: Beats) -> list[float]:
         float(relative.mean()),
         float(relative.min()),
         float(relative.max()),
-        float(np.median(np.abs(relative - 1))),
-        float(np.median(changes)),
-        float(np.percentile(changes, 90)),
+        float(median(np.abs(relative - 1))),
+        float(median(changes)),
+        quantile(changes, 0.9),
         min((float(relative[k - 1]) for k in early), default=math.nan),
         max((float(relative[k]) for k in early), default=math.nan),
     ]

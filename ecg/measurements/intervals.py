@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
+from ecg.measurements.small_arrays import without_line
 from ecg.measurements.types import Amplitudes, WaveMarks
 
 _SMALLEST_R = 0.03  # mV
@@ -38,9 +39,7 @@ def axis(beat: NDArray[np.float32], onset: float, offset: float) -> float:
     if not (math.isfinite(onset) and math.isfinite(offset)):
         return math.nan
     part = beat[[_I, _AVF], round(onset) : round(offset) + 1].astype(np.float64)
-    ramp = np.linspace(0, 1, part.shape[1])
-    part = part - (part[:, :1] * (1 - ramp) + part[:, -1:] * ramp)  # its own base line
-    lateral, inferior = part.sum(axis=1)
+    lateral, inferior = without_line(part).sum(axis=1)
     if not lateral**2 + inferior**2 > 0:  # NaN also
         return math.nan
     angle = math.degrees(math.atan2(inferior * 2 / math.sqrt(3), lateral))

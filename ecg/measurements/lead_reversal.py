@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
+from ecg.measurements.small_arrays import without_line
 from ecg.measurements.types import MedianBeat
 
 # Each arrangement says which limb's potential the electrodes RA, LA and LL really show, as indices of these.
@@ -145,7 +146,7 @@ def waves_of(median_beat: MedianBeat) -> list[tuple[NDArray[np.float64], NDArray
             continue
         part = signal[:, max(0, round(onset)) : round(offset) + 1]
         if k == 0:  # P lies on its own base line
-            part = part - np.linspace(part[:, 0], part[:, -1], part.shape[1], axis=1)
+            part = without_line(part)
         limbs = np.stack([np.zeros(part.shape[1]), part[_I], part[_II]])  # RA, LA, LL against RA
         right, left, leg = limbs[np.array(ARRANGEMENTS).T]
         waves.append((np.stack([left - right, (2 * leg - left - right) / np.sqrt(3)], axis=1), part[_CHEST]))

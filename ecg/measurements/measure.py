@@ -17,8 +17,11 @@ from ecg.measurements.median_beat import Classes, level_baseline, median_of, rou
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
 from ecg.measurements.quality import assess_quality
+from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
+from ecg.signal.filtering import without_mains
 from ecg.signal.resampling import resample
+from ecg.signal.windows import block_means
 
 RATE = 500.0  # Hz, at which everything is measured
 _SHORTEST = 0.5  # s, less shows no beat
@@ -66,7 +69,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     spikes = find_spikes(at_rate[on], RATE)
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
-    coarse = clean[on, : clean.shape[1] // 2 * 2].reshape(on.sum(), -1, 2).mean(axis=2)
+    coarse = block_means(clean[on], 2)
     found = find_complexes(coarse, RATE / 2)
     if len(found) == 0:
         return None
@@ -109,7 +112,7 @@ def outline(prepared: Prepared) -> Outline:
     """Take the median beat and look for the boundaries."""
     beat, centre, n_beats = median_of(prepared.signal, RATE, prepared.beats[prepared.usable])
     intervals = np.diff(prepared.beats) / RATE
-    shorter = float(np.percentile(intervals, 25)) if len(intervals) else math.nan
+    shorter = quantile(intervals, 0.25) if len(intervals) else math.nan
     return Outline(beat, centre, n_beats, boundaries(beat[prepared.on], RATE, shorter))
 
 
@@ -143,7 +146,9 @@ def _without_flutter(prepared: Prepared, outlined: Outline) -> Prepared:
     return replace(prepared, signal=_levelled(signal, prepared.on, prepared.beats, prepared.usable))
 
 
-def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
+def measure(
+    signal: NDArray[np.float32], sampling_frequency: float, without_mains_above: float = math.inf
+) -> Measurements:
     """Measure an ECG as an electrocardiograph does.
 
     Parameters
@@ -152,17 +157,22 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         Leads in the order of `LEADS`; NaN where missing.
     sampling_frequency : float
         Hz.
+    without_mains_above : float
+        µV; powerline interference of a larger amplitude is taken off before all but `quality` is measured.
 
     Returns
     -------
     Measurements
         NaN where something can't be measured; no content of the signal raises.
     """
-    given = np.where(np.isfinite(signal), np.clip(signal, -_LIMIT, _LIMIT), np.nan).astype(np.float32)
+    given = np.clip(signal, -_LIMIT, _LIMIT).astype(np.float32, copy=False)
+    given[~np.isfinite(signal)] = np.nan
     absent = np.isnan(given).all(axis=1, keepdims=True)
     if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
         given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
+    if quality.mains_uv > without_mains_above:
+        given = np.where(np.isnan(given), given, without_mains(fill_missing(given), sampling_frequency))
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)
@@ -184,7 +194,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
-    shift = float(np.median((r_peaks - beats)[prepared.usable]))
+    shift = float(median((r_peaks - beats)[prepared.usable]))
     median_beat = replace(median_beat, r_peak=centre + shift)
     samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
@@ -249,7 +259,7 @@ def _r_peaks(
     peaks = np.array([marks.qrs_peak for marks in median_beat.lead_marks])
     known = np.isfinite(peaks)
     paced = np.isfinite(spike_distance)
-    peak = float(np.median(peaks[known])) if known.any() else float(centre)
+    peak = float(median(peaks[known])) if known.any() else float(centre)
     if known.any() and not paced[prepared.usable].any():
         middle = centre_of_complex(median_beat.signal[known], RATE, centre)
         peak = float(np.clip(peak, middle - 0.02 * RATE, middle + 0.02 * RATE))
@@ -262,7 +272,7 @@ def _r_peaks(
 def _heart_rate(beats: NDArray[np.int64]) -> float:
     """60 / median RR interval; of five beats or more the first and the last, which may be cut, are left out."""
     intervals = np.diff(beats[1:-1] if len(beats) >= 5 else beats) / RATE
-    return 60 / float(np.median(intervals)) if len(intervals) else math.nan
+    return 60 / float(median(intervals)) if len(intervals) else math.nan
 
 
 def _rmssd(intervals: NDArray[np.float64], normal: NDArray[np.bool_]) -> float:

@@ -27,6 +27,7 @@ from ecg.measurements.types import Measurements
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard
+from ecg.runtime.threads import limit_blas_threads
 
 HEADER = ("record", *COLUMNS, "problem")
 EXTENSION = "ecgm"  # of the annotation files
@@ -167,6 +168,7 @@ def _ignore_interrupt() -> None:
 
 
 def _measure_file(job: _Job) -> _Result:
+    limit_blas_threads()  # each process has a core of its own, and waits for none of the others
     name = "".join(character if character.isprintable() else "_" for character in job.name)
     try:
         header, millivolts = read_signal(job.path)

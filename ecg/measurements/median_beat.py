@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+
+from ecg.measurements.small_arrays import median, median_of_beats, quantile, spread_over
+from ecg.signal.windows import block_means, pad_edges
 
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
@@ -56,7 +60,7 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
         Samples of the largest deflections, ascending; one at least.
     """
     coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
-    leaders = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_LEADERS)).astype(int))
+    leaders = spread_over(len(beats), _MOST_LEADERS)
     alike, at = coarse.match(coarse.at(leaders))
     lags = np.rint(at).astype(np.int64)
     of_beat = np.full(len(beats), -1)
@@ -110,8 +114,8 @@ class _Windows:
         self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
         self.width = self.before + round(_AFTER * rate / step)
         margin = self.width + self.lag
-        smooth = signal[:, : signal.shape[1] // step * step].reshape(len(signal), -1, step).mean(axis=2)
-        self.smooth = np.pad(smooth, ((0, 0), (margin, margin)), mode="edge")
+        smooth = block_means(signal, step)
+        self.smooth = pad_edges(smooth, margin, margin)
         self.centres = np.minimum(beats // step, smooth.shape[1] - 1) + margin
         self.starts = self.centres - self.before
         # (positions, n_leads, width); a view
@@ -129,23 +133,25 @@ class _Windows:
         centred = templates - templates.mean(axis=2, keepdims=True)
         flat = centred.reshape(len(templates), -1)
         flat = flat / np.maximum(np.sqrt((flat**2).sum(axis=1, keepdims=True)), 1e-9)
-        lags = np.arange(-self.lag, self.lag + 1)
+        lags, ones = np.arange(-self.lag, self.lag + 1), np.ones(self.width, dtype=np.float32)
         best, at = [], []
         for first in range(0, len(self.starts), _AT_ONCE):
             starts = self.starts[first : first + _AT_ONCE]
             pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
             power = np.einsum("nklw,nklw->nk", pieces, pieces)
-            power -= (pieces.sum(axis=3) ** 2).sum(axis=2) / self.width
-            products = pieces.reshape(len(starts) * len(lags), -1) @ flat.T
-            likeness = products.reshape(len(starts), len(lags), -1) / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
-            k = likeness.argmax(axis=1)[:, np.newaxis]
-            at_best = np.take_along_axis(likeness, k, axis=1)
+            sums = (pieces.reshape(-1, self.width) @ ones).reshape(pieces.shape[:3])
+            power -= (sums**2).sum(axis=2) / self.width
+            # A product for each beat, so small that no BLAS gives it to several threads.
+            products = pieces.reshape(len(starts), len(lags), -1) @ flat.T
+            likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            k = likeness.argmax(axis=1)
+            beat, template = np.arange(k.shape[0])[:, np.newaxis], np.arange(k.shape[1])
             # The top of the parabola through the best and its neighbours.
             inner = np.clip(k, 1, len(lags) - 2)
-            left, middle, right = (np.take_along_axis(likeness, inner + side, axis=1) for side in (-1, 0, 1))
+            left, middle, right = (likeness[beat, inner + side, template] for side in (-1, 0, 1))
             top = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
-            best.append(at_best[:, 0])
-            at.append((lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))[:, 0])
+            best.append(likeness[beat, k, template])
+            at.append(lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))
         return np.concatenate(best), np.concatenate(at)
 
 
@@ -155,9 +161,10 @@ def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     if len(times) < 4:
         return early
     intervals = np.diff(times)
-    usual = np.array([np.median(intervals[max(0, k - 4) : k + 5]) for k in range(len(intervals))])
+    in_order = intervals.tolist()
+    usual = np.array([statistics.median(in_order[max(0, k - 4) : k + 5]) for k in range(len(in_order))])
     ratio = intervals / usual
-    if np.median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
+    if median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
         return early
     following = np.append(ratio[1:], 1.0)
     early[1:] = (ratio < _PREMATURE) & (following > ratio + 0.1)
@@ -186,7 +193,7 @@ def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
     shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
     step = round(0.008 * rate)
     speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
-    quiet = np.percentile(speed[: before - step], 15)
+    quiet = quantile(speed[: before - step], 0.15)
     slow = speed < quiet + 0.08 * (speed.max() - quiet)
     gap = round(0.024 * rate)  # the velocity is low at a peak, but not for long
     k = before
@@ -213,10 +220,19 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     width = round(0.02 * rate)
     knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
     near = np.clip(knots[:, np.newaxis] + np.arange(-width // 2, width // 2), 0, signal.shape[1] - 1)
-    levels = signal[:, near].mean(axis=2)
-    grid = np.arange(signal.shape[1])
-    line = np.stack([np.interp(grid, knots, level) for level in levels])
-    return signal - line.astype(np.float32)
+    levels = signal[:, near].mean(axis=2).astype(np.float64)
+    # Before the first level and after the last one the line is flat.
+    levels = np.concatenate([levels[:, :1], levels, levels[:, -1:]], axis=1)
+    knots = np.concatenate([[0], knots, [signal.shape[1]]])
+    lengths = np.diff(knots)
+    slopes = np.diff(levels) / np.maximum(lengths, 1)
+    steps = np.arange(lengths.max())
+    levelled = np.empty_like(signal)
+    for k in np.flatnonzero(lengths):
+        between = slice(knots[k], knots[k + 1])
+        line = slopes[:, k : k + 1] * steps[: lengths[k]] + levels[:, k : k + 1]
+        levelled[:, between] = signal[:, between] - line.astype(np.float32)
+    return levelled
 
 
 def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:
@@ -242,8 +258,8 @@ def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.f
     inside = beats[(beats >= past) & (beats + future <= signal.shape[1])]
     if len(inside) < min(3, len(beats)):
         inside = beats
-        signal = np.pad(signal, ((0, 0), (past, future)), mode="edge")
+        signal = pad_edges(signal, past, future)
         inside = inside + past
-    chosen = inside[np.unique(np.linspace(0, len(inside) - 1, min(len(inside), _MOST_BEATS)).astype(int))]
+    chosen = inside[spread_over(len(inside), _MOST_BEATS)]
     stack = sliding_window_view(signal, past + future, axis=1)[:, chosen - past]
-    return np.median(stack, axis=1), past, len(chosen)
+    return median_of_beats(stack), past, len(chosen)

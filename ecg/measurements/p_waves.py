@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ecg.measurements.atrial_waves import PeriodicWaves
 from ecg.measurements.boundary_network import parameters
+from ecg.measurements.small_arrays import median, median_of_beats, spread_over
 
 _MOST_BEATS = 60
 FEWEST_BEATS = 3  # fewer do not show whether something repeats itself
@@ -49,27 +50,27 @@ def evidence(
     """
     onset, offset, qrs_onset = marks[:3]
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
-    some = beats[np.unique(np.linspace(0, len(beats) - 1, min(len(beats), _MOST_BEATS)).astype(int))]
+    some = beats[spread_over(len(beats), _MOST_BEATS)]
     pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
     ends = pieces[..., :3].mean(axis=2), pieces[..., -3:].mean(axis=2)
     pieces = pieces - np.linspace(*ends, len(reach), axis=2)
-    typical = np.median(pieces, axis=1)
+    typical = median_of_beats(pieces)
     power = max(float((typical**2).sum()), 1e-9)
     sizes = np.einsum("lbw,lw->b", pieces, typical) / power
     beside = ((pieces - sizes[:, np.newaxis] * typical[:, np.newaxis]) ** 2).sum(axis=(0, 2)) / power
-    change = np.median(np.abs(np.diff(intervals))) / intervals.mean() if len(intervals) > 1 else 0.05
+    change = median(np.abs(np.diff(intervals))) / intervals.mean() if len(intervals) > 1 else 0.05
     size_and_rhythm = np.log(
         [
             np.sqrt(power / typical.size) + 1e-4,
-            np.median(np.abs(sizes - 1)) + 0.02,
-            np.median(beside) + 0.02,
+            median(np.abs(sizes - 1)) + 0.02,
+            median(beside) + 0.02,
             1e3 * spread.sum() / rate + 1,
             change + 0.005,
             intervals.mean() if len(intervals) else 0.8,
         ]
     )
     of_periodic = (periodic.explained, periodic.outside, periodic.explained_outside)
-    overlap = (marks[5] - onset) / rate - (np.median(intervals) if len(intervals) else 0.8)
+    overlap = (marks[5] - onset) / rate - (median(intervals) if len(intervals) else 0.8)
     return np.array([*size_and_rhythm, *of_periodic, (offset - onset) / rate, (qrs_onset - onset) / rate, overlap])
 
 

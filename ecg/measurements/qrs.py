@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from ecg.measurements.small_arrays import median
+from ecg.signal.windows import pad_edges
+
 Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
@@ -25,13 +28,12 @@ _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reache
 
 
 def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
-    """Moving average along the last axis over `length` samples (odd), mirrored at the ends; the same shape, float64."""
+    """Moving average of a signal (n,) over `length` samples (odd), 0 beyond the ends; the same shape, float64."""
     half = length // 2
-    width = [(0, 0)] * (signal.ndim - 1) + [(half + 1, half)]
-    total = np.cumsum(
-        np.pad(signal, width, mode="symmetric" if signal.shape[-1] > half else "edge"), axis=-1, dtype=np.float64
-    )
-    return (total[..., length:] - total[..., :-length]) / length
+    padded = np.zeros(len(signal) + length)
+    padded[half + 1 : half + 1 + len(signal)] = signal
+    total = np.cumsum(padded)
+    return (total[length:] - total[:-length]) / length
 
 
 def find_complexes(signal: Signal, rate: float) -> Samples:
@@ -56,15 +58,15 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
     change = _change(signal, rate)
-    typical = np.median(np.abs(change[:, ::3]), axis=1)
+    typical = median(np.abs(change[:, ::3]))
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
     velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
     hump = _hump(velocity, rate)
-    candidates, _ = find_peaks(np.pad(hump, 1), distance=max(1, round(_REFRACTORY * rate)))
+    candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
     if len(candidates) == 0:
         return candidates.astype(np.int64)
-    times, quiet = candidates / rate, np.median(hump[::3])
+    times, quiet = candidates / rate, median(hump[::3])
     heights = hump[candidates] - quiet
     level = _level(times, heights)
     found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
@@ -79,15 +81,18 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
 def _change(signal: Signal, rate: float) -> Signal:
     """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
     half = round(_HALF * rate)
-    total = np.cumsum(np.pad(signal, ((0, 0), (half, half)), mode="edge"), axis=1, dtype=np.float64)
-    change = np.zeros(signal.shape, dtype=np.float32)
-    change[:, :-1] = (total[:, 2 * half :] - 2 * total[:, half:-half] + total[:, : -2 * half])[:, :-1]
-    return change / np.float32(half)
+    padded = pad_edges(signal, half - 1, half)
+    sums = padded[:, : signal.shape[1] + half].copy()
+    for k in range(1, half):
+        sums += padded[:, k : k + sums.shape[1]]
+    change = sums[:, half:] - sums[:, :-half]
+    change[:, -1] = 0
+    change /= np.float32(half)
+    return change
 
 
 def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
-    span = round(_SMOOTHING * rate / 2)
-    return box(np.pad(velocity, span), 2 * span + 1)[span:-span]  # nothing beyond the ends
+    return box(velocity, 2 * round(_SMOOTHING * rate / 2) + 1)
 
 
 def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
@@ -127,7 +132,7 @@ def _accept(
     # The T wave of a large complex may be as high as a small complex, but it is near and not sharp. That of a complex
     # before the first sample is known by the others' sharpness.
     first = np.flatnonzero(accepted)[:1]
-    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * np.median(sharpness[accepted]):
+    if len(first) and times[first] < 0.42 and sharpness[first] < 0.3 * median(sharpness[accepted]):
         accepted[first] = False
     previous = -1
     for k in np.flatnonzero(accepted).tolist():
@@ -141,7 +146,7 @@ def _accept(
     inside = np.flatnonzero(accepted)
     if len(inside) < 3:
         return accepted
-    usual = np.median(np.diff(times[inside]))
+    usual = median(np.diff(times[inside]))
     for before, after in itertools.pairwise(inside):
         if times[after] - times[before] > 1.6 * usual:
             between = np.arange(before + 1, after)
@@ -157,16 +162,17 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
     block = (times // 2.0).astype(int)
     highest = np.zeros(block[-1] + 1)
     np.maximum.at(highest, block, heights)
-    padded = np.pad(highest, 2, mode="reflect" if len(highest) > 2 else "edge")
-    around = np.lib.stride_tricks.sliding_window_view(padded, 5)
-    return np.median(around, axis=1)[block]
+    around = np.arange(len(highest))[:, np.newaxis] + np.arange(-2, 3)
+    last = len(highest) - 1
+    around = last - np.abs(last - np.abs(around)) if last >= 2 else np.clip(around, 0, last)  # mirrored at the ends
+    return median(highest[around])[block]
 
 
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
     """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
     reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
     around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
-    level = np.median(signal[:, around], axis=2)  # (n_leads, n_beats)
+    level = median(signal[:, around])  # (n_leads, n_beats)
     inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
     size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
     return inner[np.arange(len(near)), size.argmax(axis=1)]
@@ -190,6 +196,8 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
         return np.zeros(0, dtype=np.int64)
     bend = np.zeros(signal.shape[1], dtype=np.float32)
     bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    if bend.max() < _SPIKE:
+        return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
     near, far = round(0.008 * rate), round(0.04 * rate)
     kept = []

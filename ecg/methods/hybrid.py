@@ -1,4 +1,4 @@
-"""The default method: networks on the signal beside gradient-boosted trees on measurements.
+"""The default method: networks on the signal beside trees and networks on measurements.
 
 What goes into the networks is that of `robust`. Where the differences come from is in docs/experiments.md.
 """
@@ -27,13 +27,12 @@ from ecg.methods import robust
 from ecg.methods.base import Batch, Loss, Method, demographic_features
 from ecg.networks import losses
 from ecg.networks.boosted_trees import BoostedTrees
+from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
-from ecg.signal.filtering import without_mains
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
-TREES_SHARE = 2 / 3  # of the probability, the rest is the network's
 # Sinus rhythm is written beside these in PTB-XL, and hardly ever in other databases.
 NOT_BESIDE_SINUS_RHYTHM = ("426177001", "427084000", "427393009", "284470004")  # SB, STach, SA, PAC
 NORMAL_RATES = (60.0, 100.0)  # beats per minute
@@ -65,21 +64,22 @@ PREVALENCES = {
     "713426002": 4.53,
     "713427006": 4.00,
 }
-PRIOR_SHIFT = 0.5  # of the way from the training data's prior log-odds to those of `PREVALENCES`
+PRIOR_SHIFT = 0.25  # of the way from the training data's prior log-odds to those of `PREVALENCES`
 MAINS_UV = 20.0  # amplitude of powerline interference from which on it is taken off before measuring
 RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
-class NetworkWithTrees(nn.Module):
-    """A network on the signal and trees on features; in evaluation the weighted mean of their probabilities.
+class SignalAndMeasurements(nn.Module):
+    """A network on the signal, trees and a network on features; in evaluation the mean of their probabilities.
 
-    In training mode it is the network alone: the trees are fitted before, by themselves.
+    In training mode it is the network on the signal alone: the others are fitted before, each by itself.
     """
 
     def __init__(self, width: float) -> None:
         super().__init__()
         self.network = SEResNet(n_features=N_DEMOGRAPHICS + 3, width=width)
         self.trees = BoostedTrees(len(CLASSES), N_TREES)
+        self.feature_network = FeatureNetwork(N_DEMOGRAPHICS + len(FEATURES), len(CLASSES))
 
     def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Logits, (n_items, n_classes).
@@ -92,12 +92,13 @@ class NetworkWithTrees(nn.Module):
             Age and sex, and the amplitudes.
         lengths : Tensor, shape (n_items,), int64
         features : Tensor, shape (n_items, n_features), float32
-            What the trees ask for.
+            Age and sex, and the measurements.
         """
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
             return logits
-        return torch.logit(torch.lerp(logits.float().sigmoid(), self.trees(features).sigmoid(), TREES_SHARE), eps=1e-6)
+        each = logits.float(), self.trees(features), self.feature_network(features).float()
+        return torch.logit(torch.stack(each).sigmoid().mean(dim=0), eps=1e-6)
 
 
 def _fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
@@ -115,20 +116,17 @@ def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np
     amplitude and its size is missing.
     """
     rate = header.sampling_frequency
-    octaves = robust.limb_lead_octaves(robust.preprocess(signal, rate))
+    octaves = robust.limb_lead_octaves(robust.preprocess(fill_missing(signal)[:6], rate))
     plausible = abs(octaves) <= robust.PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
     scaled = signal if plausible else signal * np.float32(2.0**-octaves)
-    measured = measure(scaled, rate)
-    if measured.quality.mains_uv > MAINS_UV:
-        measured = measure(np.where(np.isnan(scaled), scaled, without_mains(fill_missing(scaled), rate)), rate)
-    values = features_of(measured)
+    values = features_of(measure(scaled, rate, MAINS_UV))
     if not plausible:
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
     return np.concatenate([demographic_features(header, signal), values])
 
 
 def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:
-    """Logits, (n_items, n_classes), of a network, with trees where `measurements` is true."""
+    """Logits, (n_items, n_classes), of a network, with what looks at features where `measurements` is true."""
     signal, amplitudes = robust.standardise(batch.signal, batch.lengths)
     beside = torch.cat([batch.features[:, :N_DEMOGRAPHICS], amplitudes], dim=1)
     more = (batch.features,) if measurements else ()
@@ -136,10 +134,13 @@ def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tens
     return logits
 
 
-def fit_trees(network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int) -> None:
-    """Fit the trees of a `NetworkWithTrees`, for `Training.prepare`."""
-    assert isinstance(network, NetworkWithTrees)
+def fit_to_measurements(
+    network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+) -> None:
+    """Fit what looks at features in a `SignalAndMeasurements`, for `Training.prepare`."""
+    assert isinstance(network, SignalAndMeasurements)
     fit_boosted_trees(network.trees, features, targets, seed)
+    fit_feature_network(network.feature_network, features, targets, seed)
 
 
 def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -184,13 +185,13 @@ def average(
 
 
 def signal_part(width: float, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
-    """The networks without their trees, for `Method.signal_part`."""
-    parts: list[nn.Module] = [network.network for network in networks if isinstance(network, NetworkWithTrees)]
+    """What looks at the signal alone, for `Method.signal_part`."""
+    parts: list[nn.Module] = [network.network for network in networks if isinstance(network, SignalAndMeasurements)]
     return hybrid(width, measurements=False), parts
 
 
 def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
-    """The default method: networks on the signal, each with gradient-boosted trees on measurements beside it.
+    """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
     Parameters
     ----------
@@ -200,7 +201,7 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
         False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
     """
     base = robust.robust()
-    network = partial(NetworkWithTrees, width) if measurements else partial(SEResNet, n_features=8, width=width)
+    network = partial(SignalAndMeasurements, width) if measurements else partial(SEResNet, n_features=8, width=width)
     return replace(
         base,
         signal_part=partial(signal_part, width) if measurements else None,
@@ -214,7 +215,7 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
             n_members=3,
             stages=(STAGE,),
             make_targets=make_targets,
-            prepare=fit_trees if measurements else None,
+            prepare=fit_to_measurements if measurements else None,
         ),
         decision=replace(base.decision, search_thresholds=thresholds_of_prevalence, combine=average, moves_scores=True),
     )

@@ -164,8 +164,8 @@ def limb_lead_octaves(recording: NDArray[np.float32]) -> float:
 
     Parameters
     ----------
-    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
-        Preprocessed.
+    recording : ndarray, shape (6 or more, n_samples), float32, mV at 257 Hz
+        Preprocessed; the limb leads come first, the others have no part in it.
     """
     middle = np.sort(recording[:6].std(axis=1))[2]
     return float(np.log2(middle / TYPICAL_LIMB_LEAD)) if middle > 0 else -math.inf

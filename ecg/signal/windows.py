@@ -12,6 +12,22 @@ def pad_right(signal: NDArray[np.float32], n_samples: int) -> NDArray[np.float32
     return np.pad(signal, ((0, 0), (0, short))) if short > 0 else signal
 
 
+def pad_edges(signal: NDArray[np.float32], before: int, after: int) -> NDArray[np.float32]:
+    """Repeat the first and the last sample of (n_leads, n), as `numpy.pad` does in three times as long."""
+    ends = np.repeat(signal[:, :1], before, axis=1), np.repeat(signal[:, -1:], after, axis=1)
+    return np.concatenate([ends[0], signal, ends[1]], axis=1)
+
+
+def block_means(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Means of blocks of neighbouring samples, (n_leads, n) to (n_leads, n // length); what is left over is dropped."""
+    n_blocks = signal.shape[1] // length
+    blocks = signal[:, : n_blocks * length].reshape(len(signal), n_blocks, length)
+    total = blocks[..., 0].copy()
+    for k in range(1, length):  # numpy's sum over a short last axis takes ten times as long
+        total += blocks[..., k]
+    return total / np.float32(length)
+
+
 def even_windows(n_samples: int, window: int, min_overlap: int) -> list[slice]:
     """Lay windows evenly from the first sample to the last.
 
