@@ -18,7 +18,7 @@ from torch.nn import functional
 N_POINTS = 15
 # Times fewer multiplications from where on it takes clearly less time, those of the transforms, which are products of
 # small matrices, counted twice. Measured with 16 to 512 channels (docs/performance.md).
-LEAST_SAVING = 1.8
+LEAST_SAVING = 1.6
 
 
 def is_worth_it(convolution: nn.Conv1d) -> bool:
