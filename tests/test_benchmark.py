@@ -226,15 +226,21 @@ class Two(nn.Module):
         return self.fc(self.conv(signal).mean(dim=2))
 
 
+@pytest.fixture(params=[False, True], ids=["prediction", "training"])
+def with_bfloat16(monkeypatch, request):
+    monkeypatch.setattr(cases, "has_fast_bfloat16", lambda device: True)
+    return request.param
+
+
 @pytest.mark.parametrize("n_items", [1, 3])
-def test_multiply_adds_are_those_of_a_count_by_hand(n_items):
+def test_multiply_adds_are_those_of_a_count_by_hand(n_items, with_bfloat16):
     batch = Batch(torch.zeros(n_items, 12, 10), torch.full((n_items,), 10), torch.zeros(n_items, 5))
     # Five positions of six channels, each a sum over 5 taps of 6 of the 12 leads; then 6 products for each of 7.
     by_hand = n_items * (5 * 6 * 5 * 6 + 6 * 7)
-    assert cases.count_multiply_adds(tiny(build_network=Two), batch) == by_hand
+    assert cases.count_multiply_adds(tiny(build_network=Two), batch, training=with_bfloat16) == by_hand
 
 
-def test_the_published_network_takes_1609_million_multiply_adds_for_a_window():
+def test_the_published_network_takes_1609_million_multiply_adds_for_a_window(with_bfloat16):
     method = METHODS[0]
     batch = Batch(torch.zeros(1, 12, 4096), torch.tensor([4096]), torch.zeros(1, 5))
     convolutions = 12 * 64 * 15 * 2048 + 4 * 64 * 64 * 7 * 1024
@@ -242,7 +248,16 @@ def test_the_published_network_takes_1609_million_multiply_adds_for_a_window():
         convolutions += (n * n // 2 * 7 + 3 * n * n * 7 + n * n // 2) * length
     squeezes = sum(4 * n * (n // 16) for n in (64, 128, 256, 512))
     expected = convolutions + squeezes + 50 + 522 * 24
-    assert cases.count_multiply_adds(method, batch) == expected == 1_609_139_490
+    found = cases.count_multiply_adds(method, batch, training=with_bfloat16)
+    assert found == expected == 1_609_139_490
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_without_bfloat16_the_multiply_adds_of_toom_cook_filtering_are_counted(monkeypatch, training):
+    monkeypatch.setattr(cases, "has_fast_bfloat16", lambda device: False)
+    batch = Batch(torch.zeros(1, 12, 4096), torch.tensor([4096]), torch.zeros(1, 5))
+    found = cases.count_multiply_adds(METHODS[0], batch, training=training)
+    assert 1_609_139_490 / 4 < found < 1_609_139_490 / 2  # 15 products for 9 results of 7 taps, and the transforms
 
 
 def test_idle_time_is_what_lies_between_a_threads_forward_passes():

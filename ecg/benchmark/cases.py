@@ -25,6 +25,7 @@ from ecg.benchmark.measure import Machine, Row, Side, Timing, measure
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
 from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.evaluation.score_folder import evaluate_model, load_outputs
+from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import make_batch
 from ecg.inference.run_folder import READERS, run_folder
 from ecg.io.header import Header
@@ -35,7 +36,8 @@ from ecg.measurements import measure as measure_ecg
 from ecg.methods.base import Batch, Method, Preprocess
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
-from ecg.runtime.device import pick_device
+from ecg.networks.toom_cook import use_toom_cook
+from ecg.runtime.device import has_fast_bfloat16, pick_device
 from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
@@ -109,10 +111,18 @@ def rows_by_method(
     return rows
 
 
-def count_multiply_adds(method: Method, batch: Batch) -> int:
-    """Multiply-adds of the convolutions and matrix products in one forward pass; all the rest is left out."""
+def count_multiply_adds(method: Method, batch: Batch, *, training: bool = False) -> int:
+    """Multiply-adds of the convolutions and matrix products in one forward pass; all the rest is left out.
+
+    They are those of the way this machine computes: Toom-Cook filtering has fewer than the sums that define them.
+    """
+    bfloat16, network = has_fast_bfloat16(CPU), method.build_network().eval()
+    if not training:
+        [network] = make_fast(method, [network], torch.bfloat16 if bfloat16 else torch.float32)
+    elif not bfloat16:
+        use_toom_cook(network, fixed=False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        method.forward(method.build_network().eval(), batch)
+        method.forward(network, batch)
     return int(counter.get_total_flops()) // 2
 
 
@@ -309,7 +319,7 @@ def measure_training(folder: Path, options: Options, machine: Machine) -> Report
         sides.append(Side(partial(reference.reference_train, method, headers[:-1], 1, options.seed, device), load))
         sides.append(Side(partial(train, method, n_recordings, 1, options.seed, device), load))
         item = method.training.augment(dataset.signal(0), np.random.default_rng(options.seed))
-        adds = count_multiply_adds(method, make_batch([item], [dataset.features(0)], CPU))
+        adds = count_multiply_adds(method, make_batch([item], [dataset.features(0)], CPU), training=True)
         # Forward and two gradients.
         bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
     timings = measure(sides, options.repeats)
