@@ -123,6 +123,16 @@ def test_a_feature_network_is_finite_for_any_features(count, data):
         assert bool(network.eval()(torch.from_numpy(features)).isfinite().all())
 
 
+def test_what_was_never_missing_in_training_counts_as_usual_when_it_is():
+    features, targets = some_features(missing=0)
+    network = FeatureNetwork(6, 3)
+    fit_feature_network(network, features, targets, seed=0)
+    usual, missing = torch.from_numpy(features.copy()), torch.from_numpy(features.copy())
+    usual[:, 1], missing[:, 1] = float(np.median(features[:, 1])), float("nan")
+    with torch.inference_mode():
+        torch.testing.assert_close(network.eval()(missing), network(usual))
+
+
 def test_a_feature_network_sees_what_is_missing_and_not_the_units():
     features, targets = some_features(count=600)
     targets[:, 0] = np.isnan(features[:, 4])

@@ -15,6 +15,7 @@ _LARGEST = 3.0  # standard deviations; what lies further off is taken for this f
 _SMALLEST_SPREAD = 1e-6
 _FROM_TENTH_TO_NINETIETH = 2.563  # standard deviations between these percentiles of a normal distribution
 # Chosen on fold 1 of PTB-XL and the external databases, see docs/experiments.md.
+_FEWEST_MISSING = 0.005  # share of the recordings; what is missing less often says nothing when it is
 _EPOCHS, _BATCH_SIZE = 40, 64
 _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
 _NOISE = 0.3  # standard deviations, added in training
@@ -22,7 +23,10 @@ _DROPOUT_IN, _DROPOUT = 0.1, 0.4
 
 
 class FeatureNetwork(nn.Module):
-    """Two hidden layers on standardised features, and on which of them are missing.
+    """Two hidden layers on standardised features, and on which of those that often are missing are so.
+
+    A feature that was hardly ever missing in training is at its median when it is: what a weight that nothing has
+    trained made of it would be chance.
 
     Its parameters take no gradients: `fit_feature_network` trains a network by itself, and whatever holds one is
     trained without it.
@@ -36,8 +40,10 @@ class FeatureNetwork(nn.Module):
         super().__init__()
         self.centre: Tensor
         self.spread: Tensor
+        self.says_missing: Tensor
         self.register_buffer("centre", torch.zeros(n_features))
         self.register_buffer("spread", torch.ones(n_features))
+        self.register_buffer("says_missing", torch.zeros(n_features))  # 1 where it is told that a feature is missing
         self.layers = nn.Sequential(
             nn.Dropout(_DROPOUT_IN),
             nn.Linear(2 * n_features, _HIDDEN),
@@ -65,7 +71,7 @@ class FeatureNetwork(nn.Module):
         """
         standardised = ((features - self.centre) / self.spread).clamp(-_LARGEST, _LARGEST)
         missing = features.isnan()
-        inputs = torch.cat([standardised.masked_fill(missing, 0), missing.to(features.dtype)], dim=1)
+        inputs = torch.cat([standardised.masked_fill(missing, 0), missing * self.says_missing], dim=1)
         if self.training:
             inputs = inputs + _NOISE * torch.randn_like(inputs)
         logits: Tensor = self.layers(inputs)
@@ -97,6 +103,7 @@ def fit_feature_network(
         fresh = FeatureNetwork(features.shape[1], targets.shape[1])
         fresh.centre.copy_(torch.from_numpy(middle))
         fresh.spread.copy_(torch.from_numpy(spread))
+        fresh.says_missing.copy_(torch.from_numpy(np.isnan(features).mean(axis=0) >= _FEWEST_MISSING))
         fresh.layers.requires_grad_(True)
         inputs, wanted = torch.from_numpy(features), torch.from_numpy(targets)
         # Batch norm needs two recordings.
