@@ -14,7 +14,7 @@ from ecg.classes import CLASSES
 from ecg.decisions.expected_score import adjust_odds
 from ecg.inference.predict import SOMEBODY
 from ecg.measurements import measure
-from ecg.measurements.features import FEATURES, features_of
+from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.methods import hybrid
 from ecg.methods.base import Batch
 from ecg.networks.boosted_trees import BoostedTrees
@@ -176,6 +176,38 @@ def test_the_network_is_trained_alone_and_judges_with_what_looks_at_features():
             module.eval()
     with torch.inference_mode():
         np.testing.assert_allclose(method.forward(network, batch).sigmoid(), signal_alone, atol=1e-5)
+
+
+def test_a_size_that_is_missing_does_not_become_the_sign_of_low_voltage():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(300, 5 + len(FEATURES))).astype(np.float32)
+    low = np.arange(300) < 40
+    sizes = [5 + FEATURES.index(name) for name in SIZES]
+    features[np.ix_(low[:300] & (np.arange(300) < 30), sizes)] = np.nan  # so low that the gain is taken for wrong
+    features[low, sizes[0]] -= 5
+    targets = np.zeros((300, 24), dtype=np.float32)
+    voltage = CLASSES.index("251146004")
+    targets[low, voltage] = 1
+    network = team_code.hybrid(width=0.25).build_network().eval()
+    hybrid.fit_to_measurements(network, features, targets, 0)
+    other = torch.from_numpy(features[100:].copy())
+    other[:, sizes] = float("nan")
+    with torch.inference_mode():
+        assert network.trees(other).sigmoid()[:, voltage].max() < 0.5
+        assert network.feature_network(other).sigmoid()[:, voltage].max() < 0.5
+        known = torch.from_numpy(features[30:40])
+        assert network.trees(known).sigmoid()[:, voltage].mean() > 0.5
+
+
+def test_where_no_size_is_known_all_recordings_are_learned_from():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(80, 5 + len(FEATURES))).astype(np.float32)
+    features[:, [5 + FEATURES.index(name) for name in SIZES]] = np.nan
+    targets = (features[:, :24] > 0).astype(np.float32)
+    network = team_code.hybrid(width=0.25).build_network().eval()
+    hybrid.fit_to_measurements(network, features, targets, 0)
+    with torch.inference_mode():
+        assert roc_auc_score(targets[:, 0], network.trees(torch.from_numpy(features))[:, 0].numpy()) > 0.8
 
 
 # --- Features

@@ -137,10 +137,18 @@ def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tens
 def fit_to_measurements(
     network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
 ) -> None:
-    """Fit what looks at features in a `SignalAndMeasurements`, for `Training.prepare`."""
+    """Fit what looks at features in a `SignalAndMeasurements`, for `Training.prepare`.
+
+    Recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have low QRS voltage, and
+    a size that is missing, as behind every wrong gain, would be learned as the sign of it.
+    """
     assert isinstance(network, SignalAndMeasurements)
-    fit_boosted_trees(network.trees, features, targets, seed)
-    fit_feature_network(network.feature_network, features, targets, seed)
+    _, measured = np.split(features, [N_DEMOGRAPHICS], axis=1)
+    rates, sizes = measured[:, FEATURES.index("heart_rate_bpm")], measured[:, FEATURES.index(SIZES[0])]
+    usable = np.isfinite(sizes) | ~np.isfinite(rates)
+    usable |= not usable.any()
+    fit_boosted_trees(network.trees, features[usable], targets[usable], seed)
+    fit_feature_network(network.feature_network, features[usable], targets[usable], seed)
 
 
 def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
