@@ -139,8 +139,8 @@ def fit_to_measurements(
 ) -> None:
     """Fit what looks at features in a `SignalAndMeasurements`, for `Training.prepare`.
 
-    Recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have low QRS voltage, and
-    a size that is missing, as behind every wrong gain, would be learned as the sign of it.
+    Recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have low QRS voltage,
+    and a size that is missing, as behind every wrong gain, would be learned as the sign of it.
     """
     assert isinstance(network, SignalAndMeasurements)
     _, measured = np.split(features, [N_DEMOGRAPHICS], axis=1)
