@@ -147,8 +147,8 @@ def test_the_sampling_frequency_does_not_matter(healthy, sampling_frequency):
     _, found = _measured(sampling_frequency=sampling_frequency)
     for name in INTERVALS:
         assert getattr(found, name) == pytest.approx(getattr(reference, name), abs=10), name
-    seconds = found.beats.samples / sampling_frequency
-    assert np.abs(seconds - reference.beats.samples / 500.0).max() < 0.012
+    times = found.beats.samples / sampling_frequency
+    assert np.abs(times - reference.beats.samples / 500.0).max() < 0.012
     assert found.heart_rate_bpm == pytest.approx(reference.heart_rate_bpm, abs=0.5)
 
 

@@ -69,7 +69,7 @@ def trained_like(method):
 @pytest.fixture
 def fast_bfloat16(monkeypatch):
     """As on a processor with bfloat16; others compute the same, slowly."""
-    monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16)
 
 
 # --- Networks made ready
@@ -224,7 +224,7 @@ def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
     [(True, "bfloat16", 0.01), (False, "float32 by Toom-Cook convolutions", 1e-4)],
 )
 def test_the_shipped_model_says_the_same_when_made_fast(tmp_path, monkeypatch, capsys, has_bfloat16, said, tolerance):
-    monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: has_bfloat16)
+    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16 if has_bfloat16 else torch.float32)
     n_recordings = 50
     for number in range(n_recordings):
         simulated = simulate_recording(number, 5)
@@ -419,7 +419,7 @@ def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(t
     ],
 )
 def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, words, expected):
-    monkeypatch.setattr(driving, "has_fast_bfloat16", lambda device: fast)
+    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16 if fast else torch.float32)
     status, said = drive(tmp_path / "out", "--workers", 3, *words)
     assert status == 0
     threads = torch.get_num_threads()

@@ -146,7 +146,7 @@ def test_without_bfloat16_a_training_gives_the_same_weights_up_to_rounding(monke
     monkeypatch.setattr(trainer, "use_toom_cook", lambda *words, **options: made.append(toom_cook(*words, **options)))
 
     def train(fast):
-        monkeypatch.setattr(trainer, "has_fast_bfloat16", lambda device: not fast)
+        monkeypatch.setattr(trainer, "fastest_dtype", lambda device: torch.float32 if fast else torch.bfloat16)
         options = MemberOptions(2, 0, 0, torch.device("cpu"), None, "Member 1/1")
         return trainer.train_member(method, dataset, np.arange(24), np.arange(24, 30), options)
 

@@ -37,7 +37,7 @@ from ecg.methods.base import Batch, Method, Preprocess
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
 from ecg.networks.toom_cook import use_toom_cook
-from ecg.runtime.device import has_fast_bfloat16, pick_device
+from ecg.runtime.device import fastest_dtype, pick_device
 from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
@@ -111,15 +111,16 @@ def rows_by_method(
     return rows
 
 
-def count_multiply_adds(method: Method, batch: Batch, *, training: bool = False) -> int:
+def count_multiply_adds(method: Method, batch: Batch, device: torch.device, *, training: bool = False) -> int:
     """Multiply-adds of the convolutions and matrix products in one forward pass; all the rest is left out.
 
-    They are those of the way this machine computes: Toom-Cook filtering has fewer than the sums that define them.
+    They are those of the way that is computed on the device: Toom-Cook filtering has fewer than the sums that define
+    them. The counting itself is done on the CPU.
     """
-    bfloat16, network = has_fast_bfloat16(CPU), method.build_network().eval()
-    if not training:
-        [network] = make_fast(method, [network], torch.bfloat16 if bfloat16 else torch.float32)
-    elif not bfloat16:
+    network, dtype = method.build_network().eval(), fastest_dtype(device)
+    if device.type == "cpu" and not training:
+        [network] = make_fast(method, [network], dtype)
+    elif device.type == "cpu" and dtype == torch.float32:
         use_toom_cook(network, fixed=False)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         method.forward(network, batch)
@@ -217,7 +218,7 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
             (pick_device(), partial(run_driver, recordings, place / "project")),
         ):
             sides.append(Side(run, partial(load_model, place, find_methods(), device)))
-        adds = len(headers) * MEMBERS * count_multiply_adds(method, first_windows(method, headers[:1]))
+        adds = len(headers) * MEMBERS * count_multiply_adds(method, first_windows(method, headers[:1]), pick_device())
         measuring = 0 if method.signal_part is None else machine.lower_bound(len(headers) * count_measuring(), 0)
         bounds.append(machine.lower_bound(adds, n_bytes, network=True) + measuring)
     timings = measure(sides, options.repeats)
@@ -319,7 +320,8 @@ def measure_training(folder: Path, options: Options, machine: Machine) -> Report
         sides.append(Side(partial(reference.reference_train, method, headers[:-1], 1, options.seed, device), load))
         sides.append(Side(partial(train, method, n_recordings, 1, options.seed, device), load))
         item = method.training.augment(dataset.signal(0), np.random.default_rng(options.seed))
-        adds = count_multiply_adds(method, make_batch([item], [dataset.features(0)], CPU), training=True)
+        batch = make_batch([item], [dataset.features(0)], CPU)
+        adds = count_multiply_adds(method, batch, device, training=True)
         # Forward and two gradients.
         bounds.append(machine.lower_bound(3 * n_recordings * adds, n_recordings * item.nbytes, network=True))
     timings = measure(sides, options.repeats)

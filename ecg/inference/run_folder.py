@@ -25,7 +25,7 @@ from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
-from ecg.runtime.device import has_fast_bfloat16
+from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard, places_of_groups
@@ -139,7 +139,7 @@ class _Computing:
 
     @property
     def dtype(self) -> torch.dtype:
-        return torch.bfloat16 if not self.deterministic and has_fast_bfloat16(self.device) else torch.float32
+        return torch.float32 if self.deterministic else fastest_dtype(self.device)
 
     @property
     def makes_fast(self) -> bool:

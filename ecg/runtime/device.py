@@ -42,6 +42,11 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """Of the products in networks: bfloat16 where the hardware has it, else float32."""
+    return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
+
+
 def training_autocast(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 autocast where the hardware has it, else nothing."""
     if has_fast_bfloat16(device):

@@ -31,7 +31,7 @@ from ecg.methods.base import Batch, Loss, Method
 from ecg.model_folder import folder as storage
 from ecg.model_folder.folder import Member, State
 from ecg.networks.toom_cook import use_toom_cook
-from ecg.runtime.device import has_fast_bfloat16, pick_device, training_autocast
+from ecg.runtime.device import fastest_dtype, pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
@@ -260,7 +260,7 @@ class _MemberTraining:
         self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
             self.network = self.parallel.prepare(method.build_network().to(options.device))
-        if options.device.type == "cpu" and not has_fast_bfloat16(options.device):
+        if options.device.type == "cpu" and fastest_dtype(options.device) == torch.float32:
             use_toom_cook(self.network, fixed=False)
         if options.start is not None:
             number = options.number % len(options.start.networks)
