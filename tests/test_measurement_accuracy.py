@@ -103,6 +103,17 @@ def test_annotations_in_the_form_of_ludb_are_read(tmp_path):
     assert "| QT (median over leads) | nan | nan | nan | 0 | 0 | 1 |" in tables
 
 
+def test_a_t_wave_marked_beyond_the_next_beat_has_no_part_in_the_second_qt(tmp_path):
+    truth = write_annotated(tmp_path)
+    names, row = (tmp_path / "truth.csv").read_text().split()
+    late = row.replace(str(truth.qt_ms), str(1.1 * float(row.split(",")[1])))
+    for text, counted in ((row, 1), (late, 0)):
+        (tmp_path / "truth.csv").write_text(f"{names}\n{text}\n")
+        table = against_ludb(tmp_path, tmp_path / "truth.csv")
+        n = {cells[1].strip(): cells[5].strip() for line in table.splitlines() if len(cells := line.split("|")) == 9}
+        assert (n["QT"], n["QT (marked within RR)"]) == ("1", str(counted))
+
+
 def test_each_recording_is_measured_by_what_was_fitted_without_it(tmp_path, monkeypatch):
     truths = [{"record": str(k)} for k in range(7)]
     fits, in_use, measured_by = [], [], {}

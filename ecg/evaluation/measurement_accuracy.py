@@ -6,7 +6,8 @@
 
 FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-186190) with their annotations in each
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
-T over the leads) and qt_median_ms (to the median end), empty where not marked. What was fitted has seen recordings of
+T over the leads) and qt_median_ms (to the median end), empty where not marked. Where qt_ms is longer than rr_ms the
+marks are those of the next beat's waves, so that QT has a row without these. What was fitted has seen recordings of
 LUDB; with --refit it is fitted anew for each fifth of them, on the others and on DATA (`ecg.measurements.fit`), and the
 figures are those of recordings that it has not seen. DATA holds Challenge recordings and, for --fold and --refit, their
 `folds.csv` (record, database, fold). Each prints Markdown tables.
@@ -43,6 +44,15 @@ _FEWEST_LEADS = 8  # that a beat of LUDB is marked in
 _WHOLE = 0.100  # s, a simulated beat closer than that to an end of the recording is cut off
 _PARTS = 5  # of the cross-validation over recordings
 _ONE_BEAT = 0.150  # s, R peaks of different leads further apart than that are of different beats
+# What is compared with which column of TRUTH.csv.
+_MARKED = {
+    "P": ("p_ms", "p_ms"),
+    "PR": ("pr_ms", "pr_ms"),
+    "QRS": ("qrs_ms", "qrs_ms"),
+    "QT": ("qt_ms", "qt_ms"),
+    "QT (median over leads)": ("qt_median_ms", "qt_ms"),
+}
+_WITHIN_RR = "QT (marked within RR)"
 
 Positions = NDArray[np.float64] | NDArray[np.int64]
 
@@ -176,18 +186,19 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
     with open(truth_file, newline="") as file:
         truths = list(csv.DictReader(file))
     found = _measure_all(folder, truths) if data is None else _measure_unseen(folder, truths, data, n_steps)
-    intervals = {name: Differences() for name in ("P", "PR", "QRS", "QT", "QT (median over leads)")}
+    intervals = {name: Differences() for name in (*_MARKED, _WITHIN_RR)}
     rates, truth_rates, detections = Differences(), Differences(), Detections()
     for truth in truths:
         header, one = found[truth["record"]]
-        columns = ("p_ms", "pr_ms", "qrs_ms", "qt_ms", "qt_median_ms")
-        measured = (one.p_ms, one.pr_ms, one.qrs_ms, one.qt_ms, one.qt_ms)
-        for differences, column, value in zip(intervals.values(), columns, measured, strict=True):
-            differences.add(value, float(truth[column] or "nan"))
+        marked = {column: float(value or "nan") for column, value in truth.items() if column != "record"}
+        for name, (column, measured) in _MARKED.items():
+            intervals[name].add(getattr(one, measured), marked[column])
+        if not marked["qt_ms"] > marked["rr_ms"]:
+            intervals[_WITHIN_RR].add(one.qt_ms, marked["qt_ms"])
         peaks = annotated_r_peaks(_path(folder, truth), header.sampling_frequency)
         detections.add(one.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
         rates.add(one.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
-        truth_rates.add(one.heart_rate_bpm, 60000 / float(truth["rr_ms"] or "nan"))
+        truth_rates.add(one.heart_rate_bpm, 60000 / marked["rr_ms"])
     return "\n\n".join(
         [
             differences_table(intervals),

@@ -1,8 +1,10 @@
 """Onsets, peaks and offsets of P, QRS and T in a median beat, of all leads together and of each lead.
 
 The definitions are those of the CSE working party and of AHA/ACC/HRS 2007 (part I): global intervals run from the
-earliest onset to the latest offset in any lead of the simultaneously recorded leads. The network has learned where
-cardiologists put them, the second earliest and second latest so that one lead does not decide.
+earliest onset to the latest offset in any lead of the simultaneously recorded leads; here from the second earliest to
+the second latest, so that one lead does not decide. The network has learned where cardiologists put them, in each lead
+and in all leads together. P and T waves are small in many leads and are taken from the latter; the QRS complex, which
+shows in every lead, from the former.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ _SMALLEST = (0.015, 0.03, 0.03)  # mV, RMS over the leads; a smaller wave is not
 _SMALLEST_IN_LEAD = (0.02, 0.04, 0.04)  # mV
 _SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
+_FEWEST_LEADS = 6  # from which on these tell where the QRS complex of all of them begins and ends
+_NEAR = 0.080  # s
+_EARLY = 0.32  # quantile of where a lead's QRS onset may be, and counted from the end, of where its offset may be
 _VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has no end to be seen
 
 
@@ -36,7 +41,7 @@ class Boundaries:
     Attributes
     ----------
     whole, spread : ndarray, shape (6,), float64
-        For all leads together: position, and the distance of the quartiles of where it may be.
+        For all leads together: position, and the distance of the quartiles of where the network sees it.
     leads : ndarray, shape (6, n_leads), float64
         Position in each lead.
     """
@@ -66,7 +71,27 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
     first, middle, third = read_boundaries(whole, may_be, (0.25, 0.5, 0.75))
-    return Boundaries(step * middle, step * (third - first), step * read_boundaries(leads, may_be[:, np.newaxis])[0])
+    of_leads = read_boundaries(leads, may_be[:, np.newaxis])[0]
+    if len(beat) >= _FEWEST_LEADS:
+        middle[2:4] = _complex_of_leads(leads[2:4], may_be[2:4], middle[2:4])
+    return Boundaries(step * middle, step * (third - first), step * of_leads)
+
+
+def _complex_of_leads(leads: Floats, may_be: NDArray[np.bool_], whole: Positions) -> tuple[float, float]:
+    """Onset and offset of the QRS complex of all leads: the second earliest and the second latest of the leads.
+
+    Parameters
+    ----------
+    leads : ndarray, shape (2, n_leads, N_SAMPLES), float32
+        Logits of onset and offset.
+    may_be : ndarray, shape (2, N_SAMPLES), bool
+    whole : ndarray, shape (2,), float64
+        What the network says of all leads together, samples: further away nothing is looked for.
+    """
+    near = may_be & (np.abs(np.arange(N_SAMPLES) - whole[:, np.newaxis]) < _NEAR * RATE)
+    onsets = read_boundaries(leads[0], near[0], (_EARLY,))
+    offsets = read_boundaries(leads[1], near[1], (1 - _EARLY,))
+    return float(np.sort(onsets[0])[1]), float(np.sort(offsets[0])[-2])
 
 
 def delineate(
