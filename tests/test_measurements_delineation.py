@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from ecg.measurements import delineation
 from ecg.measurements.atrial_waves import periodic_waves
 from ecg.measurements.boundary_network import (
     CENTRE,
@@ -18,7 +19,7 @@ from ecg.measurements.boundary_network import (
     read_boundaries,
 )
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
-from ecg.measurements.fit import BoundaryNetwork
+from ecg.measurements.fit import BoundaryNetwork, Example, with_leads
 from ecg.measurements.p_waves import evidence, probability
 
 FINE = 500.0
@@ -83,6 +84,40 @@ def test_boundaries_of_a_drawn_beat():
     for k, expected in enumerate((-100, -60, -25, 20, 60, 160)):
         if k != 4:  # where T begins is a matter of taste
             assert abs(found.whole[k] - 2 * CENTRE - expected) < 0.02 * FINE
+
+
+def _certain(at):
+    """Logits of boundaries that are known to the sample, at (...) from the middle."""
+    return np.where(np.arange(N_SAMPLES) == CENTRE + np.asarray(at)[..., np.newaxis], 0.0, -50.0).astype(np.float32)
+
+
+@pytest.mark.parametrize("n_leads", [5, 6, 8, 12])
+def test_the_complex_of_all_leads_goes_from_the_second_earliest_onset_to_the_second_latest_offset(n_leads, monkeypatch):
+    whole = np.array([-60, -40, -15, 12, 40, 80])
+    rng = np.random.default_rng(n_leads)
+    leads = np.repeat(whole[:, np.newaxis], n_leads, axis=1)
+    leads[2], leads[3] = rng.integers(-25, -5, n_leads), rng.integers(5, 25, n_leads)
+    monkeypatch.setattr(delineation, "boundary_logits", lambda beat: (_certain(whole), _certain(leads)))
+    found = boundaries(np.zeros((n_leads, 2 * N_SAMPLES), np.float32), FINE, 0.9)
+    expected = whole.copy()
+    if n_leads >= 6:  # of fewer leads the network itself is asked about all of them
+        expected[2:4] = sorted(leads[2])[1], sorted(leads[3])[-2]
+    np.testing.assert_allclose(found.whole / 2 - CENTRE, expected, atol=0.5)
+    np.testing.assert_allclose(found.leads / 2 - CENTRE, leads, atol=0.5)
+
+
+def test_simulated_leads_have_boundaries_half_as_far_inside_as_real_ones():
+    nowhere, on = np.zeros((2, 12, N_SAMPLES), np.float32), ON.copy()
+    on[3] = False
+    whole = np.arange(12.0).reshape(2, 6)
+    inside = np.array([3.0, -3.0, 2.0, -2.0, 1.0, -1.0])
+    real = Example(nowhere, whole, whole[:, np.newaxis] + inside * np.arange(12)[:, np.newaxis], ON)
+    real.leads[0, 5] = np.nan  # marked in the other beat
+    simulated = Example(nowhere, whole + 7, np.full((2, 12, 6), np.nan), on)
+    (found,) = with_leads([simulated], [real])
+    expected = whole[:, np.newaxis] + 7 + 0.5 * inside * np.arange(12)[:, np.newaxis]
+    np.testing.assert_allclose(found.leads[:, on], expected[:, on])
+    assert np.isnan(found.leads[:, 3]).all() and found.beats is nowhere
 
 
 def test_the_next_beat_is_not_looked_at():
