@@ -15,7 +15,7 @@ from ecg.decisions.expected_score import adjust_odds
 from ecg.inference.predict import SOMEBODY
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
-from ecg.methods import hybrid
+from ecg.methods import hybrid, robust
 from ecg.methods.base import Batch
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
@@ -318,15 +318,18 @@ def test_settings_rebuild_the_method(measurements):
 # --- What a recorder does to a signal
 
 
+@pytest.mark.parametrize("octaves", [-1.1, 0.0, 1.1])  # low, usual and high voltage, all plausible
 @pytest.mark.parametrize("gain", [4.88, 1 / 4.88])
-def test_features_where_the_gain_must_be_wrong_are_those_of_any_other_wrong_gain(gain):
+def test_features_where_the_gain_must_be_wrong_are_those_of_any_other_wrong_gain(gain, octaves):
     made = simulate_recording(0, 2, "NSR")
-    header = SOMEBODY
-    wrong, more = (hybrid.measured_features(header, made.signal.astype(np.float32) * f) for f in (gain, gain**1.5))
+    header, signal = SOMEBODY, made.signal.astype(np.float32)
+    of_signal = robust.limb_lead_octaves(robust.preprocess(signal, made.sampling_frequency))
+    signal *= np.float32(2.0 ** (octaves - of_signal))
+    wrong, more = (hybrid.measured_features(header, signal * np.float32(f)) for f in (gain, gain**1.5))
     np.testing.assert_allclose(wrong, more, rtol=2e-3, atol=2e-3)
     names = ("age", "known", "female", "male", "sex", *FEATURES)
     assert all(np.isnan(wrong[names.index(name)]) for name in ("limb_qrs_mv", "chest_qrs_mv"))
-    right = hybrid.measured_features(header, made.signal.astype(np.float32))
+    right = hybrid.measured_features(header, signal)
     assert np.isfinite(right[names.index("limb_qrs_mv")])
     for name in ("heart_rate_bpm", "pr_ms", "qrs_ms", "qrs_axis_deg"):
         assert wrong[names.index(name)] == pytest.approx(right[names.index(name)], rel=0.02)

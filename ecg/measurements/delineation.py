@@ -30,7 +30,7 @@ _SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
 _FEWEST_LEADS = 6  # from which on these tell where the QRS complex of all of them begins and ends
 _NEAR = 0.080  # s
-_EARLY = 0.32  # quantile of where a lead's QRS onset may be, and counted from the end, of where its offset may be
+_EARLY = 0.22  # quantile of where a lead's QRS onset may be, and counted from the end, of where its offset may be
 _VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has no end to be seen
 
 
@@ -69,6 +69,7 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
     if math.isfinite(rr):
         seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
+        may_be[3] &= seconds < max(rr - 0.2, 0.08)  # a T wave and the onset of the next complex must have room
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
     first, middle, third = read_boundaries(whole, may_be, (0.25, 0.5, 0.75))
     of_leads = read_boundaries(leads, may_be[:, np.newaxis])[0]
