@@ -126,6 +126,13 @@ def test_the_next_beat_is_not_looked_at():
     assert found.whole[0] - 2 * CENTRE >= -0.15 * FINE
 
 
+def test_a_complex_leaves_room_for_the_t_wave_before_the_next_one():
+    t = np.arange(2 * N_SAMPLES) - 2 * CENTRE
+    wide = np.tile(np.interp(t, [-40, 0, 90], [0, 1, 0]), (12, 1)).astype(np.float32)
+    offset, at_200_per_minute = (boundaries(wide, FINE, rr).whole[3] - 2 * CENTRE for rr in (0.9, 0.3))
+    assert offset > 0.12 * FINE and at_200_per_minute <= 0.1 * FINE
+
+
 def test_marks_and_peaks():
     marks, leads = delineate(_beat(), ON, FINE, DRAWN, has_p=True)
     middle = 2 * CENTRE
