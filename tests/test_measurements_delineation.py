@@ -106,7 +106,7 @@ def test_the_complex_of_all_leads_goes_from_the_second_earliest_onset_to_the_sec
     np.testing.assert_allclose(found.leads / 2 - CENTRE, leads, atol=0.5)
 
 
-def test_simulated_leads_have_boundaries_as_far_inside_as_real_ones():
+def test_simulated_leads_have_boundaries_half_as_far_inside_as_real_ones():
     nowhere, on = np.zeros((2, 12, N_SAMPLES), np.float32), ON.copy()
     on[3] = False
     whole = np.arange(12.0).reshape(2, 6)
@@ -115,7 +115,7 @@ def test_simulated_leads_have_boundaries_as_far_inside_as_real_ones():
     real.leads[0, 5] = np.nan  # marked in the other beat
     simulated = Example(nowhere, whole + 7, np.full((2, 12, 6), np.nan), on)
     (found,) = with_leads([simulated], [real])
-    expected = whole[:, np.newaxis] + 7 + inside * np.arange(12)[:, np.newaxis]
+    expected = whole[:, np.newaxis] + 7 + 0.5 * inside * np.arange(12)[:, np.newaxis]
     np.testing.assert_allclose(found.leads[:, on], expected[:, on])
     assert np.isnan(found.leads[:, 3]).all() and found.beats is nowhere
 

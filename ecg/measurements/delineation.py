@@ -30,7 +30,7 @@ _SHORTEST = 0.010  # s
 _LEAD_BEYOND = 0.012  # s, how far a lead's wave may reach beyond that of all leads
 _FEWEST_LEADS = 6  # from which on these tell where the QRS complex of all of them begins and ends
 _NEAR = 0.080  # s
-_EARLY = 0.22  # quantile of where a lead's QRS onset may be, and counted from the end, of where its offset may be
+_EARLY = 0.305  # quantile of where a lead's QRS onset may be, and counted from the end, of where its offset may be
 _VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has no end to be seen
 
 

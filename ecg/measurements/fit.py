@@ -42,10 +42,10 @@ _SIMULATED, _SIMULATED_SEED = 1400, 11
 _SIMULATED_RHYTHMS, _RHYTHMS_SEED = 2700, 22
 _FROM_LUDB, _FROM_SIMULATOR = 8, 4  # in a batch
 STEPS = 2500
-_NETWORK_SEED = 3  # of 0 to 4 the one with the least scatter in 1,000 simulated recordings of seed 5
 _LEARNING_RATE = 4e-3
 _P_HIDDEN, _P_STEPS, _P_RIDGE = 8, 300, 3e-4
 _TARGET = 2.0  # samples, standard deviation of what the network is to say around a boundary
+_INSIDE = 0.5  # see `with_leads`
 _FEWEST = (6, 6, 8, 8, 8, 8)  # leads that must show a boundary
 _FIBRILLATION, _FLUTTER, _PACED = "164889003", "164890007", "10370003"
 _SINUS = {"426783006", "426177001", "427084000", "427393009"}
@@ -160,10 +160,14 @@ def simulated_examples(n_records: int = _SIMULATED, seed: int = _SIMULATED_SEED)
 
 
 def with_leads(simulated: Sequence[Example], real: Sequence[Example]) -> list[Example]:
-    """Simulated examples with boundaries in each lead: as far inside those of all leads as in real ones on average."""
+    """Simulated examples with boundaries in each lead: half as far inside those of all leads as in real ones.
+
+    Half, because the simulator's complexes begin and end where the first and last of all leads do, those of LUDB at the
+    second earliest and latest.
+    """
     distances = np.concatenate([example.leads - example.whole[:, np.newaxis] for example in real])
     known = np.isfinite(distances)
-    inside = np.where(known, distances, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    inside = _INSIDE * np.where(known, distances, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return [replace(e, leads=np.where(e.on[:, np.newaxis], e.whole[:, np.newaxis] + inside, np.nan)) for e in simulated]
 
 
@@ -357,7 +361,7 @@ def fit_all(
     """
     network = {
         name: values.numpy()
-        for name, values in fit_network(real, with_leads(simulated, real), n_steps, _NETWORK_SEED).state_dict().items()
+        for name, values in fit_network(real, with_leads(simulated, real), n_steps, seed=0).state_dict().items()
     }
     marks.use_parameters(network)
     numbers, present = p_wave_evidence_of(data)
