@@ -76,6 +76,11 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bytes(tmp_path, name):
     assert int(done.stdout) >= at_least
 
 
+def test_a_temporary_file_that_another_process_has_just_renamed_stops_nobody(tmp_path):
+    (tmp_path / f".{'a' * 32}.part").symlink_to(tmp_path / "gone")  # found in the folder, and no longer there
+    helper_code.remove_leftovers(tmp_path)
+
+
 def test_temporary_files_that_a_kill_left_are_removed_by_a_later_run_but_not_those_in_the_making(place, tmp_path):
     old, new, other = (tmp_path / name for name in (f".{'a' * 32}.part", f".{'b' * 32}.part", ".mine.part"))
     for file in (old, new, other):

@@ -111,5 +111,6 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
 def remove_leftovers(folder: str | os.PathLike[str]) -> None:
     """Remove temporary files of `whole_file` that a kill left in a folder; those of the last minute may live."""
     for file in Path(folder).glob(".*.part"):
-        if re.fullmatch(r"\.[0-9a-f]{32}\.part", file.name) and time.time() - file.stat().st_mtime > 60:
-            file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another process that writes here has just renamed it
+            if re.fullmatch(r"\.[0-9a-f]{32}\.part", file.name) and time.time() - file.stat().st_mtime > 60:
+                file.unlink()
