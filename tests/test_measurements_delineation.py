@@ -106,6 +106,15 @@ def test_the_complex_of_all_leads_goes_from_the_second_earliest_onset_to_the_sec
     np.testing.assert_allclose(found.leads / 2 - CENTRE, leads, atol=0.5)
 
 
+def test_what_leads_say_far_from_the_complex_of_all_of_them_does_not_count(monkeypatch):
+    whole = np.array([-60, -40, -15, 12, 40, 80])
+    leads = _certain(np.repeat(whole[:, np.newaxis], 12, axis=1))
+    leads[2, :3, CENTRE - 41] = 9  # 104 ms before: most likely for three leads, a P wave for instance
+    monkeypatch.setattr(delineation, "boundary_logits", lambda beat: (_certain(whole), leads))
+    found = boundaries(np.zeros((12, 2 * N_SAMPLES), np.float32), FINE, 0.9)
+    np.testing.assert_allclose(found.whole[2:4] / 2 - CENTRE, whole[2:4], atol=0.5)
+
+
 def test_simulated_leads_have_boundaries_half_as_far_inside_as_real_ones():
     nowhere, on = np.zeros((2, 12, N_SAMPLES), np.float32), ON.copy()
     on[3] = False
