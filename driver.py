@@ -14,10 +14,9 @@ begin or not go on, 130 stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main() -> int:
@@ -101,4 +100,4 @@ def _drive() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

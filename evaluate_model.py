@@ -10,8 +10,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES, encode_labels
 from ecg.evaluation.challenge import (
     EvaluationError,
@@ -37,6 +35,7 @@ from ecg.evaluation.score_folder import (
     load_outputs,
     main,
 )
+from ecg.runtime.command import leave
 
 __all__ = [
     "EQUIVALENT_CLASSES",
@@ -66,4 +65,4 @@ __all__ = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -11,9 +11,8 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main() -> int:
@@ -97,4 +96,4 @@ def _train() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

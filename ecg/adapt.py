@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -65,4 +65,4 @@ def _adapt(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

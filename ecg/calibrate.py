@@ -9,11 +9,10 @@ must be those that trained the model; the split into parts follows from them and
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -36,4 +35,4 @@ def _calibrate(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -11,11 +11,10 @@ Ctrl-C.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -68,4 +67,4 @@ def _convert(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

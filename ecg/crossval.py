@@ -13,7 +13,6 @@ recordings have a fault. A stopped run continues.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -24,7 +23,7 @@ from ecg.evaluation.predictions import Predictions
 from ecg.io.files import write_file
 from ecg.methods.base import build_method
 from ecg.methods.registry import find_methods
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -117,4 +116,4 @@ def _format(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

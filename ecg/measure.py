@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
 
@@ -78,4 +77,4 @@ def _measure(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ecg.evaluation.predictions import Predictions
 from ecg.model_folder.card import as_markdown, measured_rows, write_card
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -56,4 +55,4 @@ def _add_card(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

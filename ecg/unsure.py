@@ -15,11 +15,10 @@ import argparse
 import csv
 import io
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 SHARE = 0.1
 
@@ -58,4 +57,4 @@ def _list_unsure(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

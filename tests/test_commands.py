@@ -170,13 +170,50 @@ def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(p
                     time.sleep(0.01)
                 process.send_signal(stop)
                 break
-        assert "Traceback" not in process.stderr.read()
-    assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL)
+        said = process.stderr.read()
+        assert "Traceback" not in said
+    assert process.returncode == (130 if stop == signal.SIGINT else -signal.SIGKILL), said
     assert not (tmp_path / "model/config.json").exists()
     again = run(*words, cwd=place, script="train_model.py", check=0)
     assert "continuing after epoch" in again.stderr
     run(*undisturbed, cwd=place, script="train_model.py", check=0)
     assert bytes_of(tmp_path / "model") == bytes_of(tmp_path / "undisturbed")
+
+
+ENDS_BADLY = """
+import atexit, os, sys
+from ecg.runtime.command import leave
+
+class Library:
+    def __del__(self):
+        os.abort()
+
+kept = Library()
+atexit.register(print, "tidied")
+print("written")
+leave(3)
+"""
+
+
+def test_a_command_ends_with_its_status_where_a_library_would_abort_the_interpreter_s_end():
+    done = run("-c", ENDS_BADLY, cwd=ROOT, check=3)
+    assert done.stdout == "written\ntidied\n"
+    assert run("-c", ENDS_BADLY.replace("leave(3)", "sys.exit(3)"), cwd=ROOT).returncode == -signal.SIGABRT
+
+
+def test_what_could_not_be_printed_is_not_lost_in_silence():
+    with open("/dev/full", "w") as full:
+        code = "from ecg.runtime.command import leave; print(1); leave(0)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and "No space left" in done.stderr
+
+
+SCRIPTS = [path for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("ecg/**/*.py")]) if "__main__" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_leaves_that_way(path):
+    assert path.read_text().endswith('if __name__ == "__main__":\n    leave(main())\n')
 
 
 def test_the_shipped_model_says_what_it_is_and_judges_in_a_fresh_folder(place, tmp_path):

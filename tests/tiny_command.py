@@ -6,6 +6,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parent)]
 
+from ecg.runtime.command import leave  # noqa: E402
+
 
 def main() -> int:
     import team_code
@@ -18,4 +20,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -21,7 +21,7 @@ from ecg.benchmark import cases
 from ecg.benchmark.cases import Options, Report
 from ecg.benchmark.measure import Machine
 from ecg.io.files import write_file
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 MEASUREMENTS: dict[str, tuple[Callable[[Path, Options, Machine], Report], ...]] = {
     "driver": (cases.measure_driver, cases.measure_growth),
@@ -99,4 +99,4 @@ def _benchmark(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
 from ecg.measurements.lead_reversal import ARRANGEMENTS, AS_NAMED, EXCHANGES, features_of, suspected_swap, waves_of
 from ecg.measurements.types import MedianBeat
+from ecg.runtime.command import leave
 from ecg.runtime.progress import progress, say
 
 _RIDGE = 1e-3  # both penalties: relative to the mean energy of a chest lead, and to features scaled to unit variance
@@ -185,4 +185,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +33,7 @@ from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.boundary_network import use_parameters
+from ecg.runtime.command import leave
 from ecg.runtime.progress import progress
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
@@ -392,4 +392,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from ecg.leads import LEADS
 from ecg.measurements import boundary_network as marks
 from ecg.measurements.measure import RATE, Prepared, outline, p_wave_evidence, periodic_waves_from, prepare
 from ecg.measurements.median_beat import FUTURE, PAST
+from ecg.runtime.command import leave
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
 from ecg.simulator.simulate import simulate_recording
@@ -392,4 +392,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

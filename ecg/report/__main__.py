@@ -13,10 +13,9 @@ exit status: 0 all recordings have a page, 1 some could not be judged (their row
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
 NAME = "python -m ecg.report"
@@ -117,4 +116,4 @@ def _parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecg.io.files import read_text, write_file
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 
 HEADING = "## Cost and quality"
 # Columns of the table; those of the metric begin with it.
@@ -119,4 +118,4 @@ def _draw(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

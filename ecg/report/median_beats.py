@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import io
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from ecg.io.files import write_file
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.types import MedianBeat
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import Truth, truth_of
@@ -117,4 +116,4 @@ def _plot(words: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

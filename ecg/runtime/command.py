@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 from collections.abc import Callable
-
-from ecg.runtime.processes import leave
+from typing import NoReturn
 
 
 def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
@@ -21,10 +22,6 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     when_stopped : str
         What to say after Ctrl-C, and where another process of the same command has ended.
     """
-    return leave(_status(name, body, when_stopped))
-
-
-def _status(name: str, body: Callable[[], int], when_stopped: str) -> int:
     try:
         return body()
     except KeyboardInterrupt:
@@ -43,3 +40,18 @@ def _status(name: str, body: Callable[[], int], when_stopped: str) -> int:
             raise
         print(f"{name}: expected enough memory, found too little ({type(error).__name__}: {error})", file=sys.stderr)
     return 2
+
+
+def leave(status: int) -> NoReturn:
+    """End this process with what its command returned, without taking down the interpreter and its libraries.
+
+    All that a command writes is written when it returns. What comes after that in an ordinary process has aborted two
+    that had done all their work (torch 2.13: one under `torchrun`, one after Ctrl-C), and they seemed to have failed.
+    """
+    try:
+        atexit._run_exitfuncs()  # temporary folders of matplotlib, processes of a pool
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(status)  # a pipe that nobody reads, a full disk: the interpreter tries again, and says so
+    os._exit(status)

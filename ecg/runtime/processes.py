@@ -128,20 +128,6 @@ def joined(device: torch.device) -> Iterator[Processes]:
         signal.signal(signal.SIGTERM, before)
 
 
-def leave(status: int) -> int:
-    """End a process that was connected with others, with this status; the status for all other processes.
-
-    Taking the threads of gloo down at the interpreter's end has been seen to abort a process that had done all its work
-    (torch 2.13, once), and the launcher then calls the whole run a failure.
-    """
-    distributed = sys.modules.get("torch.distributed")  # loaded where it has been of use, and nowhere else
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    return status
-
-
 def _stop(number: int, frame: object) -> NoReturn:
     raise ConnectionError(_ENDED)
 

@@ -6,12 +6,11 @@ python -m ecg.simulator OUTPUT --records 40 --seed 7 [--diagnosis AF --fs 500 --
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ecg.report.plotting import plot_recording, title_of
-from ecg.runtime.command import run_command
+from ecg.runtime.command import leave, run_command
 from ecg.simulator.diagnoses import DIAGNOSES
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.write import write_recording
@@ -50,4 +49,4 @@ def _simulate(arguments: Sequence[str] | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
