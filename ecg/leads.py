@@ -7,15 +7,19 @@ from numpy.typing import NDArray
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 STANDARD_NAMES = {lead.lower(): lead for lead in LEADS}
-_I, _II, _III, _AVR, _AVL, _AVF = (LEADS.index(name) for name in ("I", "II", "III", "aVR", "aVL", "aVF"))
+# Each row writes a limb lead, in the order of `LEADS`, as a combination of I and II.
+_OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])
+_FLAT = 0.005  # mV, range of a lead that shows nothing
+_SHOWS = 0.1  # mV, range that no rounding of two leads gives to their difference
 
 
 def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Replace what is missing by what is known of it.
 
     Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
-    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2). What is still
-    missing becomes zero, which is what a disconnected electrode's lead shows.
+    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and so does one that
+    is flat where the other five say that it should not be. What is still missing becomes zero, which is what a
+    disconnected electrode's lead shows.
 
     Parameters
     ----------
@@ -29,30 +33,38 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     missing = np.isnan(signal)
     if not missing.any():
-        return signal
+        return _without_flat_limb_lead(signal)
     signal = signal.copy()
     grid = np.arange(signal.shape[1])
     lost = np.asarray(missing.all(axis=1))
     for lead in np.flatnonzero(missing.any(axis=1) & ~lost):
         known = ~missing[lead]
         signal[lead, ~known] = np.interp(grid[~known], grid[known], signal[lead, known])
-    _derive_limb_leads(signal, lost)
+    if lost[:6].any() and np.count_nonzero(~lost[:6]) >= 2:
+        signal[:6][lost[:6]] = _limb_leads_from_others(signal, lost[:6])
+        lost[:6] = False
     signal[lost] = 0
+    return _without_flat_limb_lead(signal)
+
+
+def _without_flat_limb_lead(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The signal, (12, n_samples) without NaN; a limb lead that alone is flat as the other five have it."""
+    some = signal[:6, :: max(1, signal.shape[1] // 100)]
+    if not some.size or np.count_nonzero(np.ptp(some, axis=1) <= _FLAT) == 0:  # nearly always
+        return signal
+    flat = np.ptp(signal[:6], axis=1) <= _FLAT
+    # With more than one it is an electrode that is off, and what the device made of the others is not known.
+    if np.count_nonzero(flat) == 1 and np.ptp(found := _limb_leads_from_others(signal, flat)) > _SHOWS:
+        signal = signal.copy()
+        signal[:6][flat] = found
     return signal
 
 
-def _derive_limb_leads(signal: NDArray[np.float32], lost: NDArray[np.bool_]) -> None:
-    """Fill the lost ones of the six limb leads in place where two known ones determine the frontal plane."""
-    # Each row writes a limb lead as a combination of I and II.
-    basis = np.zeros((6, 2))
-    basis[[_I, _II, _III]] = (1, 0), (0, 1), (-1, 1)
-    basis[[_AVR, _AVL, _AVF]] = (-0.5, -0.5), (1, -0.5), (-0.5, 1)
-    known = np.flatnonzero(~lost[:6])
-    if lost[:6].any() and len(known) >= 2:
-        frontal = np.linalg.lstsq(basis[known], signal[known], rcond=None)[0]
-        derived = np.flatnonzero(lost[:6])
-        signal[derived] = basis[derived] @ frontal
-        lost[:6] = False
+def _limb_leads_from_others(signal: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Limb leads, (n_wanted, n_samples), from those that are not wanted, (6,): two at least."""
+    frontal = np.linalg.lstsq(_OF_I_AND_II[~wanted], signal[:6][~wanted], rcond=None)[0]
+    found: NDArray[np.float64] = _OF_I_AND_II[wanted] @ frontal
+    return found
 
 
 def twelve_leads(independent: np.ndarray) -> np.ndarray:

@@ -192,8 +192,11 @@ def test_leads_that_are_off(healthy, off, value):
     assert found.n_beats == reference.n_beats
     for name in ("pr_ms", "qrs_ms", "qt_ms"):
         assert getattr(found, name) == pytest.approx(getattr(reference, name), abs=20), name
-    derived = math.isnan(value) and off == ["I"]  # follows from II and III
+    derived = off == ["I"]  # follows from the other limb leads
     assert np.isnan(found.amplitudes.r[rows]).all() != derived
+    if derived:
+        assert found.qrs_axis_deg == pytest.approx(reference.qrs_axis_deg, abs=1)
+    assert list(found.quality.leads_off) == ([] if derived and math.isnan(value) else off)  # a lead not in the file
     assert np.isfinite(np.delete(found.amplitudes.r, rows)).all()
 
 

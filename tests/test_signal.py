@@ -93,6 +93,33 @@ def test_one_limb_lead_alone_determines_no_other():
     assert np.array_equal(fill_missing(damaged)[[0, 2, 3, 4, 5]], np.zeros((5, 50)))
 
 
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.integers(0, 5), st.floats(-2, 2), st.booleans(), st.integers(0, 1000))
+def test_a_limb_lead_that_alone_is_flat_follows_from_the_other_five(lead, level, gaps, seed):
+    signal = limb_leads(np.random.default_rng(seed))
+    damaged = signal.copy()
+    damaged[lead] = level
+    if gaps:
+        damaged[LEADS.index("V3")] = signal[LEADS.index("V3")] = np.nan
+    before = damaged.copy()
+    np.testing.assert_allclose(fill_missing(damaged), np.nan_to_num(signal), atol=1e-4)
+    np.testing.assert_array_equal(damaged, before)
+
+
+def test_of_an_electrode_that_is_off_nothing_is_made_up():
+    signal = limb_leads(np.random.default_rng(3))
+    signal[0] = 0  # and the device derived the others from it
+    signal[2:6] = np.outer((1, -0.5, -0.5, 1), signal[1])
+    rounded = np.round(signal / 0.005) * np.float32(0.005)
+    np.testing.assert_array_equal(fill_missing(rounded), rounded)
+    two = limb_leads(np.random.default_rng(4))
+    two[[0, 4]] = 0
+    np.testing.assert_array_equal(fill_missing(two), two)
+    chest = limb_leads(np.random.default_rng(5))
+    chest[LEADS.index("V2")] = 0
+    np.testing.assert_array_equal(fill_missing(chest), chest)
+
+
 def test_gaps_are_bridged_in_a_straight_line_and_the_argument_is_left_alone():
     signal = np.tile(np.arange(20, dtype=np.float32), (12, 1))
     damaged = signal.copy()

@@ -45,8 +45,10 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
 def leave(status: int) -> NoReturn:
     """End this process with what its command returned, without taking down the interpreter and its libraries.
 
-    All that a command writes is written when it returns. What comes after that in an ordinary process has aborted two
-    that had done all their work (torch 2.13: one under `torchrun`, one after Ctrl-C), and they seemed to have failed.
+    All that a command writes is written when it returns. Ctrl-C can come while a thread is being started; then its pool
+    does not know of it yet, nobody waits for it, and an interpreter that is taken down while the thread is in torch
+    aborts ("terminate called without an active exception"): a process that had done all its work seems to have failed.
+    The threads that connect processes under `torchrun` have done the same.
     """
     try:
         atexit._run_exitfuncs()  # temporary folders of matplotlib, processes of a pool
