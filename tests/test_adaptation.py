@@ -56,7 +56,7 @@ def test_the_fit_is_at_the_lowest_penalised_loss(penalty):
         p = expit(odds @ weights + intercepts)
         between = ~np.eye(3, dtype=bool)
         shifts = (odds @ weights + intercepts - odds).mean(axis=0)
-        prior = ((weights.diagonal() - 1) ** 2).sum() + (shifts**2).sum() + 10 * (weights[between] ** 2).sum()
+        prior = ((weights.diagonal() - 1) ** 2).sum() + 0.1 * (shifts**2).sum() + 30 * (weights[between] ** 2).sum()
         return -np.log(np.where(labels, p, 1 - p)).sum() + penalty / 2 * prior
 
     least = loss(found.weights, found.intercepts)
