@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from ecg.classes import CLASSES, SCORED_CLASSES, class_name
+from ecg.io.header import Header
+from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.types import Quality
 from ecg.report.findings import (
@@ -18,6 +20,7 @@ from ecg.report.findings import (
     quality_warnings,
     summary,
 )
+from ecg.report.recording_page import Judged, article, look_at
 from tiny import heart_like
 
 AF, NSR, PVC, CRBBB = "164889003", "426783006", "427172004", "713427006"
@@ -140,3 +143,26 @@ def test_without_thresholds_nothing_is_close():
     rows = findings(CLASSES, [False] * 24, [0.5] * 24, None)
     assert doubts(rows, [], noisy=False) == []
     assert doubt(rows, 0, noisy=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("probability", "found", "by_thresholds", "together"),
+    [
+        (0.95, True, "threshold 0.50", ""),
+        (0.55, True, "threshold 0.50, close", "close to one half"),
+        (0.45, True, "threshold 0.50, close", "below one half, yet found"),
+        (0.10, True, "threshold 0.50", "below one half, yet found"),
+        (0.65, False, "threshold 0.50", "one half or more, yet left out"),
+    ],
+)
+def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, by_thresholds, together):
+    labels = np.array([code == AF and found for code in CLASSES])
+    probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
+    header = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+    for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
+        judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
+        recording = look_at("A1", header, heart_like(), judged)
+        (row,) = [row for row in article(recording, "", "3x4")["findings"] if row["code"] == AF]
+        assert row["limit"] == words
+        for reason in recording.doubts:
+            assert ("threshold" in reason) == (kind == "own")

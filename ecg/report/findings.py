@@ -255,7 +255,9 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     return warnings
 
 
-def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:
+def doubts(
+    rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool, decides_together: bool = False
+) -> list[str]:
     """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
 
     Parameters
@@ -265,9 +267,12 @@ def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> 
         Names of the classes on which the model's members decide differently; none where there is one member.
     noisy : bool
         Whether the recording's quality is doubtful.
+    decides_together : bool
+        Whether all classes are decided together, and so by no thresholds: one half stands for them.
     """
     reasons = [
-        f"{row.name}: probability {row.probability:.2f} is close to the threshold {row.threshold:.2f}"
+        f"{row.name}: probability {row.probability:.2f} is close to "
+        + ("one half" if decides_together else f"the threshold {row.threshold:.2f}")
         for row in rows
         if row.close
     ]

@@ -56,7 +56,7 @@ class Judged:
     labels : ndarray, shape (n_classes,), bool
     probabilities : ndarray, shape (n_classes,), float64
     thresholds : ndarray, shape (n_classes,), float64, optional
-        Mean over the members.
+        Mean over the members; one half where classes are decided together.
     disagreeing : tuple of int
         Classes that some members give and others don't.
     kind : {"own", "calibrated", "moved", "adapted"}
@@ -70,6 +70,11 @@ class Judged:
     thresholds: NDArray[np.float64] | None = None
     disagreeing: tuple[int, ...] = ()
     kind: ProbabilityKind = "own"
+
+    @property
+    def decides_together(self) -> bool:
+        """Whether the labels are those of the highest expected Challenge score by these very probabilities."""
+        return self.kind in ("moved", "adapted")
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,8 @@ class Recording:
     @property
     def doubts(self) -> list[str]:
         names = {row.code: row.name for row in self.rows}
-        return doubts(self.rows, [names[self.judged.classes[k]] for k in self.judged.disagreeing], self.noisy)
+        disagreeing = [names[self.judged.classes[k]] for k in self.judged.disagreeing]
+        return doubts(self.rows, disagreeing, self.noisy, self.judged.decides_together)
 
     @property
     def doubt(self) -> float:
@@ -191,7 +197,7 @@ def article(
         "layout": layout,
         "caption": _caption(recording, bool(marked)),
         "pdf": pdf,
-        "findings": [_with_bar(row) for row in recording.rows],
+        "findings": [_with_bar(row, recording.judged.decides_together) for row in recording.rows],
         "how_decided": _how_decided(recording),
         "comparison": recording.comparison,
         "measurements": measurements,
@@ -257,9 +263,10 @@ def _how_decided(recording: Recording) -> str:
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
+        limit = "one half" if recording.judged.decides_together else "its threshold"
         words.append(
             "The method decides over all classes together, for the highest expected Challenge score: a class "
-            "may be found below its threshold, or left out above it."
+            f"may be found below {limit}, or left out above it."
         )
     return " ".join(words)
 
@@ -283,16 +290,26 @@ def _millivolts(value: float) -> str:
     return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def _with_bar(row: Finding) -> dict[str, Any]:
+def _limit_words(row: Finding, decides_together: bool) -> str:
+    """What a page says below the bar of a probability."""
+    if math.isnan(row.threshold):
+        return ""
+    if not decides_together:
+        return f"threshold {row.threshold:.2f}" + (", close" if row.close else "")
+    if row.found != (row.probability >= row.threshold):
+        return "below one half, yet found" if row.found else "one half or more, yet left out"
+    return "close to one half" if row.close else ""
+
+
+def _with_bar(row: Finding, decides_together: bool) -> dict[str, Any]:
     return {
         "name": row.name,
         "meaning": row.meaning,
         "abbreviation": row.abbreviation,
         "code": row.code,
         "probability": row.probability,
-        "threshold": row.threshold,
         "found": row.found,
-        "close": row.close,
+        "limit": _limit_words(row, decides_together),
         "bar": figures.likely_bar(row.probability, row.threshold),
     }
 
