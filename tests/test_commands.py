@@ -24,7 +24,7 @@ ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 
 def run(*words, cwd, script=None, check=None):
     command = [sys.executable, *([ROOT / script] if script else []), *map(str, words)]
-    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in done.stderr, done.stderr
     if check is not None:
         assert done.returncode == check, done.stderr
@@ -182,6 +182,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_model_of_an_undisturbed_one(p
 
 ENDS_BADLY = """
 import atexit, os, sys
+from joblib import Parallel, delayed
 from ecg.runtime.command import leave
 
 class Library:
@@ -190,14 +191,14 @@ class Library:
 
 kept = Library()
 atexit.register(print, "tidied")
-print("written")
+print("written", sum(Parallel(2)(delayed(abs)(k) for k in range(4))))
 leave(3)
 """
 
 
 def test_a_command_ends_with_its_status_where_a_library_would_abort_the_interpreter_s_end():
     done = run("-c", ENDS_BADLY, cwd=ROOT, check=3)
-    assert done.stdout == "written\ntidied\n"
+    assert done.stdout == "written 6\ntidied\n"
     assert run("-c", ENDS_BADLY.replace("leave(3)", "sys.exit(3)"), cwd=ROOT).returncode == -signal.SIGABRT
 
 

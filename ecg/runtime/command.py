@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -51,7 +52,10 @@ def leave(status: int) -> NoReturn:
     The threads that connect processes under `torchrun` have done the same.
     """
     try:
-        atexit._run_exitfuncs()  # temporary folders of matplotlib, processes of a pool
+        # As a child of multiprocessing ends: pools are told to stop, threads that are known are waited for, temporary
+        # folders removed.
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
