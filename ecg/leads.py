@@ -18,7 +18,7 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
     (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and so does one that
-    is flat where the other five say that it should not be. What is still missing becomes zero, which is what a
+    is flat where the others say that it should not be. What is still missing becomes zero, which is what a
     disconnected electrode's lead shows.
 
     Parameters
@@ -33,36 +33,44 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     missing = np.isnan(signal)
     if not missing.any():
-        return _without_flat_limb_lead(signal)
+        return _without_flat_limb_lead(signal, np.ones(6, dtype=bool))
     signal = signal.copy()
     grid = np.arange(signal.shape[1])
     lost = np.asarray(missing.all(axis=1))
     for lead in np.flatnonzero(missing.any(axis=1) & ~lost):
         known = ~missing[lead]
         signal[lead, ~known] = np.interp(grid[~known], grid[known], signal[lead, known])
-    if lost[:6].any() and np.count_nonzero(~lost[:6]) >= 2:
-        signal[:6][lost[:6]] = _limb_leads_from_others(signal, lost[:6])
+    there = ~lost[:6]
+    signal = _without_flat_limb_lead(signal, there)
+    if not there.all() and np.count_nonzero(there) >= 2:
+        signal[:6][~there] = _limb_leads_from(signal, there, ~there)
         lost[:6] = False
     signal[lost] = 0
-    return _without_flat_limb_lead(signal)
+    return signal
 
 
-def _without_flat_limb_lead(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The signal, (12, n_samples) without NaN; a limb lead that alone is flat as the other five have it."""
+def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The signal with a limb lead that alone is flat as the others have it that are `there`, (6,)."""
     some = signal[:6, :: max(1, signal.shape[1] // 100)]
-    if not some.size or np.count_nonzero(np.ptp(some, axis=1) <= _FLAT) == 0:  # nearly always
+    if not some.size or not (np.ptp(some, axis=1) <= _FLAT).any():  # nearly always
         return signal
-    flat = np.ptp(signal[:6], axis=1) <= _FLAT
+    flat = there & (np.ptp(signal[:6], axis=1) <= _FLAT)
+    others = there & ~flat
     # With more than one it is an electrode that is off, and what the device made of the others is not known.
-    if np.count_nonzero(flat) == 1 and np.ptp(found := _limb_leads_from_others(signal, flat)) > _SHOWS:
+    if np.count_nonzero(flat) != 1 or np.count_nonzero(others) < 2:
+        return signal
+    found = _limb_leads_from(signal, others, flat)
+    if np.ptp(found) > _SHOWS:
         signal = signal.copy()
         signal[:6][flat] = found
     return signal
 
 
-def _limb_leads_from_others(signal: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Limb leads, (n_wanted, n_samples), from those that are not wanted, (6,): two at least."""
-    frontal = np.linalg.lstsq(_OF_I_AND_II[~wanted], signal[:6][~wanted], rcond=None)[0]
+def _limb_leads_from(
+    signal: NDArray[np.float32], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Limb leads, (n_wanted, n_samples), from two or more known ones."""
+    frontal = np.linalg.lstsq(_OF_I_AND_II[known], signal[:6][known], rcond=None)[0]
     found: NDArray[np.float64] = _OF_I_AND_II[wanted] @ frontal
     return found
 

@@ -94,15 +94,14 @@ def test_one_limb_lead_alone_determines_no_other():
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
-@given(st.integers(0, 5), st.floats(-2, 2), st.booleans(), st.integers(0, 1000))
-def test_a_limb_lead_that_alone_is_flat_follows_from_the_other_five(lead, level, gaps, seed):
+@given(st.permutations(range(6)), st.integers(0, 3), st.floats(-2, 2), st.integers(0, 1000))
+def test_a_limb_lead_that_alone_is_flat_follows_from_the_others(order, n_lost, level, seed):
     signal = limb_leads(np.random.default_rng(seed))
     damaged = signal.copy()
-    damaged[lead] = level
-    if gaps:
-        damaged[LEADS.index("V3")] = signal[LEADS.index("V3")] = np.nan
+    damaged[order[0]] = level
+    damaged[order[1 : 1 + n_lost]] = np.nan
     before = damaged.copy()
-    np.testing.assert_allclose(fill_missing(damaged), np.nan_to_num(signal), atol=1e-4)
+    np.testing.assert_allclose(fill_missing(damaged), signal, atol=1e-4)
     np.testing.assert_array_equal(damaged, before)
 
 
