@@ -24,11 +24,11 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `ecg.leads.LEADS`; NaN where missing.
+        Leads in the order of `ecg.leads.LEADS`, or the six limb leads alone; NaN where missing.
 
     Returns
     -------
-    ndarray, shape (12, n_samples), float32, mV
+    ndarray of the same shape, float32, mV
         Without NaN. The argument is never changed.
     """
     missing = np.isnan(signal)
@@ -56,7 +56,7 @@ def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_
         return signal
     flat = there & (np.ptp(signal[:6], axis=1) <= _FLAT)
     others = there & ~flat
-    # With more than one it is an electrode that is off, and what the device made of the others is not known.
+    # An electrode that is off makes more than one flat, and what the device made of the others is not known.
     if np.count_nonzero(flat) != 1 or np.count_nonzero(others) < 2:
         return signal
     found = _limb_leads_from(signal, others, flat)

@@ -20,6 +20,7 @@ from tiny import heart_like, write_recording
 
 ROOT = Path(team_code.__file__).parent
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+ENVIRONMENT.pop("PYTHONUNBUFFERED", None)  # what is printed is kept back, as for most users
 
 
 def run(*words, cwd, script=None, check=None):
@@ -202,11 +203,39 @@ def test_a_command_ends_with_its_status_where_a_library_would_abort_the_interpre
     assert run("-c", ENDS_BADLY.replace("leave(3)", "sys.exit(3)"), cwd=ROOT).returncode == -signal.SIGABRT
 
 
+LEAVES = "from ecg.runtime.command import leave; print(1); leave({status})"
+
+
 def test_what_could_not_be_printed_is_not_lost_in_silence():
+    command = [sys.executable, "-c", LEAVES.format(status=0)]
     with open("/dev/full", "w") as full:
-        code = "from ecg.runtime.command import leave; print(1); leave(0)"
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert done.returncode != 0 and "No space left" in done.stderr
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 120 and "No space left" in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "1>&- 2>&-"])
+def test_a_command_without_an_output_or_error_stream_ends_with_its_status(closed):
+    command = f'{sys.executable} -c "{LEAVES.format(status=3)}" {closed}'
+    assert subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, shell=True).returncode == 3
+
+
+STOPPED_TWICE = """
+import os, signal, threading, time
+from ecg.runtime.command import leave
+
+def stop_again():
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+threading.Thread(target=stop_again).start()
+leave(130)
+"""
+
+
+def test_who_stops_a_command_twice_does_not_wait_for_its_threads():
+    done = run("-c", STOPPED_TWICE, cwd=ROOT, check=130)
+    assert done.stderr == ""
 
 
 SCRIPTS = [path for path in sorted([*ROOT.glob("*.py"), *ROOT.glob("ecg/**/*.py")]) if "__main__" in path.read_text()]

@@ -145,6 +145,18 @@ def test_without_thresholds_nothing_is_close():
     assert doubt(rows, 0, noisy=False) == 0
 
 
+HEADER = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+
+
+@pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
+def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
+    signal = heart_like()
+    signal[[LEADS.index(lead) for lead in off]] = 0
+    judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
+    caption = article(look_at("A1", HEADER, signal, judged), "", "3x4")["caption"]
+    assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
+
+
 @pytest.mark.parametrize(
     ("probability", "found", "by_thresholds", "together"),
     [
@@ -158,10 +170,9 @@ def test_without_thresholds_nothing_is_close():
 def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, by_thresholds, together):
     labels = np.array([code == AF and found for code in CLASSES])
     probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
-    header = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
         judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
-        recording = look_at("A1", header, heart_like(), judged)
+        recording = look_at("A1", HEADER, heart_like(), judged)
         (row,) = [row for row in article(recording, "", "3x4")["findings"] if row["code"] == AF]
         assert row["limit"] == words
         for reason in recording.doubts:

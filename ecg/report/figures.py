@@ -36,7 +36,7 @@ _LANE_MM = 2.5  # the highest bar
 
 
 def likely_bar(probability: float, threshold: float) -> Markup:
-    """A bar as long as the probability, a stroke at the threshold."""
+    """A bar as long as the probability, a stroke at the threshold, or at one half where none decides."""
     at = threshold * 200 - 1
     limit = "" if math.isnan(threshold) else f'<rect class="limit" x="{at:.1f}" width="2" height="10"/>'
     return Markup(

@@ -76,7 +76,7 @@ NOT_SAID = (
     "ECG."
 )
 
-CLOSE = 0.1  # of probability: nearer to its threshold than this, a class could as well be said as not
+CLOSE = 0.1  # of probability: nearer to its limit than this, a class could as well be said as not
 # Visible on paper (about 1 mm from peak to peak; a wander of 10 mm), and rare: of 966 recordings of the Challenge's
 # databases each is exceeded by 1 % at most.
 NOISY_UV, MAINS_UV, WANDER_UV = 15.0, 20.0, 250.0
@@ -85,7 +85,7 @@ PLAUSIBLE_QRS_MV = (0.15, 4.0)  # median over leads of R to S
 
 @dataclass(frozen=True)
 class Finding:
-    """A class and what the model says of it; `threshold` is NaN where only outputs are known."""
+    """A class and what the model says of it; `threshold`, one half without thresholds, NaN of outputs alone."""
 
     code: str
     abbreviation: str
@@ -256,7 +256,7 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
 
 
 def doubts(
-    rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool, decides_together: bool = False
+    rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool, without_thresholds: bool = False
 ) -> list[str]:
     """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
 
@@ -267,12 +267,12 @@ def doubts(
         Names of the classes on which the model's members decide differently; none where there is one member.
     noisy : bool
         Whether the recording's quality is doubtful.
-    decides_together : bool
-        Whether all classes are decided together, and so by no thresholds: one half stands for them.
+    without_thresholds : bool
+        Whether no threshold has a part in the decision: one half stands for them.
     """
     reasons = [
         f"{row.name}: probability {row.probability:.2f} is close to "
-        + ("one half" if decides_together else f"the threshold {row.threshold:.2f}")
+        + ("one half" if without_thresholds else f"the threshold {row.threshold:.2f}")
         for row in rows
         if row.close
     ]
@@ -285,7 +285,7 @@ def doubts(
 def doubt(rows: Sequence[Finding], n_disagreeing: int, noisy: bool) -> float:
     """How unsure a recording's findings are, to sort by: 0 is sure.
 
-    1 less the smallest distance of a probability from its threshold, as a share of the largest distance possible on
+    1 less the smallest distance of a probability from its limit, as a share of the largest distance possible on
     its side; and 1 more for each disagreement of the members and for a disturbed recording.
     """
     distances = [

@@ -56,7 +56,7 @@ class Judged:
     labels : ndarray, shape (n_classes,), bool
     probabilities : ndarray, shape (n_classes,), float64
     thresholds : ndarray, shape (n_classes,), float64, optional
-        Mean over the members; one half where classes are decided together.
+        Mean over the members; one half where none has a part in the decision (`without_thresholds`).
     disagreeing : tuple of int
         Classes that some members give and others don't.
     kind : {"own", "calibrated", "moved", "adapted"}
@@ -72,8 +72,8 @@ class Judged:
     kind: ProbabilityKind = "own"
 
     @property
-    def decides_together(self) -> bool:
-        """Whether the labels are those of the highest expected Challenge score by these very probabilities."""
+    def without_thresholds(self) -> bool:
+        """Whether no threshold has a part in it: the labels with the highest expected score by these probabilities."""
         return self.kind in ("moved", "adapted")
 
 
@@ -99,7 +99,7 @@ class Recording:
     def doubts(self) -> list[str]:
         names = {row.code: row.name for row in self.rows}
         disagreeing = [names[self.judged.classes[k]] for k in self.judged.disagreeing]
-        return doubts(self.rows, disagreeing, self.noisy, self.judged.decides_together)
+        return doubts(self.rows, disagreeing, self.noisy, self.judged.without_thresholds)
 
     @property
     def doubt(self) -> float:
@@ -197,7 +197,7 @@ def article(
         "layout": layout,
         "caption": _caption(recording, bool(marked)),
         "pdf": pdf,
-        "findings": [_with_bar(row, recording.judged.decides_together) for row in recording.rows],
+        "findings": [_with_bar(row, recording.judged.without_thresholds) for row in recording.rows],
         "how_decided": _how_decided(recording),
         "comparison": recording.comparison,
         "measurements": measurements,
@@ -255,6 +255,12 @@ def _caption(recording: Recording, marked: bool) -> str:
     missing = [lead for lead in LEADS[:6] if lead not in recording.header.leads]
     if missing and sum(lead in recording.header.leads for lead in LEADS[:6]) >= 2:
         words.append(f"{', '.join(missing)} computed from the other limb leads.")
+    measured = dict(zip(LEADS[:6], np.isfinite(recording.measured.amplitudes.r[:6]), strict=True))
+    words += [
+        f"{lead} shows nothing here; its measurements are computed from the other limb leads."
+        for lead in recording.measured.quality.leads_off
+        if measured.get(lead)
+    ]
     return " ".join(words)
 
 
@@ -263,7 +269,7 @@ def _how_decided(recording: Recording) -> str:
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
-        limit = "one half" if recording.judged.decides_together else "its threshold"
+        limit = "one half" if recording.judged.without_thresholds else "its threshold"
         words.append(
             "The method decides over all classes together, for the highest expected Challenge score: a class "
             f"may be found below {limit}, or left out above it."
@@ -290,18 +296,18 @@ def _millivolts(value: float) -> str:
     return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def _limit_words(row: Finding, decides_together: bool) -> str:
+def _limit_words(row: Finding, without_thresholds: bool) -> str:
     """What a page says below the bar of a probability."""
     if math.isnan(row.threshold):
         return ""
-    if not decides_together:
+    if not without_thresholds:
         return f"threshold {row.threshold:.2f}" + (", close" if row.close else "")
     if row.found != (row.probability >= row.threshold):
         return "below one half, yet found" if row.found else "one half or more, yet left out"
     return "close to one half" if row.close else ""
 
 
-def _with_bar(row: Finding, decides_together: bool) -> dict[str, Any]:
+def _with_bar(row: Finding, without_thresholds: bool) -> dict[str, Any]:
     return {
         "name": row.name,
         "meaning": row.meaning,
@@ -309,7 +315,7 @@ def _with_bar(row: Finding, decides_together: bool) -> dict[str, Any]:
         "code": row.code,
         "probability": row.probability,
         "found": row.found,
-        "limit": _limit_words(row, decides_together),
+        "limit": _limit_words(row, without_thresholds),
         "bar": figures.likely_bar(row.probability, row.threshold),
     }
 

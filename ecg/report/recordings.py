@@ -403,5 +403,6 @@ def _model_words(model: Model) -> str:
     adapted = "" if model.adaptation is None else f", adapted {adaptation_words(config)}"
     return (
         f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}){adapted}. "
-        "Unsure: a probability within 0.1 of its threshold, networks that disagree, or a disturbed recording."
+        "Unsure: a probability within 0.1 of its threshold (or of one half, where none decides), networks that "
+        "disagree, or a disturbed recording."
     )

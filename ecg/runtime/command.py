@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -47,17 +48,19 @@ def leave(status: int) -> NoReturn:
     """End this process with what its command returned, without taking down the interpreter and its libraries.
 
     All that a command writes is written when it returns. Ctrl-C can come while a thread is being started; then its pool
-    does not know of it yet, nobody waits for it, and an interpreter that is taken down while the thread is in torch
-    aborts ("terminate called without an active exception"): a process that had done all its work seems to have failed.
-    The threads that connect processes under `torchrun` have done the same.
+    does not know of it, nor may the interpreter, and one that is taken down while such a thread is in torch aborts
+    ("terminate called without an active exception"): a process that had done all its work seems to have failed. The
+    threads that connect processes under `torchrun` have done the same.
     """
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # once more: there is no work left to stop
         # As a child of multiprocessing ends: pools are told to stop, threads that are known are waited for, temporary
         # folders removed.
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not stream.closed:  # None where it was closed before the start
+                stream.flush()
     except OSError:
         sys.exit(status)  # a pipe that nobody reads, a full disk: the interpreter tries again, and says so
     os._exit(status)

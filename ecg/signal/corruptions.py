@@ -46,7 +46,7 @@ def _powerline(signal: Signal, sampling_frequency: float, *, millivolts: float) 
 
 
 def _lead_off(signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
-    """One of the leads that show something is zero throughout, as a disconnected electrode's lead is.
+    """One of the leads that show something is zero throughout, and all others are as they were.
 
     Which one is drawn by the samples themselves, so that it is the same for every method and in every run.
     """
