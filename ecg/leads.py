@@ -9,7 +9,7 @@ LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3
 STANDARD_NAMES = {lead.lower(): lead for lead in LEADS}
 # Each row writes a limb lead, in the order of `LEADS`, as a combination of I and II.
 _OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])
-_FLAT = 0.005  # mV, range of a lead that shows nothing
+FLAT = 0.005  # mV, range of a lead that shows nothing
 _SHOWS = 0.1  # mV, range that no rounding of two leads gives to their difference
 
 
@@ -52,9 +52,9 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
 def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_]) -> NDArray[np.float32]:
     """The signal with a limb lead that alone is flat as the others have it that are `there`, (6,)."""
     some = signal[:6, :: max(1, signal.shape[1] // 100)]
-    if not some.size or not (np.ptp(some, axis=1) <= _FLAT).any():  # nearly always
+    if not some.size or not (np.ptp(some, axis=1) <= FLAT).any():  # nearly always
         return signal
-    flat = there & (np.ptp(signal[:6], axis=1) <= _FLAT)
+    flat = there & (np.ptp(signal[:6], axis=1) <= FLAT)
     others = there & ~flat
     # An electrode that is off makes more than one flat, and what the device made of the others is not known.
     if np.count_nonzero(flat) != 1 or np.count_nonzero(others) < 2:

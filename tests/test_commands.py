@@ -220,11 +220,12 @@ def test_a_command_without_an_output_or_error_stream_ends_with_its_status(closed
 
 
 STOPPED_TWICE = """
-import os, signal, threading, time
+import os, signal, sys, threading, time
 from ecg.runtime.command import leave
 
 def stop_again():
-    time.sleep(1)
+    while sys._current_frames()[threading.main_thread().ident].f_code.co_name != "_shutdown":  # where it waits for this
+        time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(60)
 

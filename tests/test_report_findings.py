@@ -173,7 +173,10 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
         judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
         recording = look_at("A1", HEADER, heart_like(), judged)
-        (row,) = [row for row in article(recording, "", "3x4")["findings"] if row["code"] == AF]
+        page = article(recording, "", "3x4")
+        (row,) = [row for row in page["findings"] if row["code"] == AF]
         assert row["limit"] == words
+        if found != (probability >= 0.5):
+            assert ("found below its threshold" if kind == "own" else "found below one half") in page["how_decided"]
         for reason in recording.doubts:
             assert ("threshold" in reason) == (kind == "own")

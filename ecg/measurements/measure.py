@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.leads import LEADS, fill_missing
+from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
@@ -29,7 +29,6 @@ _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers woul
 # Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 2 % of fibrillation and flutter.
 _P_WAVES_FROM = 0.5
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
-_FLAT = 0.005  # mV, range of a lead without a signal
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     """Find and sort the beats of a recording; None where there are none. The arguments are those of `measure`."""
     filled = fill_missing(given)
     at_rate = resample(filled - filled.mean(axis=1, keepdims=True), sampling_frequency, RATE)
-    on = np.ptp(at_rate, axis=1) > _FLAT
+    on = np.ptp(at_rate, axis=1) > FLAT
     if not on.any():
         return None
     spikes = find_spikes(at_rate[on], RATE)

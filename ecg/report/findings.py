@@ -85,7 +85,10 @@ PLAUSIBLE_QRS_MV = (0.15, 4.0)  # median over leads of R to S
 
 @dataclass(frozen=True)
 class Finding:
-    """A class and what the model says of it; `threshold`, one half without thresholds, NaN of outputs alone."""
+    """A class and what the model says of it.
+
+    `threshold` is NaN where only outputs are known, and one half where none has a part in the decision (`decides`).
+    """
 
     code: str
     abbreviation: str
@@ -94,6 +97,7 @@ class Finding:
     probability: float
     threshold: float
     found: bool
+    decides: bool = True
 
     @property
     def close(self) -> bool:
@@ -105,6 +109,7 @@ def findings(
     labels: Sequence[bool] | NDArray[np.bool_],
     probabilities: Sequence[float] | NDArray[np.float64],
     thresholds: Sequence[float] | NDArray[np.float64] | None,
+    decide: bool = True,
 ) -> list[Finding]:
     """One for each class, the most probable first.
 
@@ -116,10 +121,14 @@ def findings(
         The output of one recording.
     thresholds : (n_classes,), optional
         NaN all through if left out.
+    decide : bool
+        Whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
     """
     limits = [math.nan] * len(classes) if thresholds is None else list(map(float, thresholds))
     rows = [
-        Finding(code, class_name(code) or code, *WORDS.get(code, (code, "")), float(probability), limit, bool(label))
+        Finding(
+            code, class_name(code) or code, *WORDS.get(code, (code, "")), float(probability), limit, bool(label), decide
+        )
         for code, label, probability, limit in zip(classes, labels, probabilities, limits, strict=True)
     ]
     return sorted(rows, key=lambda row: -row.probability)
@@ -255,9 +264,7 @@ def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
     return warnings
 
 
-def doubts(
-    rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool, without_thresholds: bool = False
-) -> list[str]:
+def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:
     """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
 
     Parameters
@@ -267,12 +274,10 @@ def doubts(
         Names of the classes on which the model's members decide differently; none where there is one member.
     noisy : bool
         Whether the recording's quality is doubtful.
-    without_thresholds : bool
-        Whether no threshold has a part in the decision: one half stands for them.
     """
     reasons = [
         f"{row.name}: probability {row.probability:.2f} is close to "
-        + ("one half" if without_thresholds else f"the threshold {row.threshold:.2f}")
+        + (f"the threshold {row.threshold:.2f}" if row.decides else "one half")
         for row in rows
         if row.close
     ]

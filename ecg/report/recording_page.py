@@ -56,7 +56,7 @@ class Judged:
     labels : ndarray, shape (n_classes,), bool
     probabilities : ndarray, shape (n_classes,), float64
     thresholds : ndarray, shape (n_classes,), float64, optional
-        Mean over the members; one half where none has a part in the decision (`without_thresholds`).
+        Mean over the members; one half where they have no part in the decision (`by_thresholds`).
     disagreeing : tuple of int
         Classes that some members give and others don't.
     kind : {"own", "calibrated", "moved", "adapted"}
@@ -72,9 +72,9 @@ class Judged:
     kind: ProbabilityKind = "own"
 
     @property
-    def without_thresholds(self) -> bool:
-        """Whether no threshold has a part in it: the labels with the highest expected score by these probabilities."""
-        return self.kind in ("moved", "adapted")
+    def by_thresholds(self) -> bool:
+        """Whether thresholds have a part in it: not in labels of the highest expected score by these probabilities."""
+        return self.kind not in ("moved", "adapted")
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,7 @@ class Recording:
     @property
     def doubts(self) -> list[str]:
         names = {row.code: row.name for row in self.rows}
-        disagreeing = [names[self.judged.classes[k]] for k in self.judged.disagreeing]
-        return doubts(self.rows, disagreeing, self.noisy, self.judged.without_thresholds)
+        return doubts(self.rows, [names[self.judged.classes[k]] for k in self.judged.disagreeing], self.noisy)
 
     @property
     def doubt(self) -> float:
@@ -119,7 +118,7 @@ def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Record
     judged : Judged
     """
     measured = measure(signal, header.sampling_frequency)
-    rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds)
+    rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
     return Recording(
         printable(name),
         header,
@@ -197,7 +196,7 @@ def article(
         "layout": layout,
         "caption": _caption(recording, bool(marked)),
         "pdf": pdf,
-        "findings": [_with_bar(row, recording.judged.without_thresholds) for row in recording.rows],
+        "findings": [_with_bar(row) for row in recording.rows],
         "how_decided": _how_decided(recording),
         "comparison": recording.comparison,
         "measurements": measurements,
@@ -269,7 +268,7 @@ def _how_decided(recording: Recording) -> str:
     if recording.judged.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
-        limit = "one half" if recording.judged.without_thresholds else "its threshold"
+        limit = "its threshold" if recording.judged.by_thresholds else "one half"
         words.append(
             "The method decides over all classes together, for the highest expected Challenge score: a class "
             f"may be found below {limit}, or left out above it."
@@ -296,18 +295,18 @@ def _millivolts(value: float) -> str:
     return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
-def _limit_words(row: Finding, without_thresholds: bool) -> str:
+def _limit_words(row: Finding) -> str:
     """What a page says below the bar of a probability."""
     if math.isnan(row.threshold):
         return ""
-    if not without_thresholds:
+    if row.decides:
         return f"threshold {row.threshold:.2f}" + (", close" if row.close else "")
     if row.found != (row.probability >= row.threshold):
         return "below one half, yet found" if row.found else "one half or more, yet left out"
     return "close to one half" if row.close else ""
 
 
-def _with_bar(row: Finding, without_thresholds: bool) -> dict[str, Any]:
+def _with_bar(row: Finding) -> dict[str, Any]:
     return {
         "name": row.name,
         "meaning": row.meaning,
@@ -315,7 +314,7 @@ def _with_bar(row: Finding, without_thresholds: bool) -> dict[str, Any]:
         "code": row.code,
         "probability": row.probability,
         "found": row.found,
-        "limit": _limit_words(row, without_thresholds),
+        "limit": _limit_words(row),
         "bar": figures.likely_bar(row.probability, row.threshold),
     }
 
