@@ -10,8 +10,9 @@
 
 from __future__ import annotations
 
-from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES, encode_labels
-from ecg.evaluation.challenge import (
+from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES, encode_labels
+from ecg.runtime.command import leave
+from ecg.scoring.challenge import (
     EvaluationError,
     Scores,
     compute_accuracy,
@@ -24,7 +25,7 @@ from ecg.evaluation.challenge import (
     compute_sensitivity_specificity,
     load_weights,
 )
-from ecg.evaluation.score_folder import (
+from ecg.scoring.score_folder import (
     evaluate_model,
     find_headers,
     find_outputs,
@@ -35,7 +36,6 @@ from ecg.evaluation.score_folder import (
     load_outputs,
     main,
 )
-from ecg.runtime.command import leave
 
 __all__ = [
     "EQUIVALENT_CLASSES",

@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 
-from ecg.classes import SCORED_CLASSES
 from ecg.io.challenge_2021 import (
     choose_leads,
     four_leads,
@@ -40,9 +39,10 @@ from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import DATABASES, find_challenge_files, find_headers, get_database
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header, load_header, parse_header, read_header
-from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure, read_recording, to_millivolts
+from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
+from ecg.scoring.output_files import load_outputs, save_outputs
 
 # "np", "os" and "sys" are here because the organisers' scripts get them through `from helper_code import *`.
 __all__ = [  # noqa: RUF022 (by subject, not by letter)

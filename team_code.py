@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.classes import CLASSES
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
-from ecg.evaluation.challenge import compute_challenge_metric
 from ecg.inference import predict
+from ecg.io.device_statements import load_statements
 from ecg.io.header import parse_header
 from ecg.io.recording import to_millivolts
-from ecg.io.statements import load_statements
+from ecg.labels.classes import CLASSES
 from ecg.leads import fill_missing
 from ecg.methods.base import (
     Batch,
@@ -50,6 +49,7 @@ from ecg.model_folder.folder import Model
 from ecg.networks import losses
 from ecg.networks.se_resnet import SEResNet
 from ecg.runtime.device import pick_device
+from ecg.scoring.challenge import compute_challenge_metric
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
 
@@ -301,7 +301,7 @@ def training_code(
     members, epochs, seed, device, workers, limit, resume, spread_members
         See `ecg.training.options.TrainingOptions`.
     labels : str, optional
-        CSV file of statements and codes, or "common", see `ecg.io.statements.load_statements`.
+        CSV file of statements and codes, or "common", see `ecg.io.device_statements.load_statements`.
     start : path, optional
         A model folder, from whose weights the training goes on.
     """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import helper_code
-from ecg.io.dicom import EXPLICIT
+from ecg.io.readers.dicom import EXPLICIT
 from ecg.leads import LEADS
 from tiny import heart_like
 

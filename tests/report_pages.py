@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 import team_code
+from ecg.commands.report import main
 from ecg.model_folder.folder import Member, as_stored, save_model
-from ecg.report.__main__ import main
 from tiny import tiny
 
 

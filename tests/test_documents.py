@@ -10,7 +10,7 @@ import evaluate_model
 import team_code
 import train_model
 from commands import ROOT
-from ecg.simulator import __main__ as simulator
+from ecg.commands import simulate as simulator
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
@@ -32,7 +32,10 @@ def test_every_link_within_the_project_leads_somewhere(page):
         assert not anchor or anchor in anchors(path.read_text()), target
 
 
-@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.name)
+# The changelog names what past versions had.
+@pytest.mark.parametrize(
+    "page", [page for page in DOCUMENTS if page.name != "CHANGELOG.md"], ids=lambda page: page.name
+)
 def test_files_and_modules_that_a_document_names_exist(page):
     words = set(re.findall(r"`((?:ecg|docs|tests)/[\w/.]+\.\w+)`", page.read_text())) - {"ecg/methods/small.py"}
     assert [word for word in words if not (ROOT / word).exists()] == []
@@ -63,7 +66,7 @@ def test_the_example_of_a_method_is_trained_run_and_scored(tmp_path, monkeypatch
     monkeypatch.setitem(team_code.METHODS, "small", example["small"])
     monkeypatch.chdir(tmp_path)
     programs = {
-        "-m ecg.simulator": simulator.main,
+        "-m ecg simulate": simulator.main,
         "train_model.py": train_model.main,
         "driver.py": driver.main,
         "evaluate_model.py": evaluate_model.main,

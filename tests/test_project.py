@@ -12,32 +12,21 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Low to high; a module is in the layer of the longest prefix of its name.
 LAYERS = (
-    ("ecg", "ecg.arrays", "ecg.runtime", "ecg.classes", "ecg.leads"),
+    ("ecg", "ecg.arrays", "ecg.runtime", "ecg.labels", "ecg.leads"),
     ("ecg.io",),
     ("ecg.signal",),
-    ("ecg.measurements", "ecg.simulator", "ecg.networks"),
-    ("ecg.evaluation",),
-    ("ecg.decisions", "ecg.evaluation.markdown_tables"),
+    ("ecg.measurements",),
+    ("ecg.examination", "ecg.networks", "ecg.scoring", "ecg.simulator"),
+    ("ecg.decisions", "ecg.interpretation"),
     ("ecg.methods.base",),
     ("ecg.methods",),
     ("ecg.model_folder",),
     ("ecg.inference",),
     ("ecg.training",),
-    ("ecg.evaluation.cross_validation", "ecg.report", "ecg.benchmark"),
-    # Commands of the package, run as `python -m`.
-    (
-        "ecg.adapt",
-        "ecg.calibrate",
-        "ecg.convert",
-        "ecg.crossval",
-        "ecg.distill",
-        "ecg.export",
-        "ecg.measure",
-        "ecg.model_card",
-        "ecg.unsure",
-        "ecg.simulator.__main__",
-        "ecg.benchmark.__main__",
-    ),
+    ("ecg.report",),
+    ("ecg.studies",),
+    ("ecg.commands",),
+    ("ecg.__main__",),
     ("helper_code", "evaluate_model"),
     ("team_code",),
     ("train_model", "driver"),
@@ -119,7 +108,7 @@ def test_a_crossed_layer_is_seen(name, code):
 
 
 def test_every_module_of_the_package_is_looked_at():
-    assert {"ecg.io.header", "ecg.training.dataset", "ecg.benchmark.__main__"} <= {name_of(path) for path in MODULES}
+    assert {"ecg.io.header", "ecg.training.dataset", "ecg.commands.benchmark"} <= {name_of(path) for path in MODULES}
 
 
 def test_every_package_says_what_belongs_there():
@@ -149,7 +138,7 @@ def test_headers_and_scores_need_no_torch(module):
         path
         for path in MODULES
         if layer_of(name_of(path)) < layer_of("helper_code")
-        and not name_of(path).startswith(("ecg.methods", "ecg.benchmark"))
+        and not name_of(path).startswith(("ecg.methods", "ecg.studies.benchmark"))
     ],
     ids=name_of,
 )

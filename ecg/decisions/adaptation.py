@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.calibration import log_odds
-from ecg.evaluation.statistics import log_loss
+from ecg.scoring.statistics import log_loss
 
 PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0)  # from strong to weak: of equally good ones the strongest is taken
 # How strongly the change of the prior odds is held to 0, and a weight between two classes, relative to a class's own

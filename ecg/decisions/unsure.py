@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ecg.classes import CLASSES
 from ecg.decisions.expected_score import expected_score
-from ecg.evaluation.challenge import challenge_weights
-from ecg.io.outputs import load_outputs
+from ecg.labels.classes import CLASSES
+from ecg.scoring.challenge import challenge_weights
+from ecg.scoring.output_files import load_outputs
 
 
 def least_sure(outputs: Path, share: float) -> list[tuple[str, float, bool]]:

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecg.classes import SCORED_CLASSES
-from ecg.evaluation.challenge import load_weights
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
+from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.methods.base import Batch, demographic_features
 from ecg.model_folder.folder import Model, calibration_rows
+from ecg.scoring.challenge import load_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -57,7 +57,7 @@ class Graph(nn.Module):
         if self.n_demographics > len(demographic_features(SOMEBODY, _NO_SIGNAL)):
             raise ValueError(
                 f"expected a model that looks at the signal, age and sex, found the method {self.method.name} with "
-                "measurements; export a network distilled from it (python -m ecg.distill)"
+                "measurements; export a network distilled from it (ecg distill)"
             )
         self.sampling_frequency = sampling_frequency
         self.networks = nn.ModuleList(model.networks)

@@ -21,7 +21,6 @@ from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.inference.run_notes import Note, begin, take_up
 from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import find_recordings, read_signal
-from ecg.io.outputs import load_outputs, save_outputs
 from ecg.io.recording import describe_failure
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
@@ -29,6 +28,7 @@ from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard, places_of_groups
+from ecg.scoring.output_files import load_outputs, save_outputs
 
 READERS = max(1, (os.cpu_count() or 1) // 2)  # threads; with more than that the networks' threads get slower
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ecg.io.header import load_header, parse_header
-from ecg.io.matlab import load_mat
-from ecg.io.wfdb_files import load_dat
+from ecg.io.readers.matlab import load_mat
+from ecg.io.readers.wfdb_files import load_dat
 from ecg.leads import LEADS
 
 twelve_leads = LEADS

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.io.aecg import is_aecg, read_aecg
-from ecg.io.dicom import is_dicom, read_dicom
-from ecg.io.edf import is_edf, read_edf
+from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import read_file
 from ecg.io.folders import walk
 from ecg.io.header import Header, load_header
-from ecg.io.ishne import is_ishne, read_ishne
-from ecg.io.muse import is_muse, read_muse
-from ecg.io.philips import is_philips, read_philips
+from ecg.io.readers.aecg import is_aecg, read_aecg
+from ecg.io.readers.dicom import is_dicom, read_dicom
+from ecg.io.readers.edf import is_edf, read_edf
+from ecg.io.readers.ishne import is_ishne, read_ishne
+from ecg.io.readers.muse import is_muse, read_muse
+from ecg.io.readers.philips import is_philips, read_philips
+from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
+from ecg.io.readers.tables import is_table, read_table
+from ecg.io.readers.xml_files import measurements_of
 from ecg.io.recording import read_recording, require_signal, to_millivolts
-from ecg.io.scp_ecg import is_scp_ecg, read_scp_ecg
-from ecg.io.statements import StatementTable
 from ecg.io.stored import DeviceReport, Stored, make_header
-from ecg.io.tables import is_table, read_table
-from ecg.io.xml_files import measurements_of
 from ecg.leads import LEADS
 
 START = 4096  # bytes by which a format is told
@@ -101,7 +101,7 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
 
 
 def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
-    """Read Challenge files: the twelve leads in ADC units, and what `ecg.convert` wrote of the device's report.
+    """Read Challenge files: the twelve leads in ADC units, and what `ecg convert` wrote of the device's report.
 
     Raises
     ------

@@ -10,8 +10,8 @@ import numpy as np
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.header import Header, load_header, parse_header
-from ecg.io.matlab import load_mat
-from ecg.io.wfdb_files import load_dat
+from ecg.io.readers.matlab import load_mat
+from ecg.io.readers.wfdb_files import load_dat
 from ecg.leads import LEADS
 
 # What a WFDB format writes where a sample is missing (signal(5)); -32768 for those not named here.

@@ -2,7 +2,7 @@
 
 It looks at each lead with the same convolutions, pools them over the leads that have a signal, and looks at the whole.
 For all leads together and for each lead it gives, for each of six boundaries, how likely the boundary is at each
-sample. `ecg.measurements.fit` trains it.
+sample. `ecg.training.fit_measurements` trains it.
 """
 
 from __future__ import annotations

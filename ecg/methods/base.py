@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.classes import encode_labels
 from ecg.io.header import Header
+from ecg.labels.classes import encode_labels
 
 
 class Batch(NamedTuple):

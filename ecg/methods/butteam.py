@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from scipy.signal import filtfilt, firwin
 from torch import Tensor, nn, optim
 
-from ecg.classes import CLASSES
 from ecg.decisions.thresholds import Decide, coordinate_ascent
-from ecg.evaluation.challenge import compute_observed_score
 from ecg.io.header import Header
+from ecg.labels.classes import CLASSES
 from ecg.leads import fill_missing
 from ecg.methods.base import Batch, Decision, Input, Loss, Method, Stage, Training, as_scored
 from ecg.networks import losses
 from ecg.networks.but_net import BUTNet
 from ecg.runtime.progress import say
+from ecg.scoring.challenge import compute_observed_score
 from ecg.signal.windows import pad_right
 
 SAMPLING_FREQUENCY = 125.0  # Hz

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
-from ecg.classes import CLASSES, NORMAL_CLASS
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
-from ecg.evaluation.challenge import challenge_weights
 from ecg.io.header import Header
+from ecg.labels.classes import CLASSES, NORMAL_CLASS
 from ecg.leads import fill_missing
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
@@ -31,6 +30,7 @@ from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
+from ecg.scoring.challenge import challenge_weights
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class

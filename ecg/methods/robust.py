@@ -15,9 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.classes import CLASSES, NORMAL_CLASS
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
-from ecg.evaluation.challenge import challenge_weights
+from ecg.labels.classes import CLASSES, NORMAL_CLASS
 from ecg.leads import fill_missing
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods.base import (
@@ -36,6 +35,7 @@ from ecg.methods.base import (
 from ecg.networks import losses
 from ecg.networks.masking import position_mask
 from ecg.networks.se_resnet import SEResNet
+from ecg.scoring.challenge import challenge_weights
 from ecg.signal.filtering import band_pass
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right

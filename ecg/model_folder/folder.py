@@ -26,10 +26,10 @@ from torch.overrides import TorchFunctionMode
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import highest_expected_score
-from ecg.evaluation.challenge import challenge_weights
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder
+from ecg.scoring.challenge import challenge_weights
 
 State = dict[str, Tensor]
 FORMAT = 1

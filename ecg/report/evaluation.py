@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Bools, Floats
-from ecg.classes import SCORED_CLASSES, class_name
-from ecg.evaluation import score_folder, statistics
-from ecg.evaluation.challenge import compute_challenge_metric, load_weights
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import get_database
 from ecg.io.recording import describe_failure, read_recording
+from ecg.labels.classes import SCORED_CLASSES, class_name
 from ecg.report.charts import Line, chart, interval
-from ecg.report.findings import WORDS
-from ecg.report.judging import (
+from ecg.report.curves import (
     Costs,
     calibration_curve,
     class_threshold_curve,
@@ -30,9 +27,12 @@ from ecg.report.judging import (
     shared_threshold_curve,
     thinned,
 )
+from ecg.report.findings import WORDS
 from ecg.report.pages import page_name, printable, render, write_assets
 from ecg.report.recording_page import Judged, article, look_at
 from ecg.runtime.progress import progress, say
+from ecg.scoring import score_folder, statistics
+from ecg.scoring.challenge import compute_challenge_metric, load_weights
 
 COSTLIEST = 50
 _SHADES = 5
@@ -83,7 +83,7 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     Raises
     ------
     EvaluationError
-        As `ecg.evaluation.score_folder`, for labels or outputs that can't be used.
+        As `ecg.scoring.score_folder`, for labels or outputs that can't be used.
     OSError
         If something can't be written.
     """

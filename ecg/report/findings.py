@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, class_name
+from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, class_name
 from ecg.measurements.types import Measurements
 
 # In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.

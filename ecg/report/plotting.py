@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ecg.classes import SCORED_CLASSES
 from ecg.io.files import write_file
+from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 
 # The usual page: three rows of four leads, 2.5 s each, and a strip of II below.

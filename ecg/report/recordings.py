@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import SCORED_CLASSES
 from ecg.inference.run_folder import Outcome, recordings_of_shard, run_folder
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
-from ecg.io.outputs import load_outputs
+from ecg.labels.classes import SCORED_CLASSES
 from ecg.model_folder.folder import Model, adaptation_words
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.findings import WORDS
@@ -37,6 +36,7 @@ from ecg.report.pages import (
 from ecg.report.recording_page import Judged, ProbabilityKind, Recording, article, look_at, row_of
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard
+from ecg.scoring.output_files import load_outputs
 
 MOST_IN_ONE_FILE = 50
 MOST_EXPLAINED = 3  # findings of a recording, the most probable

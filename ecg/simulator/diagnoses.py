@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ecg.classes import SCORED_CLASSES
+from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.simulator.dipole import Beat, Wave, leads_of_sources, local_activity, qrs_waves, sample_leads, t_wave
 

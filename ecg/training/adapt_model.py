@@ -1,4 +1,4 @@
-"""A trained model adapted to one hospital's recordings: what `python -m ecg.adapt` does."""
+"""A trained model adapted to one hospital's recordings: what `ecg adapt` does."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import numpy as np
 from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.adaptation import choose_penalty, cross_validate, fit_adaptation
 from ecg.decisions.expected_score import highest_expected_score
-from ecg.evaluation.challenge import challenge_weights, compute_challenge_metric
-from ecg.evaluation.statistics import difference_interval, log_loss
 from ecg.inference.predict import Item, predict
+from ecg.io.device_statements import StatementTable
 from ecg.io.files import is_same_file
-from ecg.io.statements import StatementTable
 from ecg.methods.base import as_scored, has_scored_class
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Model, load_model, save_adapted
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress, say
+from ecg.scoring.challenge import challenge_weights, compute_challenge_metric
+from ecg.scoring.statistics import difference_interval, log_loss
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.folds import assign_folds
 

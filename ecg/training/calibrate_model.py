@@ -1,4 +1,4 @@
-"""Calibration of a trained model after the fact: what `python -m ecg.calibrate` does."""
+"""Calibration of a trained model after the fact: what `ecg calibrate` does."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from ecg.decisions.calibration import fit_calibration
-from ecg.evaluation.challenge import compute_auc
-from ecg.evaluation.statistics import calibration_error
 from ecg.inference.predict import Item, predict
 from ecg.io.files import write_file
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import calibration_rows, load_model
 from ecg.runtime.device import pick_device
+from ecg.scoring.challenge import compute_auc
+from ecg.scoring.statistics import calibration_error
 from ecg.training.dataset import build_dataset
 from ecg.training.folds import assign_folds
 

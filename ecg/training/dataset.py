@@ -16,14 +16,14 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.classes import encode_labels
+from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.files import write_file
 from ecg.io.folders import get_database
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
 from ecg.io.recording import describe_failure
-from ecg.io.statements import StatementTable
+from ecg.labels.classes import encode_labels
 from ecg.leads import LEADS
 from ecg.methods.base import Input, Method
 from ecg.runtime.progress import progress, say

@@ -1,4 +1,4 @@
-"""One network that learns what an ensemble answers (Hinton et al. 2015): what `python -m ecg.distill` does."""
+"""One network that learns what an ensemble answers (Hinton et al. 2015): what `ecg distill` does."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ecg.io.statements import StatementTable
+from ecg.io.device_statements import StatementTable
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
 from ecg.runtime.processes import ALONE, Processes

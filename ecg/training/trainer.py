@@ -23,8 +23,6 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from ecg.decisions.calibration import fit_calibration
 from ecg.decisions.thresholds import shared_threshold
-from ecg.evaluation.challenge import compute_challenge_metric, load_weights
-from ecg.evaluation.statistics import measure
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
@@ -35,6 +33,8 @@ from ecg.runtime.device import fastest_dtype, pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
+from ecg.scoring.challenge import compute_challenge_metric, load_weights
+from ecg.scoring.statistics import measure
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.distributed import DataParallel, read_once
 from ecg.training.folds import assign_folds

@@ -1,0 +1,1 @@
+"""The command `ecg`: one file a subcommand."""

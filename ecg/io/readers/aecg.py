@@ -1,0 +1,300 @@
+"""HL7 Annotated ECG (aECG, HL7 V3 PORT_MT020001), the format of drug trials; many electrocardiographs export it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.readers.calibration_pulse import without_pulse
+from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.signatures import without_signatures
+from ecg.io.readers.xml_files import (
+    LONGEST_TEXT,
+    Element,
+    data_of,
+    measurements_of,
+    number_of,
+    read_xml,
+    root_name,
+    text_of,
+)
+from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
+from ecg.leads import STANDARD_NAMES
+
+_LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
+_SPACE = re.compile(r"\s")
+_PIECE = 1 << 16  # characters of digits turned into numbers at a time, for the memory's sake
+_MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V": 1e3}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+_YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
+# What a measurement may be called, the best name first.
+_MEASUREMENTS = {
+    "heart_rate_bpm": ("MDC_ECG_HEART_RATE",),
+    "p_ms": ("MDC_ECG_TIME_PD_P",),
+    "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
+    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",),
+    "qt_ms": ("MDC_ECG_TIME_PD_QT",),
+    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"),
+    "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
+    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",),
+    "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
+}
+_STATEMENTS = ("MDC_ECG_RHY", "MDC_ECG_INTERPRETATION_STATEMENT", "MDC_ECG_INTERPRETATION_SUMMARY")
+
+
+def is_aecg(start: bytes) -> bool:
+    """Whether a file that begins like this is an HL7 aECG."""
+    return root_name(start) == "AnnotatedECG"
+
+
+def read_aecg(path: str | os.PathLike[str]) -> Stored:
+    """Read an HL7 aECG: of its series the rhythm, of that the sequence set with the most samples.
+
+    Derived series (representative beats) are read for their measurements only. A calibration pulse at the end, which
+    Philips' conversion leaves there, is cut off.
+
+    Raises
+    ------
+    RecordingError
+        For everything wrong with it.
+    """
+    path = Path(path)
+    root = read_xml(path)
+    if root.tag != "AnnotatedECG":
+        raise problem(path, "an AnnotatedECG element", shown(root.tag))
+    series, sequences, others = _rhythm(root, path)
+    frequency = _frequency(sequences, path)
+    most = int(LONGEST_MINUTES * 60 * frequency)
+    leads, scales, rows = [], [], []
+    for sequence in sequences:
+        if lead := _lead(sequence):
+            leads.append(lead)
+            scales.append(_scale(sequence, path))
+            rows.append(_digits(data_of(sequence, "value/digits"), most, path))
+    check_together(path, leads, map(_lead, others))
+    if len({row.size for row in rows}) > 1:
+        lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
+        raise problem(path, "leads of one length", shown(lengths))
+    samples, gains, baselines = _stored(rows, scales)
+    notes: tuple[str, ...] = ()
+    if len(set(gains)) == len(set(baselines)) == 1 and baselines[0] == 0:
+        samples, notes = without_pulse(samples, gains[0], frequency)
+    acquired = _time(series) or _time(root)
+    identity = _identity(root)
+    age = _age(root)
+    sex = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
+    header = make_header(
+        path,
+        leads,
+        frequency,
+        samples,
+        gains,
+        baselines,
+        age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
+        sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
+    )
+    author = series.find("author/seriesAuthor")
+    statements, signatures = without_signatures(_statements(series))
+    device = DeviceReport(
+        text_of(author, "manufacturerOrganization/name"),
+        text_of(author, "manufacturedSeriesDevice/manufacturerModelName"),
+        acquired,
+        _measurements(series),
+        statements,
+    )
+    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}), notes)
+
+
+# ---- series and sequences --------------------------------------------------------------------------------------------
+
+
+def _code(element: Element) -> str:
+    code = element.find("code")
+    return "" if code is None else code.get("code", "")
+
+
+def _lead(sequence: Element) -> str:
+    """The lead of a sequence by its MDC code; "" for other sequences."""
+    match = _LEAD.fullmatch(_code(sequence))
+    return STANDARD_NAMES.get(match[1].lower(), match[1]) if match else ""
+
+
+def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element], list[Element]]:
+    """The rhythm series with the most samples in a sequence set, the sequences of the set, and those of other sets."""
+    found = root.findall("component/series")
+    rhythms = [series for series in found if _code(series) in ("RHYTHM", "")]
+    sets = [
+        (series, sequence_set.findall("component/sequence"))
+        for series in rhythms
+        for sequence_set in series.iterfind("component/sequenceSet")
+    ]
+    if not sets:
+        kinds = ", ".join(_code(series) for series in found)
+        raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
+
+    def size(one: tuple[Element, list[Element]]) -> int:
+        return sum(len(data_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
+
+    series, sequences = max(sets, key=size)
+    return series, sequences, [sequence for _, other in sets if other is not sequences for sequence in other]
+
+
+def _frequency(sequences: list[Element], path: Path) -> float:
+    """Hz, from the increment of the time sequence (GLIST_TS or GLIST_PQ)."""
+    for sequence in sequences:
+        if _code(sequence) in ("TIME_ABSOLUTE", "TIME_RELATIVE"):
+            increment = sequence.find("value/increment")
+            said = {} if increment is None else increment.attrib
+            seconds = number_of(said.get("value", "")) * _SECONDS.get(said.get("unit", ""), math.nan)
+            if not 0 < seconds < math.inf:
+                found = f"{said.get('value', 'none')} {said.get('unit', '')}"
+                raise problem(path, "an increment of time such as 0.002 s", shown(found))
+            frequency = round(1 / seconds, 6)  # 1 / 0.001 s and the like, without what the division leaves
+            check_frequency(path, frequency)
+            return frequency
+    raise problem(path, "a sequence TIME_ABSOLUTE or TIME_RELATIVE", "none")
+
+
+def _scale(sequence: Element, path: Path) -> tuple[float, float]:
+    """mV of one unit of the digits, and mV at 0."""
+    lead = _code(sequence)
+    value = sequence.find("value")
+    kind = "" if value is None else value.get("type", "")
+    if kind.rpartition(":")[2] != "SLIST_PQ":
+        raise problem(path, f"a value of type SLIST_PQ in {lead}", shown(kind))
+    numbers = []
+    for tag in ("scale", "origin"):
+        element = sequence.find(f"value/{tag}")
+        said = {} if element is None else element.attrib
+        text, unit = said.get("value", ""), said.get("unit", "")
+        if tag == "origin" and number_of(text or "0") == 0:  # then its unit says nothing
+            numbers.append(0.0)
+            continue
+        millivolts = number_of(text) * _MILLIVOLTS.get(unit, math.nan)
+        if not math.isfinite(millivolts) or (tag == "scale" and not 1e-6 <= abs(millivolts) <= 1):
+            raise problem(path, f"the {tag} in nV, uV or mV in {lead}", shown(f"{text} {unit}"))
+        numbers.append(millivolts)
+    return numbers[0], numbers[1]
+
+
+def _digits(text: str, most: int, path: Path) -> NDArray[np.float64]:
+    """Numbers separated by white space; whole ones as the standard has it, though some writers give fractions."""
+    parts: list[NDArray[np.float64]] = []
+    place = 0
+    try:
+        if "_" in text:
+            raise ValueError("'_'")  # Python's own way to write numbers
+        while place < len(text):
+            space = _SPACE.search(text, place + _PIECE)
+            end = space.start() if space else len(text)
+            parts.append(np.array([float(word) for word in text[place:end].split()], dtype=np.float64))
+            place = end
+            if sum(part.size for part in parts) > most:
+                raise problem(path, f"at most {most} samples a lead", "more")
+    except RecordingError:
+        raise
+    except ValueError as error:
+        raise problem(path, "numbers as digits", str(error)[-60:]) from error
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _stored(
+    rows: list[NDArray[np.float64]], scales: list[tuple[float, float]]
+) -> tuple[NDArray[np.generic], list[float], list[float]]:
+    """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
+    digits = np.array(rows) if rows else np.empty((0, 0))
+    if digits.size and (np.isfinite(digits) & (digits == np.rint(digits)) & (np.abs(digits) < 2**31)).all():
+        kind = np.int16 if digits.min() >= -32768 and digits.max() <= 32767 else np.int32
+        gains = [float(f"{1 / scale:.12g}") for scale, _ in scales]
+        return digits.astype(kind), gains, [0.0 - origin / scale for scale, origin in scales]
+    millivolts = [row * scale + origin for row, (scale, origin) in zip(digits, scales, strict=False)]
+    return np.array(millivolts).reshape(digits.shape), [1.0] * len(rows), [0.0] * len(rows)
+
+
+# ---- what the device said, whose recording it is ---------------------------------------------------------------------
+
+
+def _global_annotations(element: Element) -> Iterator[Element]:
+    """Annotations that are about no single lead, in file order, those inside others too."""
+    for child in element:
+        if child.tag == "annotation":
+            support = child.find("support")
+            if support is not None and any(_LEAD.fullmatch(code.get("code", "")) for code in support.iter("code")):
+                continue
+            yield child
+        yield from _global_annotations(child)
+
+
+def _measurements(series: Element) -> dict[str, float]:
+    """Of the representative beat where there is one, else of the rhythm (there of its first beat)."""
+    pairs: dict[str, str] = {}
+    for source in (*series.iterfind("derivation/derivedSeries"), series):
+        for annotation in _global_annotations(source):
+            value = annotation.find("value")
+            if value is not None:
+                number = number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
+                pairs.setdefault(_code(annotation), f"{number:g}")
+    return measurements_of((name, pairs.get(code, "")) for name, codes in _MEASUREMENTS.items() for code in codes)
+
+
+def _statements(series: Element) -> list[str]:
+    lines = []
+    for annotation in _global_annotations(series):
+        value = annotation.find("value")
+        if _code(annotation) in _STATEMENTS and value is not None:
+            text = text_of(value) or value.get("displayName", "") or value.get("code", "")
+            lines.append(" ".join(text.split()).strip(" ,"))
+    return list(dict.fromkeys(filter(None, lines)))
+
+
+def _time(element: Element) -> datetime.datetime | None:
+    """When a series, or the whole, began."""
+    for tag in ("low", "center"):
+        found = element.find(f"effectiveTime/{tag}")
+        if found is not None:
+            return time_of(found.get("value", "")[:8], found.get("value", "")[8:14])
+    return None
+
+
+def _age(root: Element) -> float:
+    """Years, as reported (LOINC 21612-7)."""
+    for observation in root.iterfind("controlVariable/relatedObservation"):
+        value = observation.find("value")
+        if _code(observation) == "21612-7" and value is not None:
+            return number_of(value.get("value", "")) * _YEARS.get(value.get("unit", "a"), math.nan)
+    return math.nan
+
+
+def _identity(root: Element) -> Identity:
+    """The subject, and the names and numbers of the trial, the places and the people around it."""
+    subject = next(root.iter("trialSubject"), Element("trialSubject"))
+    own_id, own_name, birth = (
+        subject.find(place) for place in ("id", "subjectDemographicPerson/name", "subjectDemographicPerson/birthTime")
+    )
+    others: dict[str, str] = {}
+    makers = {part for maker in root.iter("manufacturerOrganization") for part in maker.iter()}
+    for element in root.iter():
+        if element not in makers and element.tag in ("id", "name", "title"):
+            text = element.get("extension") or element.get("root") if element.tag == "id" else _whole_text(element)
+            if text:
+                others[f"{element.tag} {len(others) + 1}"] = text
+    return Identity(
+        "" if own_name is None else _whole_text(own_name),
+        "" if own_id is None else own_id.get("extension", own_id.get("root", "")),
+        None if birth is None else date_of(birth.get("value", "")),
+        others,
+    )
+
+
+def _whole_text(element: Element) -> str:
+    """The text of an element and of all below it ("family", "given")."""
+    return " ".join(" ".join(text[:LONGEST_TEXT] for text in element.itertext()).split())

@@ -1,0 +1,382 @@
+"""DICOM waveform objects: 12-lead ECG, General ECG (16 and 32 bits) and Ambulatory ECG (PS3.3 A.34, C.10.9)."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import struct
+import threading
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import read_file
+from ecg.io.optional import import_optional
+from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.signatures import without_signatures
+from ecg.io.readers.xml_files import measurements_of
+from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
+from ecg.leads import STANDARD_NAMES
+
+LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
+IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
+_ECG_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.9.1.{number}" for number in (1, 2, 3, 4))
+_MOST_READS = 50_000  # pieces that the parser may take from a file
+_LONGEST_VALUE = 4096  # bytes of anything but samples
+# What pydicom raises, by trial with damaged files, when a file is not what it says it is.
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError,
+               EOFError, AssertionError, struct.error)  # fmt: skip
+_ONE_AT_A_TIME = threading.Lock()  # silencing warnings is for the whole process
+# Lead numbers of SCP-ECG (EN 1064, 5.6.3), which the codes of DICOM's scheme SCPECG and of MDC (2:n) share.
+LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 61: "III", 62: "aVR", 63: "aVL",
+                64: "aVF"}  # fmt: skip
+_CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
+_NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
+_MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
+_TYPES = {
+    (8, "SB"): "<i1",
+    (8, "UB"): "<u1",
+    (16, "SS"): "<i2",
+    (16, "US"): "<u2",
+    (32, "SL"): "<i4",
+    (32, "UL"): "<u4",
+}
+# Codes of scheme SCPECG, and meanings (lower case, without "global" and the like) of any scheme.
+_MEASUREMENTS = {
+    "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"),
+    "p_ms": ("p duration",),
+    "pr_ms": ("5.13.5-7", "pr interval"),
+    "qrs_ms": ("5.13.5-9", "qrs duration"),
+    "qt_ms": ("5.13.5-11", "qt interval"),
+    "qtc_ms": ("5.10.2.5-5", "qtc interval"),
+    "p_axis_deg": ("5.10.3-11", "p axis"),
+    "qrs_axis_deg": ("5.10.3-13", "qrs axis"),
+    "t_axis_deg": ("5.10.3-15", "t axis"),
+}
+_IDENTIFIERS = (
+    "AccessionNumber", "StudyID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "OtherPatientIDs",
+    "OtherPatientNames", "PatientAddress", "PatientTelephoneNumbers", "PatientBirthName", "PatientMotherBirthName",
+    "InstitutionName", "InstitutionAddress", "StationName", "DeviceSerialNumber", "ReferringPhysicianName",
+    "PerformingPhysicianName", "NameOfPhysiciansReadingStudy", "OperatorsName", "RequestingPhysician",
+    "CurrentPatientLocation", "PatientInstitutionResidence", "AdmissionID", "MedicalRecordLocator",
+)  # fmt: skip
+
+
+def is_dicom(start: bytes) -> bool:
+    """Whether a file that begins like this is a DICOM file (PS3.10, 7.1)."""
+    return start[128:132] == b"DICM"
+
+
+def read_dicom(path: str | os.PathLike[str]) -> Stored:
+    """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples.
+
+    Raises
+    ------
+    RecordingError
+        For everything wrong with it.
+    """
+    path = Path(path)
+    data = read_file(path, LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise problem(path, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB", "more")
+    if not is_dicom(data):
+        raise problem(path, "a DICOM file ('DICM' after 128 bytes)", shown(data[128:132].decode("latin-1")))
+    syntax, start = _transfer_syntax(data, path)
+    content = _inflated(data[start:], path) if syntax == DEFLATED else data[start:]
+    del data
+    filereader = import_optional("pydicom.filereader", path, "a DICOM file")
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on values that break the standard; they would show identifiers
+        try:
+            budget = _Budget(path)
+            dataset = filereader.read_dataset(_Bounded(content, budget), syntax == IMPLICIT, True)
+            return _stored(_Object(dataset, budget, filereader), path)
+        except RecordingError:
+            raise
+        except _UNREADABLE as error:
+            raise problem(path, "a whole DICOM file", f"damage ({type(error).__name__})") from error
+
+
+# ---- the file --------------------------------------------------------------------------------------------------------
+
+
+def _transfer_syntax(data: bytes, path: Path) -> tuple[str, int]:
+    """The transfer syntax that the file meta information (group 2, explicit VR) names, and where the rest begins."""
+    place, syntax = 132, ""
+    while data[place : place + 2] == b"\2\0":
+        element, kind, size = struct.unpack("<H2sH", data[place + 2 : place + 8].ljust(6, b"\0"))
+        place += 8
+        if kind in (b"OB", b"OW", b"UN", b"UT", b"SQ"):
+            size = int.from_bytes(data[place : place + 4], "little")
+            place += 4
+        if element == 0x0010:
+            syntax = data[place : place + size][:64].rstrip(b"\0 ").decode("latin-1")
+        place += size
+    if syntax not in (IMPLICIT, EXPLICIT, DEFLATED):
+        raise problem(path, "a little-endian transfer syntax without image compression", shown(syntax) or "none")
+    return syntax, place
+
+
+def _inflated(data: bytes, path: Path) -> bytes:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(data, LARGEST_FILE + 1)
+    except zlib.error as error:
+        raise problem(path, "deflated data", f"damage ({error})") from error
+    if len(content) > LARGEST_FILE:
+        raise problem(path, f"at most {LARGEST_FILE >> 20} MiB when inflated", "more")
+    return content
+
+
+class _Budget:
+    """How many pieces the parser may still take, over all sequences of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.left = path, _MOST_READS
+
+    def spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise problem(self.path, "a DICOM file of fewer elements", f"more than {_MOST_READS // 3}")
+
+
+class _Bounded(io.BytesIO):
+    """Bytes that the parser may take only so many pieces of: a file of nothing but empty elements takes no memory."""
+
+    def __init__(self, data: bytes, budget: _Budget) -> None:
+        super().__init__(data)
+        self.budget, self.head = budget, b""
+        self.is_little_endian, self.is_implicit_VR = True, True  # pydicom sets them on what it reads from
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.budget.spend()
+        # A character set is split at once: one of megabytes would become a list of millions.
+        if size is not None and size > _LONGEST_VALUE and self.head[:4] == b"\x08\0\x05\0":
+            raise problem(self.budget.path, "the name of a character set", f"{size} bytes")
+        data = super().read(size)
+        if size == 8:
+            self.head = data
+        return data
+
+
+class _Object:
+    """A data set whose elements are taken one by one, so that none is turned into something enormous."""
+
+    def __init__(self, dataset: Any, budget: _Budget, filereader: Any) -> None:
+        self.dataset, self.budget, self.filereader = dataset, budget, filereader
+
+    def _raw(self, keyword: str) -> Any:
+        return self.dataset.get_item(keyword) if keyword in self.dataset else None
+
+    def content(self, keyword: str) -> bytes:
+        """The bytes of an element as they stand in the file."""
+        value = getattr(self._raw(keyword), "value", b"")
+        return value if isinstance(value, bytes) else b""
+
+    def text(self, keyword: str) -> str:
+        """The value as text; "" where absent, empty or too long."""
+        raw = self._raw(keyword)
+        if raw is None or raw.VR == "SQ" or (isinstance(raw.value, bytes) and len(raw.value) > _LONGEST_VALUE):
+            return ""
+        value = self.dataset.get(keyword)
+        return "" if value is None else str(value).strip()
+
+    def number(self, keyword: str, default: float = math.nan) -> float:
+        text = self.text(keyword)
+        return float(text) if text else default
+
+    def integer(self, keyword: str) -> int:
+        number = self.number(keyword)
+        return int(number) if number.is_integer() else -1
+
+    def items(self, keyword: str) -> Iterator[_Object]:
+        """The items of a sequence."""
+        raw = self._raw(keyword)
+        value = getattr(raw, "value", None)
+        if isinstance(value, bytes):
+            source = _Bounded(value, self.budget)
+            encoding = self.dataset._character_set if hasattr(self.dataset, "_character_set") else "iso8859"
+            value = self.filereader.read_sequence(source, raw.is_implicit_VR, True, len(value), encoding)
+        for item in value if value is not None and not isinstance(value, str) else ():
+            yield _Object(item, self.budget, self.filereader)
+
+    def code(self, keyword: str) -> tuple[str, str]:
+        """Value and meaning of the first code in a sequence."""
+        first = next(self.items(keyword), None)
+        return ("", "") if first is None else (first.text("CodeValue"), first.text("CodeMeaning"))
+
+
+# ---- the ECG ---------------------------------------------------------------------------------------------------------
+
+
+def _stored(dataset: _Object, path: Path) -> Stored:
+    kind = dataset.text("SOPClassUID")
+    if kind not in _ECG_CLASSES and dataset.text("Modality") != "ECG":
+        raise problem(
+            path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"
+        )
+    group, others = _rhythm(dataset, path)
+    samples = _samples(group, path)
+    leads, gains, baselines = [], [], []
+    for channel in group.items("ChannelDefinitionSequence"):
+        leads.append(_lead(channel))
+        gain, baseline = _scale(channel)
+        if leads[-1] in STANDARD_NAMES.values() and not math.isfinite(gain * baseline):
+            value, unit = channel.text("ChannelSensitivity"), channel.code("ChannelSensitivityUnitsSequence")[0]
+            raise problem(
+                path, f"a sensitivity in uV or mV of lead {leads[-1]}", shown(f"{value} {unit}".strip() or "none")
+            )
+        gains.append(gain)
+        baselines.append(baseline)
+    check_together(
+        path, leads, [_lead(channel) for one in others for channel in one.items("ChannelDefinitionSequence")]
+    )
+    if len(leads) != len(samples):
+        raise problem(path, f"{len(samples)} channel definitions", len(leads))
+    samples = _mark_padding(samples, group, gains)
+    acquired = _acquired(dataset)
+    birth = date_of(dataset.text("PatientBirthDate"))
+    age = _age(dataset.text("PatientAge"))
+    header = make_header(
+        path,
+        leads,
+        group.number("SamplingFrequency"),
+        samples,
+        gains,
+        baselines,
+        age=years_between(birth, acquired) if math.isnan(age) else age,
+        sex={"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown"),
+    )
+    measurements, statements, signatures = _annotations(dataset)
+    identifiers = {keyword: text for keyword in _IDENTIFIERS if (text := dataset.text(keyword))}
+    maker = dataset.text("Manufacturer")
+    return Stored(
+        header, samples,
+        DeviceReport("" if maker == "Unknown" else maker, dataset.text("ManufacturerModelName"), acquired, measurements,
+                     statements),
+        Identity(dataset.text("PatientName"), dataset.text("PatientID"), birth, identifiers | signatures),
+    )  # fmt: skip
+
+
+def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
+    """The original multiplex group with the most samples, and other original ones; a median beat is derived."""
+    groups = list(dataset.items("WaveformSequence"))
+    if not groups:
+        raise problem(path, "a waveform sequence", "none")
+    original = [group for group in groups if group.text("WaveformOriginality") == "ORIGINAL"]
+    unsaid = [group for group in groups if not group.text("WaveformOriginality")]
+    named = [group for group in unsaid if "MEDIAN" not in group.text("MultiplexGroupLabel").upper()]
+    if not (original or named):
+        found = ", ".join(group.text("MultiplexGroupLabel") or "DERIVED" for group in groups)
+        raise problem(path, "an original multiplex group (the rhythm)", shown(found))
+    longest = max(original or named, key=lambda group: len(group.content("WaveformData")))
+    return longest, [group for group in original or named if group is not longest]
+
+
+def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
+    """ADC units, (n_channels, n_samples), int16 or int32."""
+    bits, interpretation = group.integer("WaveformBitsAllocated"), group.text("WaveformSampleInterpretation")
+    kind = _TYPES.get((bits, interpretation))
+    if kind is None:
+        raise problem(path, "samples as integers of 8, 16 or 32 bits", f"{bits} bits, {shown(interpretation)}")
+    n_channels, n_samples = group.integer("NumberOfWaveformChannels"), group.integer("NumberOfWaveformSamples")
+    data = group.content("WaveformData")
+    n_bytes = n_channels * n_samples * bits // 8
+    if n_channels < 1 or n_samples < 1 or not n_bytes <= len(data) <= n_bytes + 1:  # filled up to an even length
+        raise problem(path, f"{n_channels} channels of {n_samples} samples of {bits} bits", f"{len(data)} bytes")
+    stored = np.frombuffer(data, kind, count=n_channels * n_samples).reshape(n_samples, n_channels).T
+    if kind == "<u4" and stored.max() > np.iinfo(np.int32).max:
+        raise problem(path, "samples below 2**31", int(stored.max()))
+    return np.ascontiguousarray(stored, dtype=np.int16 if kind[2] == "1" or kind == "<i2" else np.int32)
+
+
+def _mark_padding(samples: NDArray[Any], group: _Object, gains: list[float]) -> NDArray[Any]:
+    """Padding as the missing samples that they are: -32768 in 16 bits, -2**31 in 32.
+
+    Some writers give 0, or another value that an ECG takes all the time, as the padding value. Then only what stands in
+    all channels at the end is padding.
+    """
+    raw = group.content("WaveformPaddingValue")
+    bits, interpretation = group.integer("WaveformBitsAllocated"), group.text("WaveformSampleInterpretation")
+    if len(raw) < bits // 8:
+        return samples
+    value = int.from_bytes(raw[: bits // 8], "little", signed=interpretation.startswith("S"))
+    padding = samples == value
+    if any(abs(value / gain) < 10 for gain in gains if math.isfinite(gain)):  # mV: some ECG may be there
+        others = np.flatnonzero(~padding.all(axis=0))
+        padding[:, : others[-1] + 1 if others.size else 0] = False
+    samples[padding] = np.iinfo(samples.dtype).min
+    return samples
+
+
+def _lead(channel: _Object) -> str:
+    """The lead of a channel by its code, else by its label or the code's meaning."""
+    code, meaning = channel.code("ChannelSourceSequence")
+    if match := _CODED_LEAD.fullmatch(code):
+        return LEAD_NUMBERS.get(int(match[1]), meaning or code)
+    for text in (channel.text("ChannelLabel"), meaning):
+        if match := _NAMED_LEAD.match(text):
+            return STANDARD_NAMES[match[1].lower()]
+    return meaning or channel.text("ChannelLabel") or code
+
+
+def _scale(channel: _Object) -> tuple[float, float]:
+    """ADC units per mV, and ADC units at 0 mV (C.10.9.1.4); NaN where the channel doesn't say.
+
+    Value in units = sample * sensitivity * correction factor + baseline.
+    """
+    unit = channel.code("ChannelSensitivityUnitsSequence")[0].lower()
+    factor = channel.number("ChannelSensitivityCorrectionFactor", 1.0)
+    per_sample = channel.number("ChannelSensitivity") * factor * _MILLIVOLTS.get(unit, math.nan)
+    offset = channel.number("ChannelBaseline", 0.0) * _MILLIVOLTS.get(unit, math.nan)
+    if not 1e-7 <= abs(per_sample) <= 10:  # mV; NaN too
+        return math.nan, math.nan
+    return float(f"{1 / per_sample:.12g}"), float(f"{0.0 - offset / per_sample:.12g}")
+
+
+def _acquired(dataset: _Object) -> Any:
+    moment = dataset.text("AcquisitionDateTime")
+    for date, time in (
+        (moment[:8], moment[8:]),
+        (dataset.text("AcquisitionDate"), dataset.text("AcquisitionTime")),
+        (dataset.text("ContentDate"), dataset.text("ContentTime")),
+        (dataset.text("StudyDate"), dataset.text("StudyTime")),
+    ):
+        if date:
+            return time_of(date, time)
+    return None
+
+
+def _age(text: str) -> float:
+    """Years of an age string such as 046Y, 010M."""
+    match = re.fullmatch(r"(\d{1,3})([YMWD])", text, re.ASCII)
+    return int(match[1]) * {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}[match[2]] if match else math.nan
+
+
+def _annotations(dataset: _Object) -> tuple[dict[str, float], tuple[str, ...], dict[str, str]]:
+    """Measurements of all leads together, statements, and lines that name a person."""
+    found: dict[str, str] = {}
+    lines = []
+    for annotation in dataset.items("WaveformAnnotationSequence"):
+        lines.append(" ".join(annotation.text("UnformattedTextValue").split()))
+        value = annotation.text("NumericValue")
+        channels = re.findall(r"\d+", annotation.text("ReferencedWaveformChannels"))
+        if not value or any(channel != "0" for channel in channels[1::2]):  # of single channels
+            continue
+        code, meaning = annotation.code("ConceptNameCodeSequence")
+        meaning = re.sub(r"\s+(?:global|median|mean)\b|,.*", "", meaning.lower())
+        if annotation.code("MeasurementUnitsCodeSequence")[0] == "s":
+            value = f"{float(value) * 1000:g}"
+        for name in (code, meaning):
+            found.setdefault(name, value)
+    measurements = measurements_of((name, found.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys)
+    statements, signatures = without_signatures(line for line in lines if line)
+    return measurements, statements, signatures

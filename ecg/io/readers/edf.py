@@ -1,0 +1,187 @@
+"""EDF, EDF+ and BDF files, whose signals are leads by their labels.
+
+Kemp et al. 1992 and Kemp & Olivan 2003 (edfplus.info); BDF is BioSemi's variant with samples of 24 bits. edfio reads
+them, after a look at all that it trusts.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import open_file
+from ecg.io.optional import import_optional
+from ecg.io.readers.dates import years_between
+from ecg.io.readers.lead_labels import lead_of, notes_on
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
+
+_PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
+_LARGEST_BDF = 1 << 28  # bytes; edfio takes eight times as much memory for them
+# What edfio raises where header fields are no numbers, by trial with damaged files.
+_UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, OSError, AttributeError, UnboundLocalError)
+
+
+def is_edf(start: bytes) -> bool:
+    """Whether these first bytes of a file are those of an EDF, EDF+ or BDF file."""
+    if start[:8] not in (b"0       ", b"\xffBIOSEMI"):
+        return False
+    numbers = [_number(start[184:192]), _number(start[252:256])]
+    return None not in numbers and numbers[0] == 256 * (numbers[1] + 1)  # type: ignore[operator]
+
+
+def read_edf(path: str | os.PathLike[str]) -> Stored:
+    """Read the ECG leads of an EDF, EDF+ or BDF file. Needs edfio.
+
+    Signals whose labels mean none of the twelve leads are left out, annotations too.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Stored
+        Samples are int16, int32 from BDF.
+
+    Raises
+    ------
+    RecordingError
+        For everything wrong with the file, also where its data are cut, where the recording is discontinuous (EDF+D),
+        and where leads differ in their rates or have no voltage as physical dimension.
+    """
+    edfio = import_optional("edfio", path, "EDF and BDF files")
+    start = _check_header(path)
+    is_bdf = start[:1] == b"\xff"
+    try:
+        if is_bdf:
+            edf = edfio.read_bdf(Path(path), header_encoding="latin-1")
+        else:
+            edf = edfio.read_edf(Path(path), lazy_load_data=True, header_encoding="latin-1")
+        return _to_stored(edf, start, path)
+    except RecordingError:
+        raise
+    except _UNREADABLE as error:
+        raise problem(path, "an EDF or BDF file", f"{type(error).__name__} ({error})") from error
+
+
+def _check_header(path: str | os.PathLike[str]) -> bytes:
+    """The fixed header, found to go together with the file's size: edfio would take what is there, and warn."""
+    with open_file(path) as file:
+        start = file.read(256)
+        if not is_edf(start):
+            raise problem(path, "an EDF or BDF file", shown(start[:8].decode("latin-1")) if start else "an empty file")
+        if start[192:197] in (b"EDF+D", b"BDF+D"):
+            raise problem(
+                path, "a continuous recording (EDF, EDF+C)", f"a discontinuous one ({start[192:197].decode()})"
+            )
+        n_signals, n_records = _number(start[252:256]) or 0, _number(start[236:244])
+        fields = file.read(256 * n_signals)[216 * n_signals : 224 * n_signals]
+        lengths = [_number(fields[i : i + 8]) for i in range(0, 8 * n_signals, 8)]
+        size = os.fstat(file.fileno()).st_size
+    if not lengths or any(length is None for length in lengths):
+        raise problem(path, "lengths of signals", shown(fields.decode("latin-1")))
+    width = 3 if start[:1] == b"\xff" else 2
+    needed = 256 * (n_signals + 1) + (n_records or 0) * width * sum(filter(None, lengths))
+    if not n_records or needed != size:
+        raise problem(path, f"{needed} bytes for {n_records or 'a number of'} data records", size)
+    if width == 3 and size > _LARGEST_BDF:
+        raise problem(path, f"a BDF file of at most {_LARGEST_BDF} bytes", size)
+    return start
+
+
+def _number(field: bytes) -> int | None:
+    """A whole number from 0 up, None where there is none."""
+    return int(field) if re.fullmatch(rb"\s*\d+\s*", field) else None
+
+
+def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
+    labels = [signal.label for signal in edf.signals]
+    signals = [signal for signal in edf.signals if lead_of(signal.label) is not None]
+    if not signals:
+        raise problem(path, "signals with labels such as 'ECG II'", shown(", ".join(labels)))
+    rates = {signal.sampling_frequency for signal in signals}
+    if len(rates) > 1:
+        raise problem(
+            path, "one sampling frequency of all leads", " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
+        )
+    rate = rates.pop()
+    check_frequency(path, rate)
+    n_samples = signals[0].samples_per_data_record * edf.num_data_records
+    check_length(path, n_samples, rate)
+    scales = [_scale(signal, path) for signal in signals]
+    samples = np.array([signal.digital for signal in signals])
+    acquired = _acquired(edf, start)
+    patient, recording = edf.patient, edf.recording
+    is_plus = start[192:196] in (b"EDF+", b"BDF+")
+    born = _date_or_none(patient, "birthdate") if is_plus else None
+    header = make_header(
+        path,
+        [lead_of(signal.label) or "" for signal in signals],
+        rate,
+        samples,
+        [gain for gain, _ in scales],
+        [baseline for _, baseline in scales],
+        age=years_between(born, acquired),
+        sex={"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown"),
+    )
+    report = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=acquired)
+    notes = notes_on([signal.label for signal in signals])
+    if not is_plus:  # free text
+        others = {"patient": edf.local_patient_identification, "recording": edf.local_recording_identification}
+        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}), notes)
+    others = {
+        "patient": _known(patient.additional),
+        "hospital administration code": _known([recording.hospital_administration_code]),
+        "technician": _known([recording.investigator_technician_code]),
+        "recording": _known(recording.additional),
+    }
+    others = {name: text for name, text in others.items() if text}
+    identity = Identity(_known([patient.name]).replace("_", " "), _known([patient.code]), born, others)
+    return Stored(header, samples, report, identity, notes)
+
+
+def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:
+    """ADC units per mV, and ADC units at 0 mV."""
+    unit = signal.physical_dimension.strip()
+    if unit.lower() not in _PER_MILLIVOLT:
+        raise problem(path, f"uV, mV or V as the physical dimension of {shown(signal.label)}", shown(unit))
+    low, high, lowest, highest = signal.physical_min, signal.physical_max, signal.digital_min, signal.digital_max
+    if not (math.isfinite(high - low) and high != low and highest > lowest):
+        found = f"{low:g} to {high:g} for {lowest} to {highest}"
+        raise problem(path, f"a physical and a digital range of {shown(signal.label)}", found)
+    per_unit = (highest - lowest) / (high - low)
+    return per_unit * _PER_MILLIVOLT[unit.lower()], lowest - low * per_unit
+
+
+def _known(texts: Sequence[str]) -> str:
+    """EDF+ writes X for what is unknown."""
+    return " ".join(text for text in texts if text != "X")
+
+
+def _date_or_none(owner: Any, name: str) -> datetime.date | None:
+    try:
+        return getattr(owner, name)
+    except _UNREADABLE:  # an anonymised one, too
+        return None
+
+
+def _acquired(edf: Any, start: bytes) -> datetime.datetime | None:
+    """Start of the recording; EDF+ has the year with all its digits, EDF means 1985 to 2084."""
+    numbers = re.fullmatch(rb"(\d\d)\.(\d\d)\.(\d\d)(\d\d)\.(\d\d)\.(\d\d)", start[168:184])
+    if numbers is None:
+        return None
+    day, month, year, hour, minute, second = map(int, numbers.groups())
+    try:
+        date = _date_or_none(edf.recording, "startdate")
+        date = date or datetime.date(year + (1900 if year >= 85 else 2000), month, day)
+        return datetime.datetime.combine(date, datetime.time(hour, minute, second))
+    except ValueError:
+        return None

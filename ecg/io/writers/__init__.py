@@ -1,0 +1,1 @@
+"""Writers: recordings as Challenge files, DICOM, EDF and CSV."""

@@ -1,0 +1,1 @@
+"""What a diagnosis is, as data: codes, names, equivalents."""

@@ -1,0 +1,167 @@
+"""Numbers of the evaluation report: curves, what each error costs, thresholds against the score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.arrays import Bools, Floats
+from ecg.labels.classes import NORMAL_CLASS
+from ecg.scoring.challenge import compute_challenge_metric, compute_observed_score
+
+CALIBRATION_BINS = 10
+_POINTS = 80  # of a drawn curve
+
+
+def roc_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
+    """False positive rate and sensitivity at every threshold, from (0, 0) to (1, 1); empty where undefined.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,), bool
+    scores : ndarray, shape (n,), float64
+    """
+    true, false = _counts(labels, scores)
+    if true[-1] == 0 or false[-1] == 0:
+        return np.zeros(0), np.zeros(0)
+    return false / false[-1], true / true[-1]
+
+
+def precision_recall_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
+    """Recall and precision at every threshold, from the highest score down; empty without positives."""
+    true, false = _counts(labels, scores)
+    if true[-1] == 0:
+        return np.zeros(0), np.zeros(0)
+    return true[1:] / true[-1], true[1:] / (true[1:] + false[1:])
+
+
+def _counts(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
+    """True and false positives with none taken, then with all down to each distinct score."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    true = np.cumsum(labels[order])[ends].astype(np.float64)
+    return np.append(0.0, true), np.append(0.0, ends + 1 - true)
+
+
+def thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """At most 80 points of a curve, spread evenly over its length on the paper."""
+    if len(x) <= _POINTS:
+        return x, y
+    length = np.append(0.0, np.cumsum(np.hypot(np.diff(x), np.diff(y))))
+    chosen = np.unique(np.searchsorted(length, np.linspace(0, length[-1], _POINTS)).clip(0, len(x) - 1))
+    return x[chosen], y[chosen]
+
+
+def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Mean score, share of positives and number of recordings in each tenth of the scores' range that has any."""
+    bins = np.clip((scores * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    some = counts > 0
+    means = np.bincount(bins, scores, CALIBRATION_BINS)[some] / counts[some]
+    shares = np.bincount(bins, labels.astype(np.float64), CALIBRATION_BINS)[some] / counts[some]
+    return means, shares, counts[some]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What errors take from the challenge metric.
+
+    Attributes
+    ----------
+    recordings : ndarray, shape (n_recordings,)
+        The score of its labels less that of its outputs: what the recording loses.
+    missed, added : ndarray, shape (n_recordings, n_classes)
+        What the metric would gain if this label alone were given as well, or this output alone were left out; 0 where
+        there is no such error, below 0 where the error earns more than it costs.
+    confusion : ndarray, shape (n_classes, n_classes)
+        Row: a label that was missed, column: an output that was added on the same recordings; the credit lost between
+        the two, summed over recordings, ``(1 - w_ij) / |labels or outputs|``.
+    counts : ndarray, shape (n_classes, n_classes), int64
+        On how many recordings.
+    """
+
+    recordings: Floats
+    missed: Floats
+    added: Floats
+    confusion: Floats
+    counts: NDArray[np.int64]
+
+
+def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str, ...]) -> Costs:
+    """Costs in units of the challenge metric, so that all of `recordings` sum to 1 less the metric.
+
+    Parameters
+    ----------
+    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
+    weights : ndarray, shape (n_classes, n_classes)
+    classes : tuple of str
+    """
+    inactive = np.zeros_like(labels)
+    inactive[:, classes.index(NORMAL_CLASS)] = True
+    scale = (compute_observed_score(weights, labels, labels) - compute_observed_score(weights, labels, inactive)) or 1.0
+    credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
+    union = np.maximum((labels | outputs).sum(axis=1), 1)[:, np.newaxis]
+    got = (credit * outputs).sum(axis=1, keepdims=True)
+    best = (credit * labels).sum(axis=1) / np.maximum(labels.sum(axis=1), 1)
+    without = (got - credit) / np.maximum(union - 1, 1) - got / union
+    missing, extra = labels & ~outputs, outputs & ~labels
+    pairs = np.einsum("ri,rj->ij", missing / union, extra.astype(np.float64))
+    return Costs(
+        recordings=(best - got[:, 0] / union[:, 0]) / scale,
+        missed=np.where(missing, credit / union, 0.0) / scale,
+        added=np.where(extra, without, 0.0) / scale,
+        confusion=pairs * (1 - weights) / scale,
+        counts=np.einsum("ri,rj->ij", missing.astype(np.int64), extra.astype(np.int64)),
+    )
+
+
+def shared_threshold_curve(
+    labels: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
+) -> tuple[Floats, Floats]:
+    """Challenge metric where every class at or above one threshold is given, and always the most probable one."""
+    thresholds = np.arange(1, 100) / 100
+    most = np.zeros_like(labels)
+    most[np.arange(len(scores)), scores.argmax(axis=1)] = True
+    metrics = [compute_challenge_metric(weights, labels, (scores >= t) | most, classes) for t in thresholds]
+    return thresholds, np.array(metrics)
+
+
+def class_threshold_curve(
+    k: int, labels: Bools, outputs: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
+) -> tuple[Floats, Floats]:
+    """Challenge metric where one class is given at or above a threshold and the others as they are.
+
+    Parameters
+    ----------
+    k : int
+        The class.
+    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes)
+    classes : tuple of str
+
+    Returns
+    -------
+    thresholds, metrics : ndarray
+    """
+    credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
+    variants = []
+    for given in (False, True):
+        changed = outputs.copy()
+        changed[:, k] = given
+        variants.append((credit * changed).sum(axis=1) / np.maximum((labels | changed).sum(axis=1), 1))
+    inactive = np.zeros_like(labels)
+    inactive[:, classes.index(NORMAL_CLASS)] = True
+    none = compute_observed_score(weights, labels, inactive)
+    best = compute_observed_score(weights, labels, labels)
+    thresholds = np.arange(1, 100) / 100
+    order = np.argsort(scores[:, k])
+    # With a threshold between two neighbours in rank, those below go without the class and those above with it.
+    below = np.append(0.0, np.cumsum(variants[0][order]))
+    above = np.append(0.0, np.cumsum(variants[1][order]))
+    place = np.searchsorted(scores[order, k], thresholds, side="left")
+    totals = below[place] + above[-1] - above[place]
+    return thresholds, (totals - none) / (best - none) if best != none else np.zeros_like(totals)

@@ -1,0 +1,1 @@
+"""The Challenge's scores, statistics and output files."""

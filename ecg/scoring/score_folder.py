@@ -1,0 +1,243 @@
+"""The Challenge score of a folder of outputs: the command behind `evaluate_model.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.arrays import Bools, Floats
+from ecg.io import folders
+from ecg.io.errors import RecordingError
+from ecg.io.files import write_file
+from ecg.io.header import load_header
+from ecg.labels.classes import class_name, encode_labels, index_classes
+from ecg.runtime.command import run_command
+from ecg.scoring.challenge import (
+    EvaluationError,
+    Scores,
+    StrPath,
+    compute_scores,
+    load_weights,
+    parse_number,
+    read_text,
+)
+
+TRUE_SPELLINGS = frozenset(("1", "True", "true", "T", "t"))  # all that the official 2020 scorer takes for positive
+FALSE_SPELLINGS = frozenset(("0", "False", "false", "F", "f"))
+DX_LINE = re.compile(r"^[ \t]*#[ \t]*Dx[ \t]*:([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+FILES_NAMED = 20  # in one warning; the others are counted
+
+
+def _warn(files: Iterable[str], message: str) -> None:
+    """Name the files, if there are any, on stderr."""
+    names = list(dict.fromkeys(files))
+    more = f" and {len(names) - FILES_NAMED} more" if len(names) > FILES_NAMED else ""
+    if names:
+        print(f"warning: {', '.join(names[:FILES_NAMED])}{more}: {message}", file=sys.stderr)
+
+
+def _check_folder(folder: StrPath, content: str) -> None:
+    if not os.path.isdir(folder):
+        raise EvaluationError(f"{os.fspath(folder)}: expected a folder {content}, found none")
+
+
+def find_headers(labels_folder: StrPath) -> list[str]:
+    """Paths of the header files in a folder and below; EvaluationError for none, or two of one name."""
+    _check_folder(labels_folder, "of header files")
+    headers: dict[str, str] = {}
+    for path in folders.find_headers(labels_folder):
+        other = headers.setdefault(os.path.basename(path), path)
+        if other != path:
+            raise EvaluationError(f"{path}: expected one header of this name, found {other} as well")
+    if not headers:
+        raise EvaluationError(f"{os.fspath(labels_folder)}: expected header files (*.hea), found none")
+    return list(headers.values())
+
+
+def find_outputs(outputs_folder: StrPath, header_files: Sequence[str]) -> list[str]:
+    """Path of the output file `<record>.csv` of each header file; EvaluationError where one is missing."""
+    _check_folder(outputs_folder, "of output files")
+    folder = os.fspath(outputs_folder)
+    present = set(os.listdir(folder))
+    names = [os.path.basename(path)[: -len(".hea")] + ".csv" for path in header_files]
+    start = os.path.join(folder, "")
+    missing = [start + name for name in names if name not in present]
+    if missing:
+        found = f"found none for {len(missing)}"
+        raise EvaluationError(f"{missing[0]}: expected an output file for each of the {len(names)} headers, {found}")
+    return [start + name for name in names]
+
+
+def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bools:
+    """Read the `#Dx` lines of header files, shape (n_recordings, n_classes); EvaluationError where one has none."""
+    codes = []
+    for path in header_files:
+        try:
+            text = load_header(path)
+        except RecordingError as error:
+            raise EvaluationError(str(error)) from None
+        # From the line of the first comment on: looking through the signal lines takes as long as reading the file.
+        lines = DX_LINE.findall(text, text.rfind("\n", 0, text.find("#")) + 1)
+        if not lines:
+            raise EvaluationError(f"{path}: expected a line '#Dx: ...' with the diagnoses, found none")
+        codes.append(re.split(r"[,;\s]+", ",".join(lines)))
+    return encode_labels(codes, classes)
+
+
+def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tuple[Bools, Floats]:
+    """Read output files: comment lines (#), then a line each of codes, binary outputs and scalar outputs.
+
+    As in the official 2020 scorer, codes come in any order, codes that `classes` lacks are ignored, a class that the
+    file lacks is negative with score 0, equivalent codes are merged (binary: any, scalar: mean of those that are not
+    nan), a score that is nan or no number is 0, and a file with fewer than three lines of data, or with lines of
+    different length, is all negative. Files of the last two kinds are named on stderr. EvaluationError for a file
+    that can't be read.
+
+    The official scorer knows only the spellings 1, True, true, T and t, and takes `1.0` for negative. Here outputs of
+    which none has such a spelling, but some have `1.0`, were evidently written as floats: there `1.0` is positive.
+    Where the spellings are mixed the official reading stands. Either way it is said on stderr.
+
+    Parameters
+    ----------
+    output_files : sequence of path
+        One file for each recording.
+    classes : sequence of str
+        Codes of the columns wanted.
+
+    Returns
+    -------
+    binary_outputs : ndarray, shape (n_recordings, n_classes), bool
+    scalar_outputs : ndarray, shape (n_recordings, n_classes), float64
+    """
+    files = [os.fspath(path) for path in output_files]
+    index = index_classes(classes)
+    columns_of: dict[str, NDArray[np.intp]] = {}  # nearly always one line of codes for all files
+    rows, columns, binary_lines, scalar_lines, malformed = [], [], [], [], []
+    for i, path in enumerate(files):
+        lines = [line for line in read_text(path).splitlines() if line.strip() and line.lstrip()[0] != "#"]
+        if len(lines) < 3 or len({line.count(",") for line in lines}) > 1:
+            malformed.append(path)
+            continue
+        if lines[0] not in columns_of:
+            columns_of[lines[0]] = np.array([index.get(code.strip(), -1) for code in lines[0].split(",")])
+        rows.append(i)
+        columns.append(columns_of[lines[0]])
+        binary_lines.append(lines[1])
+        scalar_lines.append(lines[2])
+    _warn(malformed, "expected lines of codes, binary outputs and scores of one length; counted as all negative")
+    if not rows:
+        return np.zeros((len(files), len(classes)), dtype=bool), np.zeros((len(files), len(classes)))
+
+    # From here on all cells of all files are one flat list, so that odd files need no second way of reading.
+    cell_rows, cell_columns = np.repeat(rows, [len(row) for row in columns]), np.concatenate(columns)
+    cells, n_cells = cell_rows * len(classes) + cell_columns, len(files) * len(classes)
+    binary = _parse_binary(",".join(binary_lines).split(","), files, cell_rows)
+    scalar = _parse_scalar(",".join(scalar_lines).split(","), files, cell_rows)
+    known = cell_columns >= 0
+    binary_outputs = np.bincount(cells[known & binary], minlength=n_cells) > 0
+    known &= ~np.isnan(scalar)
+    sums = np.bincount(cells[known], scalar[known], n_cells)
+    scalar_outputs = sums / np.maximum(np.bincount(cells[known], minlength=n_cells), 1)
+    scalar_outputs[np.isnan(scalar_outputs)] = 0.0  # the mean of opposite infinities
+    return binary_outputs.reshape(len(files), -1), scalar_outputs.reshape(len(files), -1)
+
+
+def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp]) -> Bools:
+    values = {word: parse_number(word) for word in set(words)}
+    positive = {word for word in values if word.strip() in TRUE_SPELLINGS}
+    ones = {word for word in values if values[word] == 1} - positive
+    zeros = {word for word in values if values[word] == 0 or word.strip() in FALSE_SPELLINGS}
+    as_floats = not positive
+    reading = "counted as positive (the official scorer: negative)" if as_floats else "beside 1: counted as negative"
+    _warn(_files_with(ones, words, files, rows), f"expected binary outputs 0 or 1; {reading}")
+    others = set(values) - positive - ones - zeros
+    _warn(_files_with(others, words, files, rows), "expected binary outputs 0 or 1; counted as negative")
+    if as_floats:
+        positive |= ones
+    return np.fromiter(map(positive.__contains__, words), dtype=bool, count=len(words))
+
+
+def _parse_scalar(words: list[str], files: list[str], rows: NDArray[np.intp]) -> Floats:
+    try:
+        return np.fromiter(map(float, words), dtype=np.float64, count=len(words))
+    except ValueError:
+        values = {word: parse_number(word) for word in set(words)}
+    strange = {word for word in values if values[word] is None}
+    _warn(_files_with(strange, words, files, rows), "expected a number as score; counted as 0")
+    scores = {word: 0.0 if value is None else value for word, value in values.items()}
+    return np.array([scores[word] for word in words])
+
+
+def _files_with(strange: set[str], words: list[str], files: list[str], rows: NDArray[np.intp]) -> list[str]:
+    """The files with one of the strange words, and the word."""
+    if not strange:
+        return []
+    return [f"{files[row]} ('{word.strip()}')" for word, row in zip(words, rows, strict=True) if word in strange]
+
+
+def evaluate_model(labels_folder: StrPath, outputs_folder: StrPath) -> Scores:
+    """Score a folder of output files against a folder of headers; EvaluationError or OSError name what is wrong."""
+    classes, weights = load_weights()
+    header_files = find_headers(labels_folder)
+    output_files = find_outputs(outputs_folder, header_files)
+    labels = load_labels(header_files, classes)
+    return compute_scores(weights, labels, *load_outputs(output_files, classes), classes)
+
+
+def format_scores(scores: Scores) -> str:
+    """Text of the file of scores: names and values. Like the official scorer's, it ends without a line end."""
+    return ",".join(scores.overall) + "\n" + ",".join(f"{value:.3f}" for value in scores.overall.values())
+
+
+def format_class_scores(scores: Scores) -> str:
+    """Text of the file of class scores, a line each of codes, AUROC, AUPRC and F-measure, as the official scorer's."""
+    lines = [["Classes", *scores.classes]]
+    lines += [[name, *(f"{v:.3f}" for v in scores.by_class[name])] for name in ("AUROC", "AUPRC", "F-measure")]
+    return "\n".join(map(",".join, lines))
+
+
+def format_class_table(scores: Scores) -> str:
+    """Table for the eye, with a row for each class."""
+    lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
+    for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
+        lines.append(
+            f"{code:<10} {class_name(code):<11}" + "".join(f"{value:13.3f}" for value in values) + f"{support:13d}"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return run_command("evaluate_model.py", lambda: _evaluate(arguments), "nothing was written")
+
+
+def _evaluate(arguments: Sequence[str] | None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Score the outputs of a model with the measures of the PhysioNet/CinC Challenge 2020.",
+        epilog="example:\n  python evaluate_model.py training_data outputs scores.csv class_scores.csv",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("labels", help="folder of header files (.hea) with the diagnoses")
+    parser.add_argument("outputs", help="folder with an output file <record>.csv for each header")
+    parser.add_argument("scores", nargs="?", help="file for the scores (printed if left out)")
+    parser.add_argument("class_scores", nargs="?", help="file for the AUROC, AUPRC and F-measure of each class")
+    parser.add_argument("--classes", action="store_true", help="print a table of all classes")
+    options = parser.parse_args(arguments)
+    for file in filter(None, (options.scores, options.class_scores)):
+        _check_folder(os.path.dirname(os.path.abspath(file)), f"to write {file} to")
+    scores = evaluate_model(options.labels, options.outputs)
+    if options.scores is None:
+        print(format_scores(scores))
+    else:
+        write_file(options.scores, format_scores(scores))
+    if options.class_scores is not None:
+        write_file(options.class_scores, format_class_scores(scores))
+    if options.classes:
+        print(format_class_table(scores))
+    return 0

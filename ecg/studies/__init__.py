@@ -1,0 +1,1 @@
+"""What is measured about all of it: cross-validation, accuracy, benchmarks."""

@@ -1,0 +1,315 @@
+"""Validation of methods on recordings they were not trained on: by fold, by database, or both in one run.
+
+All methods see the same training and test recordings. Thresholds and epochs are chosen on a validation part inside the
+training part. The command is `ecg validate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ecg.inference.predict import Item, predict
+from ecg.io.errors import RecordingError
+from ecg.io.formats import find_recordings, read_signal
+from ecg.methods.base import Method, MethodBuilder
+from ecg.model_folder.folder import Model, load_model, save_model
+from ecg.runtime.device import pick_device
+from ecg.runtime.parallel import map_ahead
+from ecg.runtime.progress import progress, say
+from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
+from ecg.studies.predictions import Predictions, save_arrays
+from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.folds import assign_folds
+from ecg.training.options import MemberOptions
+from ecg.training.trainer import scaled_epochs, train_member, validation_scores
+
+Rows = NDArray[np.int64]
+_VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
+_FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is validated and how, as `ecg validate` is told.
+
+    Attributes
+    ----------
+    data, output : Path
+    split : {"folds", "databases", "hold-out"}
+        K folds; each database from the others; the largest database's last fold and all other databases.
+    n_folds : int
+        With "folds".
+    members : int
+        Networks that are trained on each split, with the same validation part and other random draws.
+    epochs, limit : int or None
+    seed, workers : int
+    device : str
+    """
+
+    data: Path
+    output: Path
+    split: Literal["folds", "databases", "hold-out"]
+    n_folds: int = 5
+    members: int = 1
+    epochs: int | None = None
+    limit: int | None = None
+    seed: int = 2020
+    workers: int = 2
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Recordings to train on and recordings to predict, by row of the dataset."""
+
+    name: str
+    training: Rows
+    test: Rows
+
+
+def fold_splits(folds: Rows, n_folds: int) -> list[Split]:
+    """Every fold predicted by a network trained on the others."""
+    return [Split(f"fold {k + 1}", np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(n_folds)]
+
+
+def database_splits(databases: NDArray[np.str_]) -> list[Split]:
+    """Every database predicted by a network trained on the others."""
+    return [
+        Split(f"without {name}", np.flatnonzero(databases != name), np.flatnonzero(databases == name))
+        for name in sorted(set(databases))
+    ]
+
+
+def largest(databases: NDArray[np.str_]) -> str:
+    """The database with most recordings."""
+    names, counts = np.unique(databases, return_counts=True)
+    return str(names[counts.argmax()])
+
+
+def hold_out_split(databases: NDArray[np.str_], folds: Rows) -> Split:
+    """The largest database's last fold and all other databases predicted by one network trained on the rest."""
+    inside = databases == largest(databases)
+    last = folds == folds[inside].max()
+    return Split("hold-out", np.flatnonzero(inside & ~last), np.flatnonzero(~inside | last))
+
+
+def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_]:
+    """Which of the training recordings choose thresholds and epoch: about an eighth, no patient on both sides.
+
+    Of each database whose folds are given, whole folds; of the others a stratified part.
+    """
+    entries = [dataset.entries[row] for row in rows]
+    # Numbered anew, since the folds that are tested are missing here; dealt out so that the first part has some.
+    numbers = np.array([entry.fold for entry in entries])
+    given = np.unique(numbers[numbers > 0])
+    n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
+    anew = np.where((numbers > 0) & (len(given) > 1), np.searchsorted(given, numbers) + 1, 0)
+    parts = assign_folds(dataset.labels[rows], [entry.database for entry in entries], anew.tolist(), n_parts, seed)
+    return parts == 0
+
+
+def train_split(
+    method: Method, dataset: Dataset, split: Split, folder: Path, options: Options, device: torch.device
+) -> None:
+    """Train on one side of a split and keep the networks as a model folder, which `driver.py` can run."""
+    kept = np.array(
+        [
+            method.training.use_for_training(dataset.targets[row] > 0, dataset.entries[row].seconds)
+            for row in split.training
+        ]
+    )
+    training = split.training[kept]
+    validates = validation_part(dataset, split.training, options.seed)[kept]
+    simulated = np.arange(dataset.n_recorded, len(dataset))
+    learned = np.concatenate([training[~validates], simulated])
+    checkpoints = [folder.with_name(f"{folder.name}-{number + 1}.ckpt") for number in range(options.members)]
+    members = []
+    for number, checkpoint in enumerate(checkpoints):
+        label = f"{method.name}, {split.name}, member {number + 1}/{options.members}"
+        each = MemberOptions(options.epochs, options.seed, number, device, checkpoint, label)
+        members.append(train_member(method, dataset, learned, training[validates], each))
+    names = [dataset.entries[row].database for row in training]
+    summary = {
+        "split": split.name,
+        "recordings": len(training),
+        "simulated": len(simulated),
+        "databases": {name: names.count(name) for name in sorted(set(names))},
+        "epochs": sum(scaled_epochs(method, options.epochs)),
+        "seed": options.seed,
+    }
+    save_model(folder, method, members, summary, [validation_scores(method, dataset, member) for member in members])
+    for checkpoint in checkpoints:
+        checkpoint.unlink(missing_ok=True)
+
+
+Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""A preprocessed signal, and the features beside it."""
+
+
+def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, NDArray[Any]]:
+    """What a model answers, decided as `driver.py` does.
+
+    Parameters
+    ----------
+    model : Model
+    rows : ndarray of int
+        Recordings of a dataset.
+    inputs : iterable of Inputs
+        What the networks get of them, in the same order.
+
+    Returns
+    -------
+    dict
+        ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
+    """
+    items = (Item(row, signal, features) for row, (signal, features) in zip(rows, inputs, strict=True))
+    decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
+    return {
+        "rows": rows,
+        "probabilities": np.stack([scores for _, scores in decided]),
+        "outputs": np.stack([labels for labels, _ in decided]),
+    }
+
+
+def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
+    """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
+    sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
+    rows = np.concatenate([split.training, split.test])
+    labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
+    words = [
+        method.name,
+        dict(method.settings),
+        sides,
+        labels,
+        len(dataset),
+        options.epochs,
+        options.seed,
+        options.members,
+    ]
+    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+
+
+def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
+    return True
+
+
+class Validation:
+    """One method on all splits. What is finished lies in its folder, for each split: a model folder, and answers."""
+
+    def __init__(self, label: str, method: Method, builders: Mapping[str, MethodBuilder], options: Options) -> None:
+        self.label, self.method, self.builders, self.options = label, method, builders, options
+        self.folder = options.output / label.replace(":", "-").replace(",", "-")
+        self.dataset, problems = build_dataset(
+            replace(method, training=replace(method.training, use_for_training=_use_all)),
+            options.data,
+            self.folder / "cache",
+            workers=options.workers,
+            limit=options.limit,
+        )
+        for problem in problems:
+            say(f"Left out: {problem}")
+        self.entries = self.dataset.entries[: self.dataset.n_recorded]
+        self.databases = np.array([entry.database for entry in self.entries])
+        self.device = pick_device(options.device)
+        self.splits = [split for split in self._make_splits() if self.dataset.labels[split.test].any()]
+        if not self.splits:
+            raise ValueError(f"{options.data}: expected recordings with a scored diagnosis to test on, found none")
+
+    def _make_splits(self) -> list[Split]:
+        options, labels, databases = self.options, self.dataset.labels[: len(self.entries)], list(self.databases)
+        given = [entry.fold for entry in self.entries]
+        if options.split == "databases":
+            return database_splits(self.databases)
+        if options.split == "hold-out":
+            n_folds = max(given) if max(given) > 1 else _FOLDS_WHERE_NONE_ARE_GIVEN
+            return [hold_out_split(self.databases, assign_folds(labels, databases, given, n_folds, options.seed))]
+        return fold_splits(assign_folds(labels, databases, given, options.n_folds, options.seed), options.n_folds)
+
+    def predictions(self, disturbance: str | None = None) -> Predictions:
+        """The answers of all splits, to the recordings as they were read for training or disturbed anew."""
+        suffix = "" if disturbance is None else "-" + re.sub(r"[^\w.]+", "-", disturbance)
+        found = [self._answers(split, suffix, disturbance) for split in self.splits]
+        rows = np.concatenate([part["rows"] for part in found])
+        trained_on = (
+            self.databases == largest(self.databases)
+            if self.options.split == "hold-out"
+            else np.full(len(self.entries), self.options.split != "databases")
+        )
+        result = Predictions(
+            records=np.array([self.dataset.entries[row].recording_id for row in rows]),
+            databases=self.databases[rows],
+            in_database=trained_on[rows],
+            labels=self.dataset.labels[rows],
+            probabilities=np.concatenate([part["probabilities"] for part in found]),
+            outputs=np.concatenate([part["outputs"] for part in found]),
+            classes=self.method.classes,
+        )
+        result.save(self.folder / f"predictions{suffix}.npz")
+        return result
+
+    def disturbed_predictions(self, undisturbed: Predictions) -> dict[str, Predictions]:
+        results = {}
+        for name in DISTURBANCES:
+            results[name] = self.predictions(name)
+            if name == AS_RECORDED and not np.allclose(
+                results[name].probabilities, undisturbed.probabilities, atol=1e-3
+            ):
+                raise ValueError(
+                    f"{self.folder}: expected the kept networks to answer as they did when they were "
+                    "trained, found other answers: the program has changed since; remove the folder"
+                )
+        return results
+
+    def _answers(self, split: Split, suffix: str, disturbance: str | None) -> dict[str, NDArray[Any]]:
+        model_folder = self.folder / _key(self.method, self.dataset, split, self.options)
+        if not (model_folder / "config.json").exists():
+            train_split(self.method, self.dataset, split, model_folder, self.options, self.device)
+        stored = model_folder.with_name(f"{model_folder.name}{suffix}.npz")
+        if not stored.exists():
+            rows = split.test[self.dataset.labels[split.test].any(axis=1)]
+            inputs = (
+                ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
+                if disturbance is None
+                else progress(
+                    self._disturbed_inputs(rows, DISTURBANCES[disturbance]),
+                    len(rows),
+                    f"{self.label}, {split.name}, {disturbance}",
+                )
+            )
+            model = load_model(model_folder, self.builders, self.device)
+            save_arrays(stored, predict_rows(model, rows, inputs))
+        return dict(np.load(stored))
+
+    def _disturbed_inputs(self, rows: Rows, disturb: Disturbance) -> Iterator[Inputs]:
+        """The recordings read from their files again, disturbed and preprocessed, in the order of `rows`."""
+        paths: dict[str, list[Path]] = {}
+        for path in sorted(map(Path, find_recordings(self.options.data))):
+            paths.setdefault(path.stem, []).append(path)
+
+        def read(row: int) -> Inputs:
+            entry = self.dataset.entries[row]
+            for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
+                try:
+                    header, signal = read_signal(path)
+                except RecordingError:
+                    continue
+                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
+                    disturbed, fs = disturb(signal, header.sampling_frequency)
+                    features = self.method.input.features(replace(header, sampling_frequency=fs), disturbed)
+                    return self.method.input.preprocess(disturbed, fs), features
+            raise RecordingError(
+                f"{paths[entry.recording_id][0]}: expected the samples that were there "
+                "when this command began, found others"
+            )
+
+        return map_ahead(read, rows, workers=self.options.workers, ahead=4 * self.options.workers)

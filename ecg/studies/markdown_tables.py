@@ -1,0 +1,177 @@
+"""Tables of what methods do on recordings they were not trained on, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ecg.decisions.expected_score import expected_score
+from ecg.scoring import statistics
+from ecg.scoring.challenge import compute_challenge_metric, load_weights
+from ecg.studies.predictions import Predictions
+
+# Databases of one hospital, or of hospitals that a comparison takes together, get a row together where two are there.
+POOLS = (("CPSC", "CPSC-Extra"), ("CPSC", "CPSC-Extra", "Chapman-Ningbo", "Ningbo-Chapman"))
+MEASURES = {
+    "auroc": "AUROC",
+    "auprc": "AUPRC",
+    "f_measure": "F",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "calibration_error": "calibration error",
+}
+
+
+def parts(results: Iterable[Predictions]) -> dict[str, list[str]]:
+    """Databases by the question they answer: in the database trained on, and all the others; or all as one."""
+    seen = {
+        (str(name), bool(inside))
+        for result in results
+        for name, inside in zip(result.databases, result.in_database, strict=True)
+    }
+    inside, outside = (sorted(name for name, is_inside in seen if is_inside is which) for which in (True, False))
+    if inside and outside:
+        own = ", ".join(inside)
+        return {own: inside, f"all but {own}": outside}
+    return {"all": inside or outside}
+
+
+def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
+    """The rows of a table by database: each on its own, then those of `POOLS`, then all that answer one question."""
+    divided = parts(results)
+    rows = {name: [name] for name in sorted(name for names in divided.values() for name in names)}
+    last, pooled = list(divided.items())[-1]
+    for pool in POOLS:
+        names = [name for name in pooled if name in pool]
+        if len(names) > 1 and names != pooled:
+            rows[" + ".join(names)] = names
+    if len(pooled) > 1:
+        rows[last] = pooled
+    return rows
+
+
+def format_databases(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
+    """Methods by database, with 95 % bootstrap intervals of the challenge metric.
+
+    Parameters
+    ----------
+    results : Mapping of str to Predictions
+        By method.
+    classes : tuple of str
+        Codes in the order of all results' columns.
+    """
+    _, weights = load_weights(classes=classes)
+    lines = []
+    for group, names in groups(results.values()).items():
+        for label, result in results.items():
+            rows = np.isin(result.databases, names)
+            if not rows.any():
+                continue
+            labels, outputs = result.labels[rows], result.outputs[rows]
+            scores = statistics.measure(labels, result.probabilities[rows], outputs, classes, weights)
+            low, high = statistics.bootstrap_interval(labels, outputs, classes, weights)
+            lines.append(
+                [
+                    group,
+                    label,
+                    str(scores["recordings"]),
+                    f"{scores['challenge_metric']:.3f} ({low:.3f} to {high:.3f})",
+                    *_measured(scores),
+                ]
+            )
+    return _table(["database", "method", "recordings", "challenge metric (95 %)", *MEASURES.values()], lines)
+
+
+def format_least_sure(results: Mapping[str, Predictions], classes: tuple[str, ...], share: float = 0.1) -> str:
+    """Challenge metric of all recordings, and of the rest without those that are least sure (`expected_score`).
+
+    Parameters as for `format_databases`; `share` of the recordings of a row is left out.
+    """
+    _, weights = load_weights(classes=classes)
+    lines = []
+    for group, names in groups(results.values()).items():
+        for label, result in results.items():
+            rows = np.flatnonzero(np.isin(result.databases, names))
+            if not len(rows):
+                continue
+            sure = expected_score(result.probabilities[rows], result.outputs[rows], weights)
+            kept = rows[np.argsort(sure, kind="stable")[int(share * len(rows)) :]]
+            cells = []
+            for which in (rows, kept):
+                labels, outputs = result.labels[which], result.outputs[which]
+                low, high = statistics.bootstrap_interval(labels, outputs, classes, weights)
+                metric = compute_challenge_metric(weights, labels, outputs, classes)
+                cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
+            lines.append([group, label, str(len(rows)), cells[0], str(len(kept)), cells[1]])
+    return _table(["database", "method", "recordings", "challenge metric (95 %)", "kept", "without the others"], lines)
+
+
+def format_differences(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
+    """Challenge metric of the first method less that of each other one, on the recordings that both were tested on.
+
+    Parameters as for `format_databases`.
+    """
+    _, weights = load_weights(classes=classes)
+    (first_label, first), *others = results.items()
+    lines = []
+    for group, names in groups(results.values()).items():
+        for label, other in others:
+            own = np.flatnonzero(np.isin(first.databases, names))
+            common, in_own, theirs = np.intersect1d(first.records[own], other.records, return_indices=True)
+            if not len(common):
+                continue
+            mine = own[in_own]
+            interval = statistics.difference_interval(
+                first.labels[mine], first.outputs[mine], other.outputs[theirs], classes, weights
+            )
+            lines.append([group, label, str(len(common)), _signed(*interval)])
+    return _table(["database", f"{first_label} less", "recordings", "difference of challenge metric (95 %)"], lines)
+
+
+def format_classes(result: Predictions, names: Sequence[str], classes: tuple[str, ...]) -> str:
+    """One method by class on the recordings of these databases together; `classes` as for `format_databases`."""
+    rows = np.isin(result.databases, names)
+    scores = statistics.measure_classes(result.labels[rows], result.probabilities[rows], result.outputs[rows], classes)
+    lines = [[name, str(values["positives"]), *_measured(values)] for name, values in scores.items()]
+    return _table(["class", "recordings with it", *MEASURES.values()], lines)
+
+
+def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], classes: tuple[str, ...]) -> str:
+    """Challenge metric by disturbance, and what was lost against the first of them, with a 95 % interval.
+
+    Parameters
+    ----------
+    results : Mapping of str to Mapping of str to Predictions
+        By method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
+    classes : tuple of str
+        As for `format_databases`.
+    """
+    _, weights = load_weights(classes=classes)
+    divided = parts(by_name[name] for by_name in results.values() for name in by_name)
+    columns, cells = ["disturbance"], {name: [name] for by_name in results.values() for name in by_name}
+    for part, names in divided.items():
+        for label, by_name in results.items():
+            reference = next(iter(by_name.values()))
+            rows = np.isin(reference.databases, names)
+            columns += [f"{label}, {part}", "loss (95 %)"]
+            for name, result in by_name.items():
+                labels, outputs = result.labels[rows], result.outputs[rows]
+                metric = compute_challenge_metric(weights, labels, outputs, classes)
+                loss = statistics.difference_interval(labels, reference.outputs[rows], outputs, classes, weights)
+                cells[name] += [f"{metric:.3f}", "–" if result is reference else _signed(*loss)]
+    return _table(columns, cells.values())
+
+
+def _measured(scores: Mapping[str, float | int | None]) -> list[str]:
+    return ["–" if scores[key] is None else f"{scores[key]:.3f}" for key in MEASURES]
+
+
+def _signed(value: float, low: float, high: float) -> str:
+    value, low, high = (round(number, 3) + 0.0 for number in (value, low, high))  # no -0.000
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    head, *rows = ("| " + " | ".join(row) + " |\n" for row in (columns, *lines))
+    return head + "|---" * len(columns) + "|\n" + "".join(rows)

@@ -1,0 +1,93 @@
+"""The model card: where a model is from and how good its method was on recordings held out from training.
+
+What the model was trained on is in its `config.json` already; this adds the key "card". It changes nothing that the
+driver computes with. The command is `ecg card`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecg.io.files import write_file
+from ecg.model_folder.folder import ModelError, adaptation_words
+from ecg.scoring import statistics
+from ecg.scoring.challenge import load_weights
+from ecg.studies import markdown_tables as tables
+from ecg.studies.predictions import Predictions
+
+
+def measured_rows(result: Predictions, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """`statistics.measure` of held-out predictions, by database and pooled, with 95 % intervals.
+
+    Parameters
+    ----------
+    result : Predictions
+    classes : tuple of str
+        Codes in the order of its columns.
+    """
+    _, weights = load_weights(classes=classes)
+    rows = []
+    for group, names in tables.groups([result]).items():
+        chosen = np.isin(result.databases, names)
+        labels, outputs = result.labels[chosen], result.outputs[chosen]
+        interval = statistics.bootstrap_interval(labels, outputs, classes, weights)
+        scores = statistics.measure(labels, result.probabilities[chosen], outputs, classes, weights)
+        rows.append({"database": group, **scores, "interval_95": [round(value, 4) for value in interval]})
+    return rows
+
+
+def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
+    """Put a card into a model's ``config.json``, in place of one that was there.
+
+    Raises
+    ------
+    ModelError
+        If there is no config to put it into.
+    """
+    path = model_folder / "config.json"
+    try:
+        config = json.loads(path.read_bytes())
+        config["card"] = dict(card)
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: expected the config of a trained model, found none ({error})") from error
+    write_file(path, json.dumps(config, indent=1) + "\n")
+
+
+def _adapted(config: Mapping[str, Any]) -> dict[str, str]:
+    """The card's line about an adaptation, if there is one."""
+    if "adaptation" not in config:
+        return {}
+    return {"adapted": f"{adaptation_words(config)}; what was measured below was measured before that"}
+
+
+def as_markdown(config: Mapping[str, Any]) -> str:
+    """The card of a `config.json` with what else it says of the training."""
+    card, training = config["card"], config["training"]
+    databases = ", ".join(f"{name} {count}" for name, count in training["databases"].items())
+    facts = {
+        "method": config["method"] + "".join(f", {key} {value}" for key, value in config["settings"].items()),
+        "members": str(len(config["members"])),
+        "data": f"{training['recordings']} recordings: {databases}; {training['simulated']} simulated ones beside them",
+        "split": f"{training['folds']} folds; each member leaves one out for validation",
+        "epochs, seed": f"{training['epochs']}, {training['seed']}",
+        "command": f"`{card['trained']['command']}` at commit {card['trained']['commit']}",
+        **_adapted(config),
+        "time": f"{card['trained']['minutes']:g} minutes on {card['trained']['machine']}",
+        "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
+    }
+    lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
+    lines.append(f"| database | recordings | challenge metric (95 %) | {' | '.join(tables.MEASURES.values())} |")
+    lines.append("|---" * (len(tables.MEASURES) + 3) + "|")
+    for row in card["measured"]["rows"]:
+        low, high = row["interval_95"]
+        values = " | ".join("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
+        lines.append(
+            f"| {row['database']} | {row['recordings']} | {row['challenge_metric']:.3f} "
+            f"({low:.3f} to {high:.3f}) | {values} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,432 @@
+"""ecg.convert: integers and gains come through, reports, labels, exit statuses; no name or identifier gets out."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import helper_code
+from commands import ENVIRONMENT, ROOT, write_recordings
+from ecg.commands import convert
+from ecg.io.device_statements import COMMON_TABLE, StatementTable
+from ecg.io.errors import RecordingError
+from ecg.io.formats import find_recordings, read_any, read_challenge, read_signal
+from ecg.io.stored import DeviceReport, Stored, make_header
+from ecg.io.writers.dicom_writer import write_dicom
+from ecg.io.writers.exports import as_integers, write_challenge, write_edf
+from ecg.leads import LEADS
+from format_files import SECRETS, STORED, aecg_xml, dicom_file, dicom_group, integers, millivolts, muse_xml, philips_xml
+from tiny import heart_like, write_recording
+
+pydicom = pytest.importorskip("pydicom")
+edfio = pytest.importorskip("edfio")
+SAMPLES = integers(200)
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """A folder with one recording of each format, and who they are all over them."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "muse.xml").write_bytes(muse_xml(integers(1000 / 4.88, leads=STORED)))
+    (folder / "aecg.xml").write_bytes(aecg_xml(SAMPLES, scale=("5", "uV")))
+    (folder / "old.xml").write_bytes(philips_xml(SAMPLES, version="1.03", encoding="utf-8"))
+    (folder / "new.xml").write_bytes(philips_xml(SAMPLES))
+    dicom_file(folder / "dicom.dcm", dicom_group(SAMPLES, sensitivity="5"))
+    return folder
+
+
+def run(*words, check=0):
+    """The command in a process of its own: exit status, standard output and standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ecg", "convert", *map(str, words)],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == check, done.stdout + done.stderr
+    return done.stdout, done.stderr
+
+
+def convert_here(*words):
+    """The command in this process: its exit status."""
+    return convert.main(list(map(str, words)))
+
+
+def rows_of(folder):
+    with open(folder / "device_reports.csv", newline="") as file:
+        return {row["record"]: row for row in csv.DictReader(file)}
+
+
+# ---- to Challenge files ----------------------------------------------------------------------------------------------
+
+
+def test_integers_and_gains_come_through(hospital, tmp_path):
+    assert convert_here(hospital, tmp_path / "out") == 0
+    for path in hospital.iterdir():
+        stored = read_any(path)
+        header, signal = helper_code.read_recording(tmp_path / "out" / f"{path.stem}.hea")
+        assert (header.leads, header.adc_gains, header.age, header.sex, header.labels) == (
+            stored.header.leads,
+            stored.header.adc_gains,
+            71,
+            "Female",
+            (),
+        )
+        assert np.array_equal(signal, millivolts(stored), equal_nan=True)
+        again = read_challenge(tmp_path / "out" / f"{path.stem}.hea")
+        assert np.array_equal(again.samples, stored.samples) and again.samples.dtype == stored.samples.dtype
+        assert again.device.measurements == stored.device.measurements
+
+
+@given(
+    samples=hnp.arrays(st.sampled_from([np.int16, np.int32]), (2, 120), elements=st.integers(-32768, 32767)),
+    gain=st.floats(0.01, 1e5),
+    baseline=st.integers(-3000, 3000) | st.floats(-100, 100),
+)
+@settings(max_examples=40)
+def test_any_integers_gains_and_baselines_come_through(tmp_path_factory, samples, gain, baseline):
+    folder = tmp_path_factory.mktemp("challenge")
+    stored = Stored(make_header(folder / "a.x", ("II", "V5"), 100, samples, [gain] * 2, [baseline] * 2), samples)
+    write_challenge(folder, stored, ["Statement: two\nlines\x00"])
+    text = (folder / "a.hea").read_text()
+    header = helper_code.parse_header(text)
+    loaded = helper_code.load_recording({"recording": folder / "a.mat"}["recording"], text)
+    assert np.array_equal(loaded, samples) and header.adc_gains == (gain, gain)
+    assert header.baselines == pytest.approx((baseline, baseline), rel=1e-15)
+    assert text.endswith("#Statement: two lines \n")
+
+
+def test_samples_in_mv_are_written_to_the_nanovolt(tmp_path):
+    samples = heart_like(2)[:3].astype(np.float64)
+    samples[1, 5] = np.nan
+    stored = Stored(make_header(tmp_path / "a.x", LEADS[:3], 500, samples, [1.0] * 3), samples)
+    write_challenge(tmp_path, stored, [])
+    signal = helper_code.read_recording(tmp_path / "a.hea")[1][:3]
+    assert np.allclose(signal, samples, atol=1e-6, equal_nan=True) and np.isnan(signal[1, 5])
+    assert as_integers(stored).samples.dtype == np.int32
+
+
+def test_the_table_of_reports(hospital, tmp_path):
+    assert convert_here(hospital, tmp_path / "out", "--labels", "common") == 0
+    rows = rows_of(tmp_path / "out")
+    assert set(rows) == {"aecg", "dicom", "muse", "new", "old"}
+    muse = rows["muse"]
+    assert (muse["format"], muse["maker"], muse["model"], muse["pr_ms"], muse["heart_rate_bpm"]) == (
+        "GE MUSE XML",
+        "GE",
+        "MAC55",
+        "138",
+        "48",
+    )
+    assert muse["statements"] == "Sinus bradycardia with 1st degree A-V block | Left axis deviation"
+    assert muse["codes"] == "426177001;270492004;39732003"  # SB, IAVB, LAD
+    assert helper_code.read_header(tmp_path / "out" / "muse.hea").labels == ("426177001", "270492004", "39732003")
+
+
+def test_a_hospitals_own_words_go_before_the_common_ones_and_unknown_ones_are_listed(hospital, tmp_path, capsys):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("statement,code\nsinus BRADYCARDIA,426627000\nAbnormal ECG,\n")
+    (hospital / "muse.xml").write_bytes(
+        muse_xml(integers(200, leads=STORED), statements=(("Stolperherz",), ("Sinus bradycardia",)))
+    )
+    assert convert_here(hospital, tmp_path / "out", "--labels", labels) == 0
+    assert {row["codes"] for row in rows_of(tmp_path / "out").values()} == {"426627000"}
+    output = capsys.readouterr().out
+    assert re.search(r"without a code in the table.*\n +1 +Stolperherz\n", output)
+    assert "bradycardia" not in output.lower()
+
+
+# ---- to other formats ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("to", ["dicom", "edf", "csv", "challenge"])
+def test_there_and_back(tmp_path, to):
+    write_recordings(tmp_path / "in", 2)
+    signal = heart_like(2)
+    signal[3:6] = np.nan
+    write_recording(tmp_path / "in", "no-augmented", signal)
+    assert convert_here(tmp_path / "in", tmp_path / "there", "--to", to) == 0
+    assert convert_here(tmp_path / "there", tmp_path / "back") == 0
+    names = sorted(path.stem for path in (tmp_path / "in").glob("*.hea"))
+    assert sorted(path.stem for path in (tmp_path / "back").glob("*.hea")) == names
+    for name in names:
+        header, original = helper_code.read_recording(tmp_path / "in" / f"{name}.hea")
+        again, back = helper_code.read_recording(tmp_path / "back" / f"{name}.hea")
+        assert np.allclose(back, original, atol=1e-6, equal_nan=True)
+        assert (again.age, again.sex, again.sampling_frequency) == (header.age, header.sex, 500) or to == "edf"
+
+
+def test_dicom_is_what_pydicom_reads_and_has_what_the_standard_asks_for(tmp_path):
+    write_recordings(tmp_path / "in", 1)
+    for folder in ("one", "two"):
+        assert convert_here(tmp_path / "in", tmp_path / folder, "--to", "dicom") == 0
+    assert (tmp_path / "one" / "HR00000.dcm").read_bytes() == (tmp_path / "two" / "HR00000.dcm").read_bytes()
+    dataset = pydicom.dcmread(tmp_path / "one" / "HR00000.dcm")
+    assert dataset.SOPClassUID == pydicom.uid.TwelveLeadECGWaveformStorage
+    expected = helper_code.read_recording(tmp_path / "in" / "HR00000.hea")[1]
+    assert np.allclose(dataset.waveform_array(0).T, expected * 1000, atol=1e-3)
+    assert dataset.SOPInstanceUID.is_valid and dataset.SOPInstanceUID == dataset.file_meta.MediaStorageSOPInstanceUID
+    # Type 1 and 2 attributes of the modules of PS3.3 A.34.3: there, those of type 1 with a value.
+    for keyword in (
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+        "Modality",
+        "InstanceNumber",
+        "ContentDate",
+        "ContentTime",
+        "AcquisitionDateTime",
+        "WaveformSequence",
+    ):
+        assert dataset[keyword].value, keyword
+    for keyword in (
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "StudyID",
+        "ReferringPhysicianName",
+        "AccessionNumber",
+        "SeriesNumber",
+        "Manufacturer",
+        "AcquisitionContextSequence",
+    ):
+        assert keyword in dataset, keyword
+    (finding,) = [item for item in dataset.WaveformAnnotationSequence if "ConceptCodeSequence" in item]
+    assert finding.ConceptCodeSequence[0].CodeValue == "426783006"
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "rate", "name"),
+    [
+        ((12, 5000), np.int16, 500, "TwelveLead"),
+        ((12, 20000), np.int16, 500, "General"),
+        ((12, 5000), np.int32, 500, "General32bit"),
+        ((12, 5000), np.int16, 100, "Ambulatory"),
+    ],
+)
+def test_the_dicom_object_fits_its_limits_and_is_valid(tmp_path, shape, kind, rate, name):
+    samples = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    header = make_header(tmp_path / "a.x", LEADS, rate, samples, [1000.0] * 12, age=61, sex="Male")
+    measured = dict.fromkeys(("heart_rate_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "p_axis_deg", "t_axis_deg"), 40.0)
+    device = DeviceReport("GE", "MAC55", None, measured, ("Sinus rhythm, Größe",))
+    path = write_dicom(tmp_path, Stored(replace(header, labels=("426783006",)), samples, device))
+    assert pydicom.dcmread(path).SOPClassUID == getattr(pydicom.uid, f"{name}ECGWaveformStorage")
+    if shutil.which("dciodvfy") and name != "General32bit":  # younger than the validator that Debian 12 has
+        found = subprocess.run(["dciodvfy", path], capture_output=True, text=True).stderr
+        assert f"{name}ECG" in found and "Error" not in found, found
+
+
+def test_edf_says_that_it_cannot_mark_missing_samples(tmp_path):
+    samples = SAMPLES.copy()
+    samples[2, 7] = -32768
+    with pytest.raises(RecordingError, match="without missing samples, which EDF can't mark"):
+        write_edf(tmp_path, Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [200.0] * 12), samples))
+
+
+def test_wide_integers_become_bdf_with_the_same_integers(tmp_path):
+    samples = SAMPLES.astype(np.int32) * 1000
+    stored = Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [200000.0] * 12), samples)
+    path = write_edf(tmp_path, stored)
+    assert path.suffix == ".bdf"
+    assert np.array_equal([signal.digital for signal in edfio.read_bdf(path).signals], samples)
+
+
+# ---- exit statuses ---------------------------------------------------------------------------------------------------
+
+
+def test_exit_statuses(hospital, tmp_path, capfd):
+    assert convert_here(hospital, tmp_path / "out") == 0
+    (hospital / "torn.xml").write_bytes(b"<RestingECG>")
+    assert convert_here(hospital, tmp_path / "out") == 1
+    assert re.search(r"torn.xml: expected well-formed XML", capfd.readouterr().err)
+    assert convert_here(hospital, tmp_path / "out", "--allow-failures") == 0
+    (tmp_path / "empty").mkdir()
+    for words in ((tmp_path / "nowhere",), (tmp_path / "empty",), (hospital, "--labels", tmp_path / "none.csv")):
+        assert convert_here(words[0], tmp_path / "out", *words[1:]) == 2
+        assert "ecg convert: " in capfd.readouterr().err
+    run(hospital / "new.xml", tmp_path / "out")
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv"])
+def test_outputs_can_be_read_whatever_the_names(tmp_path, to):
+    names = ["two words", "#1", "line\nend", os.fsdecode(b"latin\xe4"), "Zoë 'x' \"y\", 心"]
+    for number, name in enumerate(names):
+        header = write_recording(tmp_path / "in", f"A{number}", heart_like(4, seed=number))
+        for suffix in (".hea", ".mat"):
+            header.with_suffix(suffix).rename(header.with_name(name + suffix))
+    assert convert_here(tmp_path / "in", tmp_path / "out", "--to", to) == 0
+    found = {path.stem: path for path in map(Path, find_recordings(tmp_path / "out"))}
+    written = ["two_words", "_1", "line_end", "latin_", "Zoë_'x'_\"y\",_心"]
+    assert sorted(found) == sorted(written)
+    for name, new in zip(names, written, strict=True):
+        expected = read_signal(tmp_path / "in" / f"{name}.hea")[1]
+        np.testing.assert_allclose(read_signal(found[new])[1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("below", [".", "out"])
+def test_recordings_are_never_written_among_those_that_are_read(hospital, tmp_path, capfd, below):
+    write_recording(hospital, "A0001", heart_like(4))
+    before = {path: path.read_bytes() for path in hospital.iterdir()}
+    assert convert_here(hospital, hospital / below) == 2
+    assert "expected a folder outside that of the recordings" in capfd.readouterr().err
+    assert convert_here(hospital / "A0001.hea", hospital) == 2
+    assert {path: path.read_bytes() for path in hospital.iterdir()} == before
+
+
+def test_two_recordings_of_one_name_are_not_written_over_each_other(hospital, tmp_path, capfd):
+    (hospital / "sub").mkdir()
+    (hospital / "sub" / "muse.xml").write_bytes(muse_xml(integers(100, leads=STORED)))
+    before = read_any(hospital / "muse.xml").samples
+    assert convert_here(hospital, tmp_path / "out") == 1
+    assert re.search(
+        r"sub/muse.xml: expected one recording named muse, found \S+/in/muse.xml before it", capfd.readouterr().err
+    )
+    assert np.array_equal(read_challenge(tmp_path / "out" / "muse.hea").samples, before)
+
+
+# ---- names and identifiers -------------------------------------------------------------------------------------------
+
+
+def leaks(data, but=()):
+    """Which identifying texts are in some bytes, in any case and encoding."""
+    texts = [
+        data.decode("utf-8", "replace").casefold(),
+        data.decode("utf-16-le", "replace").casefold(),
+        data[1:].decode("utf-16-le", "replace").casefold(),
+    ]
+    words = [
+        *SECRETS.values(),
+        "19510329",
+        "03-29-1951",
+        "29-MAR-1951",
+        "20221120",
+        "2022-11-20",
+        "20-NOV-2022",
+        "20.11.22",
+    ]
+    return [word for word in words if word not in but and any(word.casefold() in text for text in texts)]
+
+
+def test_the_test_files_hold_what_is_looked_for(hospital):
+    found = {path.name: leaks(path.read_bytes()) for path in hospital.iterdir()}
+    assert all(len(words) >= 6 for words in found.values()), found
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv"])
+def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
+    (hospital / "torn.dcm").write_bytes((hospital / "dicom.dcm").read_bytes()[:-9000])
+    (hospital / "torn.xml").write_bytes((hospital / "muse.xml").read_bytes()[:-9000])
+    (hospital / "unknown.xml").write_bytes(f"<Patient>{' '.join(SECRETS.values())}</Patient>".encode())
+    output, errors = run(hospital, tmp_path / "out", "--to", to, "--labels", "common", check=1)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) >= 6
+    for path in files:
+        assert not leaks(path.read_bytes()), path.name
+        assert not leaks(path.name.encode())
+    assert not leaks((output + errors).encode())
+    assert re.search(r"\d+ statements hold a name or an identifier and were left out", output)
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf"])
+def test_names_are_kept_where_that_is_asked_for(hospital, tmp_path, to):
+    assert convert_here(hospital, tmp_path / "out", "--to", to, "--keep-identity") == 0
+    rows = rows_of(tmp_path / "out")
+    for name, row in rows.items():
+        assert SECRETS["last"] in row["patient_name"] and row["patient_id"] == SECRETS["id"], name
+        assert row["acquired"] == "2022-11-20 14:05:59"
+        (path,) = [one for one in (tmp_path / "out").glob(f"{name}.*") if one.suffix != ".mat"]
+        assert {SECRETS["last"], SECRETS["id"]} <= set(leaks(path.read_bytes()))
+
+
+def test_a_traceback_would_not_show_the_identity(hospital):
+    stored = read_any(hospital / "muse.xml")
+    assert not leaks(repr(stored).replace("2022, 11, 20", "").encode())
+
+
+# ---- statements ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table():
+    table = StatementTable()
+    table.add(COMMON_TABLE)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("statement", "abbreviations"),
+    [
+        ("Normal sinus rhythm", ["NSR"]),
+        ("SINUS BRADYCARDIA, V-rate<60", ["SB"]),
+        ("(SB) SINUS BRADYCARDIA", ["SB"]),
+        ("Sinus  tachycardia.", ["STach"]),
+        ("Sinus bradycardia with 1st degree A-V block", ["SB", "IAVB"]),
+        ("with sinus arrhythmia", ["SA"]),
+        ("Nonspecific intraventricular conduction delay, QRSd >115mS, not LBBB/RBBB", ["NSIVCB"]),
+        ("Abnormal ECG", []),
+        ("AFIB", ["AF"]),
+        ("1AVB", ["IAVB"]),
+    ],
+)
+def test_statements_and_their_codes(table, statement, abbreviations):
+    names = [helper_code.SCORED_CLASSES[code][0] for code in table.codes_of(statement)]
+    assert names == abbreviations
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "Left bundle branch block no longer present",
+        "No longer with left bundle branch block",
+        "Cannot rule out atrial fibrillation",
+        "",
+        "Probable sinus rhythm",
+        "Sinus rhythm with Stolperherz",
+        "not sinus rhythm, atrial fibrillation",
+    ],
+)
+def test_part_of_a_statement_gives_no_code(table, statement):
+    assert table.codes_of(statement) is None
+
+
+def test_the_common_table_names_a_vendor_and_a_source_for_each_row():
+    with open(COMMON_TABLE, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 100
+    for row in rows:
+        assert row["statement"] and row["source"] and row["vendor"] in ("GE", "Philips", "Mortara", "SCP")
+        assert re.fullmatch(r"(\d{6,18})?", row["code"])
+    # The same words mean the same, whoever says them.
+    meanings = {}
+    for row in rows:
+        assert meanings.setdefault(row["statement"].casefold(), row["code"]) == row["code"], row
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "the columns statement and code"),
+        ("statement,code\nx,12\n", "a SNOMED CT code for 'x', found '12'"),
+        ("statement,code\nx,abc;426783006\n", "found 'abc'"),
+    ],
+)
+def test_a_table_that_is_none(tmp_path, text, message):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(RecordingError, match=message):
+        StatementTable().add(tmp_path / "labels.csv")

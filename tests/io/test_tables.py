@@ -1,0 +1,263 @@
+"""CSV, NPY, NPZ and Parquet with what they don't say beside them."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+import helper_code
+from ecg.io.errors import RecordingError
+from ecg.io.readers.tables import is_table, read_table
+from ecg.leads import LEADS
+
+MILLIVOLTS = np.round(np.random.default_rng(3).normal(0, 0.4, (3, 1000)), 3)
+ADC = np.random.default_rng(4).integers(-2000, 2000, (3, 1000))
+SAID = {"sampling_frequency": 500, "unit": "mV", "leads": ["I", "II", "V1"]}
+
+
+def beside(folder, **facts):
+    (folder / "x.json").write_text(json.dumps(facts))
+
+
+def csv(folder, samples, headings=None, delimiter=",", times=None, end="\n"):
+    columns = list(samples) if times is None else [times, *samples]
+    lines = [] if headings is None else [delimiter.join(headings)]
+    lines += [delimiter.join(f"{x:g}" for x in row) for row in zip(*columns, strict=True)]
+    (folder / "x.csv").write_text(end.join(lines) + end)
+    return folder / "x.csv"
+
+
+def assert_read(stored, millivolts=MILLIVOLTS, rows=(0, 1, 6), rate=500):
+    assert stored.header.sampling_frequency == rate
+    np.testing.assert_allclose(
+        helper_code.to_millivolts(stored.samples, stored.header)[list(rows)], millivolts, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_an_array_with_a_sidecar(tmp_path, transposed):
+    np.save(tmp_path / "x.npy", MILLIVOLTS.T if transposed else MILLIVOLTS)
+    beside(tmp_path, **SAID, age=61, sex="female")
+    stored = read_table(tmp_path / "x.npy")
+    assert_read(stored)
+    assert (stored.header.age, stored.header.sex, stored.header.recording_id) == (61, "Female", "x")
+
+
+def test_an_array_with_options(tmp_path):
+    np.save(tmp_path / "x.npy", np.asfortranarray(MILLIVOLTS * 1000).astype(np.float32))
+    stored = read_table(tmp_path / "x.npy", sampling_frequency=500, unit="uV", leads=("ECG I", "II", "V1"))
+    assert stored.header.leads == ("I", "II", "V1")
+    assert_read(stored)
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("<i2", np.int16), (">i4", np.int32), ("i8", np.int32), ("u2", np.int32)])
+def test_integers_stay_integers(tmp_path, dtype, kept):
+    samples = np.abs(ADC).astype(dtype)
+    np.save(tmp_path / "x.npy", samples)
+    stored = read_table(tmp_path / "x.npy", sampling_frequency=500, adc_gain=400, leads=SAID["leads"])
+    assert stored.samples.dtype == kept
+    np.testing.assert_array_equal(stored.samples, samples)
+    assert_read(stored, samples / 400)
+
+
+def test_a_missing_sample_is_nan(tmp_path):
+    samples = MILLIVOLTS.copy()
+    samples[1, 5] = np.inf
+    np.save(tmp_path / "x.npy", samples)
+    beside(tmp_path, **SAID)
+    assert np.isnan(read_table(tmp_path / "x.npy").samples[1, 5])
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz_of_one_array_may_say_all_itself(tmp_path, save):
+    save(tmp_path / "x.npz", ecg=MILLIVOLTS, **SAID)
+    assert_read(read_table(tmp_path / "x.npz"))
+
+
+def test_npz_of_an_array_for_each_lead(tmp_path):
+    np.savez(tmp_path / "x.npz", V1=MILLIVOLTS[2], I=MILLIVOLTS[0], II=MILLIVOLTS[1], unit="mV")
+    stored = read_table(tmp_path / "x.npz", sampling_frequency=500)
+    assert stored.header.leads == ("V1", "I", "II")
+    assert_read(stored)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_with_headings_that_say_all(tmp_path, delimiter, end):
+    headings = ["time (s)", "I (mV)", "II [mV]", "V1_mV"]
+    stored = read_table(csv(tmp_path, MILLIVOLTS, headings, delimiter, np.arange(1000) / 500, end))
+    assert stored.header.leads == ("I", "II", "V1")
+    assert_read(stored)
+
+
+def test_csv_of_numbers_alone_with_a_sidecar(tmp_path):
+    path = csv(tmp_path, MILLIVOLTS)
+    beside(tmp_path, **SAID)
+    assert_read(read_table(path))
+
+
+@pytest.mark.parametrize(("scale", "heading"), [(1, "t"), (1000, "Time"), (1000, "time_ms"), (1, "time (sec)")])
+@pytest.mark.parametrize("rate", [100, 257, 500, 1000])
+def test_times_give_the_rate_in_s_or_ms(tmp_path, rate, scale, heading):
+    times = np.round(np.arange(1000) / rate * scale, 4)
+    path = csv(tmp_path, MILLIVOLTS, [heading, "I", "II", "V1"], times=times)
+    assert_read(read_table(path, unit="mV"), rate=rate)
+
+
+def test_decimal_commas(tmp_path):
+    path = csv(tmp_path, MILLIVOLTS, ["I", "II", "V1"], ";")
+    path.write_text(path.read_text().replace(".", ","))
+    assert is_table(path.read_bytes()[:4096])
+    assert_read(read_table(path, unit="mV", sampling_frequency=500))
+
+
+def test_an_empty_field_is_a_missing_sample(tmp_path):
+    rows = ["I,II,V1", *["0.5,,-0.25", ",0.125,", "0.5,0.5,0.5"] * 100]
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    samples = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=100).samples
+    np.testing.assert_array_equal(samples[:, :3], [[0.5, np.nan, 0.5], [np.nan, 0.125, 0.5], [-0.25, np.nan, 0.5]])
+
+
+def test_csv_of_integers_keeps_them(tmp_path):
+    path = csv(tmp_path, ADC, ["", "I (uV)", "II (uV)", "V1 (uV)"], times=np.arange(1000))
+    stored = read_table(path, sampling_frequency=500)
+    assert stored.samples.dtype == np.int32
+    np.testing.assert_array_equal(stored.samples, ADC)
+    assert set(stored.header.adc_gains) == {1000}
+
+
+def test_columns_that_are_no_leads_are_left_out(tmp_path):
+    samples = np.vstack([MILLIVOLTS, MILLIVOLTS[:1]])
+    stored = read_table(csv(tmp_path, samples, ["I", "II", "V1", "Resp"]), unit="mV", sampling_frequency=500)
+    assert stored.header.leads == ("I", "II", "V1")
+
+
+def test_parquet(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "time_s": np.arange(1000) / 500,
+        "note": ["x"] * 1000,
+        "I (mV)": MILLIVOLTS[0],
+        "II (mV)": MILLIVOLTS[1],
+        "V1 (mV)": MILLIVOLTS[2],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "x.parquet")
+    assert is_table((tmp_path / "x.parquet").read_bytes()[:4096])
+    assert_read(read_table(tmp_path / "x.parquet"))
+
+
+def test_a_missing_package_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    (tmp_path / "x.parquet").write_bytes(b"PAR1" * 9)
+    with pytest.raises(RecordingError, match=r"the package pyarrow for Parquet files \(pip install .\[formats\]\)"):
+        read_table(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit"), [(1e-3, "V"), (1, "mV"), (1000, "uV, or ADC units of some 1000 per mV")], ids=["V", "mV", "uV"]
+)
+def test_the_unit_is_never_guessed_and_the_likely_one_is_named(tmp_path, scale, unit):
+    np.save(tmp_path / "x.npy", MILLIVOLTS * scale)
+    beside(tmp_path, sampling_frequency=500, leads=SAID["leads"])
+    with pytest.raises(
+        RecordingError, match=f'"unit": "mV" in x.json.* found none; .* from peak to peak looks like {unit}$'
+    ):
+        read_table(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"leads": None}, 'the leads in their order .* in x.json'),
+        ({"sampling_frequency": None}, "the sampling frequency in Hz"),
+        ({"sampling_frequency": "fast"}, "x.json: expected a number as sampling_frequency"),
+        ({"sampling_frequency": True}, "a number as sampling_frequency"),
+        ({"sampling_frequency": 1e308}, "a sampling frequency of 50 to 5000 Hz"),
+        ({"unit": "furlong"}, "uV, mV or V as the unit, found 'furlong'"),
+        ({"unit": 5}, "a text as unit"),
+        ({"adc_gain": 0}, "ADC units per mV as adc_gain"),
+        ({"leads": "I II V1"}, "a list of names as leads"),
+        ({"leads": ["I", "II"]}, r"2 signals \('I, II'\), found shape \(3, 1000\)"),
+        ({"leads": ["X", "Y", "Z"]}, "some of the leads"),
+        ({"leads": ["I", "I", "II"]}, None),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_beside_it_is_said(tmp_path, facts, said):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    beside(tmp_path, **{k: v for k, v in (SAID | facts).items() if v is not None})
+    if said is None:
+        stored = read_table(tmp_path / "x.npy")
+        with pytest.raises(RecordingError, match="lead I once"):
+            helper_code.to_millivolts(stored.samples, stored.header)
+        return
+    with pytest.raises(RecordingError, match=said):
+        read_table(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "{", "[]", "null", '{"age": ' + "9" * 5000 + "}", "x" * 100_000])
+def test_a_sidecar_that_is_none_is_refused(tmp_path, text):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(RecordingError, match=r"x.json: expected "):
+        read_table(tmp_path / "x.npy")
+
+
+def test_file_and_options_must_agree(tmp_path):
+    path = csv(tmp_path, MILLIVOLTS, ["time_s", "I (mV)", "II (mV)", "V1 (mV)"], times=np.arange(1000) / 500)
+    for wrong in ({"sampling_frequency": 250}, {"unit": "uV"}, {"leads": ["I", "V1", "II"]}):
+        with pytest.raises(RecordingError, match=r"as was said, found .* in the file"):
+            read_table(path, **wrong)
+
+
+def npy(header: str, data: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + data
+
+
+HEADER = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }"
+BAD = {
+    "objects": npy(HEADER % ("|O", "(3,)"), b"cos\nsystem\n(S'echo'\ntR."),
+    "huge": npy(HEADER % ("<f8", "(999999999999, 12)")),
+    "huge text": npy(HEADER % ("<U999", "(999999999999,)")),
+    "nested": npy("(" * 4000),
+    "expression": npy("{'descr': '<f8', 'fortran_order': False, 'shape': (9**9**9,), }"),
+    "cut": npy(HEADER % ("<f8", "(3, 1000)"), bytes(80)),
+    "three dimensions": npy(HEADER % ("<f8", "(3, 10, 100)"), bytes(24000)),
+    "no size": npy(HEADER % ("<f8", "(0, 12)")),
+    "complex": npy(HEADER % ("<c8", "(3, 1000)"), bytes(24000)),
+    "no zip": b"PK\x03\x04" + bytes(100),
+    "no parquet": b"PAR1" + bytes(100) + b"PAR1",
+    "text": b"Dear colleague,\nthe recording is on page 2\n",
+    "ragged": b"I,II\n1,2\n1,2,3\n",
+    "headings alone": b"I,II,V1\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_table_is_refused(tmp_path, kind):
+    (tmp_path / "x.bin").write_bytes(BAD[kind])
+    with pytest.raises(RecordingError, match=r"x.bin: expected .*, found "):
+        read_table(tmp_path / "x.bin", sampling_frequency=500, unit="mV", leads=SAID["leads"])
+
+
+def test_a_bomb_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", ecg=np.zeros((12, 2_000_000), np.int8))
+    assert (tmp_path / "x.npz").stat().st_size < 100_000
+    with pytest.raises(RecordingError, match=r"at most 1.1e\+07 values, found 24000000"):
+        read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", leads=LEADS)
+
+
+def test_tables_are_known_by_their_content(tmp_path):
+    assert is_table(csv(tmp_path, MILLIVOLTS).read_bytes()[:4096])
+    assert is_table(csv(tmp_path, MILLIVOLTS, ["I", "II", "V1"], "\t").read_bytes()[:4096])
+    for other in (
+        b"",
+        b"A0001 12 500 5000\nA0001.mat 16+24\n",
+        b"<xml>\n<a>\n",
+        b"id,label\nx,y\n",
+        b"1,2\n",
+        b"\0\1\2",
+    ):
+        assert not is_table(other)

@@ -1,0 +1,127 @@
+"""Numbers of the evaluation report against the scorer's own and against brute force."""
+
+import numpy as np
+import pytest
+
+from ecg.labels.classes import CLASSES
+from ecg.report.curves import (
+    calibration_curve,
+    class_threshold_curve,
+    costs_of,
+    precision_recall_curve,
+    roc_curve,
+    shared_threshold_curve,
+    thinned,
+)
+from ecg.scoring.challenge import (
+    challenge_weights,
+    compute_auc,
+    compute_challenge_metric,
+    compute_observed_score,
+    load_weights,
+)
+
+WEIGHTS = load_weights(classes=CLASSES)[1]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    rng = np.random.default_rng(0)
+    labels = rng.random((80, 24)) < 0.1
+    scores = np.round(np.clip(0.4 * labels + rng.random((80, 24)) * 0.6, 0, 1), 2)
+    return labels, scores, scores > 0.55
+
+
+def test_the_curves_have_the_scorers_areas(judged):
+    labels, scores, _ = judged
+    _, _, auroc, auprc = compute_auc(labels, scores)
+    for k in range(24):
+        x, y = roc_curve(labels[:, k], scores[:, k])
+        assert np.trapezoid(y, x) == pytest.approx(auroc[k])
+        recall, precision = precision_recall_curve(labels[:, k], scores[:, k])
+        assert np.sum(np.diff(recall, prepend=0) * precision) == pytest.approx(auprc[k])
+
+
+def test_curves_without_positives_are_empty():
+    none = np.zeros(5, dtype=bool)
+    assert len(roc_curve(none, np.arange(5.0))[0]) == len(precision_recall_curve(none, np.arange(5.0))[0]) == 0
+
+
+def test_a_thinned_curve_keeps_its_ends_and_stays_on_the_curve():
+    x = np.linspace(0, 1, 5000)
+    thin_x, thin_y = thinned(x, x**3)
+    assert len(thin_x) <= 80
+    assert (thin_x[0], thin_x[-1]) == (0, 1)
+    np.testing.assert_allclose(thin_y, thin_x**3)
+
+
+def test_calibration_counts_every_recording_once(judged):
+    labels, scores, _ = judged
+    means, shares, counts = calibration_curve(labels[:, 3], scores[:, 3])
+    assert counts.sum() == 80
+    assert (means * counts).sum() == pytest.approx(scores[:, 3].sum())
+    assert (shares * counts).sum() == pytest.approx(labels[:, 3].sum())
+
+
+def metric(labels, outputs):
+    return compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES)
+
+
+def test_the_recordings_lose_what_is_missing_to_a_full_score(judged):
+    labels, _, outputs = judged
+    assert costs_of(labels, outputs, WEIGHTS, CLASSES).recordings.sum() == pytest.approx(1 - metric(labels, outputs))
+
+
+def test_an_error_costs_what_the_metric_gains_without_it(judged):
+    labels, _, outputs = judged
+    costs = costs_of(labels, outputs, WEIGHTS, CLASSES)
+    rng = np.random.default_rng(1)
+    for kind, errors in (("missed", labels & ~outputs), ("added", outputs & ~labels)):
+        found = getattr(costs, kind)
+        assert not found[~errors].any()
+        for r, k in rng.permutation(np.argwhere(errors))[:20]:
+            mended = outputs.copy()
+            mended[r, k] = labels[r, k]
+            assert found[r, k] == pytest.approx(metric(labels, mended) - metric(labels, outputs), abs=1e-12)
+
+
+def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged):
+    labels, _, outputs = judged
+    costs = costs_of(labels, outputs, WEIGHTS, CLASSES)
+    normal = np.zeros_like(labels)
+    normal[:, CLASSES.index("426783006")] = True
+    scale = compute_observed_score(WEIGHTS, labels, labels) - compute_observed_score(WEIGHTS, labels, normal)
+    counts, lost = np.zeros((24, 24), dtype=int), np.zeros((24, 24))
+    for truth, given in zip(labels, outputs, strict=True):
+        for i in np.flatnonzero(truth & ~given):
+            for j in np.flatnonzero(given & ~truth):
+                counts[i, j] += 1
+                lost[i, j] += (1 - WEIGHTS[i, j]) / (truth | given).sum() / scale
+    assert counts.any()
+    np.testing.assert_array_equal(costs.counts, counts)
+    np.testing.assert_allclose(costs.confusion, lost, atol=1e-12)
+
+
+def test_the_curve_of_one_threshold_is_brute_force(judged):
+    labels, scores, _ = judged
+    thresholds, metrics = shared_threshold_curve(labels, scores, WEIGHTS, CLASSES)
+    outputs = scores >= thresholds[41]
+    outputs[np.arange(80), scores.argmax(axis=1)] = True
+    assert metrics[41] == pytest.approx(metric(labels, outputs))
+
+
+@pytest.mark.parametrize("k", [0, 7, 14])
+def test_the_curve_of_a_class_is_brute_force(judged, k):
+    labels, scores, outputs = judged
+    thresholds, metrics = class_threshold_curve(k, labels, outputs, scores, WEIGHTS, CLASSES)
+    for place in (0, 30, 54, 55, 98):
+        changed = outputs.copy()
+        changed[:, k] = scores[:, k] >= thresholds[place]
+        assert metrics[place] == pytest.approx(metric(labels, changed))
+
+
+def test_a_recording_without_labels_and_outputs_costs_nothing():
+    nothing = np.zeros((1, 24), dtype=bool)
+    costs = costs_of(nothing, nothing, challenge_weights(), CLASSES)
+    assert not costs.recordings.any()
+    assert not costs.added.any()

@@ -1,0 +1,182 @@
+"""What a page says: words for every class, ranges with sources, warnings and doubts where there is reason."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecg.io.header import Header
+from ecg.labels.classes import CLASSES, SCORED_CLASSES, class_name
+from ecg.leads import LEADS
+from ecg.measurements import measure
+from ecg.measurements.types import Quality
+from ecg.report.findings import (
+    WORDS,
+    compare,
+    doubt,
+    doubts,
+    findings,
+    measurement_rows,
+    quality_warnings,
+    summary,
+)
+from ecg.report.recording_page import Judged, article, look_at
+from tiny import heart_like
+
+AF, NSR, PVC, CRBBB = "164889003", "426783006", "427172004", "713427006"
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return measure(heart_like(10), 500)
+
+
+def rows_of(found=(), probabilities=None, thresholds=0.5):
+    labels = [code in found for code in CLASSES]
+    given = probabilities or dict.fromkeys(found, 0.97)
+    return findings(CLASSES, labels, [given.get(code, 0.02) for code in CLASSES], np.full(24, thresholds))
+
+
+def test_every_class_has_words_and_no_other():
+    assert set(WORDS) == set(CLASSES)
+    assert all(name[0].isupper() and meaning for name, meaning in WORDS.values())
+
+
+def test_equivalent_codes_share_a_name():
+    assert class_name(CRBBB) == "CRBBB/RBBB"
+    assert {name for code in CLASSES for name in class_name(code).split("/")} == {a for a, _ in SCORED_CLASSES.values()}
+
+
+def test_findings_come_most_probable_first():
+    rows = rows_of(probabilities={AF: 0.6, PVC: 0.8}, found=(AF,))
+    assert [row.code for row in rows[:2]] == [PVC, AF]
+    assert [row.found for row in rows[:2]] == [False, True]
+
+
+def test_the_summary_names_what_was_found():
+    assert summary(rows_of([AF, PVC])) == "Atrial fibrillation, premature ventricular contractions."
+    assert summary(rows_of([NSR])) == "Sinus rhythm, none of the other 23 classes."
+    assert summary(rows_of()) == "No finding."
+
+
+def test_labels_are_compared_with_equivalent_codes_merged():
+    compared = compare(rows_of([AF, PVC]), ("17338001", "59118001", "164865005", "999"))
+    assert compared.right == ("Premature ventricular contractions",)
+    assert compared.missed == ("Right bundle branch block, complete",)
+    assert compared.added == ("Atrial fibrillation",)
+    assert compared.unscored == ("myocardial infarction", "code 999")
+    assert compare(rows_of([AF]), ()) is None
+
+
+def values(measured, **changes):
+    return {row.name: row for row in measurement_rows(replace(measured, **changes), 60, "Female")}
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "verdict"),
+    [
+        ("Heart rate", "heart_rate_bpm", 59.4, "low"),
+        ("Heart rate", "heart_rate_bpm", 59.6, ""),  # as it is printed: 60
+        ("Heart rate", "heart_rate_bpm", 101, "high"),
+        ("PR interval", "pr_ms", 119, "low"),
+        ("PR interval", "pr_ms", 201, "high"),
+        ("QRS duration", "qrs_ms", 110, ""),
+        ("QRS duration", "qrs_ms", 111, "high"),
+        ("QRS axis", "qrs_axis_deg", -31, "low"),
+        ("QRS axis", "qrs_axis_deg", 91, "high"),
+        ("QTc, Bazett", "qtc_bazett_ms", 455, ""),
+        ("QTc, Bazett", "qtc_bazett_ms", 461, "high"),
+        ("PR interval", "pr_ms", float("nan"), ""),
+    ],
+)
+def test_what_is_outside_its_range_is_marked(measured, name, field, value, verdict):
+    assert values(measured, **{field: value})[name].verdict == verdict
+
+
+def test_every_judged_value_has_a_source_and_a_range(measured):
+    for row in values(measured).values():
+        assert bool(row.source) == bool(row.range)
+
+
+def test_ranges_know_sex_and_age(measured):
+    long = replace(measured, qtc_bazett_ms=455.0, heart_rate_bpm=130.0)
+    men = {row.name: row.verdict for row in measurement_rows(long, 60, "Male")}
+    assert men["QTc, Bazett"] == "high"
+    assert not any(row.verdict for row in measurement_rows(long, 8, "Male"))
+    assert {row.name: row.verdict for row in measurement_rows(long, float("nan"), "Unknown")}["Heart rate"] == "high"
+
+
+def words_of(measured, **quality):
+    calm = Quality((), (), 5.0, 2.0, 20.0, "")
+    return [word for word, _ in quality_warnings(replace(measured, quality=replace(calm, **quality)))]
+
+
+def test_each_fault_has_its_warning(measured):
+    assert words_of(measured) == []
+    assert words_of(measured, leads_off=("V1",)) == ["lead off"]
+    assert words_of(measured, saturated=("V2", "V3")) == ["clipped"]
+    assert words_of(measured, suspected_swap="RA-LA") == ["swapped?"]
+    assert words_of(measured, noise_uv=80.0) == ["noise"]
+    assert words_of(measured, mains_uv=80.0) == ["mains"]
+    assert words_of(measured, baseline_uv=500.0) == ["wander"]
+    assert words_of(replace(measured, n_beats=0)) == ["no beats"]
+
+
+@pytest.mark.parametrize("factor", [10, 0.1])
+def test_a_gain_that_is_far_off_is_suspected(factor):
+    assert "gain?" in [word for word, _ in quality_warnings(measure(heart_like(10) * np.float32(factor), 500))]
+
+
+def test_doubts_are_close_calls_disagreement_and_disturbance():
+    sure = rows_of([AF])
+    assert doubts(sure, [], noisy=False) == []
+    assert doubt(sure, 0, noisy=False) == pytest.approx(1 - 0.47 / 0.5)
+    close = rows_of([AF], {AF: 0.97, PVC: 0.45})
+    (reason,) = doubts(close, [], noisy=False)
+    assert "Premature ventricular contractions" in reason
+    assert doubt(close, 0, noisy=False) == pytest.approx(0.9)
+    assert len(doubts(close, ["Atrial flutter"], noisy=True)) == 3
+    assert doubt(sure, 1, noisy=True) > 2
+
+
+def test_without_thresholds_nothing_is_close():
+    rows = findings(CLASSES, [False] * 24, [0.5] * 24, None)
+    assert doubts(rows, [], noisy=False) == []
+    assert doubt(rows, 0, noisy=False) == 0
+
+
+HEADER = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+
+
+@pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
+def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
+    signal = heart_like()
+    signal[[LEADS.index(lead) for lead in off]] = 0
+    judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
+    caption = article(look_at("A1", HEADER, signal, judged), "", "3x4")["caption"]
+    assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
+
+
+@pytest.mark.parametrize(
+    ("probability", "found", "by_thresholds", "together"),
+    [
+        (0.95, True, "threshold 0.50", ""),
+        (0.55, True, "threshold 0.50, close", "close to one half"),
+        (0.45, True, "threshold 0.50, close", "below one half, yet found"),
+        (0.10, True, "threshold 0.50", "below one half, yet found"),
+        (0.65, False, "threshold 0.50", "one half or more, yet left out"),
+    ],
+)
+def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, by_thresholds, together):
+    labels = np.array([code == AF and found for code in CLASSES])
+    probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
+    for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
+        judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
+        recording = look_at("A1", HEADER, heart_like(), judged)
+        page = article(recording, "", "3x4")
+        (row,) = [row for row in page["findings"] if row["code"] == AF]
+        assert row["limit"] == words
+        if found != (probability >= 0.5):
+            assert ("found below its threshold" if kind == "own" else "found below one half") in page["how_decided"]
+        for reason in recording.doubts:
+            assert ("threshold" in reason) == (kind == "own")

@@ -1,0 +1,255 @@
+"""A folder shared out over several processes: each recording once, and what one process writes, to the same bytes."""
+
+import math
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import driver
+import ecg.inference.run_folder as driving
+import team_code
+from bad_recordings import write_refused
+from commands import run, torchrun, visible_bytes, write_recordings
+from ecg.commands import measure as measure_command
+from ecg.inference import predict as prediction
+from ecg.inference.run_folder import recordings_of_shard, run_folder
+from ecg.inference.run_notes import take_up
+from ecg.runtime.processes import ALONE, Processes, launched
+from ecg.runtime.shards import WHOLE, Shard, parse_shard, places_of_groups
+from ecg.training.trainer import train
+from report_pages import run_report, table_of, write_model
+from tiny import heart_like, quick, tiny, write_recording
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with recordings of one name, of which some can't be read, and a tiny model."""
+    place = tmp_path_factory.mktemp("shards")
+    write_recordings(place / "data", 18)
+    for folder, name, seed in (("b", "HR00001", 20), ("b", "TWICE", 21), ("c", "TWICE", 22), ("c", "HR00007", 23)):
+        write_recording(place / "data" / folder, name, heart_like(2, seed=seed))
+    (place / "data" / "b" / "TWICE.mat").write_bytes(b"junk")  # the one in c has the output
+    (place / "data" / "HR00004.mat").write_bytes(b"junk")
+    train(tiny(), place / "data", place / "model", quick())
+    train(tiny(), place / "data", place / "other", quick(seed=1))
+    return place
+
+
+@pytest.fixture
+def judge(place, monkeypatch):
+    """Run the driver's code on the folder in groups of 3; the names that were judged, in order, and the outcome."""
+    monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
+    plan = replace(prediction.batching(CPU), n_recordings=3)
+    monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
+
+    def run_shard(output, shard=WHOLE, model="model", **options):
+        names, loaded = [], team_code.load_model(place / model, device="cpu")
+        outcome = run_folder(
+            loaded,
+            place / "data",
+            output,
+            workers=1,
+            shard=shard,
+            see_members=lambda name, probabilities: names.append(name),
+            **options,
+        )
+        return names, outcome
+
+    return run_shard
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_shards_judge_each_recording_once_to_the_bytes_of_one_process(judge, tmp_path, count):
+    names, outcome = judge(tmp_path / "whole")
+    seen, problems = [], []
+    for number in reversed(range(1, count + 1)):
+        judged, each = judge(tmp_path / "out", Shard(number, count))
+        seen += judged
+        problems += each.problems
+    assert sorted(seen) == sorted(names)
+    assert sorted(problems) == sorted(outcome.problems)
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
+
+
+def test_a_shard_that_died_goes_on_alone_and_one_that_never_began_begins(judge, tmp_path):
+    judge(tmp_path / "whole")
+    for number in (1, 2):
+        judge(tmp_path / "out", Shard(number, 3))
+    (tmp_path / "out" / "HR00000.csv").unlink()
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.csv")}
+    for number in (1, 2, 3):
+        judge(tmp_path / "out", Shard(number, 3), resume=True)
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
+    kept = {name for name, ns in written.items() if (tmp_path / "out" / name).stat().st_mtime_ns == ns}
+    assert {f"HR{number:05d}.csv" for number in (12, 13, 14)} <= kept
+    assert "HR00001.csv" not in kept  # of the same group
+
+
+@pytest.mark.parametrize("again", [WHOLE, Shard(1, 2)])
+def test_what_shards_have_finished_is_kept_by_a_run_that_is_shared_out_otherwise(judge, tmp_path, again):
+    for number in (1, 2, 3):
+        judge(tmp_path / "out", Shard(number, 3))
+    before = visible_bytes(tmp_path / "out")
+    judged, outcome = judge(tmp_path / "out", again, resume=True)
+    # Groups with a bad recording are judged again, and those that have a name in common with them.
+    assert outcome.judged_before >= 3
+    assert not {f"HR{number:05d}" for number in range(9, 18)} & set(judged)
+    assert visible_bytes(tmp_path / "out") == before
+
+
+def test_outputs_of_a_shard_that_is_not_there_are_not_taken_for_this_runs(judge, tmp_path):
+    """They may be another model's; the run that goes on notes that it has begun that shard."""
+    judge(tmp_path / "whole")
+    judge(tmp_path / "out", model="other")
+    judge(tmp_path / "out", Shard(1, 2))
+    judge(tmp_path / "out", resume=True)
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
+    assert sorted(path.name for path in (tmp_path / "out").glob(".run*")) == [".run-1-of-2.json", ".run-2-of-2.json"]
+
+
+def test_a_new_run_replaces_the_notes_of_one_that_was_shared_out_otherwise(judge, tmp_path):
+    judge(tmp_path / "out", Shard(2, 3))
+    judge(tmp_path / "out", model="other")
+    assert [path.name for path in (tmp_path / "out").glob(".run*")] == [".run.json"]
+    with pytest.raises(ValueError, match="expected outputs of this model, found those of another"):
+        judge(tmp_path / "out", Shard(2, 3), resume=True)
+
+
+def test_a_shard_does_not_go_on_beside_shards_of_another_model(judge, tmp_path):
+    for number, model in ((1, "model"), (2, "other")):
+        judge(tmp_path / "out", Shard(number, 2), model=model)
+    with pytest.raises(ValueError, match="found those of another"):
+        judge(tmp_path / "out", Shard(1, 2), resume=True)
+
+
+def test_a_shard_that_has_not_begun_has_finished_nothing(tmp_path):
+    (tmp_path / ".run-2-of-3.json").write_text('{"model": "m", "computed": "c"}')
+    started = take_up(tmp_path, {"model": "m", "computed": "c"}, WHOLE)
+    assert [started.of(place) == math.inf for place in range(4)] == [True, False, True, True]
+
+
+def test_more_shards_than_groups_leave_some_with_nothing_to_do(judge, tmp_path):
+    names, outcome = judge(tmp_path / "out", Shard(40, 40))
+    assert (names, outcome.judged, outcome.problems) == ([], 0, [])
+
+
+def test_groups_with_a_name_in_common_have_one_place():
+    assert places_of_groups(["ab", "cd", "ea", "fg", "dg", "h"]) == [0, 1, 0, 1, 1, 5]
+    assert places_of_groups(["ab", "cd", "ef", "bd", "df"]) == [0, 0, 0, 0, 0]
+    assert places_of_groups([]) == []
+
+
+def test_the_report_is_told_the_recordings_of_its_shard(judge, place, tmp_path):
+    model = team_code.load_model(place / "model", device="cpu")
+    shares = [{path.stem for path in recordings_of_shard(model, place / "data", Shard(k, 2))} for k in (1, 2)]
+    assert not shares[0] & shares[1]
+    assert len(shares[0] | shares[1]) == 19
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/2/3", "a/b", "-1/2", "1/0", "", "١/٢"])
+def test_a_shard_that_is_none_is_refused(text, monkeypatch, capsys, tmp_path):
+    with pytest.raises(ValueError, match=r"expected K/N with K from 1 to N, such as 3/16"):
+        parse_shard(text)
+    assert measure_command.main([str(tmp_path), str(tmp_path / "o.csv"), f"--shard={text}"]) == 2
+    assert "ecg measure: --shard" in capsys.readouterr().err
+
+
+def test_the_launchers_environment_is_read_and_nonsense_in_it_refused(monkeypatch, capsys):
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert launched() == ALONE
+    for name, value in zip(names, ("9", "16", "1", "8"), strict=True):
+        monkeypatch.setenv(name, value)
+    assert launched() == Processes(9, 16, 1, 8)
+    monkeypatch.setattr("sys.argv", ["driver.py", "model", "in", "out", "--shard", "1/2"])
+    assert driver.main() == 2
+    assert "expected no shard under torchrun" in capsys.readouterr().err
+    monkeypatch.setenv("RANK", "16")
+    with pytest.raises(ValueError, match="RANK below WORLD_SIZE"):
+        launched()
+
+
+# --- The table of measurements ----------------------------------------------------------------------------------------
+
+
+def measure_shard(folder, table, *words):
+    return measure_command.main([str(folder), str(table), "--workers", "1", "--json", f"{table}.jsonl", *words])
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    place = tmp_path_factory.mktemp("measured")
+    write_recordings(place / "in", 4)
+    write_refused(place / "in", ["all_zero"])
+    assert measure_shard(place / "in", place / "whole.csv") == 1
+    return place
+
+
+@pytest.mark.parametrize("count", [2, 3, 6])
+def test_the_last_shard_makes_the_table_of_one_process(measured, tmp_path, capsys, count):
+    table = tmp_path / "table.csv"
+    for number in reversed(range(1, count + 1)):
+        assert not table.exists()
+        status = measure_shard(measured / "in", table, "--shard", f"{number}/{count}")
+        assert status in (0, 1)
+    assert table.read_bytes() == (measured / "whole.csv").read_bytes()
+    assert (tmp_path / "table.csv.jsonl").read_bytes() == (measured / "whole.csv.jsonl").read_bytes()
+    assert f"of {count} missing: 1" in capsys.readouterr().err
+
+
+def test_a_part_of_another_folder_or_an_earlier_run_is_not_put_into_the_table(measured, tmp_path, monkeypatch, capsys):
+    table = tmp_path / "table.csv"
+    shutil.copytree(measured / "in", tmp_path / "in")
+    assert measure_shard(tmp_path / "in", table, "--shard", "1/2") in (0, 1)
+    (tmp_path / "in" / "HR00000.hea").unlink()
+    (tmp_path / "in" / "HR00000.mat").unlink()
+    assert measure_shard(tmp_path / "in", table, "--shard", "2/2") in (0, 1)
+    assert not table.exists()
+    assert "of 2 missing: 1" in capsys.readouterr().err
+    assert measure_shard(tmp_path / "in", table, "--shard", "1/2") in (0, 1)
+    assert table.read_text().count("\n") == 5
+    monkeypatch.setattr("ecg.examination.measure_folder.row_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert measure_shard(tmp_path / "in", table, "--shard", "2/2") == 130
+    assert not (tmp_path / "table.csv.parts" / "2-of-2").exists()
+
+
+# --- The report -------------------------------------------------------------------------------------------------------
+
+
+def test_shards_write_the_pages_of_a_report_and_a_last_run_its_index(tmp_path, monkeypatch, capsys):
+    write_model(tmp_path / "model")
+    write_recordings(tmp_path / "in", 5)
+    (tmp_path / "in" / "HR00002.mat").write_bytes(b"junk")
+    words = (tmp_path / "model", tmp_path / "in")
+    assert run_report(monkeypatch, *words, tmp_path / "whole", "--deterministic") == 1
+    for number in (1, 2):
+        run_report(monkeypatch, *words, tmp_path / "out", "--deterministic", "--shard", f"{number}/2")
+        assert not (tmp_path / "out" / "index.html").exists()
+    assert len(list((tmp_path / "out" / "pages").iterdir())) == 4
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out" / "pages").iterdir()}
+    assert run_report(monkeypatch, *words, tmp_path / "out", "--deterministic", "--resume") == 1
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
+    assert len(table_of(tmp_path / "out")["recordings"]) == 5
+    changed = {name for name, ns in before.items() if (tmp_path / "out" / "pages" / name).stat().st_mtime_ns != ns}
+    assert changed == {"HR00001.html", "HR00003.html"}  # next to the one that could not be judged
+    assert run_report(monkeypatch, *words, tmp_path / "one", "--single", "--shard", "1/2") == 2
+
+
+# --- PyTorch's launcher -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_driver_writes_what_one_process_does_and_sums_up_once(place, tmp_path):
+    data = tmp_path / "data"
+    write_recordings(data, 83)  # three groups
+    (data / "HR00050.mat").write_bytes(b"junk")
+    alone = run("driver", place / "model", data, tmp_path / "whole", "--allow-failures", check=0)
+    done = torchrun("driver", place / "model", data, tmp_path / "out", "--allow-failures", check=0)
+    assert done.stdout == alone.stdout.replace("whole", "out")
+    assert "82 recordings judged, 1 could not be" in done.stdout
+    assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")

@@ -1,0 +1,396 @@
+"""Training: what it learns, that it repeats, that it goes on after a kill, and what it is trained on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import helper_code
+from ecg.methods.base import Stage
+from ecg.training import dataset as dataset_module
+from ecg.training import trainer as training
+from ecg.training.dataset import build_dataset
+from ecg.training.folds import assign_folds, read_folds
+from ecg.training.options import MemberOptions, TrainingOptions
+from ecg.training.trainer import TrainingError, scaled_epochs, train, train_member
+from team_code import CLASSES, _adam, _bce, zhao
+from tiny import heart_like, quick, random_dataset, tiny, write_recording
+
+CPU = torch.device("cpu")
+ROWS = np.arange(30)
+
+
+def trained(method=None, epochs=4, checkpoint=None, seed=1):
+    return train_member(
+        method or tiny(),
+        random_dataset(),
+        ROWS[:20],
+        ROWS[20:],
+        MemberOptions(epochs=epochs, seed=seed, number=0, device=CPU, checkpoint=checkpoint),
+    )
+
+
+def same(a, b):
+    weights = all(torch.equal(a.state[key], b.state[key]) for key in a.state)
+    return weights and np.array_equal(a.thresholds, b.thresholds)
+
+
+def test_training_learns_what_there_is_to_learn():
+    fast = replace(tiny().training.stages[0], make_optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.03))
+    history = trained(tiny(stages=(fast,)), epochs=40).history
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+    assert history[-1]["challenge_metric"] > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others():
+    first = trained()
+    assert same(first, trained())
+    assert not same(first, trained(seed=2))
+
+
+@pytest.mark.parametrize("select", ["best", "last", "average"])
+@pytest.mark.parametrize("killed_after", [1, 3, 5])
+def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, select, killed_after):
+    stage = Stage("first", 3, _bce, _adam, lambda progress: 1 - progress / 2, select=select, average_epochs=2)
+    method = tiny(stages=(stage, replace(stage, name="second")))
+    undisturbed = trained(method, epochs=6)
+
+    class Killed(BaseException):
+        pass
+
+    save, saved = training._MemberTraining._save_checkpoint, []
+
+    def save_and_die(run):
+        save(run)
+        saved.append(run.epoch)
+        if len(saved) == killed_after:
+            raise Killed
+
+    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
+    with pytest.raises(Killed):
+        trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
+    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save)
+    resumed = trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
+    assert same(undisturbed, resumed)
+    assert undisturbed.history == resumed.history
+    assert len(saved) == killed_after
+
+
+def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
+    trained(seed=3, checkpoint=tmp_path / "a.ckpt")
+    assert same(trained(seed=1), trained(seed=1, checkpoint=tmp_path / "a.ckpt"))
+
+
+def test_best_keeps_the_epoch_with_the_highest_metric_and_average_the_mean_of_the_last():
+    def weights_after(select, epochs, average_epochs=1):
+        stage = replace(
+            tiny().training.stages[0],
+            epochs=epochs,
+            select=select,
+            average_epochs=average_epochs,
+            learning_rate=lambda progress: 1.0,
+        )
+        return trained(tiny(stages=(stage,)), epochs=epochs)
+
+    best = weights_after("best", 6)
+    epoch = int(np.argmax([row["challenge_metric"] for row in best.history])) + 1
+    assert torch.equal(best.state["fc.weight"], weights_after("last", epoch).state["fc.weight"])
+    mean = (weights_after("last", 5).state["fc.bias"] + weights_after("last", 6).state["fc.bias"]) / 2
+    torch.testing.assert_close(weights_after("average", 6, average_epochs=2).state["fc.bias"], mean)
+
+
+def test_thresholds_belong_to_the_weights_as_they_are_stored():
+    member = trained()
+    method, dataset = tiny(), random_dataset()
+    assert all(torch.equal(value, value.half().float()) for value in member.state.values() if value.ndim >= 2)
+    network = method.build_network().eval()
+    network.load_state_dict(member.state)
+    items = [training.Item(row, dataset.signal(row), dataset.features(row)) for row in member.rows]
+    again = np.stack([row[0] for _, row in training.predict(method, [network], items, CPU)])
+    assert np.array_equal(again, member.probabilities)
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_sentence():
+    def broken(labels, weights):
+        return lambda logits, targets: logits.sum() * float("nan")
+
+    stage = replace(tiny().training.stages[0], make_loss=broken)
+    with pytest.raises(TrainingError, match="no longer finite"):
+        trained(tiny(stages=(stage,)))
+
+
+def test_too_few_recordings_to_validate_on_is_said():
+    with pytest.raises(TrainingError, match=r"expected recordings to train on and to validate on, found 30 and 0"):
+        train_member(tiny(), random_dataset(), ROWS, ROWS[:0], MemberOptions(epochs=1, seed=0, number=0, device=CPU))
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(None, [60, 35]), (95, [60, 35]), (19, [12, 7]), (1, [1, 1])])
+def test_epochs_are_shared_out_among_the_stages_as_published(epochs, expected):
+    stage = tiny().training.stages[0]
+    method = tiny(stages=(replace(stage, epochs=60), replace(stage, epochs=35)))
+    assert scaled_epochs(method, epochs) == expected
+
+
+def test_the_published_schedule_drops_the_rate_tenfold_at_40_and_80_percent():
+    rate = zhao().training.stages[0].learning_rate
+    assert [rate(epoch / 50) for epoch in (0, 19, 20, 39, 40, 49)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+
+
+# --- Folds
+
+
+def test_folds_hold_a_share_of_every_database_and_class():
+    rng = np.random.default_rng(0)
+    labels = rng.random((500, 24)) < 0.1
+    databases = ["A"] * 300 + ["B"] * 200
+    folds = assign_folds(labels, databases, [0] * 500, 5, seed=2020)
+    names = np.array(databases)
+    for fold in range(5):
+        assert abs((folds[names == "A"] == fold).sum() - 60) <= 3
+        assert abs((folds[names == "B"] == fold).sum() - 40) <= 3
+
+    def unevenness(folds):
+        counts = np.stack([labels[folds == fold].sum(axis=0) for fold in range(5)])
+        return np.abs(counts - counts.mean(axis=0)).sum()
+
+    assert unevenness(folds) < 0.5 * unevenness(rng.permutation(folds))
+    assert np.array_equal(folds, assign_folds(labels, databases, [0] * 500, 5, seed=2020))
+
+
+def test_given_folds_are_kept_and_the_rest_is_stratified():
+    labels = np.ones((60, 24), dtype=bool)
+    given = [1 + k % 9 for k in range(45)] + [0] * 15
+    folds = assign_folds(labels, ["P"] * 45 + ["Q"] * 15, given, 5, seed=1)
+    assert all(folds[k] == (given[k] - 1) % 5 for k in range(45))
+    assert np.bincount(folds[45:], minlength=5).tolist() == [3] * 5
+
+
+def test_a_database_smaller_than_the_number_of_folds_is_dealt_out():
+    assert assign_folds(np.ones((3, 24), dtype=bool), ["A"] * 3, [0] * 3, 5, seed=1).tolist() == [0, 1, 2]
+
+
+# --- What is trained on
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "data"
+    for number in range(12):
+        write_recording(folder / ("deep/er" if number % 2 else "."), f"HR{number:05d}", heart_like(seed=number))
+    return folder
+
+
+def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(data, tmp_path):
+    method = zhao()
+    dataset, problems = build_dataset(method, data, tmp_path / "cache", workers=1)
+    assert [entry.recording_id for entry in dataset.entries] == [f"HR{k:05d}" for k in range(12)]
+    assert problems == []
+    assert dataset.entries[3].database == "PTB-XL"
+    header, signal = helper_code.read_recording(data / "deep/er/HR00003.hea")
+    assert np.array_equal(dataset.signal(3), method.input.preprocess(signal, header.sampling_frequency))
+    assert np.array_equal(dataset.features(3), method.input.features(header, signal))
+    assert dataset.labels[3, CLASSES.index("426783006")]
+
+
+def test_unscored_recordings_duplicates_and_bad_files_are_left_out_and_the_last_two_are_named(data, tmp_path):
+    write_recording(data, "HR00100", heart_like(seed=100), dx="164884008")
+    write_recording(data, "HR00101", heart_like(seed=3))
+    write_recording(data, "HR00102", heart_like(seed=102)).with_suffix(".mat").write_bytes(b"junk")
+    dataset, problems = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    assert len(dataset) == 12
+    assert dataset.unused == 1
+    assert len(problems) == 2
+    assert "HR00101" in problems[0]
+    assert "same samples as HR00003" in problems[0]
+    assert "HR00102" in problems[1]
+
+
+def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    first, _ = build_dataset(zhao(), data, cache, workers=1)
+    reads = []
+    real = helper_code.read_recording
+    monkeypatch.setattr("ecg.training.dataset.read_signal", lambda path, *_: reads.append(path) or real(path))
+    second, _ = build_dataset(zhao(), data, cache, workers=1)
+    assert not reads
+    assert first.entries == second.entries
+    assert np.array_equal(first.signal(5), second.signal(5))
+    write_recording(data, "HR00002", heart_like(seed=77))
+    third, _ = build_dataset(zhao(), data, cache, workers=1)
+    assert len(reads) == 12
+    assert not np.array_equal(first.entries[2].digest, third.entries[2].digest)
+
+
+def test_a_limit_takes_recordings_from_all_over(data, tmp_path):
+    dataset, _ = build_dataset(zhao(), data, tmp_path / "cache", workers=1, limit=4)
+    assert [entry.recording_id for entry in dataset.entries] == ["HR00000", "HR00004", "HR00007", "HR00011"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("record,fold\nA,1\n", "expected the columns record, database, fold"),
+        ("record,database,fold\nHR00000,P,one\n", "expected a fold of 0, 1, 2"),
+    ],
+)
+def test_a_folds_file_that_can_not_be_used_is_said(data, text, complaint):
+    (data / "folds.csv").write_text(text)
+    with pytest.raises(helper_code.RecordingError, match=complaint):
+        read_folds(data)
+
+
+def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
+    rows = [f"HR{k:05d},PTB-XL,{1 + k // 2}" for k in range(12)]
+    (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
+    splits = []
+    real = training.train_member
+    monkeypatch.setattr(
+        training,
+        "train_member",
+        lambda method, dataset, inside, outside, options: (
+            splits.append((inside, outside)) or real(method, dataset, inside, outside, options)
+        ),
+    )
+    train(tiny(), data, tmp_path / "model", quick(members=2))
+    for inside, outside in splits:
+        assert sorted([*inside, *outside]) == list(range(12))
+        assert not {row // 2 for row in inside} & {row // 2 for row in outside}
+    assert [sorted(outside) for _, outside in splits] == [[0, 1, 10, 11], [2, 3]]
+
+
+def test_signals_read_by_another_version_of_any_module_are_read_anew(data, tmp_path, monkeypatch):
+    files = dataset_module._source_files()
+    names = {path.relative_to(Path(dataset_module.__file__).parents[1]).as_posix() for path in files[:-1]}
+    assert {"io/readers/matlab.py", "signal/filtering.py", "simulator/dipole.py"} <= names
+    assert files[-1].name == "team_code.py"
+    changed = tmp_path / "resampling.py"
+    changed.write_text("# another version\n")
+    build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    monkeypatch.setattr(dataset_module, "_source_files", lambda: [changed])
+    with pytest.raises(helper_code.RecordingError, match="train anew without resume"):
+        build_dataset(zhao(), data, tmp_path / "cache", workers=1, resume=True)
+
+
+def test_a_folds_file_from_a_spreadsheet_is_read_and_one_that_fits_no_recording_is_refused(data, tmp_path):
+    (data / "folds.csv").write_bytes(b"\xef\xbb\xbfrecord,database,fold\r\nHR00001,PTB-XL,3\r\n")
+    dataset, _ = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    assert [entry.fold for entry in dataset.entries][:3] == [0, 3, 0]
+    (data / "folds.csv").write_text("record,database,fold\nHR00001.mat,PTB-XL,3\n")
+    with pytest.raises(helper_code.RecordingError, match=r"expected names of recordings such as HR00000, found none"):
+        build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+
+
+def test_fewer_folds_than_networks_is_said_before_anything_is_trained(data, tmp_path, monkeypatch):
+    rows = [f"HR{k:05d},PTB-XL,{1 + k % 3}" for k in range(12)]
+    (data / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
+    monkeypatch.setattr(training, "train_member", None)
+    with pytest.raises(TrainingError, match=r"expected recordings in 5 folds, found them in 3; train fewer members"):
+        train(tiny(), data, tmp_path / "model", quick(members=None))
+
+
+def test_a_data_folder_called_training_inside_the_model_folder_survives(data, tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    data.rename(model / "training")
+    before = sorted(path.name for path in (model / "training").rglob("*"))
+    train(tiny(), model / "training", model, quick())
+    assert sorted(path.name for path in (model / "training").rglob("*")) == before
+
+
+def test_simulated_recordings_are_trained_on_beside_the_others_and_never_validated_on(data, tmp_path, monkeypatch):
+    splits = []
+    real = training.train_member
+    monkeypatch.setattr(
+        training,
+        "train_member",
+        lambda method, dataset, inside, outside, options: (
+            splits.append((dataset, inside, outside)) or real(method, dataset, inside, outside, options)
+        ),
+    )
+    train(
+        tiny(simulated_share=0.5),
+        data,
+        tmp_path / "model",
+        quick(members=2),
+    )
+    for dataset, inside, outside in splits:
+        assert (len(dataset), dataset.n_recorded) == (18, 12)
+        assert set(range(12, 18)) <= set(inside)
+        assert sorted([*inside, *outside]) == list(range(18))
+    assert (dataset.labels[12:].sum(axis=1) >= 1).all()
+    assert len({tuple(row) for row in dataset.labels[12:]}) > 3
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert (config["training"]["recordings"], config["training"]["simulated"]) == (12, 6)
+    assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
+
+
+def test_simulated_recordings_are_the_same_whoever_reads_them(data, tmp_path):
+    method = tiny(simulated_share=1)
+    first, _ = build_dataset(method, data, tmp_path / "one", workers=1)
+    again, _ = build_dataset(method, data, tmp_path / "one", workers=1)
+    other, _ = build_dataset(method, data, tmp_path / "two", workers=1)
+    for dataset in (again, other):
+        assert dataset.entries == first.entries
+        assert dataset.n_recorded == first.n_recorded == 12
+        assert all(np.array_equal(dataset.signal(row), first.signal(row)) for row in range(24))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 8, 9, 16, 17, 18])
+def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all(n_rows):
+    run = training._MemberTraining(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], MemberOptions(1, 0, 0, CPU))
+    sizes = [len(targets) for _, targets in run._batches()]
+    assert sum(sizes) == n_rows
+    assert min(sizes) > 1 or n_rows == 1
+    assert max(sizes) <= 9
+
+
+def test_the_loss_sees_the_targets_and_the_metric_the_scored_labels():
+    dataset = random_dataset()
+    dataset.targets[:] = 0.25
+    run = training._MemberTraining(tiny(), dataset, ROWS[:20], ROWS[20:], MemberOptions(1, 0, 0, CPU))
+    assert {float(value) for _, targets in run._batches() for value in targets.unique()} == {0.25}
+    scored = []
+    run._score = lambda labels, outputs: scored.append(labels) or 0.0
+    run._run_epoch()
+    assert all(np.array_equal(labels, dataset.labels[20:]) for labels in scored)
+
+
+def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
+    train(tiny(), data, tmp_path / "model", quick())
+    names = sorted(path.name for path in (tmp_path / "model").iterdir())
+    assert names[:2] == ["config.json", "history.csv"]
+    assert len(names) == 3
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["training"] == {
+        "recordings": 12,
+        "simulated": 0,
+        "databases": {"PTB-XL": 12},
+        "not_trained_on": 0,
+        "left_out": 0,
+        "folds": 5,
+        "epochs": 1,
+        "seed": 2020,
+    }
+    assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"members": 0},
+        {"members": 6},
+        {"epochs": 0},
+        {"limit": 0},
+        {"workers": 0},
+        {"seed": -1},
+        {"device": "tpu"},
+        {"device": "cuda:99"},
+    ],
+)
+def test_arguments_out_of_range_are_refused_before_anything_is_read(data, tmp_path, arguments):
+    with pytest.raises(ValueError, match=r"expected|found"):
+        train(tiny(), data, tmp_path / "model", TrainingOptions(**arguments))
+    assert not (tmp_path / "model").exists()
