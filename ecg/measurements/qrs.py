@@ -63,7 +63,7 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
     change = changes(signal, rate)
     typical = median(np.abs(change[:, ::3]))
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
-    velocity = _velocity(change, weights, faults)
+    velocity = _length(change, weights, faults)
     hump = _hump(velocity, rate)
     candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
@@ -72,7 +72,7 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
     times, quiet = candidates / rate, median(hump[::3])
     heights = hump[candidates] - quiet
     level = _level(times, heights)
-    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
+    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, faults, rate, candidates))]
     reach = round(0.08 * rate)
     near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
     largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
@@ -94,13 +94,13 @@ def changes(signal: Signal, rate: float) -> Signal:
     return change
 
 
-def _velocity(change: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
-    """Length of the vector of the leads' weighted changes, without the fault that explains most of it."""
-    power = np.einsum("ln,l->n", change**2, weights)
+def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
+    """Lengths (n,) of weighted vectors (n_leads, n), each without the fault that explains most of it."""
+    power = np.einsum("ln,l->n", vectors**2, weights)
     if faults is not None:
         # The fault's share is its squared product with the vector, for unit lengths.
         lengths = np.sqrt(faults**2 @ weights)
-        explained = (faults * weights / lengths[:, np.newaxis]) @ change
+        explained = (faults * weights / lengths[:, np.newaxis]) @ vectors
         power -= (explained**2).max(axis=0)
     return np.sqrt(np.maximum(power, 0))
 
@@ -120,14 +120,18 @@ def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
 
 
 def _sharpness(
-    signal: Signal, weights: NDArray[np.floating], rate: float, candidates: NDArray[np.integer]
+    signal: Signal,
+    weights: NDArray[np.float32],
+    faults: Signal | None,
+    rate: float,
+    candidates: NDArray[np.integer],
 ) -> NDArray[np.floating]:
     """Largest spatial second difference over 10 ms near each candidate: T waves are as high as QRS, never as sharp."""
     step, reach = round(0.010 * rate), round(0.06 * rate)
     smooth = signal[:, :-2] + signal[:, 1:-1] + signal[:, 2:]
     bend = np.zeros(signal.shape[1] + 2 * reach, dtype=np.float32)
     second = smooth[:, 2 * step :] - 2 * smooth[:, step:-step] + smooth[:, : -2 * step]
-    bend[reach + step + 1 :][: second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
+    bend[reach + step + 1 :][: second.shape[1]] = _length(second, weights, faults)
     return bend[candidates[:, np.newaxis] + np.arange(2 * reach + 1)].max(axis=1)
 
 
