@@ -83,7 +83,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     if (usable & ~classes.ectopic).any():
         usable &= ~classes.ectopic
     calm = usable & ~disturbed.any(axis=0)
-    if np.count_nonzero(calm) >= min(FEWEST_BEATS, np.count_nonzero(usable)):
+    if int(calm.sum()) >= min(FEWEST_BEATS, int(usable.sum())):
         usable = calm
     return Prepared(_levelled(clean, on, beats, usable), on, spikes, beats, classes, usable)
 
