@@ -13,7 +13,7 @@ from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
-from ecg.measurements.loose_electrodes import disturbed_leads, faults_of, flattened
+from ecg.measurements.loose_electrodes import disturbed_leads, flattened, limb_faults
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, largest_deflections, without_spikes
@@ -70,7 +70,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
     coarse = block_means(clean[on], 2)
-    found = find_complexes(coarse, RATE / 2, faults_of(on))
+    found = find_complexes(coarse, RATE / 2, limb_faults(on))
     if len(found) == 0:
         return None
     disturbed = disturbed_leads(coarse, RATE / 2, found)

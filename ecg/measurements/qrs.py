@@ -41,8 +41,7 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
 
     Each lead goes through a Haar wavelet of 40 ms, is weighted by what lies between its complexes, and all are summed
     as vectors: the spatial velocity of vectorcardiography. Humps of it are complexes where they reach a share of the
-    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough. What one
-    loose electrode could have made counts for nothing.
+    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough.
 
     Parameters
     ----------
@@ -50,8 +49,9 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
         Finite; leads without a signal left out.
     rate : float
         Sampling frequency, Hz.
-    faults : ndarray, shape (n_faults, n_leads), float32, optional
-        What each loose electrode would add to the leads, mV (`loose_electrodes.faults_of`).
+    faults : ndarray, shape (3, n_leads), float32, optional
+        What a loose electrode of a limb would add to the leads (`loose_electrodes.limb_faults`). If given, what one
+        loose electrode could have made, of a limb or of the chest, counts for nothing.
 
     Returns
     -------
@@ -76,7 +76,8 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
     reach = round(0.08 * rate)
     near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
     largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
-    low = np.median(heights[heights > _ACCEPT * level]) < (_CREST - 1) * quiet
+    tall = heights[heights > _ACCEPT * level]
+    low = len(tall) > 0 and median(tall) < (_CREST - 1) * quiet
     found = found[largest > (_LARGE if low else _SMALLEST)]
     return largest_deflections(signal, rate, found.astype(np.int64))
 
@@ -95,13 +96,15 @@ def changes(signal: Signal, rate: float) -> Signal:
 
 
 def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
-    """Lengths (n,) of weighted vectors (n_leads, n), each without the fault that explains most of it."""
-    power = np.einsum("ln,l->n", vectors**2, weights)
+    """Lengths (n,) of weighted vectors (n_leads, n), each without the one fault that explains most of it."""
+    powers = np.square(vectors)
+    powers *= weights[:, np.newaxis]
+    power = powers.sum(axis=0)
     if faults is not None:
-        # The fault's share is its squared product with the vector, for unit lengths.
-        lengths = np.sqrt(faults**2 @ weights)
-        explained = (faults * weights / lengths[:, np.newaxis]) @ vectors
-        power -= (explained**2).max(axis=0)
+        # A fault of one lead explains what that lead shows, one of a limb its squared product with the vector.
+        lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
+        explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)
+        power -= np.maximum(explained, powers.max(axis=0))
     return np.sqrt(np.maximum(power, 0))
 
 
@@ -212,8 +215,11 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)
+    second = signal[:, 2:] + signal[:, :-2]
+    second -= signal[:, 1:-1]
+    second -= signal[:, 1:-1]
     bend = np.zeros(signal.shape[1], dtype=np.float32)
-    bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    np.maximum(second.max(axis=0), -second.min(axis=0), out=bend[1:-1])
     if bend.max() < _SPIKE:
         return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))

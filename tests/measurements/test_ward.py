@@ -10,7 +10,7 @@ import pytest
 from ecg.leads import LEADS, twelve_leads
 from ecg.measurements import measure
 from ecg.measurements.features import features_of
-from ecg.measurements.loose_electrodes import SINGLE_FAULTS
+from ecg.measurements.loose_electrodes import LIMB_FAULTS
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.dipole import leads_of_electrodes
 from ecg.simulator.noise import Noise
@@ -48,7 +48,7 @@ def test_mains_changes_nothing_that_is_measured(hertz, millivolts, leads):
     if leads == "all":
         disturbed = twelve_leads(signal[INDEPENDENT] + hum)
     elif leads == "RA":
-        disturbed = signal + SINGLE_FAULTS[0][:, np.newaxis] * hum
+        disturbed = signal + LIMB_FAULTS[0][:, np.newaxis] * hum
     else:
         disturbed = signal.copy()
         disturbed[LEADS.index(leads)] += hum
@@ -82,7 +82,7 @@ def test_disturbances_change_little(name):
 def test_a_loose_arm_is_a_fault_of_fixed_proportions():
     for electrode in range(3):
         made = leads_of_electrodes(np.eye(9)[:, electrode : electrode + 1])[:, 0]
-        np.testing.assert_allclose(SINGLE_FAULTS[electrode], made, atol=1e-6)
+        np.testing.assert_allclose(LIMB_FAULTS[electrode], made, atol=1e-6)
 
 
 @pytest.mark.parametrize("others", [np.nan, 0.0])
