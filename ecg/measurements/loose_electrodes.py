@@ -35,8 +35,10 @@ def limb_faults(on: NDArray[np.bool_]) -> Signal | None:
     return LIMB_FAULTS[:, on] if np.count_nonzero(on) >= _FEWEST_LEADS else None
 
 
-def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> NDArray[np.bool_]:
+def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64], on: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which leads are disturbed in which beats, (n_leads, n_beats): they change much more than usual, others don't.
+
+    Where several chest leads do it is the heart's doing, as in a beat from elsewhere.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> ND
         Hz.
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections.
+    on : ndarray, shape (12,), bool
+        Which leads these are.
     """
     length = round(_BLOCK * rate)
     power = np.square(np.diff(block_means(signal, length), axis=1, append=0))
@@ -57,7 +61,8 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> ND
     more = size / (usual + 1e-3)
     others = np.maximum(np.sort(more, axis=0)[int(_OTHERS * len(more))], 1)
     found: NDArray[np.bool_] = (more > _MORE * others) & (size > usual + _CALM)
-    return found & (np.count_nonzero(~found, axis=0) >= _SPARED)
+    n_limb = np.count_nonzero(on[:6])
+    return found & (np.count_nonzero(~found, axis=0) >= _SPARED) & (np.count_nonzero(found[n_limb:], axis=0) <= 1)
 
 
 def flattened(signal: Signal, rate: float, beats: NDArray[np.int64], disturbed: NDArray[np.bool_]) -> Signal:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
-from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.lead_reversal import suspected_swap
 from ecg.measurements.loose_electrodes import disturbed_leads, flattened, limb_faults
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
@@ -29,6 +29,7 @@ _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
 # Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 2 % of fibrillation and flutter.
 _P_WAVES_FROM = 0.5
+_CUT = 0.08  # s from an end of the recording: the beat may be cut, and its position wrong
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 
 
@@ -73,7 +74,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     found = find_complexes(coarse, RATE / 2, limb_faults(on))
     if len(found) == 0:
         return None
-    disturbed = disturbed_leads(coarse, RATE / 2, found)
+    disturbed = disturbed_leads(coarse, RATE / 2, found, on)
     if disturbed.any():
         coarse = flattened(coarse, RATE / 2, found, disturbed)
         found = largest_deflections(coarse, RATE / 2, found)
@@ -204,7 +205,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     normal = np.array([kind != "ectopic" for kind in kinds])
     between_normal = normal[1:] & normal[:-1] & heard
     nn = 1e3 * intervals[between_normal]
-    heart_rate = _heart_rate(intervals, heard)
+    heart_rate = _heart_rate(beats, heard, prepared.signal.shape[1])
     dominant_is_paced = "paced" in {kinds[k] for k in np.flatnonzero(classes.of_beat == classes.dominant)}
     ms = 1e3 / RATE
     qt = (marks.t_offset - marks.qrs_onset) * ms
@@ -288,17 +289,13 @@ def _r_peaks(
     return position - np.where(paced, ahead, 0.0)
 
 
-def _heart_rate(intervals: NDArray[np.float64], heard: NDArray[np.bool_]) -> float:
-    """60 / mean RR interval, s, of those without a gap in the recording (`heard`).
-
-    Of five beats or more the first and the last, which may be cut, are left out. The first and the last interval count
-    half: so short and long intervals in turn have one rate, wherever the recording is cut.
-    """
-    if len(intervals) >= 4:
-        intervals, heard = intervals[1:-1], heard[1:-1]
-    weights = heard.astype(np.float64)
-    weights[[0, -1] if len(weights) else []] *= 0.5
-    return 60 * float(weights.sum() / (weights @ intervals)) if heard.any() else math.nan
+def _heart_rate(beats: NDArray[np.int64], heard: NDArray[np.bool_], n_samples: int) -> float:
+    """Mean rate of the intervals without a gap in the recording (`heard`), without a beat that an end may have cut."""
+    whole = (beats >= _CUT * RATE) & (beats < n_samples - _CUT * RATE)
+    if np.count_nonzero(whole) < 3:
+        whole[:] = True
+    used = whole[1:] & whole[:-1] & heard
+    return mean_rate(np.diff(beats)[used] / RATE)
 
 
 def _rmssd(intervals: NDArray[np.float64], between: NDArray[np.bool_]) -> float:

@@ -36,6 +36,7 @@ from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.boundary_network import use_parameters
+from ecg.measurements.intervals import mean_rate
 from ecg.runtime.command import leave
 from ecg.runtime.progress import progress
 from ecg.runtime.threads import limit_blas_threads
@@ -150,8 +151,8 @@ def rates_line(differences: Differences) -> str:
 
 
 def rate_of(r_seconds: NDArray[np.floating]) -> float:
-    """Beats per minute from R peaks in s: of the mean RR interval."""
-    return 60 / float(np.mean(np.diff(r_seconds))) if len(r_seconds) > 1 else math.nan
+    """Beats per minute from R peaks in s."""
+    return mean_rate(np.diff(r_seconds))
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
@@ -266,10 +267,10 @@ def against_simulator(n_records: int, seed: int) -> str:
             differences.add(getattr(found, name), getattr(truth, name))
         if not truth.reversed_arms:  # then the axis of the signal is another one than the heart's
             axis.add((found.qrs_axis_deg - truth.qrs_axis_deg + 180) % 360 - 180, 0.0)
-        rates.add(found.heart_rate_bpm, rate_of(truth.r_samples[1:-1] / simulated.sampling_frequency))
         tolerance, margin = _TOLERANCE * simulated.sampling_frequency, _WHOLE * simulated.sampling_frequency
         whole = (truth.r_samples >= margin) & (truth.r_samples < simulated.signal.shape[1] - margin)
         peaks = truth.r_samples[whole]
+        rates.add(found.heart_rate_bpm, rate_of(peaks / simulated.sampling_frequency))
         rhythm = simulated.parameters.rhythm
         ectopic = simulated.parameters.pac + simulated.parameters.pvc > 0
         for name in {"all", "premature beats" if ectopic else "sinus rhythm" if rhythm == "sinus" else rhythm}:
