@@ -71,7 +71,9 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
     coarse = block_means(clean[on], 2)
-    found = find_complexes(coarse, RATE / 2, limb_faults(on))
+    throughout = np.arange(0, coarse.shape[1], round(0.35 * RATE / 2))
+    loose = disturbed_leads(coarse, RATE / 2, throughout, on).any()
+    found = find_complexes(coarse, RATE / 2, limb_faults(on) if loose else None)
     if len(found) == 0:
         return None
     disturbed = disturbed_leads(coarse, RATE / 2, found, on)

@@ -24,6 +24,7 @@ _CREST = (
 )
 _LARGE = 0.2  # mV, change over 20 ms in the liveliest lead; ventricular tachycardia has large humps and nothing between
 _SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
+_FAULT = 0.85  # of the power; of a complex no fault explains that much
 _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
 
 
@@ -96,7 +97,7 @@ def changes(signal: Signal, rate: float) -> Signal:
 
 
 def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
-    """Lengths (n,) of weighted vectors (n_leads, n), each without the one fault that explains most of it."""
+    """Lengths (n,) of weighted vectors (n_leads, n), each without a fault that explains nearly all of it."""
     powers = np.square(vectors)
     powers *= weights[:, np.newaxis]
     power = powers.sum(axis=0)
@@ -104,7 +105,8 @@ def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None
         # A fault of one lead explains what that lead shows, one of a limb its squared product with the vector.
         lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
         explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)
-        power -= np.maximum(explained, powers.max(axis=0))
+        explained = np.maximum(explained, powers.max(axis=0))
+        power -= np.where(explained > _FAULT * power, explained, 0)
     return np.sqrt(np.maximum(power, 0))
 
 
