@@ -67,16 +67,18 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     on = np.ptp(at_rate, axis=1) > FLAT
     if not on.any():
         return None
-    spikes = find_spikes(at_rate[on], RATE)
+    spikes = find_spikes(at_rate if on.all() else at_rate[on], RATE)
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
-    coarse = block_means(clean[on], 2)
+    coarse = block_means(clean if on.all() else clean[on], 2)
     throughout = np.arange(0, coarse.shape[1], round(0.35 * RATE / 2))
-    loose = disturbed_leads(coarse, RATE / 2, throughout, on).any()
+    loose = bool(disturbed_leads(coarse, RATE / 2, throughout, on).any())
     found = find_complexes(coarse, RATE / 2, limb_faults(on) if loose else None)
     if len(found) == 0:
         return None
-    disturbed = disturbed_leads(coarse, RATE / 2, found, on)
+    disturbed = (
+        disturbed_leads(coarse, RATE / 2, found, on) if loose else np.zeros((len(coarse), len(found)), dtype=bool)
+    )
     if disturbed.any():
         coarse = flattened(coarse, RATE / 2, found, disturbed)
         found = largest_deflections(coarse, RATE / 2, found)
@@ -171,14 +173,17 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     Measurements
         NaN where something can't be measured; no content of the signal raises.
     """
-    given = np.clip(signal, -_LIMIT, _LIMIT).astype(np.float32, copy=False)
-    given[~np.isfinite(signal)] = np.nan
-    absent = np.isnan(given).all(axis=1, keepdims=True)
-    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
-        given = np.where(absent, fill_missing(given), given)
+    given = signal.astype(np.float32, copy=False)
+    gaps = np.zeros(signal.shape[1], dtype=bool)
+    if not np.abs(given).max(initial=0) <= _LIMIT:  # NaN also
+        given = np.clip(given, -_LIMIT, _LIMIT)
+        given[~np.isfinite(signal)] = np.nan
+        absent = np.isnan(given).all(axis=1, keepdims=True)
+        if absent.any():  # III, aVR, aVL and aVF follow from I and II
+            given = np.where(absent, fill_missing(given), given)
+        gaps = np.isnan(given).all(axis=0)
     quality = assess_quality(given, sampling_frequency)
-    lost = np.cumsum(np.isnan(given).all(axis=0))
-    given = _without_mains(fill_missing(given), sampling_frequency, quality.mains_in)
+    given = _without_mains(given, sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)
@@ -197,7 +202,8 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
 
     ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
     intervals = np.diff(beats) / RATE
-    heard = np.diff(lost[np.minimum(beats * sampling_frequency / RATE, len(lost) - 1).astype(np.int64)]) == 0
+    at = np.minimum(beats * sampling_frequency / RATE, len(gaps) - 1).astype(np.int64)
+    heard = np.diff(np.cumsum(gaps)[at]) == 0
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
@@ -243,7 +249,7 @@ def _without_mains(
     humming[:6] |= humming[:6].any()
     if not humming.any():
         return signal
-    signal = signal.copy()
+    signal = fill_missing(signal).copy()
     signal[humming] = without_mains(signal[humming], sampling_frequency)
     return signal
 

@@ -149,19 +149,17 @@ class _Windows:
         lags = np.arange(-self.lag, self.lag + 1)
         # Each template at each lag as a column: one product, so small that no BLAS gives it to several threads.
         columns = np.zeros((n_leads, width + len(lags) - 1, len(lags), n_templates), dtype=np.float32)
+        inside = np.zeros(columns.shape[1:3], dtype=np.float32)  # which samples are in the window at each lag
         for k in range(len(lags)):
             columns[:, k : k + width, k] = centred.transpose(1, 2, 0)
+            inside[k : k + width, k] = 1
         columns = columns.reshape(-1, len(lags) * n_templates)
         best, at = [], []
         for first in range(0, len(self.starts), _AT_ONCE):
             pieces = self._cut(self.starts[first : first + _AT_ONCE] - self.lag, width + len(lags) - 1)
-            sums = np.zeros((2, *pieces.shape[:2], pieces.shape[2] + 1))  # running, of the pieces and of their squares
-            np.cumsum(pieces, axis=2, out=sums[0, ..., 1:])
-            np.cumsum(pieces**2, axis=2, out=sums[1, ..., 1:])
-            mean, power = sums[..., width:] - sums[..., :-width]
-            power = (power - mean**2 / width).sum(axis=1)  # (n, n_lags)
+            power = np.square(pieces).sum(axis=1) @ inside - np.square(pieces @ inside).sum(axis=1) / width
             products = (pieces.reshape(len(pieces), -1) @ columns).reshape(len(pieces), len(lags), n_templates)
-            likeness = products / np.sqrt(np.maximum(power, 1e-12)).astype(np.float32)[..., np.newaxis]
+            likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
             if self.heard is not None:  # a template without the leads that are disturbed is smaller
                 heard = self.heard[first : first + _AT_ONCE] @ (centred**2).sum(axis=2).T
                 likeness /= np.sqrt(np.maximum(heard, 1e-6))[:, np.newaxis]

@@ -28,6 +28,7 @@ _WINDOW = 0.1  # s: 5 periods of 50 Hz, 6 of 60 Hz; short enough to lie between 
 MAINS_UV = 20.0  # powerline interference of a larger amplitude is taken off a lead before it is measured
 _NOISE_BAND = (35.0, 150.0)  # Hz: above what P and T waves hold
 _QUARTILE = 0.25
+_FEW_BLOCKS = 200
 _BLOCK = 0.1  # s: baseline wander is looked at in steps of this
 _WANDER = 0.7  # Hz: below the fundamental of a rhythm of 42/min
 _LOW_PASS = butter(2, _WANDER, fs=1 / _BLOCK, output="sos")  # worked out once, not for each recording
@@ -179,7 +180,19 @@ def _wander(signal: NDArray[np.float32], sampling_frequency: float, whole: bool)
             missing = np.isnan(lead)
             if missing.any() and not missing.all():
                 lead[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), lead[~missing])
-    return _median(forward_and_backward(level, _LOW_PASS, _SETTLED, min(30, n_blocks - 1)).std(axis=1))
+    slow = level @ _low_pass(n_blocks) if n_blocks <= _FEW_BLOCKS else _filtered(level)
+    return _median(slow.std(axis=1))
+
+
+def _filtered(level: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What lies below 0.7 Hz in means of blocks, (n_leads, n_blocks)."""
+    return forward_and_backward(level, _LOW_PASS, _SETTLED, min(30, level.shape[1] - 1))
+
+
+@lru_cache(maxsize=16)
+def _low_pass(n_blocks: int) -> NDArray[np.float32]:
+    """`_filtered` as a matrix, which takes less time."""
+    return _filtered(np.eye(n_blocks)).astype(np.float32)
 
 
 def _windows(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
