@@ -55,32 +55,32 @@ class PeriodicWaves:
     waves: Signal | None
 
 
-def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine and sine of each frequency and its multiples, shape (n_frequencies, 2 * _HARMONICS, n_times)."""
+def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> tuple[Signal, Signal]:
+    """Cosine and sine of each frequency and its multiples up to `_HARMONICS`, and of as many multiples above these.
+
+    Both of shape (n_frequencies, 2 * _HARMONICS, n_times).
+    """
     turns = np.exp(2j * np.pi * np.multiply.outer(frequencies, times))
-    return np.stack([part for k in range(1, _HARMONICS + 1) for part in ((turns**k).real, (turns**k).imag)], axis=1)
+    powers = [turns ** (k + 1) for k in range(2 * _HARMONICS)]
+    all_of_them = np.stack([part for power in powers for part in (power.real, power.imag)], axis=1).astype(np.float32)
+    return all_of_them[:, : 2 * _HARMONICS].copy(), all_of_them[:, 2 * _HARMONICS :].copy()
 
 
 @lru_cache(maxsize=1)
 def _grid() -> tuple[Signal, Signal]:
-    """`_waves` of all frequencies at the middles of blocks of samples, and the products of any two of one frequency."""
-    waves = _waves(_FREQUENCIES, (np.arange(round(SPAN * _RATE)) + 0.5) / _RATE)
-    first, second = np.triu_indices(2 * _HARMONICS)
-    return waves.astype(np.float32), (waves[:, first] * waves[:, second]).astype(np.float32)
+    """`_waves` of all frequencies, worked out once, at the middles of blocks of samples."""
+    return _waves(_FREQUENCIES, (np.arange(round(SPAN * _RATE)) + 0.5) / _RATE)
 
 
 def _fit(
-    waves: NDArray[np.floating],
-    products: NDArray[np.floating],
-    found: NDArray[np.floating],
-    which: NDArray[np.floating],
+    waves: Signal, higher: Signal, found: NDArray[np.floating], which: NDArray[np.floating]
 ) -> tuple[int, NDArray[np.floating], float]:
     """The best frequency, its coefficients (2 * _HARMONICS, n_leads) and the power it explains.
 
     Parameters
     ----------
-    waves, products : ndarray, shape (n_frequencies, 2 * _HARMONICS, n_times), (n_frequencies, n_pairs, n_times)
-        As of `_grid`.
+    waves, higher : ndarray, shape (n_frequencies, 2 * _HARMONICS, n_times)
+        As of `_waves`.
     found : ndarray, shape (n_leads, n_times)
         Less its level in each stretch, and 0 between them.
     which : ndarray, shape (n_stretches, n_times)
@@ -88,13 +88,21 @@ def _fit(
     """
     n_frequencies, n_waves, n_times = waves.shape
     lengths = which.sum(axis=1)
-    with_found = (waves.reshape(-1, n_times) @ np.concatenate([found, which]).T).reshape(n_frequencies, n_waves, -1)
-    of_found, sums = with_found[..., : len(found)], with_found[..., len(found) :]
-    squares = np.zeros((n_frequencies, n_waves, n_waves))
-    first, second = np.triu_indices(n_waves)
-    squares[:, first, second] = squares[:, second, first] = (products.reshape(-1, n_times) @ which.sum(axis=0)).reshape(
-        n_frequencies, -1
-    )
+    products = (waves.reshape(-1, n_times) @ np.concatenate([found, which]).T).reshape(n_frequencies, n_waves, -1)
+    of_found, sums = products[..., : len(found)].astype(np.float64), products[..., len(found) :].astype(np.float64)
+    above = (higher.reshape(-1, n_times) @ which.sum(axis=0)).reshape(n_frequencies, n_waves)
+    # The product of two waves is half the sum, or the difference, of a wave of the sum and one of the difference of
+    # their frequencies: so the sums of waves tell the sums of products.
+    of_all = np.concatenate([sums.sum(axis=2), above], axis=1).T
+    cosine = np.concatenate([np.full((1, n_frequencies), lengths.sum()), of_all[::2]])
+    sine = np.concatenate([np.zeros((1, n_frequencies)), of_all[1::2]])
+    squares = np.empty((n_frequencies, n_waves, n_waves))
+    for i in range(1, _HARMONICS + 1):
+        for j in range(1, _HARMONICS + 1):
+            apart = sine[j - i] if j >= i else -sine[i - j]
+            squares[:, 2 * i - 2, 2 * j - 2] = (cosine[abs(i - j)] + cosine[i + j]) / 2
+            squares[:, 2 * i - 1, 2 * j - 1] = (cosine[abs(i - j)] - cosine[i + j]) / 2
+            squares[:, 2 * i - 2, 2 * j - 1] = squares[:, 2 * j - 1, 2 * i - 2] = (sine[i + j] + apart) / 2
     squares -= (sums / lengths) @ sums.transpose(0, 2, 1)  # the waves have levels as well, and these are not to count
     coefficients = np.linalg.solve(squares + _RIDGE * lengths.sum() * np.eye(n_waves), of_found)
     power = (coefficients * of_found).sum(axis=(1, 2))
@@ -136,8 +144,8 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
         return (values - (values @ of_stretch.T) @ which) * which.sum(axis=0)
 
     found = levelled(coarse)
-    waves, products = (values[..., :n_coarse] for values in _grid())
-    best, coefficients, power = _fit(waves, products, found, which)
+    waves, higher = (values[..., :n_coarse] for values in _grid())
+    best, coefficients, power = _fit(waves, higher, found, which)
     rest = found - coefficients.T @ levelled(waves[best])
     before = times - following @ which
     margin = _BESIDE_P * _RATE
@@ -148,8 +156,6 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
     if explained < _MOSTLY or explained_outside < _GOES_ON:
         return PeriodicWaves(explained, there / total, explained_outside, None)
     near = _FREQUENCIES[best] + _FINE
-    waves = _waves(near, (times + 0.5) / _RATE)
-    first, second = np.triu_indices(2 * _HARMONICS)
-    best, coefficients, _ = _fit(waves, waves[:, first] * waves[:, second], found, which)
-    throughout = _waves(near[best : best + 1], (np.arange(signal.shape[1]) + 0.5) / rate)[0]
+    best, coefficients, _ = _fit(*_waves(near, (times + 0.5) / _RATE), found, which)
+    throughout = _waves(near[best : best + 1], (np.arange(signal.shape[1]) + 0.5) / rate)[0][0]
     return PeriodicWaves(explained, there / total, explained_outside, (coefficients.T @ throughout).astype(np.float32))
