@@ -1,6 +1,6 @@
 """The default method: networks on the signal beside trees and networks on measurements.
 
-What goes into the networks is that of `robust`. Where the differences come from is in docs/experiments.md.
+What goes into the networks is that of `robust`. Where the differences come from is in docs/history/experiments.md.
 """
 
 from __future__ import annotations
