@@ -96,9 +96,7 @@ def load_labels(
     return read_label_table(path, known, least_likelihood)
 
 
-def read_label_table(
-    path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0
-) -> LabelTable:
+def read_label_table(path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
     """Read a table of records and their diagnoses.
 
     A column `record` (PTB-XL: `ecg_id`), and either a column `codes` with codes joined by `;`, or a column of 0 and 1

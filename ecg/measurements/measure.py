@@ -181,7 +181,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         absent = np.isnan(given).all(axis=1, keepdims=True)
         if absent.any():  # III, aVR, aVL and aVF follow from I and II
             given = np.where(absent, fill_missing(given), given)
-        gaps = np.isnan(given).all(axis=0)
+        gaps = np.asarray(np.isnan(given).all(axis=0))
     quality = assess_quality(given, sampling_frequency)
     given = _without_mains(given, sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None

@@ -19,6 +19,7 @@ _BEFORE, _AFTER = 0.08, 0.12  # s around the largest deflection that a shape is 
 _LAG = 0.04  # s, largest shift of a beat against another
 _ALIKE = 0.82  # correlation over all leads from which two complexes have the same shape
 _MOST_CLASSES = 8
+_DISTURBED = 3  # leads
 _MOST_LEADERS = 40
 _MOST_BEATS = 200  # more make no better median
 _AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
@@ -85,8 +86,10 @@ def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[n
 
     early = _premature(beats / rate)
     whole = (beats >= (_BEFORE + _LAG) * rate) & (beats <= signal.shape[1] - (_AFTER + _LAG) * rate)
+    if disturbed is not None:
+        whole &= np.count_nonzero(disturbed, axis=0) < _DISTURBED
     dominant = _dominant(of_beat, early, coarse)
-    of_beat[~whole & whole.any()] = dominant  # what is cut off shows no other shape
+    of_beat[~whole & whole.any()] = dominant  # what is cut off, or disturbed in many leads, shows no other shape
     positions = (beats + coarse.step * shift).astype(np.float64)
     members = of_beat == dominant
     fine = _Windows(signal, rate, beats[members] + coarse.step * shift[members], step=1, lag=0.012)
