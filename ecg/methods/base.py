@@ -317,4 +317,9 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Di
         if type(settings[key]) is not kind:
             expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
             raise ValueError(f"method {text}: expected {expected} for {key}, found {value!r}")
-    return builders[name](**settings, diagnoses=diagnoses)
+    return call_builder(builders[name], settings, diagnoses)
+
+
+def call_builder(builder: MethodBuilder, settings: Mapping[str, Any], diagnoses: Diagnoses) -> Method:
+    """The method; a builder for the Challenge 2020 alone need not take `diagnoses`."""
+    return builder(**settings, **({} if diagnoses == CHALLENGE_2020 else {"diagnoses": diagnoses}))

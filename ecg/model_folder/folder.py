@@ -29,7 +29,7 @@ from ecg.decisions.expected_score import highest_expected_score
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
-from ecg.methods.base import Method, MethodBuilder
+from ecg.methods.base import Method, MethodBuilder, call_builder
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -306,7 +306,7 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
     diagnoses = diagnoses_of(config, path)
     try:
-        method = builders[name](**settings, diagnoses=diagnoses)
+        method = call_builder(builders[name], settings, diagnoses)
         with torch.device("meta"), _Undrawn():  # takes no memory, however large a network the settings ask for
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
