@@ -23,6 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _distill(words: Sequence[str] | None) -> int:
     from ecg.methods.base import build_method
+    from ecg.methods.reduced_leads import on_leads
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
     from ecg.runtime.device import pick_device
@@ -47,6 +48,7 @@ def _distill(words: Sequence[str] | None) -> int:
     methods = find_methods()
     teacher = load_model(arguments.model, methods, pick_device(arguments.device))
     student = build_method(f"hybrid:width={arguments.width},measurements=false", methods, teacher.method.diagnoses)
+    student = on_leads(student, teacher.method.leads)
     options.n_members(student)
     distill(teacher, student, arguments.data, arguments.distilled, options)
     return 0

@@ -30,6 +30,7 @@ from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
+from ecg.methods.reduced_leads import on_leads
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -96,6 +97,10 @@ class Model:
     def checksums(self) -> list[str]:
         """SHA-256 of each member's weights, in hexadecimal."""
         return [row["sha256"] for row in self.config["members"]]
+
+    def on_leads(self, leads: tuple[str, ...] | None) -> Model:
+        """The model on some leads alone; ValueError where it was trained for others. Itself for None."""
+        return replace(self, method=on_leads(self.method, leads))
 
     def require(self, diagnoses: Diagnoses) -> None:
         """ModelError where the model was trained for another set of diagnoses."""
@@ -175,6 +180,7 @@ def save_model(
         "settings": dict(method.settings),
         "input": _input_of(method),
         "classes": list(method.classes),
+        **({} if method.leads is None else {"leads": list(method.leads)}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         "members": rows,
         "training": dict(training),
@@ -311,6 +317,10 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
+    leads = config.get("leads")  # absent where any will do
+    fits = leads is None or (isinstance(leads, list) and bool(leads) and leads == [x for x in LEADS if x in leads])
+    _check(fits, path, f"leads out of {', '.join(LEADS)}, in this order", repr(leads))
+    method = on_leads(method, None if leads is None else tuple(leads))
     _check(
         config.get("classes") == list(method.classes),
         path,

@@ -47,7 +47,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
         If the data folder can't be trained on.
     """
     teacher.require(student.diagnoses)
-    if teacher.method.input.preprocess is not student.input.preprocess:
+    if teacher.method.input.preprocess != student.input.preprocess:
         raise ValueError(
             f"expected a model of a method with the preprocessing of {student.name}, found {teacher.method.name}"
         )
