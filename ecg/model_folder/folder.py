@@ -25,7 +25,6 @@ from torch.overrides import TorchFunctionMode
 
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
-from ecg.decisions.expected_score import highest_expected_score
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
@@ -115,7 +114,7 @@ class Model:
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
             scores = self.adaptation.apply(scores)
-            combined = highest_expected_score(scores, self.method.diagnoses.weights)
+            combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
     def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -240,9 +239,11 @@ def adaptation_rows(classes: Sequence[str], adaptation: Adaptation) -> dict[str,
     """
     into = adaptation.weights.T.round(6).tolist()
     intercepts = adaptation.intercepts.round(6).tolist()
+    thresholds = adaptation.thresholds
     return {
         "weights": dict(zip(classes, into, strict=True)),
         "intercepts": dict(zip(classes, intercepts, strict=True)),
+        **({} if thresholds is None else {"thresholds": dict(zip(classes, thresholds.tolist(), strict=True))}),
     }
 
 
@@ -413,7 +414,8 @@ def _adaptation(path: Path, config: Mapping[str, Any], classes: tuple[str, ...])
         f"an adaptation of numbers: for each class {len(classes)} weights, its own above 0, and an intercept",
         repr(stored),
     )
-    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64))
+    thresholds = _thresholds(path, stored, classes) if "thresholds" in stored else None
+    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64), thresholds)
 
 
 def _is_number(value: object) -> bool:

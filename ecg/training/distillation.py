@@ -57,7 +57,9 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     method = replace(
         student,
         input=replace(student.input, features=teacher.method.input.features),
-        training=replace(student.training, simulated_share=SIMULATED_SHARE),
+        training=replace(
+            student.training, simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0
+        ),
     )
     workers = options.workers or os.cpu_count() or 1
     dataset, problems = build_dataset(

@@ -11,15 +11,17 @@ import pytest
 import torch
 
 import team_code
+from ecg.decisions.adaptation import fit_adaptation
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.io.errors import RecordingError
 from ecg.io.label_tables import read_label_table
 from ecg.labels.diagnoses import load_diagnoses
 from ecg.methods.base import build_method
-from ecg.model_folder.folder import ModelError, load_model
+from ecg.model_folder.folder import ModelError, load_model, save_adapted
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.tree_fitting import fit_boosted_trees
 from ecg.scoring.challenge import compute_f_measure
+from ecg.training.adapt_model import compare
 from ecg.training.dataset import build_dataset
 from ecg.training.folds import assign_folds
 from ecg.training.trainer import train
@@ -82,6 +84,21 @@ def test_the_driver_writes_the_codes_of_the_set_and_the_scorer_reads_them(place,
     assert scored.stdout.splitlines()[0] == "AUROC,AUPRC,Accuracy,F-measure"
     wrong = subprocess.run(words, capture_output=True, text=True, check=False)
     assert wrong.returncode == 2 and "expected columns of the set of diagnoses challenge-2020" in wrong.stderr
+
+
+def test_an_adapted_model_without_rewards_decides_at_thresholds_of_its_own(place, tmp_path):
+    folder, _ = place
+    model = load_model(folder / "model", {"tiny": tiny}, torch.device("cpu"))
+    rng = np.random.default_rng(0)
+    labels = rng.random((200, 3)) < (0.1, 0.5, 0.0)
+    scores = np.clip(0.3 * labels + 0.5 * rng.random((200, 3)), 0, 1)
+    fitted = fit_adaptation(labels, scores, 1.0).with_thresholds(labels, scores)
+    save_adapted(folder / "model", tmp_path / "adapted", fitted, {"recordings": 200}, model)
+    adapted = load_model(tmp_path / "adapted", {"tiny": tiny}, torch.device("cpu"))
+    decided = np.array([adapted.decide(row[np.newaxis])[0] for row in scores])
+    assert np.array_equal(decided, fitted.apply(scores) >= fitted.thresholds)
+    compared = compare(labels, scores, scores >= 0.5, np.arange(200) % 5, model.method.diagnoses)
+    assert compared.metric_name == "f measure" and compared.gain > 0
 
 
 def test_nothing_is_trained_on_no_labels(place, tmp_path):
