@@ -147,8 +147,8 @@ def build_dataset(
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
     statements : StatementTable or LabelTable, optional
-        As for `read_signal`: labels for recordings in clinical formats; or a table of records, whose codes take the
-        place of those in headers, and whose folds and patients count where ``folds.csv`` says nothing.
+        As for `read_signal`: labels for recordings in clinical formats; or a table of records. Its codes replace
+        those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
 

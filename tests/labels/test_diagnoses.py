@@ -1,4 +1,4 @@
-"""Sets of diagnoses: those that are shipped, a user's file, and what is wrong with one."""
+"""Sets of diagnoses: the shipped ones, a user's file, and faults of a file."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Methods on fewer leads: what is kept, what is refused, what is masked in training."""
+"""Methods on fewer leads: leads that are kept, that a recording lacks, and that training masks."""
 
 import numpy as np
 import pytest
