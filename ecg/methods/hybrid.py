@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
+from ecg.decisions.calibration import log_odds
+from ecg.decisions.conventions import COMMONEST, RAREST, convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.io.header import Header
 from ecg.labels.classes import CLASSES, NORMAL_CLASS
@@ -69,7 +71,6 @@ PRIOR_SHIFT = 0.25  # of the way from the training data's prior log-odds to thos
 # Around the typical amplitude: half of the 2.3 octaves by which headers of Georgia's recordings were wrong (4880 per mV
 # for 1000), so that what looks plausible with the right gain never does with that one. All but 3 % of PTB-XL.
 PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
-RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
 class SignalAndMeasurements(nn.Module):
@@ -194,6 +195,19 @@ def average(
     return highest_expected_score(moved, challenge_weights()), moved
 
 
+def by_convention(
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    features: NDArray[np.float32],
+    definitions: str,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels and scores of one recording as hospitals of a convention give them, for `Decision.by_convention`."""
+    there = np.clip([PREVALENCES[code] / 100 for code in CLASSES], RAREST, COMMONEST)
+    priors = expit(log_odds(thresholds) / PRIOR_SHIFT + logit(there))  # undoes `thresholds_of_prevalence`
+    measured = dict(zip(FEATURES, features[N_DEMOGRAPHICS:].tolist(), strict=False))  # none of the network alone
+    return convention(definitions, CLASSES).decide(probabilities, priors, measured, challenge_weights())
+
+
 def signal_part(width: float, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
     """What looks at the signal alone, for `Method.signal_part`."""
     parts: list[nn.Module] = [network.network for network in networks if isinstance(network, SignalAndMeasurements)]
@@ -227,5 +241,11 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
             make_targets=make_targets,
             prepare=fit_to_measurements if measurements else None,
         ),
-        decision=replace(base.decision, search_thresholds=thresholds_of_prevalence, combine=average, moves_scores=True),
+        decision=replace(
+            base.decision,
+            search_thresholds=thresholds_of_prevalence,
+            combine=average,
+            moves_scores=True,
+            by_convention=by_convention,
+        ),
     )
