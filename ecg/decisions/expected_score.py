@@ -66,7 +66,7 @@ def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
     """
     places = probabilities if probabilities.ndim == 3 else probabilities[np.newaxis]
     credit = places @ weights
-    outputs = np.zeros(places.shape[1:], dtype=bool)
+    outputs = np.zeros_like(places[0], dtype=bool)
     gained = np.zeros(places.shape[:2])
     union = places.sum(axis=2)
     rows = np.arange(len(outputs))
