@@ -266,7 +266,9 @@ def _judge(
     unread = Item(None, np.empty((12, 0), np.float32), np.empty(0, np.float32))
     # The key leaves the signal behind, which is not needed any more when the probabilities are there.
     items = (
-        replace(result.item or unread, key=replace(result, item=result.item and replace(result.item, signal=unread.signal)))
+        replace(
+            result.item or unread, key=replace(result, item=result.item and replace(result.item, signal=unread.signal))
+        )
         for result in results
     )
     for result, probabilities in compute.probabilities(model, items):

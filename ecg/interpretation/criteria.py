@@ -183,4 +183,4 @@ def _is_whole(criterion: Criterion, conditions: list[Condition], definitions: st
 
 
 def _words(quantities: Iterable[Quantity]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(quantity.words for quantity in quantities))
+    return tuple(dict.fromkeys(quantity.words for quantity in quantities if quantity.words))

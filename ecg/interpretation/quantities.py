@@ -69,9 +69,17 @@ def quantities_of(measured: Measurements, age: float, sex: str, left_out: Iterab
     """
     waves = waves_of(measured)
     lead = _Leads(measured, waves, frozenset(left_out))
-    found = {**_intervals(measured), **_rhythm(measured), **_patterns(lead), **_voltages(lead), **_p_wave(lead)}
+    years = age if math.isfinite(age) else ASSUMED_AGE
+    found = {
+        "age": Quantity(years, ""),
+        **_intervals(measured),
+        **_rhythm(measured),
+        **_patterns(lead),
+        **_voltages(lead),
+        **_p_wave(lead),
+    }
     for name in dict.fromkeys(row["quantity"] for row in read_table("lead_limits.csv")):
-        found[name] = _leads_beyond(name, lead, age if math.isfinite(age) else ASSUMED_AGE, sex)
+        found[name] = _leads_beyond(name, lead, years, sex)
     return found
 
 

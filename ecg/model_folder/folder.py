@@ -126,7 +126,9 @@ class Model:
             replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
             for k in range(len(probabilities))
         ]
-        return np.array([one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)])
+        return np.array(
+            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
+        )
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
