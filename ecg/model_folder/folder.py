@@ -28,9 +28,9 @@ from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
-from ecg.methods.base import Method, MethodBuilder
-from ecg.scoring.challenge import challenge_weights
+from ecg.methods.base import Method, MethodBuilder, call_builder
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -101,6 +101,13 @@ class Model:
         """SHA-256 of each member's weights, in hexadecimal."""
         return [row["sha256"] for row in self.config["members"]]
 
+    def require(self, diagnoses: Diagnoses) -> None:
+        """ModelError where the model was trained for another set of diagnoses."""
+        if self.method.diagnoses != diagnoses:
+            raise ModelError(
+                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
+            )
+
     def decide(
         self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -115,7 +122,7 @@ class Model:
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
             scores = self.adaptation.apply(scores)
-            combined = highest_expected_score(scores, challenge_weights(self.method.classes))
+            combined = highest_expected_score(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
     def decide_each(
@@ -184,7 +191,8 @@ def save_model(
         "settings": dict(method.settings),
         "input": _input_of(method),
         "classes": list(method.classes),
-        "definitions": DEFAULT,
+        **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
+        **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
@@ -313,8 +321,9 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     name, settings = config.get("method"), config.get("settings")
     _check(isinstance(settings, dict), path, "settings of the method as a JSON object", repr(settings))
     _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
+    diagnoses = diagnoses_of(config, path)
     try:
-        method = builders[name](**settings)
+        method = call_builder(builders[name], settings, diagnoses)
         with torch.device("meta"), _Undrawn():  # takes no memory, however large a network the settings ask for
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
@@ -335,6 +344,15 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     definitions = config.get("definitions", DEFAULT)
     _check(definitions in CONVENTIONS, path, f"definitions out of {', '.join(CONVENTIONS)}", repr(definitions))
     return Model(method, networks, thresholds, device, config, calibration, adaptation, definitions)
+
+
+def diagnoses_of(config: Mapping[str, Any], source: object) -> Diagnoses:
+    """The set of diagnoses that a ``config.json`` carries; ModelError where it is none."""
+    stored = config.get("diagnoses")  # absent for the Challenge 2020
+    try:
+        return CHALLENGE_2020 if stored is None else Diagnoses.from_json(stored, f"{source}: diagnoses")
+    except DiagnosesError as error:
+        raise ModelError(str(error)) from None
 
 
 def _read(path: Path) -> bytes:
