@@ -180,8 +180,8 @@ ByConvention = Callable[
 ]
 """``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
 
-The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of a
-convention, to (n_classes,) each."""
+The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
+a convention, to (n_classes,) each."""
 
 
 @dataclass(frozen=True)
