@@ -26,7 +26,10 @@ def main() -> int:
 
 
 def _drive() -> int:
+    from dataclasses import replace
+
     import team_code
+    from ecg.decisions.conventions import CONVENTIONS
     from ecg.inference.run_folder import READERS, Outcome, run_folder
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
@@ -58,6 +61,13 @@ def _drive() -> int:
         help="compute in float32, window by window: what a recording gets does not depend on the "
         "others in the folder, but it takes longer",
     )
+    parser.add_argument(
+        "--definitions",
+        choices=[*CONVENTIONS],
+        help="the convention of the labels: "
+        + "; ".join(f"{name}: {words}" for name, words in CONVENTIONS.items())
+        + " (default: the model's own)",
+    )
     add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
@@ -73,8 +83,9 @@ def _drive() -> int:
             )
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(arguments.device)) as processes:
+        model = team_code.load_model(arguments.model, device=arguments.device)
         outcome = run_folder(
-            team_code.load_model(arguments.model, device=arguments.device),
+            replace(model, definitions=arguments.definitions or model.definitions),
             Path(arguments.input),
             Path(arguments.output),
             workers=arguments.workers,

@@ -14,13 +14,13 @@ from ecg.interpretation.criteria import Verdict, verdict_on
 from ecg.interpretation.exclusions import exclude
 from ecg.interpretation.quantities import ADULT, Quantities, beyond, quantities_of
 from ecg.interpretation.recording_quality import quality_warnings
-from ecg.interpretation.statement_list import read_table, statement_list, terms_of_classes, words_of
+from ecg.interpretation.statement_list import read_table, statement_list, terms_of_class, words_of
 from ecg.measurements.types import Measurements
 
 Certainty = Literal["definite", "probable", "possible"]
 CERTAINTIES: tuple[Certainty, ...] = ("definite", "probable", "possible")
 Opinions = Mapping[str, Mapping[str, float]]
-"""Probabilities of classes by set of diagnoses: ``{"challenge": {"164889003": 0.9}, "ptb-xl": {"AFIB": 0.95}}``."""
+"""Probabilities of classes by the name of a model: ``{"model": {"164889003": 0.9}, "statements": {"AFIB": 0.95}}``."""
 
 SINUS, SINUS_TACHYCARDIA, SINUS_BRADYCARDIA, UNCERTAIN_RHYTHM = 20, 21, 22, 27
 NORMAL, OTHERWISE_NORMAL, UNINTERPRETABLE = 1, 2, 4
@@ -83,7 +83,8 @@ def interpret(
     sex : str
         "Female", "Male" or "Unknown".
     opinions : mapping, optional
-        Calibrated probabilities by set of diagnoses and class; without them the criteria alone decide.
+        Calibrated probabilities of each model, by the codes of the Challenge or of PTB-XL; without them the criteria
+        alone decide.
     definitions : str
         The convention whose limits hold: "clinical" or "ptb-xl".
 
@@ -146,6 +147,11 @@ def policies() -> dict[int, Policy]:
     return found
 
 
+def is_rhythm(code: int) -> bool:
+    """Whether a statement is about the dominant rhythm."""
+    return code == UNCERTAIN_RHYTHM or code in _rhythms()
+
+
 def _rhythms() -> list[int]:
     return [code for code, policy in policies().items() if policy.decided_by == "rhythm"]
 
@@ -153,16 +159,15 @@ def _rhythms() -> list[int]:
 def probabilities_of_codes(opinions: Opinions) -> tuple[dict[int, float], dict[int, tuple[int, ...]]]:
     """The probability of each statement, and the modifiers of the class that says it most.
 
-    Classes of one set that mean the same statement are taken as independent signs of it: ``1 - prod(1 - p)``. Sets are
-    averaged in log odds.
+    Classes of one model that mean the same statement are taken as independent signs of it: ``1 - prod(1 - p)``. Models
+    are averaged in log odds.
     """
     each: dict[int, list[float]] = {}
     loudest: dict[int, tuple[float, tuple[int, ...]]] = {}
-    for name, probabilities in opinions.items():
+    for probabilities in opinions.values():
         absent: dict[int, float] = {}
-        terms = terms_of_classes(name)
         for label, probability in probabilities.items():
-            for term in terms.get(label, ()) if math.isfinite(probability) else ():
+            for term in terms_of_class(label) if math.isfinite(probability) else ():
                 absent[term.code] = absent.get(term.code, 1.0) * (1 - probability)
                 loudest[term.code] = max(loudest.get(term.code, (-1.0, ())), (probability, term.modifiers))
         for code, none in absent.items():
@@ -178,9 +183,9 @@ def certainty_of(policy: Policy, verdict: Verdict, probability: float | None) ->
         return None
     made = verdict.state in ("met", "borderline")
     if probability is None:
-        if decided_by == "model" or not made:
+        if decided_by == "model" or verdict.state != "met":
             return None
-        return "definite" if decided_by == "measurement" and verdict.state == "met" else "possible"
+        return "definite" if decided_by == "measurement" else "possible"
     if decided_by == "measurement" and not made:
         return None
     state = "model" if decided_by == "model" or verdict.state == "unknown" else verdict.state

@@ -109,15 +109,18 @@ class Model:
             )
 
     def decide(
-        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32] | None = None,
+        definitions: str | None = None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
 
-        With the features that went into the networks the model's convention has a part in it.
+        With the features that went into the networks a convention has a part in it: the model's own, or the one named.
         """
         by_convention = self.method.decision.by_convention
         if by_convention is not None and features is not None and self.adaptation is None:
-            return by_convention(probabilities, self.thresholds, features, self.definitions)
+            return by_convention(probabilities, self.thresholds, features, definitions or self.definitions)
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
