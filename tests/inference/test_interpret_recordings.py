@@ -15,7 +15,6 @@ from ecg.io.formats import find_recordings, read_signal
 from ecg.simulator.simulate import simulate
 from ecg.simulator.write import write_recording
 
-
 NAMES = ("own", "clinical", "ptb-xl")
 
 
