@@ -406,5 +406,5 @@ def run_model(
         method.input.features(parsed, millivolts),
     )
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
-    labels, scores = model.decide(probabilities)
+    labels, scores = model.decide(probabilities, item.features)
     return list(method.classes), labels.astype(int), scores
