@@ -10,7 +10,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,10 +18,11 @@ from ecg.arrays import Bools, Floats
 from ecg.io.errors import RecordingError
 from ecg.io.files import read_file
 from ecg.labels.classes import CLASSES, EQUIVALENT_CLASSES, NORMAL_CLASS
+from ecg.resources import resource
 
 StrPath = str | os.PathLike[str]
 
-WEIGHTS_FILE = Path(__file__).resolve().parents[2] / "weights.csv"
+WEIGHTS_FILE = resource("weights.csv")
 
 
 class EvaluationError(ValueError):

@@ -41,6 +41,25 @@ def measured_rows(result: Predictions, classes: tuple[str, ...]) -> list[dict[st
     return rows
 
 
+def add_card(model_folder: Path, trained: Mapping[str, Any], predictions: Path, measured: Mapping[str, Any]) -> str:
+    """Write a card with what trained a model and what was measured; the card as Markdown.
+
+    Parameters
+    ----------
+    model_folder : Path
+    trained : mapping
+        The training's command, commit, minutes and machine.
+    predictions : Path
+        File of held-out `Predictions`.
+    measured : mapping
+        Command and commit that wrote them.
+    """
+    result = Predictions.load(predictions)
+    rows = measured_rows(result, result.classes)
+    write_card(model_folder, {"trained": dict(trained), "measured": {**measured, "rows": rows}})
+    return as_markdown(json.loads((model_folder / "config.json").read_bytes()))
+
+
 def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
     """Put a card into a model's ``config.json``, in place of one that was there.
 
