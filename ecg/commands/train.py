@@ -17,7 +17,7 @@ from ecg.runtime.command import command
 @click.option(
     "--method",
     metavar="NAME[:SETTING=VALUE,...]",
-    help="which system to train: hybrid, robust, zhao, butteam (default: hybrid, or that of the model to start from)",
+    help="which method to train, of docs/methods.md (default: the first there, or that of the model to start from)",
 )
 @click.option(
     "--from", "start", metavar="MODEL", help="start from the weights of a trained model rather than from random ones"
@@ -27,8 +27,7 @@ from ecg.runtime.command import command
     "--folds",  # its name up to version 0.2, which keeps working
     type=click.IntRange(1),
     metavar="K",
-    help="networks to train, each validated on another fold of the data (default: 3 of 10 for hybrid, 2 of 10 for "
-    "robust, as published 5 for zhao and 3 of 10 for butteam)",
+    help="networks to train, each validated on another fold of the data (default: the method's number)",
 )
 @options.epochs
 @options.seed

@@ -30,7 +30,7 @@ from ecg.runtime.command import command
     "methods",
     multiple=True,
     metavar="NAME[:SETTING=VALUE,...]",
-    help="may be repeated; hybrid, robust, zhao, butteam (default: all of them)",
+    help="of docs/methods.md, may be repeated (default: all of them)",
 )
 @click.option("--members", type=click.IntRange(1), default=1, metavar="N", help="networks trained on each split")
 @options.epochs
