@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
+from ecg.decisions.thresholds import coordinate_ascent, f1_thresholds, shared_threshold
 from ecg.inference import predict
 from ecg.io.header import parse_header
 from ecg.io.recording import to_millivolts
-from ecg.labels.classes import CLASSES
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing
 from ecg.methods import registry
 from ecg.methods.base import (
@@ -55,6 +55,7 @@ SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (pa
 WINDOW = 4096  # samples, 15.94 s
 MIN_OVERLAP = 256  # samples between neighbouring windows at prediction
 MICROVOLTS_PER_MILLIVOLT = 1000.0
+CLASSES = CHALLENGE_2020.classes
 
 
 # --- Preprocessing ------------------------------------------------------------------------------------------------
@@ -151,7 +152,10 @@ def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) 
 
 
 def constrained_grid_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> NDArray[np.float64]:
     """Thresholds that maximise the challenge metric (paper, section 2.4).
 
@@ -163,7 +167,9 @@ def constrained_grid_search(
     labels : ndarray, shape (n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_recordings, n_classes), float64
     weights : ndarray, shape (n_classes, n_classes), float64
-        Of the challenge metric, in the order of `CLASSES`.
+        Of the challenge metric.
+    diagnoses : Diagnoses, optional
+        The set whose classes are the columns.
 
     Returns
     -------
@@ -171,7 +177,7 @@ def constrained_grid_search(
     """
 
     def score(labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
-        return compute_challenge_metric(weights, labels, outputs, CLASSES)
+        return compute_challenge_metric(weights, labels, outputs, diagnoses.classes, str(diagnoses.normal))
 
     shared, _ = shared_threshold(labels, probabilities, score, decide, np.arange(11) / 10)
     start = np.full(labels.shape[1], shared)
@@ -214,7 +220,7 @@ def _adam(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.Adam(parameters, lr=3e-3, weight_decay=1e-5)
 
 
-def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
     return losses.binary_cross_entropy
 
 
@@ -223,7 +229,7 @@ def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
 BCE_STAGE = Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam, learning_rate=_steps_at_40_and_80_percent)
 
 
-def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
+def zhao(age_mask: bool = True, challenge_stage: bool = False, diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """The method of Zhao et al. (paper 112), corrected.
 
     Parameters
@@ -233,12 +239,15 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     challenge_stage : bool
         Whether the second system's stage with the challenge-metric loss follows: not part of the paper, and kept since
         stored models name it.
+    diagnoses : Diagnoses, optional
+        Without reward weights thresholds are those of the highest F1.
     """
+    search = f1_thresholds if diagnoses.weights is None else partial(constrained_grid_search, diagnoses=diagnoses)
     return Method(
         name="zhao",
         settings={"age_mask": age_mask, "challenge_stage": challenge_stage},
-        classes=CLASSES,
-        build_network=SEResNet,
+        diagnoses=diagnoses,
+        build_network=partial(SEResNet, n_classes=len(diagnoses.classes)),
         forward=_forward,
         input=Input(
             sampling_frequency=SAMPLING_FREQUENCY,
@@ -253,13 +262,11 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
             n_members=5,
             batch_size=64,
             stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
-            make_targets=partial(as_scored, classes=CLASSES),
+            make_targets=partial(as_scored, diagnoses=diagnoses),
             use_for_training=has_scored_class,
             augment=crop_or_pad,
         ),
-        decision=Decision(
-            merge=mean_of_windows, search_thresholds=constrained_grid_search, decide=decide, combine=vote
-        ),
+        decision=Decision(merge=mean_of_windows, search_thresholds=search, decide=decide, combine=vote),
     )
 
 

@@ -15,7 +15,7 @@ from ecg.runtime.command import command
 @options.model
 @click.argument("data", type=options.PATH)
 @click.argument("adapted", type=options.PATH)
-@options.labels
+@options.statements
 @options.seed
 @options.device
 def main(model: Path, data: Path, adapted: Path, labels: str | None, seed: int, device: str) -> int:

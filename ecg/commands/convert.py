@@ -19,7 +19,7 @@ from ecg.runtime.command import command
     default="challenge",
     help="what to write: Challenge files (.hea and .mat), DICOM, EDF or CSV",
 )
-@options.labels
+@options.statements
 @click.option(
     "--keep-identity",
     is_flag=True,

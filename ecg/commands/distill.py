@@ -48,7 +48,8 @@ def main(
     if distilled.resolve() == model.resolve():
         raise ValueError(f"{distilled}: expected another folder than that of the ensemble")
     options = TrainingOptions(1, epochs, seed, device, limit=limit)
-    student = build_method(f"hybrid:width={width},measurements=false", find_methods())
+    teacher = load_model(model, device=device)
+    student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
     options.n_members(student)
-    distill(load_model(model, device=device), student, data, distilled, options)
+    distill(teacher, student, data, distilled, options)
     return 0

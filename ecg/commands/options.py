@@ -54,11 +54,30 @@ deterministic = click.option(
     help="compute in float32, window by window: a result does not depend on the other recordings; takes longer",
 )
 allow_failures = click.option("--allow-failures", is_flag=True, help="exit with 0 even if some recordings failed")
-labels = click.option(
+diagnoses = click.option(
+    "--diagnoses",
+    metavar="NAME|FILE.csv",
+    help="set of diagnoses: challenge-2020, challenge-2021, ptb-xl ..., or a file of one's own (default: the first)",
+)
+statements = click.option(
     "--labels",
     metavar="FILE",
     help="for clinical formats: take diagnoses from the device's statements by this CSV file of statement and code, "
     "and by the table of common statements; 'common' for the latter alone",
+)
+labels = click.option(
+    "--labels",
+    metavar="FILE",
+    help="CSV file that the diagnoses are taken from, not the headers: records and their codes (also PTB-XL's "
+    "ptbxl_database.csv); or, for clinical formats, the device's statements and their codes, 'common' for the table of "
+    "common statements alone",
+)
+least_likelihood = click.option(
+    "--least-likelihood",
+    type=click.FloatRange(0, 100),
+    default=0.0,
+    metavar="PERCENT",
+    help="of --labels with likelihoods take the codes from this one up",
 )
 seed = click.option("--seed", type=click.IntRange(0), default=2020, help="random seed")
 epochs = click.option(

@@ -16,6 +16,7 @@ from ecg.runtime.shards import WHOLE, Shard
 @command("report", "files written so far are whole, the same command with --resume writes the rest")
 @click.argument("folders", nargs=-1, required=True, metavar="INPUT... REPORT", type=options.PATH)
 @click.option("--evaluation", is_flag=True, help="evaluate a model: LABELS OUTPUTS [OUTPUTS2] REPORT")
+@options.diagnoses
 @options.model
 @click.option(
     "--attribution",
@@ -40,6 +41,7 @@ def main(
     /,
     folders: tuple[Path, ...],
     evaluation: bool,
+    diagnoses: str | None,
     model: Path,
     resume: bool,
     device: str,
@@ -63,10 +65,12 @@ def main(
     """
     if evaluation:
         _check_evaluation(context, len(folders))
+        from ecg.labels.diagnoses import DEFAULT, load_diagnoses
         from ecg.report.evaluation import evaluation_report
 
         given, *outputs, report = folders
-        evaluation_report(given, outputs, report, note=pages["note"])
+        wanted = load_diagnoses(diagnoses or DEFAULT)
+        evaluation_report(given, outputs, report, note=pages["note"], diagnoses=wanted)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
     if len(folders) < 2:
@@ -98,7 +102,7 @@ def main(
 
 def _check_evaluation(context: click.Context, n_folders: int) -> None:
     for param in context.command.get_params(context):
-        if param.name not in ("folders", "evaluation", "note") and _is_given(context, param.name or ""):
+        if param.name not in ("folders", "evaluation", "note", "diagnoses") and _is_given(context, param.name or ""):
             option = param.opts[0]
             raise click.UsageError(
                 f"--evaluation {option}: expected one of them, found both; {option} is for recordings"

@@ -34,7 +34,9 @@ from ecg.runtime.command import command
 @options.device
 @options.workers
 @options.limit
+@options.diagnoses
 @options.labels
+@options.least_likelihood
 @click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
 @click.option(
     "--spread-members",

@@ -34,6 +34,9 @@ from ecg.runtime.command import command
 )
 @click.option("--members", type=click.IntRange(1), default=1, metavar="N", help="networks trained on each split")
 @options.epochs
+@options.diagnoses
+@options.labels
+@options.least_likelihood
 @options.seed
 @options.device
 @click.option("--workers", type=click.IntRange(1), default=2, metavar="N", help="processes that read recordings")
@@ -44,6 +47,9 @@ def main(
     hold_out: bool,
     disturbed: bool,
     methods: tuple[str, ...],
+    diagnoses: str | None,
+    labels: str | None,
+    least_likelihood: float,
     **settings: Any,
 ) -> int:
     """Compare methods on recordings they were not trained on: by fold, by database, or both in one run.
@@ -62,11 +68,16 @@ def main(
     """
     if sum([n_folds is not None, leave_one_database_out, hold_out]) > 1:
         raise click.UsageError("expected one of --folds, --leave-one-database-out and --hold-out, found several")
+    from ecg.io.label_tables import load_labels
+    from ecg.labels.diagnoses import DEFAULT, load_diagnoses
     from ecg.studies.compare_methods import compare_methods
     from ecg.studies.cross_validation import Options
 
     split: Literal["folds", "databases", "hold-out"] = (
         "databases" if leave_one_database_out else "hold-out" if hold_out else "folds"
     )
-    compare_methods(methods, Options(split=split, n_folds=n_folds or 5, **settings), disturbed)
+    wanted = load_diagnoses(diagnoses or DEFAULT)
+    table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
+    options = Options(split=split, n_folds=n_folds or 5, labels=table, **settings)
+    compare_methods(methods, wanted, options, disturbed)
     return 0

@@ -13,7 +13,7 @@ from ecg.inference.predict import Item, predict
 from ecg.io.header import Header
 from ecg.io.inputs import StrPath, as_recording
 from ecg.io.recording import Recording
-from ecg.labels.classes import class_name
+from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.registry import find_methods
 from ecg.model_folder import folder
 from ecg.resources import resource
@@ -31,6 +31,8 @@ class Classification:
     probabilities : mapping of str to float
         Of every diagnosis that the model knows, by code: calibrated where the model has a calibration and its scores
         are no probabilities already.
+    diagnoses : Diagnoses
+        Their set: names and words by code.
 
     Examples
     --------
@@ -44,11 +46,12 @@ class Classification:
 
     labels: tuple[str, ...]
     probabilities: Mapping[str, float]
+    diagnoses: Diagnoses
 
     @property
     def names(self) -> dict[str, str]:
         """Abbreviations of the labels, by code."""
-        return {code: class_name(code) for code in self.labels}
+        return {code: self.diagnoses[code].abbreviation for code in self.labels}
 
 
 class Classifier(folder.Model):
@@ -98,6 +101,7 @@ class Classifier(folder.Model):
         return Classification(
             tuple(code for code, is_given in zip(codes, labels, strict=True) if is_given),
             dict(zip(codes, scores.tolist(), strict=True)),
+            method.diagnoses,
         )
 
 

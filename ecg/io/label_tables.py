@@ -36,8 +36,6 @@ class LabelTable:
         From 1 up.
     patients : Mapping of str to str
     is_ptb_xl : bool
-    digest : str
-        A checksum of all that it says.
     """
 
     path: str
@@ -45,7 +43,11 @@ class LabelTable:
     folds: Mapping[str, int] = field(default_factory=dict)
     patients: Mapping[str, str] = field(default_factory=dict)
     is_ptb_xl: bool = False
-    digest: str = ""
+
+    def digest(self) -> str:
+        """A checksum of all that the table says."""
+        parts = [sorted(each.items()) for each in (self.codes, self.folds, self.patients)]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def key(self, record: str) -> str:
         """What a record is called here: PTB-XL's 1 is HR00001 in the Challenge, and 00001_lr and 00001_hr."""
@@ -145,8 +147,7 @@ def read_label_table(path: str | os.PathLike[str], known: Collection[str], least
             folds[name] = int(float(value))
         if patient and (value := (row[patient] or "").strip()):
             patients[name] = value
-    digest = hashlib.sha256(repr((sorted(table.items()), folds, patients)).encode()).hexdigest()
-    return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id", digest)
+    return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id")
 
 
 def clean_code(code: str) -> str:

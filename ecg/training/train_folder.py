@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from ecg.io.device_statements import load_statements
+from ecg.io.label_tables import load_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
 from ecg.methods.base import MethodBuilder, build_method
 from ecg.methods.registry import DEFAULT_METHOD, find_methods
 from ecg.model_folder.folder import load_model
@@ -25,7 +26,9 @@ def train_folder(
     device: str = "auto",
     workers: int | None = None,
     limit: int | None = None,
+    diagnoses: str | None = None,
     labels: str | None = None,
+    least_likelihood: float = 0.0,
     resume: bool = False,
     spread_members: bool = False,
     start: str | os.PathLike[str] | None = None,
@@ -41,8 +44,12 @@ def train_folder(
         One of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of `start`.
     members, epochs, seed, device, workers, limit, resume, spread_members
         See `ecg.training.options.TrainingOptions`.
+    diagnoses : str, optional
+        A set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or of `start`.
     labels : str, optional
-        CSV file of statements and codes, or "common", see `ecg.io.device_statements.load_statements`.
+        CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
+    least_likelihood : float
+        Of codes in `labels`, in percent.
     start : path, optional
         A model folder, from whose weights the training starts.
     methods : Mapping of str to callable, optional
@@ -50,9 +57,14 @@ def train_folder(
     default_method : str
     """
     builders = find_methods() if methods is None else methods
-    statements = load_statements(labels) if labels else None
     first = None if start is None else load_model(start, builders, pick_device("cpu"))
-    text = default_method if method is None else method
-    wanted = first.method if method is None and first is not None else build_method(text, builders)
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume, spread_members, first)
-    train(wanted, data, model, options)
+    own = CHALLENGE_2020 if first is None else first.method.diagnoses
+    wanted = own if diagnoses is None else load_diagnoses(diagnoses)
+    if first is not None and method is None:
+        first.require(wanted)
+        chosen = first.method
+    else:
+        chosen = build_method(default_method if method is None else method, builders, wanted)
+    table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
+    train(chosen, data, model, options)
