@@ -40,8 +40,8 @@ class Classification:
     >>> result = ecg.load_model().classify(ecg.simulate("AF", seed=7))
     >>> "164889003" in result.labels, max(result.probabilities, key=result.probabilities.get)
     (True, '164889003')
-    >>> result.names
-    {'164889003': 'AF'}
+    >>> result.names["164889003"]
+    'AF'
     """
 
     labels: tuple[str, ...]
