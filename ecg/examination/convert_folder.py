@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from pathlib import Path
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import CHALLENGE, find_recordings, format_of, read_any
+from ecg.io.formats import CHALLENGE, format_of, read_any
+from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import describe_failure, to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.dicom_writer import write_dicom
-from ecg.io.writers.exports import NOBODY, write_challenge, write_csv, write_edf
+from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
 from ecg.runtime.progress import progress, say
 
 REPORTS = "device_reports.csv"
@@ -50,13 +52,15 @@ _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "id
 
 
 def convert_recordings(
-    given: Path, output: Path, to: str, *, labels: str | None = None, keep_identity: bool = False
+    given: Paths, output: Path, to: str, *, labels: str | None = None, keep_identity: bool = False
 ) -> tuple[int, list[str], list[str]]:
-    """Convert a file, or every recording of a folder and those below it.
+    """Convert recordings.
 
     Parameters
     ----------
-    given, output : Path
+    given : path or iterable of paths
+        As of `expand_inputs`.
+    output : Path
     to : {"challenge", "dicom", "edf", "csv"}
     labels : str, optional
         As for `load_statements`: take diagnoses from the device's statements.
@@ -79,8 +83,9 @@ def convert_recordings(
         If the output folder is that of the input, or in it.
     """
     table = load_statements(labels) if labels else None
-    paths = _paths(given)
-    _require_apart(given, output)
+    paths = [Path(found.path) for found in expand_inputs(given)]
+    for path in [given] if isinstance(given, (str, os.PathLike)) else given:
+        _require_apart(Path(path), output)
     output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output)
     conversion = Conversion(output, to, table, keep_identity)
@@ -93,13 +98,6 @@ def convert_recordings(
             say(problems[-1])
     write_file(output / REPORTS, conversion.reports())
     return len(paths) - len(problems), problems, list(conversion.summary())
-
-
-def _paths(given: Path) -> list[Path]:
-    paths = list(map(Path, find_recordings(given))) if given.is_dir() else [given]
-    if not paths or not (given.is_dir() or given.is_file()):
-        raise problem(given, "an ECG file or a folder with some", "none")
-    return paths
 
 
 def _require_apart(given: Path, output: Path) -> None:
@@ -147,7 +145,7 @@ class Conversion:
         stored = self._with_labels(stored)
         identity = stored.identity if self.keep_identity else NOBODY
         if self.to == "challenge":
-            write_challenge(self.output, stored, list(_comments(stored, name, identity)))
+            write_challenge(self.output, stored, list(header_comments(stored, name, identity)))
         elif self.to == "dicom":
             write_dicom(self.output, stored, identity)
         elif self.to == "edf":
@@ -234,24 +232,3 @@ def _holds(statement: str, identity: Identity) -> bool:
         if len(re.sub(r"\W", "", word)) >= least and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
             return True
     return False
-
-
-def _comments(stored: Stored, name: str, identity: Identity) -> Iterator[str]:
-    """What the device said, as lines of a header."""
-    device = stored.device
-    yield f"Source: {name}"
-    if device.maker or device.model:
-        yield f"Device: {' '.join(filter(None, (device.maker, device.model)))}"
-    for key, value in device.measurements.items():
-        yield f"Measurement: {key} {value:.12g}"
-    for statement in device.statements:
-        yield f"Statement: {statement}"
-    for note in stored.notes:
-        yield f"Note: {note}"
-    if identity is not NOBODY:
-        yield f"Patient name: {identity.name}"
-        yield f"Patient id: {identity.patient_id}"
-        yield f"Birth date: {identity.birth_date or ''}"
-        yield f"Acquired: {device.acquired or ''}"
-        for what, text in identity.others.items():
-            yield f"Identifier: {what}: {text}"

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from ecg.examination.parts import Parts
 from ecg.io.files import is_same_file, write_file
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import read_signal
+from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import describe_failure
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.measure import measure
@@ -53,7 +54,7 @@ class _Result:
 
 
 def measure_folder(
-    recordings: Path,
+    recordings: Paths,
     output: Path,
     *,
     beats: Path | None = None,
@@ -61,15 +62,15 @@ def measure_folder(
     workers: int = 1,
     shard: Shard = WHOLE,
 ) -> tuple[int, list[str]]:
-    """Write a table of the measurements of every recording below a folder, in the order of `find_recordings`.
+    """Write a table of the measurements of every recording below a folder, in the order of `expand_inputs`.
 
     A recording that can't be measured gets a row with its name and the reason. Each file is written whole or not at
     all, and memory does not grow with the number of recordings.
 
     Parameters
     ----------
-    recordings : Path
-        Folder with recordings, in it or in folders below it.
+    recordings : path or iterable of paths
+        As of `expand_inputs`.
     output : Path
         The table (CSV, UTF-8).
     beats : Path, optional
@@ -92,12 +93,10 @@ def measure_folder(
     Raises
     ------
     ValueError
-        If the folder is none or holds no recordings, or if a recording would be replaced.
+        If the input leads to no recordings, or if a recording would be replaced.
     OSError
         If something can't be written.
     """
-    if not recordings.is_dir():
-        raise ValueError(f"{recordings}: expected a folder of recordings, found no folder")
     for file in (output, json_file):
         if file is not None and file.is_dir():
             raise ValueError(f"{file}: expected a file to write, found a folder")
@@ -105,13 +104,11 @@ def measure_folder(
         raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
     total = 0
     names = hashlib.sha256(repr(HEADER).encode())
-    for path in find_recordings(recordings):
+    for found in expand_inputs(recordings):
         total += 1
-        names.update(os.fsencode(path.removeprefix(os.fspath(recordings)) + "\0"))
-        if any(file is not None and is_same_file(file, path) for file in (output, json_file)):
-            raise ValueError(f"{path}: expected a file to write, found a recording")
-    if not total:
-        raise ValueError(f"{recordings}: expected recordings, found none")
+        names.update(os.fsencode(f"{found.name}{os.path.splitext(found.path)[1]}\0"))
+        if any(file is not None and is_same_file(file, found.path) for file in (output, json_file)):
+            raise ValueError(f"{found.path}: expected a file to write, found a recording")
     wanted = [file for file in (output, json_file) if file is not None]
     parts = [Parts(file, shard, names.hexdigest(), n_first=int(file == output)) for file in wanted]
     for file in wanted:
@@ -138,13 +135,12 @@ def measure_folder(
     return n_measured, problems
 
 
-def _jobs(recordings: Path, beats: Path | None, wants_json: bool, shard: Shard) -> Iterator[_Job]:
-    for place, path in enumerate(find_recordings(recordings)):
+def _jobs(recordings: Paths, beats: Path | None, wants_json: bool, shard: Shard) -> Iterator[_Job]:
+    for place, found in enumerate(expand_inputs(recordings)):
         if not shard.has(place):
             continue
-        name = Path(path).relative_to(recordings).with_suffix("").as_posix()
-        beats_file = None if beats is None else str(beats / f"{name}.{EXTENSION}")
-        yield _Job(path, name, beats_file, wants_json)
+        beats_file = None if beats is None else str(beats / f"{found.name}.{EXTENSION}")
+        yield _Job(found.path, found.name, beats_file, wants_json)
 
 
 def _results(jobs: Iterator[_Job], workers: int) -> Iterator[_Result]:

@@ -20,7 +20,8 @@ from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.inference.run_notes import Note, begin, take_up
 from ecg.io.files import is_same_file, remove_leftovers
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import read_signal
+from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import describe_failure
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
@@ -44,7 +45,7 @@ class Outcome:
 
 def run_folder(
     model: Model,
-    input_folder: Path,
+    recordings: Paths,
     output_folder: Path,
     *,
     workers: int,
@@ -61,7 +62,9 @@ def run_folder(
     Parameters
     ----------
     model : Model
-    input_folder, output_folder : Path
+    recordings : path or iterable of paths
+        As of `expand_inputs`.
+    output_folder : Path
     workers : int
         Threads that read and preprocess while the network runs.
     resume : bool
@@ -84,17 +87,15 @@ def run_folder(
     Raises
     ------
     ValueError
-        If the input folder is no folder or holds no recordings, if an output would replace a recording, or if there is
+        If the input leads to no recordings, if an output would replace a recording, or if there is
         no run to resume with this model and this way of computing.
     OSError
         If an output can't be written.
     """
-    if not input_folder.is_dir():
-        raise ValueError(f"{input_folder}: expected a folder of recordings, found no folder")
     compute = _Computing(model.device, deterministic)
     note: Note = {"model": _digest(model), "computed": str(compute)}
     earlier = take_up(output_folder, note, shard) if resume else None
-    shares = _Shares(input_folder, compute.batching.n_recordings, output_folder)
+    shares = _Shares(recordings, compute.batching.n_recordings, output_folder)
     total = shares.count(shard)
     finished: set[int] = set()
     n_finished = 0
@@ -187,13 +188,11 @@ def _digest(model: Model) -> str:
 class _Shares:
     """The recordings below a folder in groups, within which they may share batches, and who has which group."""
 
-    def __init__(self, input_folder: Path, size: int, output_folder: Path | None = None) -> None:
-        self.input_folder, self.size, self.output_folder = input_folder, size, output_folder
+    def __init__(self, recordings: Paths, size: int, output_folder: Path | None = None) -> None:
+        self.recordings, self.size, self.output_folder = recordings, size, output_folder
         self.sizes: list[int] = []
         self.places = places_of_groups(self._names())
         self.groups_at = Counter(self.places)
-        if not self.places:
-            raise ValueError(f"{input_folder}: expected recordings, found none")
 
     def count(self, shard: Shard) -> int:
         return sum(size for size, place in zip(self.sizes, self.places, strict=True) if shard.has(place))
@@ -209,7 +208,7 @@ class _Shares:
                 yield place, number, group
 
     def _all(self) -> Iterator[list[Path]]:
-        paths = map(Path, find_recordings(self.input_folder))
+        paths = (Path(found.path) for found in expand_inputs(self.recordings))
         while group := list(islice(paths, self.size)):
             yield group
 
@@ -222,9 +221,9 @@ class _Shares:
             yield [path.stem for path in group]
 
 
-def recordings_of_shard(model: Model, input_folder: Path, shard: Shard, deterministic: bool = False) -> Iterator[Path]:
+def recordings_of_shard(model: Model, recordings: Paths, shard: Shard, deterministic: bool = False) -> Iterator[Path]:
     """The recordings that `run_folder` judges as this shard, in its order."""
-    shares = _Shares(input_folder, _Computing(model.device, deterministic).batching.n_recordings)
+    shares = _Shares(recordings, _Computing(model.device, deterministic).batching.n_recordings)
     for *_, group in shares.groups(shard):
         yield from group
 

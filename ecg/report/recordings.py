@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ecg.inference.run_folder import Outcome, recordings_of_shard, run_folder
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import read_signal
 from ecg.io.header import Header
+from ecg.io.inputs import Paths, expand_inputs
 from ecg.model_folder.folder import Model, adaptation_words
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.pages import (
@@ -80,7 +81,7 @@ class _Run:
 
 def report_folder(
     model: Model,
-    recordings: Path,
+    recordings: Paths,
     report: Path,
     options: Options,
     *,
@@ -101,7 +102,9 @@ def report_folder(
     Parameters
     ----------
     model : Model
-    recordings, report : Path
+    recordings : path or iterable of paths
+        As of `expand_inputs`.
+    report : Path
     options : Options
     workers, resume, deterministic, shard
         As of `run_folder`. With `resume` a page is kept that was made of the same output, files and options.
@@ -118,12 +121,11 @@ def report_folder(
     OSError
         If something can't be written.
     """
-    if options.single and recordings.is_dir():
-        count = sum(1 for _ in find_recordings(recordings))
+    if options.single:
+        count = sum(1 for _ in expand_inputs(recordings))
         if count > MOST_IN_ONE_FILE:
             raise ValueError(
-                f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found "
-                f"{count}; leave --single out"
+                f"expected at most {MOST_IN_ONE_FILE} recordings for --single, found {count}; leave --single out"
             )
     members = report / "outputs" / "members"
     many = len(model.networks) > 1
@@ -143,7 +145,7 @@ def report_folder(
         shard=shard,
         see_members=keep if many else None,
     )
-    everyone = [Path(path).stem for path in find_recordings(recordings)]
+    everyone = [Path(found.path).stem for found in expand_inputs(recordings)]
     paths = list(recordings_of_shard(model, recordings, shard, deterministic))
     judged = {}
     for stem in dict.fromkeys(path.stem for path in paths):

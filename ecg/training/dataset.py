@@ -263,7 +263,7 @@ def _open_signals(signal_file: Path) -> NDArray[np.float32]:
 def _source_files() -> list[Path]:
     """The package's code in all its sub-packages, and the entry's own method."""
     root = Path(__file__).resolve().parents[2]
-    return sorted([root / "team_code.py", *(root / "ecg").rglob("*.py")])
+    return sorted([*root.glob("team_code.py"), *(root / "ecg").rglob("*.py")])
 
 
 def _fingerprint(
