@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Judge a folder of 12-lead ECG recordings with a trained model: one <record>.csv each.
+"""Classify a folder of 12-lead ECG recordings with a trained model: one <record>.csv each.
 
 example:
   python driver.py model input output
@@ -7,7 +7,7 @@ example:
   python driver.py model input output --shard 3/16
   torchrun --nproc-per-node 8 driver.py model input output
 
-exit status: 0 all recordings judged, 1 some could not be (their outputs have no positive label), 2 it could not
+exit status: 0 all recordings classified, 1 some could not be (their outputs have no positive label), 2 it could not
 begin or not go on, 130 stopped with Ctrl-C.
 """
 
@@ -21,13 +21,13 @@ from ecg.runtime.command import leave, run_command
 
 def main() -> int:
     return run_command(
-        "driver.py", _drive, "outputs written so far are whole, the same command with --resume judges the rest"
+        "driver.py", _drive, "outputs written so far are whole, the same command with --resume classifies the rest"
     )
 
 
 def _drive() -> int:
     import team_code
-    from ecg.inference.run_folder import READERS, Outcome, run_folder
+    from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
     from ecg.runtime.shards import WHOLE, Shard, add_shard_option, parse_shard
@@ -44,13 +44,13 @@ def _drive() -> int:
         "--workers",
         type=int,
         metavar="N",
-        default=max(1, READERS // launched().local_count),
-        help="threads that read recordings while the network runs (default: half the cores)",
+        default=max(1, ClassifyOptions().workers // launched().local_count),
+        help="processes that read and measure recordings while the networks run (default: one for each core)",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep what an earlier run with the same model has finished, judge the rest",
+        help="keep what an earlier run has finished with the same model and files, classify the rest",
     )
     parser.add_argument(
         "--deterministic",
@@ -60,7 +60,7 @@ def _drive() -> int:
     )
     add_shard_option(parser)
     parser.add_argument(
-        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
+        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be classified"
     )
     arguments = parser.parse_args()
     if arguments.workers < 1:
@@ -77,24 +77,21 @@ def _drive() -> int:
             team_code.load_model(arguments.model, device=arguments.device),
             Path(arguments.input),
             Path(arguments.output),
-            workers=arguments.workers,
-            resume=arguments.resume,
-            deterministic=arguments.deterministic,
-            shard=shard,
+            ClassifyOptions(arguments.workers, arguments.resume, shard, arguments.deterministic),
         )
         # The launcher ends all processes when one ends with a status other than 0: each waits for the others' outcomes.
         outcomes = processes.gather(outcome)
     if not processes.is_first:
         return 0
     outcome = Outcome(
-        sum(each.judged for each in outcomes),
-        sum(each.judged_before for each in outcomes),
+        sum(each.classified for each in outcomes),
+        sum(each.classified_before for each in outcomes),
         [problem for each in outcomes for problem in each.problems],
     )
-    before = f" ({outcome.judged_before} of them before)" if arguments.resume else ""
+    before = f" ({outcome.classified_before} of them before)" if arguments.resume else ""
     print(
-        f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
-        f"outputs in {arguments.output}"
+        f"{outcome.classified_before + outcome.classified} recordings classified{before}, "
+        f"{len(outcome.problems)} could not be; outputs in {arguments.output}"
     )
     return 1 if outcome.problems and not arguments.allow_failures else 0
 

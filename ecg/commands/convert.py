@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _convert(words: Sequence[str] | None) -> int:
-    from ecg.examination.convert_folder import convert_recordings
+    from ecg.examination.convert_folder import ConvertOptions, convert_recordings
 
     parser = argparse.ArgumentParser(
         prog="ecg convert", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,9 +56,7 @@ def _convert(words: Sequence[str] | None) -> int:
     n_converted, problems, summary = convert_recordings(
         arguments.input,
         arguments.output,
-        arguments.to,
-        labels=arguments.labels,
-        keep_identity=arguments.keep_identity,
+        ConvertOptions(to=arguments.to, labels=arguments.labels, keep_identity=arguments.keep_identity),
     )
     for line in summary:
         print(line)

@@ -25,11 +25,11 @@ from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    return run_command("ecg measure", lambda: _measure(words), "nothing was written to the table")
+    return run_command("ecg measure", lambda: _measure(words), "the same command with --resume measures the rest")
 
 
 def _measure(words: Sequence[str] | None) -> int:
-    from ecg.examination.measure_folder import EXTENSION, measure_folder
+    from ecg.examination.measure_folder import EXTENSION, MeasureOptions, measure_folder
 
     parser = argparse.ArgumentParser(
         prog="ecg measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -55,6 +55,7 @@ def _measure(words: Sequence[str] | None) -> int:
     parser.add_argument(
         "--workers", type=int, metavar="N", default=os.cpu_count() or 1, help="processes (default: one for each core)"
     )
+    parser.add_argument("--resume", action="store_true", help="keep what an earlier run has measured, measure the rest")
     add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be measured"
@@ -66,10 +67,7 @@ def _measure(words: Sequence[str] | None) -> int:
     n_measured, problems = measure_folder(
         arguments.recordings,
         arguments.output,
-        beats=arguments.beats,
-        json_file=arguments.json,
-        workers=arguments.workers,
-        shard=shard,
+        MeasureOptions(arguments.workers, arguments.resume, shard, arguments.beats, arguments.json),
     )
     place = f"table in {arguments.output}" if shard == WHOLE else f"shard {shard} of {arguments.output} is written"
     print(f"{n_measured} recordings measured, {len(problems)} could not be; {place}")

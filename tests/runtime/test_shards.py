@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ecg.inference.run_notes import take_up
 
 import driver
 import ecg.inference.run_folder as driving
@@ -15,7 +16,6 @@ from commands import run, torchrun, visible_bytes, write_recordings
 from ecg.commands import measure as measure_command
 from ecg.inference import predict as prediction
 from ecg.inference.run_folder import recordings_of_shard, run_folder
-from ecg.inference.run_notes import take_up
 from ecg.runtime.processes import ALONE, Processes, launched
 from ecg.runtime.shards import WHOLE, Shard, parse_shard, places_of_groups
 from ecg.training.trainer import train

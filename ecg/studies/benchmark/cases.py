@@ -139,7 +139,7 @@ def count_measuring() -> int:
 def first_windows(method: Method, header_files: Sequence[Path]) -> Batch:
     read = [read_recording(path) for path in header_files]
     signals = [method.input.preprocess(signal, header.sampling_frequency) for header, signal in read]
-    features = [method.input.features(header, signal) for header, signal in read]
+    features = [reference.features_of(method, header, signal) for header, signal in read]
     return make_batch([method.input.windows(signal)[0] for signal in signals], features, CPU)
 
 
