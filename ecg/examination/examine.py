@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Protocol
 
@@ -33,7 +32,6 @@ class Examination:
 
     def __init__(self, recording: Recording, network_input: NetworkInput) -> None:
         self.recording, self._input = recording, network_input
-        self._measured: list[tuple[float, Measurements]] = []
 
     @cached_property
     def prepared(self) -> NDArray[np.float32]:
@@ -45,12 +43,7 @@ class Examination:
         """What the networks take beside it, shape (n_features,), float32."""
         return self._input.features(self)
 
-    def measurements(self, without_mains_above: float = math.inf) -> Measurements:
-        """What an electrocardiograph prints; the argument is that of `measure`."""
-        for limit, measured in self._measured:
-            mains = measured.quality.mains_uv
-            if (mains > limit) == (mains > without_mains_above):  # taken off in both, or in neither
-                return measured
-        measured = measure(self.recording.signal, self.recording.sampling_frequency, without_mains_above)
-        self._measured.append((without_mains_above, measured))
-        return measured
+    @cached_property
+    def measurements(self) -> Measurements:
+        """What an electrocardiograph prints of it."""
+        return measure(self.recording.signal, self.recording.sampling_frequency)
