@@ -37,7 +37,7 @@ def _report(words: Sequence[str] | None) -> int:
         evaluation_report(labels, outputs, report, note=arguments.note)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
-    from ecg.inference.run_folder import READERS
+    from ecg.inference.run_folder import ClassifyOptions
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
     from ecg.report.recordings import Options, report_folder
@@ -54,15 +54,16 @@ def _report(words: Sequence[str] | None) -> int:
         recordings,
         report,
         options,
-        workers=arguments.workers or READERS,
-        resume=arguments.resume,
-        deterministic=arguments.deterministic,
-        shard=shard,
+        ClassifyOptions(
+            arguments.workers or ClassifyOptions().workers, arguments.resume, shard, arguments.deterministic
+        ),
     )
     then = f"open {report / 'index.html'} in a browser"
     if shard != WHOLE:
         then = "when all shards are done, the same command with --resume and without --shard writes the index"
-    print(f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; {then}")
+    print(
+        f"{outcome.classified_before + outcome.classified} recordings classified, {len(outcome.problems)} could not be; {then}"
+    )
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -92,15 +91,7 @@ def examine_folder(
     items = iter(recordings)
     first = list(islice(items, 2))
     workers = workers if len(first) == 2 else 1
-    under_way: deque[Candidates] = deque()
-
-    def noted() -> Iterator[Candidates]:
-        for recording in chain(first, items):
-            under_way.append(recording)
-            yield recording
-
-    for examined in map_in_processes(examine, noted(), workers=workers, ahead=8 * workers):
-        recording = under_way.popleft()
+    for recording, examined in map_in_processes(examine, chain(first, items), workers=workers, ahead=8 * workers):
         if isinstance(examined, WorkerDiedError):
             path = Path(recording.paths[0])
             problem = f"{path}: expected to be read, but {examined}"

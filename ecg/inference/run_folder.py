@@ -19,7 +19,8 @@ from ecg.examination.journal import step_key
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.io.files import is_same_file, remove_leftovers
-from ecg.io.formats import find_recordings, read
+from ecg.io.formats import read
+from ecg.io.inputs import Paths, expand_inputs
 from ecg.model_folder.folder import Model
 from ecg.runtime.device import fastest_dtype
 from ecg.runtime.progress import say
@@ -53,8 +54,8 @@ class Outcome:
         self.problems += result.examined.problems
 
 
-def run_folder(model: Model, input_folder: Path, output_folder: Path, options: ClassifyOptions) -> Outcome:
-    """Write ``<record>.csv`` for every recording below a folder, or for a shard of them.
+def run_folder(model: Model, recordings: Paths, output_folder: Path, options: ClassifyOptions | None = None) -> Outcome:
+    """Write ``<record>.csv`` for every recording, or for a shard of them.
 
     A recording that can't be classified gets an output without positive labels and with zero scores; the others are not
     affected. Each file is written whole or not at all. Of several recordings of one name the first that can be read is
@@ -63,8 +64,10 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, options: C
     Parameters
     ----------
     model : Model
-    input_folder, output_folder : Path
-    options : ClassifyOptions
+    recordings : path or paths
+        As of `expand_inputs`.
+    output_folder : Path
+    options : ClassifyOptions, optional
 
     Returns
     -------
@@ -73,12 +76,13 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, options: C
     Raises
     ------
     ValueError
-        If the input folder is no folder or holds no recordings, or if an output would replace a recording.
+        If there are no recordings, or if an output would replace one.
     OSError
         If an output can't be written.
     """
+    options = options or ClassifyOptions()
     step = step_of(model, options)
-    run = start(model, input_folder, output_folder, options, output_folder / ".run", step)
+    run = start(model, recordings, output_folder, options, output_folder / ".run", step)
     outcome = Outcome(classified_before=len(run.kept))
     for result in classify(model, run, output_folder, options):
         outcome.add(result)
@@ -88,29 +92,25 @@ def run_folder(model: Model, input_folder: Path, output_folder: Path, options: C
 
 def start(
     model: Model,
-    input_folder: Path,
+    recordings: Paths,
     output_folder: Path,
     options: ClassifyOptions,
     journal: Path,
     step: str,
     files: Callable[[str], list[Path]] = lambda name: [],
 ) -> Run:
-    """A run over the recordings below a folder, in groups that may share batches.
+    """A run over recordings, in groups that may share batches.
 
     Parameters
     ----------
-    model, input_folder, output_folder, options
+    model, recordings, output_folder, options
         As of `run_folder`.
     journal, step, files
         As of `Run`; `files` beside the outputs.
     """
-    if not input_folder.is_dir():
-        raise ValueError(f"{input_folder}: expected a folder of recordings, found no folder")
-    paths = list(find_recordings(input_folder))
+    paths = [found.path for found in expand_inputs(recordings)]
     for path in paths:
         _require_other_file(Path(path), output_folder)
-    if not paths:
-        raise ValueError(f"{input_folder}: expected recordings, found none")
     output_folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output_folder)
 

@@ -304,7 +304,7 @@ def _q_score(lead: _Leads, name: str) -> float:
     wave = lead.waves[name]
     if name in ("V1", "V2", "V3"):
         # QS in V1 alone is a normal variant; two leads are asked for anyway.
-        return float(wave.is_qs or wave.q_ms >= 20 and wave.q_mv <= -SMALL_Q)
+        return float(wave.is_qs or (wave.q_ms >= 20 and wave.q_mv <= -SMALL_Q))
     return float(wave.q_ms >= 30 and wave.q_mv <= -0.1)
 
 

@@ -45,7 +45,7 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int, a
 
 def map_in_processes(
     function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int
-) -> Iterator[T | WorkerDiedError]:
+) -> Iterator[tuple[S, T | WorkerDiedError]]:
     """As `map_ahead`, in `workers` processes.
 
     They are forks of this process: `function` may be any callable, nothing is imported anew, and they start within
@@ -63,13 +63,14 @@ def map_in_processes(
 
     Yields
     ------
-    object
-        Results in the order of `items`. In place of the result of an item that ends its process there is a
+    item, result
+        In the order of `items`. In place of the result of an item that ends its process there is a
         `WorkerDiedError`; the other items that were under way are done again.
     """
     limit_blas_threads()
     if workers == 1:
-        yield from map(function, items)
+        for item in items:
+            yield item, function(item)
         return
     pool = _fork(function, workers)
     waiting: deque[tuple[S, Future[T]]] = deque()
@@ -82,12 +83,12 @@ def map_in_processes(
             pool = _fork(function, workers)
             waiting.append((item, pool.submit(_call, item)))
 
-    def first() -> T | WorkerDiedError:
+    def first() -> tuple[S, T | WorkerDiedError]:
         item, future = waiting.popleft()
         try:
-            return future.result()
+            return item, future.result()
         except BrokenProcessPool:
-            return _alone(function, item)  # nobody knows which of the items under way it was
+            return item, _alone(function, item)  # nobody knows which of the items under way it was
 
     try:
         for item in items:

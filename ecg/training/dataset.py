@@ -305,7 +305,7 @@ def _write_recorded(
 def _write_simulated(cache: _CacheWriter, n_recordings: int, workers: int) -> None:
     simulate, numbers = partial(_simulate, cache.method.input), range(1, n_recordings + 1)
     simulated = map_in_processes(simulate, numbers, workers=workers, ahead=8 * workers)
-    for prepared in progress(simulated, n_recordings, "Simulating") if numbers else ():
+    for _, prepared in progress(simulated, n_recordings, "Simulating") if numbers else ():
         if isinstance(prepared, WorkerDiedError):
             raise prepared
         cache.add(prepared.recording.name, "simulated", 0, prepared)
