@@ -45,9 +45,9 @@ def _distill(words: Sequence[str] | None) -> int:
         raise ValueError(f"{arguments.distilled}: expected another folder than that of the ensemble")
     options = TrainingOptions(1, arguments.epochs, arguments.seed, arguments.device, limit=arguments.limit)
     methods = find_methods()
-    student = build_method(f"hybrid:width={arguments.width},measurements=false", methods)
-    options.n_members(student)
     teacher = load_model(arguments.model, methods, pick_device(arguments.device))
+    student = build_method(f"hybrid:width={arguments.width},measurements=false", methods, teacher.method.diagnoses)
+    options.n_members(student)
     distill(teacher, student, arguments.data, arguments.distilled, options)
     return 0
 

@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ecg.labels.diagnoses import DEFAULT, load_diagnoses
 from ecg.runtime.command import leave, run_command
 from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
@@ -34,9 +35,11 @@ def _report(words: Sequence[str] | None) -> int:
         from ecg.report.evaluation import evaluation_report
 
         labels, *outputs, report = map(Path, arguments.folders)
-        evaluation_report(labels, outputs, report, note=arguments.note)
+        diagnoses = load_diagnoses(arguments.diagnoses)
+        evaluation_report(labels, outputs, report, note=arguments.note, diagnoses=diagnoses)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
+    from ecg.examination.examine_folder import CORES
     from ecg.inference.run_folder import ClassifyOptions
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
@@ -61,9 +64,8 @@ def _report(words: Sequence[str] | None) -> int:
     then = f"open {report / 'index.html'} in a browser"
     if shard != WHOLE:
         then = "when all shards are done, the same command with --resume and without --shard writes the index"
-    print(
-        f"{outcome.classified_before + outcome.classified} recordings classified, {len(outcome.problems)} could not be; {then}"
-    )
+    n_classified = outcome.classified_before + outcome.classified
+    print(f"{n_classified} recordings classified, {len(outcome.problems)} could not be; {then}")
     return 1 if outcome.problems and not arguments.allow_failures else 0
 
 
@@ -92,6 +94,9 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
         choices=("3x4", "6x2", "12x1"),
         default="3x4",
         help="of the leads, which a page shows first (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--diagnoses", default=DEFAULT, help="with --evaluation: as of evaluate_model.py (default: %(default)s)"
     )
     parser.add_argument("--note", default="", help="a sentence for the top of each page")
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run has finished, write the rest")

@@ -46,7 +46,7 @@ def mean_of_moved(probabilities: Floats, thresholds: Floats) -> Floats:
     return mean
 
 
-def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
+def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Bools:
     """Labels that greedily maximise the expected challenge score, one at least.
 
     The score of outputs R where the labels are L is ``sum over i in L, j in R of w_ij / |L u R|`` (Perez Alday et al.
@@ -57,12 +57,15 @@ def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
     Parameters
     ----------
     probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64, or None
+        Without weights each class of one half or more is given, whatever the others are.
 
     Returns
     -------
     ndarray, shape (n_recordings, n_classes), bool
     """
+    if weights is None:
+        return probabilities >= 0.5
     credit = probabilities @ weights
     outputs = np.zeros(probabilities.shape, dtype=bool)
     gained = np.zeros(len(probabilities))
@@ -82,21 +85,22 @@ def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
     return outputs
 
 
-def expected_score(probabilities: Floats, outputs: Bools, weights: Floats) -> Floats:
+def expected_score(probabilities: Floats, outputs: Bools, weights: Floats | None) -> Floats:
     """What a recording's labels can expect, as `highest_expected_score` counts it: how sure they are.
 
     Parameters
     ----------
     probabilities : ndarray, shape (n_recordings, n_classes), float64
     outputs : ndarray, shape (n_recordings, n_classes), bool
-    weights : ndarray, shape (n_classes, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64, or None
+        Without weights a label that is right counts 1 and any other 0.
 
     Returns
     -------
     ndarray, shape (n_recordings,), float64
         About 0 where nothing is given or right, about 1 where one label is certain.
     """
-    credit = ((probabilities @ weights) * outputs).sum(axis=1)
+    credit = ((probabilities if weights is None else probabilities @ weights) * outputs).sum(axis=1)
     union = outputs.sum(axis=1) + (probabilities * ~outputs).sum(axis=1)
     score: Floats = credit / np.maximum(union, _CLOSEST)
     return score

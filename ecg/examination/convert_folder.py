@@ -115,7 +115,8 @@ def convert_recordings(
         return [output / f"{name}{suffix}" for suffix in suffixes]
 
     run = Run(by_name(paths, lambda path: _bare(Path(path).stem)), output / ".run", step, options, files)
-    n_converted, problems = len(run.kept), []
+    n_converted = len(run.kept)
+    problems: list[str] = []
     for each in run.progress(run.examined(partial(_convert, output, options, table)), "Converting"):
         run.note(each, each.result and asdict(each.result))
         n_converted += each.result is not None

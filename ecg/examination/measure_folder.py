@@ -91,7 +91,8 @@ def measure_folder(recordings: Paths, output: Path, options: MeasureOptions | No
     candidates = [Candidates(each.name, (each.path,)) for each in found]
     step = step_key("examination", HEADER, json_file is not None, beats is not None)
     run = Run(candidates, output.with_name(f".{output.name}"), step, options, marks)
-    n_measured, problems = len(run.kept), []
+    n_measured = len(run.kept)
+    problems: list[str] = []
     for each in run.progress(run.examined(work), "Measuring"):
         name, problem = (_printable(text) for text in (each.name, " ".join(each.problems)))
         result = each.result or _Measured([""] * len(COLUMNS), {"problem": problem}, b"")

@@ -18,6 +18,7 @@ from torch import Tensor, nn, optim
 
 from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 
 
 class Batch(NamedTuple):
@@ -53,7 +54,7 @@ class Stage:
         Length of the stage at the method's full schedule; the engine scales it to the epochs asked for.
     make_loss : callable
         ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
-        challenge weights (n_classes, n_classes).
+        reward weights (n_classes, n_classes); None for a set of diagnoses without.
     make_optimizer : callable
         ``(parameters) -> Optimizer``.
     learning_rate : callable
@@ -69,7 +70,7 @@ class Stage:
 
     name: str
     epochs: int
-    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64]], Loss]
+    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64] | None], Loss]
     make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]
     learning_rate: Callable[[float], float]
     select: Literal["best", "last", "average"] = "best"
@@ -94,8 +95,8 @@ Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], N
 """``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
 features (n_recordings, n_features) and targets (n_recordings, n_classes)."""
 
-SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold."""
+SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+"""``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
 
 Decide = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
 """``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of them
@@ -205,9 +206,9 @@ class Method:
     name : str
         The word on the command line and in ``config.json``.
     settings : Mapping
-        JSON values that rebuild this method: ``builders[name](**settings)``.
-    classes : tuple of str
-        SNOMED CT codes in the order of the network's outputs.
+        JSON values that rebuild this method: ``builders[name](**settings, diagnoses=diagnoses)``.
+    diagnoses : Diagnoses
+        The set of diagnoses; its classes are the network's outputs.
     build_network : callable
         ``() -> nn.Module``, a fresh one at each call.
     forward : callable
@@ -222,7 +223,7 @@ class Method:
 
     name: str
     settings: Mapping[str, Any]
-    classes: tuple[str, ...]
+    diagnoses: Diagnoses
     build_network: Callable[[], nn.Module]
     forward: Callable[[nn.Module, Batch], Tensor]
     input: Input
@@ -230,10 +231,17 @@ class Method:
     decision: Decision
     signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the network's outputs, in their order."""
+        return self.diagnoses.classes
 
-def as_scored(codes: tuple[str, ...], signal: NDArray[np.float32], classes: tuple[str, ...]) -> NDArray[np.float32]:
-    """Targets that are the scored diagnoses and nothing else, for `Training.make_targets`."""
-    return encode_labels([codes], classes)[0].astype(np.float32)
+
+def as_scored(
+    codes: tuple[str, ...], signal: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
+) -> NDArray[np.float32]:
+    """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`."""
+    return encode_labels([codes], diagnoses.classes, diagnoses)[0].astype(np.float32)
 
 
 def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -271,10 +279,10 @@ def demographic_features(examination: Examination, age_mask: bool = True) -> NDA
 
 
 MethodBuilder = Callable[..., Method]
-"""Builds a method from its settings; a registry maps names to builders."""
+"""Builds a method from its settings and `diagnoses`; a registry maps names to builders."""
 
 
-def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
+def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """A method from ``name`` or ``name:setting=value,...`` as on a command line.
 
     Parameters
@@ -282,6 +290,8 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
     text : str
         Values are JSON (``12``, ``false``); text needs no quotes.
     builders : Mapping of str to callable
+    diagnoses : Diagnoses, optional
+        The set that it is built for.
 
     Raises
     ------
@@ -291,7 +301,7 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
     name, _, rest = text.partition(":")
     if name not in builders:
         raise ValueError(f"method {text}: expected one of {', '.join(builders)}, found {name!r}")
-    known = inspect.signature(builders[name]).parameters
+    known = {key: value for key, value in inspect.signature(builders[name]).parameters.items() if key != "diagnoses"}
     settings: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, _, value = pair.partition("=")
@@ -305,4 +315,4 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
         if type(settings[key]) is not kind:
             expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
             raise ValueError(f"method {text}: expected {expected} for {key}, found {value!r}")
-    return builders[name](**settings)
+    return builders[name](**settings, diagnoses=diagnoses)

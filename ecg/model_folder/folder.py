@@ -27,9 +27,9 @@ from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder
-from ecg.scoring.challenge import challenge_weights
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -97,13 +97,20 @@ class Model:
         """SHA-256 of each member's weights, in hexadecimal."""
         return [row["sha256"] for row in self.config["members"]]
 
+    def require(self, diagnoses: Diagnoses) -> None:
+        """ModelError where the model was trained for another set of diagnoses."""
+        if self.method.diagnoses != diagnoses:
+            raise ModelError(
+                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
+            )
+
     def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
             scores = self.adaptation.apply(scores)
-            combined = highest_expected_score(scores, challenge_weights(self.method.classes))
+            combined = highest_expected_score(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
     def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -168,6 +175,7 @@ def save_model(
         "settings": dict(method.settings),
         "input": _input_of(method),
         "classes": list(method.classes),
+        **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         "members": rows,
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
@@ -296,8 +304,9 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     name, settings = config.get("method"), config.get("settings")
     _check(isinstance(settings, dict), path, "settings of the method as a JSON object", repr(settings))
     _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
+    diagnoses = diagnoses_of(config, path)
     try:
-        method = builders[name](**settings)
+        method = builders[name](**settings, diagnoses=diagnoses)
         with torch.device("meta"), _Undrawn():  # takes no memory, however large a network the settings ask for
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
@@ -315,6 +324,15 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
     calibration = _calibration(path, config, method.classes)
     return Model(method, networks, thresholds, device, config, calibration, _adaptation(path, config, method.classes))
+
+
+def diagnoses_of(config: Mapping[str, Any], source: object) -> Diagnoses:
+    """The set of diagnoses that a ``config.json`` carries; ModelError where it is none."""
+    stored = config.get("diagnoses")  # absent for the Challenge 2020
+    try:
+        return CHALLENGE_2020 if stored is None else Diagnoses.from_json(stored, f"{source}: diagnoses")
+    except DiagnosesError as error:
+        raise ModelError(str(error)) from None
 
 
 def _read(path: Path) -> bytes:

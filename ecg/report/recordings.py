@@ -18,11 +18,9 @@ from ecg.io import recording as io_recording
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import describe_failure
-from ecg.labels.classes import SCORED_CLASSES
 from ecg.measurements import Measurements
 from ecg.model_folder.folder import Model, adaptation_words
 from ecg.report.attribution import Attribution, attribute
-from ecg.report.findings import WORDS
 from ecg.report.pages import (
     ORDER,
     as_json,
@@ -239,6 +237,7 @@ class _Pages:
             scripts=["recording.js"],
             data=ORDER,
             note=note,
+            diagnoses=self.model.method.diagnoses,
             r=article(recording, "", layout, pdf=pdf, attributions=job.attributions),
             source=self.source,
         )
@@ -281,7 +280,8 @@ def _judged(model: Model, result: Classified) -> Judged:
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
-    return Judged(model.method.classes, result.labels.astype(bool), probabilities, thresholds, disagreeing, kind)
+    labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
+    return Judged(model.method.classes, labels, probabilities, thresholds, disagreeing, kind, diagnoses)
 
 
 def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
@@ -296,6 +296,7 @@ def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
         scripts=["index.js"],
         data=_INDEX_DATA,
         note=pages.options.note,
+        diagnoses=pages.model.method.diagnoses,
         **_overview(pages, rows),
     )
     write_file(report / "index.html", index)
@@ -307,6 +308,7 @@ def _write_single(pages: _Pages, rows: list[dict[str, Any]], articles: list[dict
         "ECG report",
         scripts=["index.js", "recording.js"],
         note=pages.options.note,
+        diagnoses=pages.model.method.diagnoses,
         recordings=articles,
         data=as_json(_table(pages.model, rows)),
         **_overview(pages, rows),
@@ -315,10 +317,9 @@ def _write_single(pages: _Pages, rows: list[dict[str, Any]], articles: list[dict
 
 
 def _table(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    classes = model.method.classes
     return {
-        "classes": [SCORED_CLASSES[code][0] if code in SCORED_CLASSES else code for code in classes],
-        "names": [WORDS[code][0] if code in WORDS else code for code in classes],
+        "classes": [row.abbreviations[0] for row in model.method.diagnoses.rows],
+        "names": [row.words for row in model.method.diagnoses.rows],
         "labelled": any("right" in row for row in rows),
         "recordings": rows,
     }

@@ -19,7 +19,6 @@ from ecg.runtime.device import pick_device
 from ecg.scoring.challenge import compute_auc
 from ecg.scoring.statistics import calibration_error
 from ecg.training.dataset import build_dataset
-from ecg.training.folds import assign_folds
 
 _TOLERANCE = 0.002  # of the stored validation AUROC: another machine rounds differently
 
@@ -51,14 +50,7 @@ def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, 
     method = replace(model.method, training=replace(model.method.training, simulated_share=0.0))
     with tempfile.TemporaryDirectory() as cache:
         dataset, _ = build_dataset(method, data_folder, Path(cache), workers=os.cpu_count() or 1)
-        entries, n_folds = dataset.entries, method.training.n_folds
-        folds = assign_folds(
-            dataset.labels,
-            [entry.database for entry in entries],
-            [entry.fold for entry in entries],
-            n_folds,
-            model.config["training"]["seed"],
-        )
+        folds = dataset.split(range(len(dataset)), method.training.n_folds, model.config["training"]["seed"])
         labels, scores = [], []
         for number, network in enumerate(model.networks):
             rows = np.flatnonzero(folds == number).tolist()

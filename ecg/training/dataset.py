@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,14 +23,16 @@ from ecg.io.errors import RecordingError
 from ecg.io.files import write_file
 from ecg.io.folders import get_database
 from ecg.io.formats import find_recordings, read
+from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses, shipped
 from ecg.methods.base import Input, Method
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
-from ecg.training.folds import read_folds
+from ecg.training.folds import assign_folds, read_folds
 
 _SIMULATION_SEED = 2020
 
@@ -47,6 +51,7 @@ class Entry:
     start: int  # of the signal among the stored values, the features follow it
     n_samples: int
     n_features: int
+    patient: str = ""  # where the labels say
 
 
 class Dataset:
@@ -63,25 +68,42 @@ class Dataset:
         The method's training targets.
     unused : int
         Recordings beside these that the method is not trained on.
+    unknown : dict of str to int
+        Codes that the set of diagnoses lacks, and how many recordings have each, the most frequent first.
     """
 
     def __init__(
         self,
         entries: list[Entry],
         signals: NDArray[np.float32],
-        classes: tuple[str, ...],
+        diagnoses: Diagnoses = CHALLENGE_2020,
         unused: int = 0,
         n_simulated: int = 0,
+        unknown: dict[str, int] | None = None,
     ) -> None:
         self.entries = entries
         self.n_recorded = len(entries) - n_simulated
-        self.unused = unused
-        self.labels = encode_labels([entry.labels for entry in entries], classes)
+        self.unused, self.unknown = unused, unknown or {}
+        self.labels = encode_labels([entry.labels for entry in entries], diagnoses.classes, diagnoses)
         self.targets = np.array([entry.targets for entry in entries], dtype=np.float32)
         self._signals = signals
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def split(
+        self, rows: Sequence[int] | NDArray[np.int64], n_folds: int, seed: int, given: list[int] | None = None
+    ) -> NDArray[np.int64]:
+        """`assign_folds` of some recordings; `given` folds in place of those that came with the data."""
+        entries = [self.entries[row] for row in rows]
+        return assign_folds(
+            self.labels[list(rows)],
+            [entry.database for entry in entries],
+            [entry.fold for entry in entries] if given is None else given,
+            n_folds,
+            seed,
+            [entry.patient for entry in entries],
+        )
 
     def signal(self, index: int) -> NDArray[np.float32]:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
@@ -103,7 +125,7 @@ def build_dataset(
     *,
     workers: int,
     limit: int | None = None,
-    statements: StatementTable | None = None,
+    statements: StatementTable | LabelTable | None = None,
     resume: bool = False,
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
@@ -121,8 +143,9 @@ def build_dataset(
         Processes that read at once.
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
-    statements : StatementTable, optional
-        As for `read_signal`: labels for recordings in clinical formats.
+    statements : StatementTable or LabelTable, optional
+        As for `read_signal`: labels for recordings in clinical formats; or a table of records, whose codes take the
+        place of those in headers, and whose folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
 
@@ -140,6 +163,9 @@ def build_dataset(
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
     if not headers:
         raise RecordingError(f"{data_folder}: expected recordings, found none")
+    table = statements if isinstance(statements, LabelTable) else None
+    if table is not None and (lacking := table.check({header.stem for header in headers})):
+        say(lacking)
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -165,8 +191,8 @@ def build_dataset(
             )
             for row in stored["entries"]
         ]
-        dataset = Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"], stored["simulated"])
-        return dataset, stored["problems"]
+        counts = stored["unused"], stored["simulated"], stored["unknown"]
+        return Dataset(entries, _open_signals(signal_file), method.diagnoses, *counts), stored["problems"]
     if resume:
         found = "none" if stored is None else "one with another method, other data or another limit"
         raise RecordingError(
@@ -177,16 +203,20 @@ def build_dataset(
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
     with open(signal_file, "wb") as file:
-        cache = _CacheWriter(file, signal_file, method)
-        problems, unused = _write_recorded(cache, statements, headers, folds, data_folder, workers)
+        cache = _CacheWriter(file, signal_file, method, table)
+        in_words = statements if isinstance(statements, StatementTable) else None
+        problems, unused = _write_recorded(cache, in_words, headers, folds, data_folder, workers)
         n_simulated = round(method.training.simulated_share * len(cache.entries))
         _write_simulated(cache, n_simulated, workers)
         cache.finish()
     entries = cache.entries
+    unknown = dict(cache.unknown.most_common())
     if not entries:
+        codes = f"; codes found: {', '.join(list(unknown)[:10])}{_of_other_set(unknown)}" if unknown else ""
         raise RecordingError(
-            f"{data_folder}: expected recordings with at least one of the scored diagnoses, "
-            f"found none among {len(headers)}" + "".join(f"\n  {problem}" for problem in problems[:5])
+            f"{data_folder}: expected recordings with at least one of the {len(method.classes)} scored diagnoses of "
+            f"{method.diagnoses.name}, found none among {len(headers)}{codes}"
+            + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {
         "fingerprint": fingerprint,
@@ -194,9 +224,16 @@ def build_dataset(
         "problems": problems,
         "unused": unused,
         "simulated": n_simulated,
+        "unknown": unknown,
     }
     write_file(index_file, json.dumps(stored))
-    return Dataset(entries, _open_signals(signal_file), method.classes, unused, n_simulated), problems
+    return Dataset(entries, _open_signals(signal_file), method.diagnoses, unused, n_simulated, unknown), problems
+
+
+def _of_other_set(codes: dict[str, int]) -> str:
+    """Which shipped set has most of these codes, in words."""
+    best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
+    return f", of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
@@ -218,20 +255,29 @@ def _fingerprint(
     method: Method,
     headers: list[Path],
     folds: dict[str, tuple[str, int]],
-    statements: StatementTable | None,
+    statements: StatementTable | LabelTable | None,
 ) -> str:
-    words = statements.digest() if statements is not None else ""
-    step = step_key("training", method.name, method.settings, sorted(folds.items()), words)
+    words = "" if statements is None else statements.digest()
+    step = step_key("training", method.name, method.settings, method.diagnoses.as_json(), sorted(folds.items()), words)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
 
 class _CacheWriter:
     """Writes preprocessed signals one after another into one file, and keeps what is known of each."""
 
-    def __init__(self, file: BinaryIO, path: Path, method: Method) -> None:
-        self.file, self.path, self.method = file, path, method
+    def __init__(self, file: BinaryIO, path: Path, method: Method, table: LabelTable | None) -> None:
+        self.file, self.path, self.method, self.table = file, path, method, table
         self.entries: list[Entry] = []
+        self.unknown: Counter[str] = Counter()
         self.n_values = 0
+
+    def labelled(self, name: str, prepared: _Prepared) -> _Prepared:
+        """The recording with the codes of the table, if there is one; codes that the set lacks are counted."""
+        if self.table is not None:
+            labels = self.table.codes.get(self.table.key(name), ())
+            prepared = replace(prepared, recording=replace(prepared.recording, labels=labels))
+        self.unknown.update(set(prepared.recording.labels) - self.method.diagnoses.column_of.keys())
+        return prepared
 
     def targets(self, prepared: _Prepared) -> NDArray[np.float32]:
         return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
@@ -250,6 +296,7 @@ class _CacheWriter:
                 self.n_values,
                 signal.shape[1],
                 len(prepared.features),
+                "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
             )
         )
         self._write(signal.data)
@@ -287,10 +334,12 @@ def _write_recorded(
 
     candidates = [Candidates(path.stem, (str(path),)) for path in headers]
     for each in progress(examine_folder(candidates, prepare, workers=workers), len(headers), "Reading"):
-        path, name, prepared = each.path, each.name, each.result
-        if prepared is None:
+        path, name = each.path, each.name
+        if each.result is None:
             problems += each.problems
-        elif not cache.method.training.use_for_training(cache.targets(prepared) > 0, prepared.seconds):
+            continue
+        prepared = cache.labelled(name, each.result)
+        if not cache.method.training.use_for_training(cache.targets(prepared) > 0, prepared.seconds):
             unused += 1
         elif name in paths:
             problems.append(f"{path}: another recording of this name was read from {paths[name].parent}")
@@ -298,7 +347,8 @@ def _write_recorded(
             problems.append(f"{path}: same samples as {names[prepared.digest]}")
         else:
             paths[name], names[prepared.digest] = path, name
-            cache.add(name, *folds.get(name, (_database(path, data_folder), 0)), prepared)
+            given = 0 if cache.table is None else cache.table.folds.get(cache.table.key(name), 0)
+            cache.add(name, *folds.get(name, (_database(path, data_folder), given)), prepared)
     return problems, unused
 
 

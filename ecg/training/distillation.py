@@ -46,11 +46,11 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     RecordingError
         If the data folder can't be trained on.
     """
-    same = teacher.method.classes == student.classes and teacher.method.input.preprocess is student.input.preprocess
+    same = teacher.method.diagnoses == student.diagnoses and teacher.method.input.preprocess is student.input.preprocess
     if not same:
         raise ValueError(
-            f"expected a model of a method with the classes and the preprocessing of {student.name}, found "
-            f"{teacher.method.name}"
+            f"expected a model of a method with the preprocessing of {student.name} and its diagnoses "
+            f"{student.diagnoses.name}, found {teacher.method.name} and {teacher.method.diagnoses.name}"
         )
     if teacher.adaptation is not None:
         raise ValueError("expected a model that is not adapted, found an adapted one; adapt what was distilled instead")

@@ -15,10 +15,10 @@ from ecg.decisions.adaptation import Adaptation, choose_penalty, cross_validate,
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.model_folder.folder import ModelError, load_model
 from ecg.report import recordings as report
 from ecg.runtime.device import pick_device
-from ecg.scoring.challenge import challenge_weights
 from ecg.scoring.statistics import log_loss
 from ecg.studies.model_card import as_markdown
 from ecg.training import adapt_model
@@ -195,7 +195,7 @@ def test_an_adapted_model_decides_by_its_adapted_scores_alone(place, adapted):
     labels, scores = model.decide(probabilities)
     expected = model.adaptation.apply(plain.decide(probabilities)[1])
     np.testing.assert_array_equal(scores, expected)
-    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], challenge_weights())[0])
+    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], CHALLENGE_2020.weights)[0])
     assert scores.argmax() == CODES.index(OFTEN)
     each = model.decide_each(probabilities)
     for row, found in zip(probabilities, each, strict=True):
