@@ -17,8 +17,8 @@ import evaluate_model
 import helper_code
 import team_code
 from ecg.examination.examine import Examination
-from ecg.io.recording import Recording
 from ecg.inference.predict import Item, predict
+from ecg.io.recording import Recording
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 from tiny import TinyNet, changed, heart_like, random_dataset, write_recording

@@ -39,7 +39,6 @@ def _report(words: Sequence[str] | None) -> int:
         evaluation_report(labels, outputs, report, note=arguments.note, diagnoses=diagnoses)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
-    from ecg.examination.examine_folder import CORES
     from ecg.inference.run_folder import ClassifyOptions
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model

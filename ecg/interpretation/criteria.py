@@ -82,9 +82,7 @@ def all_criteria() -> dict[int, tuple[Criterion, ...]]:
     found: dict[int, tuple[Criterion, ...]] = {}
     for (code, modifiers, role, name, *_), rows in groups.items():
         conditions = tuple(_condition(row) for row in rows)
-        criterion = Criterion(
-            int(code), tuple(map(int, modifiers.split())), role, name, conditions, rows[0]["source"]
-        )
+        criterion = Criterion(int(code), tuple(map(int, modifiers.split())), role, name, conditions, rows[0]["source"])
         found[int(code)] = (*found.get(int(code), ()), criterion)
     return found
 

@@ -93,7 +93,9 @@ def interpret(
     if measured.n_beats == 0:
         return [_made(UNINTERPRETABLE, "definite", math.nan, ["no heart beat found"])]
     reader = _Reader(measured, age, sex, definitions, *probabilities_of_codes(opinions or {}))
-    found = {each.code: each for each in (reader.rhythm(), *map(reader.of_code, _policy_codes("rhythm", False))) if each}
+    found = {
+        each.code: each for each in (reader.rhythm(), *map(reader.of_code, _policy_codes("rhythm", False))) if each
+    }
     if RBBB in found:
         reader = replace(reader, quantities=quantities_of(measured, age, sex, _RBBB_LEADS))
         for code in (145, 147):

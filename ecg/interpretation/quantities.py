@@ -376,4 +376,6 @@ def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity
         if name in found and any(other in found and frozenset((name, other)) in CONTIGUOUS for other in LEADS)
     ]
     words = ", ".join(found[name] for name in together)
-    return Quantity(float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together))
+    return Quantity(
+        float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together)
+    )

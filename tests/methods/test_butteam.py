@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import helper_code
 from ecg.inference import predict as prediction
 from ecg.methods import butteam as but
 from ecg.methods.butteam import BUTNet, butteam

@@ -1,5 +1,7 @@
 """The default method: trees that say what scikit-learn's say, measurements as features, prior odds, targets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 import team_code
-from ecg.examination.examine import Examination
 from ecg.decisions.expected_score import adjust_odds
+from ecg.examination.examine import Examination
 from ecg.inference.predict import SOMEBODY
 from ecg.labels.classes import CLASSES
 from ecg.measurements import measure

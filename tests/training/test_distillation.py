@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import team_code
-from ecg.examination.examine import Examination
 from ecg.commands import distill as command
 from ecg.decisions.adaptation import Adaptation
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.formats import read
 from ecg.model_folder.folder import load_model

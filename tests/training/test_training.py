@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -213,8 +212,7 @@ def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path
     cache = tmp_path / "cache"
     first, _ = build_dataset(zhao(), data, cache, workers=1)
     reads = []
-    real = helper_code.read_recording
-    monkeypatch.setattr("ecg.training.dataset.read_signal", lambda path, *_: reads.append(path) or real(path))
+    monkeypatch.setattr("ecg.training.dataset.read", lambda path, *_: reads.append(path) or read(path))
     second, _ = build_dataset(zhao(), data, cache, workers=1)
     assert not reads
     assert first.entries == second.entries
