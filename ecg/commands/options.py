@@ -38,7 +38,7 @@ workers = click.option(
     type=click.IntRange(1),
     metavar="N",
     show_default="by the number of cores",
-    help="processes or threads that read recordings",
+    help="processes that read and measure recordings",
 )
 resume = click.option("--resume", is_flag=True, help="keep what an earlier run has finished, do the rest")
 shard = click.option(
