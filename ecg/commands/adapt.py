@@ -42,9 +42,9 @@ def main(model: Path, data: Path, adapted: Path, labels: str | None, seed: int, 
     print(
         f"{found.recordings} recordings ({found.left_out} left out), {N_FOLDS}-fold cross-validation, seed {found.seed}"
     )
-    print(f"Not adapted: challenge metric {metric:.3f}, log-loss {loss:.4f}")
-    print(f"Adapted: challenge metric {adapted_metric:.3f}, log-loss {adapted_loss:.4f}")
-    print(f"Gain of the challenge metric: {found.gain:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
+    print(f"Not adapted: {found.metric_name} {metric:.3f}, log-loss {loss:.4f}")
+    print(f"Adapted: {found.metric_name} {adapted_metric:.3f}, log-loss {adapted_loss:.4f}")
+    print(f"Gain of the {found.metric_name}: {found.gain:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
     if found.gain <= 0:
         print(f"{adapted}: not written, as adapting gains nothing on these recordings", file=sys.stderr)
         return 1

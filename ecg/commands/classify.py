@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @options.workers
 @options.resume
 @options.deterministic
+@options.definitions
 @options.shard
 @options.allow_failures
 @click.pass_obj
@@ -37,6 +39,7 @@ def main(
     workers: int | None,
     resume: bool,
     deterministic: bool,
+    definitions: str | None,
     shard: Shard,
     allow_failures: bool,
 ) -> int:
@@ -66,8 +69,9 @@ def main(
             )
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(device)) as processes:
+        loaded = load(model, device) if load else load_model(model, device=device)
         outcome = run_folder(
-            load(model, device) if load else load_model(model, device=device),
+            replace(loaded, definitions=definitions or loaded.definitions),
             recordings,
             output,
             ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),

@@ -93,7 +93,7 @@ class Classifier(folder.Model):
         examined = Examination(given, method.input)
         item = Item(given.name, examined.prepared, examined.features)
         [(_, members)] = predict(method, self.networks, [item], self.device, deterministic=True)
-        labels, scores = self.decide(members)
+        labels, scores = self.decide(members, item.features)
         if self.calibration is not None and self.adaptation is None and not method.decision.moves_scores:
             scores = self.calibration.apply(scores)
         codes = method.classes

@@ -189,7 +189,9 @@ def classify(
     items = (_item(group, each) for (group, _), each in zip(run.left, examined, strict=True))
     nothing = np.zeros(len(classes))
     for each, members in run.progress(compute.probabilities(model, items), "Classifying"):
-        labels, scores = model.decide(members) if len(members) else (nothing > 0, nothing)
+        labels, scores = nothing > 0, nothing
+        if each.result is not None and len(members):
+            labels, scores = model.decide(members, each.result.features)
         save_outputs(output_folder / f"{each.name}.csv", _printable(each.name), classes, labels, scores)
         yield Classified(each, members, labels, scores)
 
@@ -256,10 +258,10 @@ def _require_other_file(recording: Path, output_folder: Path) -> None:
 
 
 def _digest(model: Model) -> str:
-    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation."""
+    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation, convention."""
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
-    parts = [config["format"], config["method"], config["settings"], config["classes"], members]
+    parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
     if model.adaptation is not None:
         parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -269,7 +269,8 @@ def _judged(model: Model, result: Classified) -> Judged:
     """What the model says of a recording, for its page."""
     disagreeing: tuple[int, ...] = ()
     if len(result.members) > 1:
-        votes = model.decide_each(result.members)
+        ready = result.examined.result
+        votes = model.decide_each(result.members, None if ready is None else ready.features)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
     kind: ProbabilityKind = "own"
     # To the digits of the output file.

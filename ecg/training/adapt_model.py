@@ -23,7 +23,7 @@ from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Model, load_model, save_adapted
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress, say
-from ecg.scoring.statistics import difference_interval, log_loss, main_metric
+from ecg.scoring.statistics import difference_interval, log_loss, main_metric, metric_name
 from ecg.training.dataset import Dataset, build_dataset
 
 FEWEST = 100  # recordings
@@ -39,14 +39,14 @@ class Comparison:
     recordings, left_out : int
         How many took part, and how many could not.
     metric, log_loss : tuple of float
-        Challenge metric, or macro F1 of a set without reward weights; and mean log-loss over all pairs of recording and
-        class: before and after.
+        Before and after: `main_metric`, and mean log-loss over all pairs of recording and class.
     gain : float
         Of that metric.
     interval : tuple of float
         Its 95 % interval (paired bootstrap).
     seed : int
         Of the split.
+    metric_name : str
     """
 
     recordings: int
@@ -56,6 +56,7 @@ class Comparison:
     gain: float
     interval: tuple[float, float]
     seed: int
+    metric_name: str = "challenge metric"
 
 
 def adapt_model(
@@ -156,7 +157,9 @@ def compare(
     before, then = (main_metric(labels, each, diagnoses) for each in (outputs, after))
     gain, low, high = difference_interval(labels, after, outputs, diagnoses)
     losses = log_loss(labels, scores), log_loss(labels, adapted)
-    return Comparison(len(labels), left_out, (before, then), losses, gain, (low, high), seed)
+    return Comparison(
+        len(labels), left_out, (before, then), losses, gain, (low, high), seed, metric_name(diagnoses).replace("_", " ")
+    )
 
 
 def _read(

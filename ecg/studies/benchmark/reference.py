@@ -96,19 +96,27 @@ def reference_probabilities(
     method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
 ) -> Floats:
     """A recording's probabilities, (n_networks, n_classes), one network after another."""
+    return _reference_pass(method, networks, header_file, resample)[0]
+
+
+def _reference_pass(
+    method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
+) -> tuple[Floats, Signal]:
+    """Probabilities, and the features that went into the networks."""
     header, signal = reference_read(header_file)
     windows = method.input.windows(reference_preprocess(method, signal, header.sampling_frequency, resample))
-    batch = make_batch(windows, [features_of(method, header, signal)] * len(windows), torch.device("cpu"))
+    features = features_of(method, header, signal)
+    batch = make_batch(windows, [features] * len(windows), torch.device("cpu"))
     with torch.no_grad():
         logits = [method.forward(network, batch) for network in networks]
-    return np.stack([method.decision.merge(torch.sigmoid(each.double()).numpy()) for each in logits])
+    return np.stack([method.decision.merge(torch.sigmoid(each.double()).numpy()) for each in logits]), features
 
 
 def reference_run_folder(header_files: Sequence[Path], output_folder: Path, model: Model) -> None:
     """One recording after another, an output file each."""
     output_folder.mkdir(exist_ok=True)
     for path in header_files:
-        labels, scores = model.decide(reference_probabilities(model.method, model.networks, path))
+        labels, scores = model.decide(*_reference_pass(model.method, model.networks, path))
         with open(output_folder / f"{path.stem}.csv", "w", newline="") as file:
             file.write(f"#{path.stem}\n")
             csv.writer(file).writerows([model.method.classes, labels.astype(int), scores])
