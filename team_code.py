@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from ecg.decisions.thresholds import coordinate_ascent, f1_thresholds, shared_threshold
+from ecg.examination.examine import Examination
 from ecg.inference import predict
 from ecg.io.header import parse_header
-from ecg.io.recording import to_millivolts
+from ecg.io.recording import Recording, to_millivolts
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing
 from ecg.methods import registry
@@ -355,11 +356,9 @@ def run_model(
     parsed = parse_header(header)
     millivolts = to_millivolts(np.asarray(recording), parsed)
     method = model.method
-    item = predict.Item(
-        parsed.recording_id,
-        method.input.preprocess(millivolts, parsed.sampling_frequency),
-        method.input.features(parsed, millivolts),
-    )
+    given = Recording(millivolts, parsed.sampling_frequency, parsed.recording_id, parsed.age, parsed.sex)
+    examined = Examination(given, method.input)
+    item = predict.Item(given.name, examined.prepared, examined.features)
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
     labels, scores = model.decide(probabilities, item.features)
     return list(method.classes), labels.astype(int), scores

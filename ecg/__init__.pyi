@@ -1,6 +1,9 @@
 from .inference.classifier import Classification as Classification
 from .inference.classifier import Classifier as Classifier
 from .inference.classifier import load_model as load_model
+from .inference.interpret_recordings import Interpretation as Interpretation
+from .interface import compare as compare
+from .interface import interpret as interpret
 from .interface import measure as measure
 from .interface import read as read
 from .interface import read_all as read_all

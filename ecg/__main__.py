@@ -12,7 +12,7 @@ import ecg
 from ecg.runtime.command import leave, start
 
 SECTIONS = {
-    "Recordings": ("measure", "classify", "report", "convert", "simulate"),
+    "Recordings": ("measure", "classify", "interpret", "compare", "report", "convert", "simulate"),
     "Models": ("train", "adapt", "calibrate", "distill", "export", "card"),
     "Evaluation": ("score", "unsure", "validate", "benchmark"),
 }

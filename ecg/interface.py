@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,6 +22,12 @@ from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import header_comments, write_challenge, write_csv, write_edf
 from ecg.leads import LEADS
 from ecg.measurements.types import Measurements
+from ecg.resources import shipped_models
+
+if TYPE_CHECKING:
+    from ecg.inference.classifier import Classifier
+    from ecg.inference.interpret_recordings import Interpretation
+    from ecg.interpretation.comparison import Comparison
 
 
 def read(path: StrPath, *, labels: StrPath | None = None) -> Recording:
@@ -159,6 +166,93 @@ def measure(
 
     given = inputs.as_recording(recording, sampling_frequency, unit)
     return measure_signal(given.signal, given.sampling_frequency)
+
+
+def interpret(
+    recording: Recording | StrPath | ArrayLike,
+    sampling_frequency: float | None = None,
+    *,
+    unit: str = "mV",
+    models: Sequence[Classifier] | None = None,
+    definitions: str = "clinical",
+) -> Interpretation:
+    """Put a recording into statements of the AHA/ACC/HRS list, with certainty and evidence.
+
+    Parameters
+    ----------
+    recording, sampling_frequency, unit
+        As of `measure`.
+    models : sequence of Classifier, optional
+        Whose probabilities are used; the shipped ones if left out, () for measured criteria alone.
+    definitions : {"clinical", "ptb-xl"}
+        Whose limits and prior odds are followed.
+
+    Returns
+    -------
+    Interpretation
+        Its `statements` have what is acute first.
+
+    Raises
+    ------
+    RecordingError
+        As of `measure`.
+    ValueError
+        Where there are no such definitions.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> found = ecg.interpret(ecg.simulate("SB", seed=3), models=())
+    >>> "sinus bradycardia" in [each.statement.lower() for each in found.statements]
+    True
+    """
+    from ecg.inference.interpret_recordings import interpret_recordings
+
+    given = inputs.as_recording(recording, sampling_frequency, unit)
+    [found] = interpret_recordings([given], _shipped() if models is None else models, definitions)
+    if found.problem:
+        raise RecordingError(found.problem)
+    return found
+
+
+@cache
+def _shipped() -> list[Classifier]:
+    from ecg.inference.classifier import load_model
+
+    return [load_model(folder) for folder in shipped_models()]
+
+
+def compare(before: Interpretation, after: Interpretation) -> Comparison:
+    """Compare two interpreted recordings of one patient.
+
+    Parameters
+    ----------
+    before, after : Interpretation
+        From `interpret`.
+
+    Returns
+    -------
+    Comparison
+        Measured changes, comparison statements, statements that are new or gone.
+
+    Raises
+    ------
+    ValueError
+        Where one of them has no measurements.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> slow, fast = (ecg.interpret(ecg.simulate(rhythm, seed=3), models=()) for rhythm in ("SB", "STach"))
+    >>> changes = ecg.compare(slow, fast).changes
+    >>> changes[0].difference > 30
+    True
+    """
+    from ecg.interpretation.comparison import Ecg, compare
+
+    if before.measured is None or after.measured is None:
+        raise ValueError("compare: expected two interpretations with measurements, found one without")
+    return compare(Ecg(before.measured, before.statements), Ecg(after.measured, after.statements))
 
 
 def write(recording: Recording, path: StrPath) -> Path:

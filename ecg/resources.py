@@ -16,3 +16,9 @@ def is_checkout() -> bool:
 def resource(name: str) -> Path:
     """The path of `weights.csv` or `model`: in the package where it is installed, beside it in the project's folder."""
     return (_CHECKOUT if is_checkout() else _INSTALLED) / name
+
+
+def shipped_models() -> list[Path]:
+    """The shipped models that statements are made of, as far as they are there."""
+    folders = (resource("model"), resource("model") / "statements")
+    return [folder for folder in folders if (folder / "config.json").exists()]

@@ -39,6 +39,11 @@ def table_of(report: Path) -> dict:
     return json.loads((report / "recordings.js").read_text().removeprefix("window.REPORT = ").removesuffix(";\n"))
 
 
+def order_of(report: Path) -> list:
+    """Page and name of each recording, in the order in which pages lead to each other."""
+    return json.loads((report / "order.js").read_text().removeprefix("window.ORDER = ").removesuffix(";\n"))
+
+
 class Page(HTMLParser):
     """A page taken apart: its elements with their attributes, and its text without scripts and styles."""
 

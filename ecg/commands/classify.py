@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @options.workers
 @options.resume
 @options.deterministic
+@options.definitions
 @options.shard
 @options.leads
 @options.allow_failures
@@ -38,6 +40,7 @@ def main(
     workers: int | None,
     resume: bool,
     deterministic: bool,
+    definitions: str | None,
     shard: Shard,
     leads: str | None,
     allow_failures: bool,
@@ -54,8 +57,9 @@ def main(
     Exit status: 0 all recordings classified, 1 some could not be (their outputs have no positive label), 2 the command
     could not start or continue, 130 Ctrl-C.
     """
+    from ecg.examination.examine_folder import CORES
     from ecg.inference.classifier import load_model
-    from ecg.inference.run_folder import READERS, Outcome, run_folder
+    from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
     from ecg.leads import parse_leads
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
@@ -69,28 +73,25 @@ def main(
             )
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(device)) as processes:
-        classifier = load(model, device) if load else load_model(model, device=device)
+        loaded = load(model, device) if load else load_model(model, device=device)
         outcome = run_folder(
-            classifier.on_leads(wanted),
+            replace(loaded, definitions=definitions or loaded.definitions).on_leads(wanted),
             recordings,
             output,
-            workers=workers or max(1, READERS // processes.local_count),
-            resume=resume,
-            deterministic=deterministic,
-            shard=shard,
+            ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),
         )
         # The launcher ends all processes when one ends with a status other than 0: each waits for the others' outcomes.
         outcomes = processes.gather(outcome)
     if not processes.is_first:
         return 0
     outcome = Outcome(
-        sum(each.judged for each in outcomes),
-        sum(each.judged_before for each in outcomes),
+        sum(each.classified for each in outcomes),
+        sum(each.classified_before for each in outcomes),
         [problem for each in outcomes for problem in each.problems],
     )
-    before = f" ({outcome.judged_before} of them before)" if resume else ""
+    before = f" ({outcome.classified_before} of them before)" if resume else ""
     print(
-        f"{outcome.judged_before + outcome.judged} recordings judged{before}, {len(outcome.problems)} could not be; "
-        f"outputs in {output}"
+        f"{outcome.classified_before + outcome.classified} recordings classified{before}, "
+        f"{len(outcome.problems)} could not be; outputs in {output}"
     )
     return 1 if outcome.problems and not allow_failures else 0

@@ -8,9 +8,10 @@ import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
+from ecg.runtime.shards import Shard
 
 
-@command("convert", "the recordings written so far are whole")
+@command("convert", "the recordings written so far are whole, the same command with --resume converts the rest")
 @options.recordings
 @click.argument("output", type=options.PATH)
 @click.option(
@@ -25,6 +26,9 @@ from ecg.runtime.command import command
     is_flag=True,
     help="also write names, identifiers, birth date and date of the recording, where the files have them",
 )
+@options.workers
+@options.resume
+@options.shard
 @options.allow_failures
 def main(
     recordings: tuple[str, ...],
@@ -32,6 +36,9 @@ def main(
     to: str,
     labels: str | None,
     keep_identity: bool,
+    workers: int | None,
+    resume: bool,
+    shard: Shard,
     allow_failures: bool,
 ) -> int:
     """Convert ECGs to Challenge files, DICOM, EDF or CSV, in the folder OUTPUT.
@@ -44,10 +51,11 @@ def main(
 
     Exit status: 0 all recordings converted, 1 some could not be, 2 the command could not start or continue, 130 Ctrl-C.
     """
-    from ecg.examination.convert_folder import convert_recordings
+    from ecg.examination.convert_folder import ConvertOptions, convert_recordings
+    from ecg.examination.examine_folder import CORES
 
     n_converted, problems, summary = convert_recordings(
-        recordings, output, to, labels=labels, keep_identity=keep_identity
+        recordings, output, ConvertOptions(workers or CORES, resume, shard, to, labels, keep_identity)
     )
     for line in summary:
         print(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
 
 
-@command("measure", "nothing was written to the table")
+@command("measure", "the same command with --resume measures the rest")
 @options.recordings
 @click.argument("table", type=options.PATH)
 @click.option(
@@ -29,6 +28,7 @@ from ecg.runtime.shards import WHOLE, Shard
     help="also write one JSON object per line and recording, with its median beat",
 )
 @options.workers
+@options.resume
 @options.shard
 @options.allow_failures
 def main(
@@ -37,6 +37,7 @@ def main(
     beats: Path | None,
     json_file: Path | None,
     workers: int | None,
+    resume: bool,
     shard: Shard,
     allow_failures: bool,
 ) -> int:
@@ -55,10 +56,11 @@ def main(
     Exit status: 0 all recordings measured, 1 some could not be (their rows say why), 2 the command could not start or
     continue, 130 Ctrl-C.
     """
-    from ecg.examination.measure_folder import measure_folder
+    from ecg.examination.examine_folder import CORES
+    from ecg.examination.measure_folder import MeasureOptions, measure_folder
 
     n_measured, problems = measure_folder(
-        recordings, table, beats=beats, json_file=json_file, workers=workers or os.cpu_count() or 1, shard=shard
+        recordings, table, MeasureOptions(workers or CORES, resume, shard, beats, json_file)
     )
     place = f"table in {table}" if shard == WHOLE else f"shard {shard} of {table} is written"
     print(f"{n_measured} recordings measured, {len(problems)} could not be; {place}")

@@ -32,13 +32,27 @@ model = click.option(
     show_default="the shipped model",
     help="folder of a trained model",
 )
+models = click.option(
+    "--model",
+    "models",
+    type=PATH,
+    multiple=True,
+    metavar="FOLDER",
+    help="folder of a trained model, may be repeated (default: the shipped ones)",
+)
+definitions = click.option(
+    "--definitions",
+    type=click.Choice(["clinical", "ptb-xl"]),
+    help="whose conventions: clinical as hospitals with MUSE or 12SL write it, ptb-xl as PTB-XL does  [default: the "
+    "model's own, else clinical]",
+)
 device = click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:<number>")
 workers = click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
     show_default="by the number of cores",
-    help="processes or threads that read recordings",
+    help="processes that read and measure recordings",
 )
 resume = click.option("--resume", is_flag=True, help="keep what an earlier run has finished, do the rest")
 shard = click.option(

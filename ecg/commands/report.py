@@ -78,8 +78,9 @@ def main(
     for option in ("--pdf", "--shard"):
         if pages["single"] and _is_given(context, option[2:]):
             raise click.UsageError(f"--single {option}: expected one of them, found both; one process writes one file")
+    from ecg.examination.examine_folder import CORES
     from ecg.inference.classifier import load_model
-    from ecg.inference.run_folder import READERS
+    from ecg.inference.run_folder import ClassifyOptions
     from ecg.report.recordings import Options, report_folder
 
     *recordings, report = folders
@@ -88,15 +89,13 @@ def main(
         recordings,
         report,
         Options(**pages),
-        workers=workers or READERS,
-        resume=resume,
-        deterministic=deterministic,
-        shard=shard,
+        ClassifyOptions(workers or CORES, resume, shard, deterministic),
     )
     then = f"open {report / 'index.html'} in a browser"
     if shard != WHOLE:
         then = "when all shards are done, the same command with --resume and without --shard writes the index"
-    print(f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; {then}")
+    n_classified = outcome.classified_before + outcome.classified
+    print(f"{n_classified} recordings classified, {len(outcome.problems)} could not be; {then}")
     return 1 if outcome.problems and not allow_failures else 0
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import cast
 
 from numpy.typing import ArrayLike
 
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
-from ecg.io.header import Header
 from ecg.io.inputs import StrPath, as_recording
 from ecg.io.recording import Recording
 from ecg.labels.diagnoses import Diagnoses
@@ -91,10 +90,10 @@ class Classifier(folder.Model):
         """
         given = as_recording(recording, sampling_frequency, unit)
         method = self.method
-        signal = method.input.preprocess(given.signal, given.sampling_frequency)
-        item = Item(given.name, signal, method.input.features(cast(Header, given), given.signal))
+        examined = Examination(given, method.input)
+        item = Item(given.name, examined.prepared, examined.features)
         [(_, members)] = predict(method, self.networks, [item], self.device, deterministic=True)
-        labels, scores = self.decide(members)
+        labels, scores = self.decide(members, item.features)
         if self.calibration is not None and self.adaptation is None and not method.decision.moves_scores:
             scores = self.calibration.apply(scores)
         codes = method.classes

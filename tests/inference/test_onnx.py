@@ -22,11 +22,13 @@ from commands import ENVIRONMENT, ROOT
 from ecg.commands import export
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.examination.examine import Examination
 from ecg.inference.onnx_compare import compare
 from ecg.inference.onnx_export import export_onnx
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import Item, predict
 from ecg.io.folders import find_headers
+from ecg.io.formats import read
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.methods.butteam import butteam
@@ -381,9 +383,8 @@ def test_a_file_that_differs_from_pytorch_is_not_written(folder, tmp_path, monke
 
 def judged(model, header):
     """What the model decides on a recording: {code: probability} of the labels, and all the probabilities."""
-    parsed, signal = read_recording(header)
-    prepared = model.method.input.preprocess(signal, 500)
-    members = probabilities(model, [Item(0, prepared, model.method.input.features(parsed, signal))])[0]
+    examined = Examination(read(header), model.method.input)
+    members = probabilities(model, [Item(0, examined.prepared, examined.features)])[0]
     labels, scores = model.decide(members)
     assert 0 < labels.sum() < 24
     return {code: f"{scores[k]:.3f}" for k, code in enumerate(model.method.classes) if labels[k]}, scores
