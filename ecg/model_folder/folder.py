@@ -264,6 +264,7 @@ def _input_of(method: Method) -> dict[str, Any]:
     }
 
 
+@one_torch_thread()
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
