@@ -22,7 +22,7 @@ from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.dicom_writer import write_dicom
-from ecg.io.writers.exports import NOBODY, write_challenge, write_csv, write_edf
+from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
 
 REPORTS = "device_reports.csv"
 _MEASUREMENTS = (
@@ -169,7 +169,7 @@ def _convert(output: Path, options: ConvertOptions, table: StatementTable | None
     stored, unknown = _with_labels(stored, table)
     identity = stored.identity if options.keep_identity else NOBODY
     if options.to == "challenge":
-        write_challenge(output, stored, list(_comments(stored, name, identity)))
+        write_challenge(output, stored, list(header_comments(stored, name, identity)))
     elif options.to == "dicom":
         write_dicom(output, stored, identity)
     elif options.to == "edf":
@@ -258,24 +258,3 @@ def _holds(statement: str, identity: Identity) -> bool:
         if len(re.sub(r"\W", "", word)) >= least and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
             return True
     return False
-
-
-def _comments(stored: Stored, name: str, identity: Identity) -> Iterator[str]:
-    """What the device said, as lines of a header."""
-    device = stored.device
-    yield f"Source: {name}"
-    if device.maker or device.model:
-        yield f"Device: {' '.join(filter(None, (device.maker, device.model)))}"
-    for key, value in device.measurements.items():
-        yield f"Measurement: {key} {value:.12g}"
-    for statement in device.statements:
-        yield f"Statement: {statement}"
-    for note in stored.notes:
-        yield f"Note: {note}"
-    if identity is not NOBODY:
-        yield f"Patient name: {identity.name}"
-        yield f"Patient id: {identity.patient_id}"
-        yield f"Birth date: {identity.birth_date or ''}"
-        yield f"Acquired: {device.acquired or ''}"
-        for what, text in identity.others.items():
-            yield f"Identifier: {what}: {text}"

@@ -42,8 +42,9 @@ UNSCORED_WORDS: dict[str, str] = {
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
 _NOT_IN_THE_CHALLENGE = (
-    "It says nothing of myocardial infarction or ischaemia, ST elevation or depression, hypertrophy, AV block of second "
-    "or third degree, pre-excitation, ventricular tachycardia or fibrillation, electrolytes, drugs or genetic disease. "
+    "It says nothing of myocardial infarction or ischaemia, ST elevation or depression, hypertrophy, AV block of "
+    "second or third degree, pre-excitation, ventricular tachycardia or fibrillation, electrolytes, drugs or genetic "
+    "disease. "
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import dataclass
 
@@ -31,18 +30,9 @@ class Shard:
 WHOLE = Shard()
 
 
-def add_shard_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--shard",
-        metavar="K/N",
-        default=str(WHOLE),
-        help="only the K-th of N equal shares of the recordings, for N processes on one or several machines",
-    )
-
-
 def parse_shard(text: str) -> Shard:
-    """A shard from what `--shard` was given; ValueError if it is none."""
+    """A shard from its text, such as "3/16"; ValueError if it is none."""
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ValueError(f"--shard {text}: expected K/N with K from 1 to N, such as 3/16")
+        raise ValueError(f"{text}: expected K/N with K from 1 to N, such as 3/16")
     return Shard(int(match[1]), int(match[2]))

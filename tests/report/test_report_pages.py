@@ -277,7 +277,7 @@ def test_too_many_for_one_file_is_said_before_anything_is_judged(place, tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["model"], "expected MODEL RECORDINGS REPORT, found 1"),
+        (["model", "report"], "expected INPUT... REPORT, found one path"),
         (["--evaluation", "a", "b"], "expected LABELS OUTPUTS [OUTPUTS2] REPORT, found 2"),
         (["no-model", "good", "report"], "config.json"),
         (["model", "nowhere", "report"], "nowhere: expected a recording, or a folder"),

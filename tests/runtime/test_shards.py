@@ -124,7 +124,7 @@ def test_a_shard_that_is_none_is_refused(text, monkeypatch, capsys, tmp_path):
     with pytest.raises(ValueError, match=r"expected K/N with K from 1 to N, such as 3/16"):
         parse_shard(text)
     assert measure_command.main([str(tmp_path), str(tmp_path / "o.csv"), f"--shard={text}"]) == 2
-    assert "ecg measure: --shard" in capsys.readouterr().err
+    assert "Invalid value for '--shard'" in capsys.readouterr().err
 
 
 def test_the_launchers_environment_is_read_and_nonsense_in_it_refused(monkeypatch, capsys):

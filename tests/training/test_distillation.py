@@ -96,7 +96,7 @@ def test_an_adapted_teacher_is_refused(place, tmp_path):
 
 
 def test_the_ensembles_own_folder_is_refused(place, capsys):
-    words = [str(place / "teacher"), str(place / "data"), str(place / "teacher")]
+    words = ["--model", str(place / "teacher"), str(place / "data"), str(place / "teacher")]
     assert command.main(words) == 2
     assert "expected another folder than that of the ensemble" in capsys.readouterr().err
 
