@@ -112,9 +112,7 @@ def convert_recordings(
     step = step_key("examination", options.to, options.keep_identity, table and table.digest())
 
     def files(name: str) -> list[Path]:
-        return [
-            file for suffix in suffixes if (file := output / f"{name}{suffix}").exists()
-        ]  # EDF, or BDF where it must
+        return [file for suffix in suffixes if (file := output / f"{name}{suffix}").exists()]
 
     run = Run(by_name(paths, lambda path: _bare(Path(path).stem)), output / ".run", step, options, files)
     n_converted = len(run.kept)

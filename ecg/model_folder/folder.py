@@ -30,6 +30,7 @@ from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder
+from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
 FORMAT = 1
