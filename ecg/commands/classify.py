@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @options.resume
 @options.deterministic
 @options.shard
+@options.leads
 @options.allow_failures
 @click.pass_obj
 def main(
@@ -38,6 +39,7 @@ def main(
     resume: bool,
     deterministic: bool,
     shard: Shard,
+    leads: str | None,
     allow_failures: bool,
 ) -> int:
     """Classify 12-lead ECGs: labels and scores, one <record>.csv each in the folder OUTPUT.
@@ -55,9 +57,11 @@ def main(
     from ecg.examination.examine_folder import CORES
     from ecg.inference.classifier import load_model
     from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
+    from ecg.leads import parse_leads
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
 
+    wanted = parse_leads(leads) if leads else None
     processes = launched()
     if processes.count > 1:
         if shard != WHOLE:
@@ -66,8 +70,9 @@ def main(
             )
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(device)) as processes:
+        classifier = load(model, device) if load else load_model(model, device=device)
         outcome = run_folder(
-            load(model, device) if load else load_model(model, device=device),
+            classifier.on_leads(wanted),
             recordings,
             output,
             ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),

@@ -219,6 +219,8 @@ class Method:
     signal_part : callable, optional
         ``(networks) -> (method, networks)``: what of them looks at the signal alone, where something beside it has a
         say too; for explanations.
+    leads : tuple of str, optional
+        Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
     """
 
     name: str
@@ -230,6 +232,7 @@ class Method:
     training: Training
     decision: Decision
     signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
+    leads: tuple[str, ...] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -315,4 +318,9 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Di
         if type(settings[key]) is not kind:
             expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
             raise ValueError(f"method {text}: expected {expected} for {key}, found {value!r}")
-    return builders[name](**settings, diagnoses=diagnoses)
+    return call_builder(builders[name], settings, diagnoses)
+
+
+def call_builder(builder: MethodBuilder, settings: Mapping[str, Any], diagnoses: Diagnoses) -> Method:
+    """The method; a builder for the Challenge 2020 alone need not take `diagnoses`."""
+    return builder(**settings, **({} if diagnoses == CHALLENGE_2020 else {"diagnoses": diagnoses}))

@@ -70,10 +70,8 @@ class TrainingOptions:
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: expected a whole number from 0 up")
         if self.start is not None:
-            wanted, found = (
-                f"{each.name} with settings {dict(each.settings)} and diagnoses {each.diagnoses.name}"
-                for each in (self.start.method, method)
-            )
+            self.start.require(method.diagnoses)
+            wanted, found = (f"{each.name} with settings {dict(each.settings)}" for each in (self.start.method, method))
             if wanted != found:
                 raise ValueError(f"method: expected that of the model to start from, {wanted}, found {found}")
         return members
