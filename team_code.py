@@ -360,5 +360,5 @@ def run_model(
     examined = Examination(given, method.input)
     item = predict.Item(given.name, examined.prepared, examined.features)
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
-    labels, scores = model.decide(probabilities)
+    labels, scores = model.decide(probabilities, item.features)
     return list(method.classes), labels.astype(int), scores

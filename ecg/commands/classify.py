@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 @options.deterministic
 @options.shard
 @options.leads
+@click.option(
+    "--definitions",
+    metavar="NAME",
+    help="the convention of the labels (see docs/statements.md; default: the model's own)",
+)
 @options.allow_failures
 @click.pass_obj
 def main(
@@ -40,6 +46,7 @@ def main(
     deterministic: bool,
     shard: Shard,
     leads: str | None,
+    definitions: str | None,
     allow_failures: bool,
 ) -> int:
     """Classify 12-lead ECGs: labels and scores, one <record>.csv each in the folder OUTPUT.
@@ -54,6 +61,7 @@ def main(
     Exit status: 0 all recordings classified, 1 some could not be (their outputs have no positive label), 2 the command
     could not start or continue, 130 Ctrl-C.
     """
+    from ecg.decisions.conventions import CONVENTIONS
     from ecg.examination.examine_folder import CORES
     from ecg.inference.classifier import load_model
     from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
@@ -62,6 +70,8 @@ def main(
     from ecg.runtime.processes import joined, launched
 
     wanted = parse_leads(leads) if leads else None
+    if definitions not in (None, *CONVENTIONS):
+        raise ValueError(f"--definitions {definitions}: expected one of {', '.join(CONVENTIONS)}")
     processes = launched()
     if processes.count > 1:
         if shard != WHOLE:
@@ -72,7 +82,7 @@ def main(
     with joined(pick_device(device)) as processes:
         classifier = load(model, device) if load else load_model(model, device=device)
         outcome = run_folder(
-            classifier.on_leads(wanted),
+            replace(classifier, definitions=definitions or classifier.definitions).on_leads(wanted),
             recordings,
             output,
             ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),

@@ -56,7 +56,8 @@ def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Boo
 
     Parameters
     ----------
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    probabilities : ndarray, shape (n_recordings, n_classes) or (n_places, n_recordings, n_classes), float64
+        Of several places, such as hospitals with prior odds of their own, the mean of the expected scores counts.
     weights : ndarray, shape (n_classes, n_classes), float64, or None
         Without weights each class of one half or more is given, whatever the others are.
 
@@ -65,23 +66,24 @@ def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Boo
     ndarray, shape (n_recordings, n_classes), bool
     """
     if weights is None:
-        return probabilities >= 0.5
-    credit = probabilities @ weights
-    outputs = np.zeros(probabilities.shape, dtype=bool)
-    gained = np.zeros(len(probabilities))
-    union = probabilities.sum(axis=1)
-    rows = np.arange(len(probabilities))
-    for step in range(probabilities.shape[1]):
-        ratios = (gained[:, np.newaxis] + credit) / (union[:, np.newaxis] + 1 - probabilities)
+        return (probabilities if probabilities.ndim == 2 else probabilities.mean(axis=0)) >= 0.5
+    places = probabilities if probabilities.ndim == 3 else probabilities[np.newaxis]
+    credit = places @ weights
+    outputs = np.zeros_like(places[0], dtype=bool)
+    gained = np.zeros(places.shape[:2])
+    union = places.sum(axis=2)
+    rows = np.arange(len(outputs))
+    for step in range(outputs.shape[1]):
+        ratios = ((gained[..., np.newaxis] + credit) / (union[..., np.newaxis] + 1 - places)).mean(axis=0)
         ratios[outputs] = -np.inf
         best = ratios.argmax(axis=1)
-        now = gained / union if step else np.full(len(rows), -np.inf)
+        now = (gained / union).mean(axis=0) if step else np.full(len(rows), -np.inf)
         joins = ratios[rows, best] > now
         if not joins.any():
             break
         outputs[rows[joins], best[joins]] = True
-        gained[joins] += credit[rows[joins], best[joins]]
-        union[joins] += 1 - probabilities[rows[joins], best[joins]]
+        gained[:, joins] += credit[:, rows[joins], best[joins]]
+        union[:, joins] += 1 - places[:, rows[joins], best[joins]]
     return outputs
 
 

@@ -194,7 +194,9 @@ def classify(
 
     def write(result: tuple[Examined[Ready], NDArray[np.float64]]) -> Classified:
         each, members = result
-        labels, scores = model.decide(members) if len(members) else (nothing > 0, nothing)
+        labels, scores = nothing > 0, nothing
+        if each.result is not None:
+            labels, scores = model.decide(members, each.result.features)
         save_outputs(output_folder / f"{each.name}.csv", _printable(each.name), classes, labels, scores)
         return Classified(each, members, labels, scores)
 
@@ -271,10 +273,10 @@ def _require_other_file(recording: Path, output_folder: Path) -> None:
 
 
 def _digest(model: Model) -> str:
-    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation."""
+    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation, convention."""
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
-    parts = [config["format"], config["method"], config["settings"], config["classes"], members]
+    parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
     if model.method.leads is not None:
         parts.append(model.method.leads)
     if model.adaptation is not None:

@@ -174,6 +174,15 @@ class Training:
     prepare: Prepare | None = None
 
 
+ByConvention = Callable[
+    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], str], tuple[NDArray[np.bool_], NDArray[np.float64]]
+]
+"""``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
+
+The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
+a convention, to (n_classes,) each."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """How windows, classes and members come together.
@@ -188,6 +197,8 @@ class Decision:
     moves_scores : bool
         Whether `combine` gives scores for which every threshold is one half: probabilities at stated prevalences,
         which need no calibration.
+    by_convention : ByConvention, optional
+        In place of `combine`, where hospitals' conventions are known.
     """
 
     merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -195,6 +206,7 @@ class Decision:
     decide: Decide
     combine: Combine
     moves_scores: bool = False
+    by_convention: ByConvention | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
+from ecg.decisions.calibration import log_odds
+from ecg.decisions.conventions import COMMONEST, RAREST, convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -41,7 +43,6 @@ PRIOR_SHIFT = 0.25
 # Around the typical amplitude: half of the 2.3 octaves by which headers of Georgia's recordings were wrong (4880 per mV
 # for 1000), so that what looks plausible with the right gain never does with that one. All but 3 % of PTB-XL.
 PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
-RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
 class SignalAndMeasurements(nn.Module):
@@ -176,6 +177,21 @@ def average(
     return highest_expected_score(moved, weights), moved
 
 
+def by_convention(
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    features: NDArray[np.float32],
+    definitions: str,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels and scores of one recording as hospitals of a convention give them, for `Decision.by_convention`."""
+    there = np.clip([row.prevalence for row in CHALLENGE_2020.rows], RAREST, COMMONEST)
+    priors = expit(log_odds(there) + log_odds(thresholds) / PRIOR_SHIFT)  # undoes `thresholds_of_prevalence`
+    measured = dict(zip(FEATURES, features[N_DEMOGRAPHICS:].tolist(), strict=False))  # none of the network alone
+    weights = CHALLENGE_2020.weights
+    assert weights is not None
+    return convention(definitions, CHALLENGE_2020.classes).decide(probabilities, priors, measured, weights)
+
+
 def signal_part(width: float, diagnoses: Diagnoses, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
     """What looks at the signal alone, for `Method.signal_part`."""
     parts: list[nn.Module] = [network.network for network in networks if isinstance(network, SignalAndMeasurements)]
@@ -205,6 +221,8 @@ def hybrid(width: float = 0.5, measurements: bool = True, diagnoses: Diagnoses =
         search = partial(thresholds_of_prevalence, diagnoses=diagnoses)
         combine = partial(average, weights=weights)
         decision = replace(decision, search_thresholds=search, combine=combine, moves_scores=True)
+    if diagnoses == CHALLENGE_2020:  # conventions are known of its classes
+        decision = replace(decision, by_convention=by_convention)
     return replace(
         base,
         signal_part=partial(signal_part, width, diagnoses) if measurements else None,

@@ -25,6 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
@@ -91,6 +92,8 @@ class Model:
         From the scores that `decide` gives to probabilities; None where the folder holds none.
     adaptation : Adaptation, optional
         To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
+    definitions : str
+        The convention of its labels, where the method knows conventions.
     """
 
     method: Method
@@ -100,6 +103,7 @@ class Model:
     config: Mapping[str, Any]
     calibration: Calibration | None = None
     adaptation: Adaptation | None = None
+    definitions: str = DEFAULT
 
     @property
     def checksums(self) -> list[str]:
@@ -117,8 +121,19 @@ class Model:
                 f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
             )
 
-    def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
+    def decide(
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32] | None = None,
+        definitions: str | None = None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
+
+        With the features that went into the networks a convention has a part in it: the model's own, or the one named.
+        """
+        by_convention = self.method.decision.by_convention
+        if by_convention is not None and features is not None and self.adaptation is None:
+            return by_convention(probabilities, self.thresholds, features, definitions or self.definitions)
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
@@ -126,13 +141,17 @@ class Model:
             combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
-    def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def decide_each(
+        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
+    ) -> NDArray[np.bool_]:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
         alone = [
             replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
             for k in range(len(probabilities))
         ]
-        return np.array([one.decide(row[np.newaxis])[0] for one, row in zip(alone, probabilities, strict=True)])
+        return np.array(
+            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
+        )
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -190,6 +209,7 @@ def save_model(
         "classes": list(method.classes),
         **({} if method.leads is None else {"leads": list(method.leads)}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
+        **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
@@ -344,7 +364,10 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
     calibration = _calibration(path, config, method.classes)
-    return Model(method, networks, thresholds, device, config, calibration, _adaptation(path, config, method.classes))
+    adaptation = _adaptation(path, config, method.classes)
+    definitions = config.get("definitions", DEFAULT)
+    _check(definitions in CONVENTIONS, path, f"definitions out of {', '.join(CONVENTIONS)}", repr(definitions))
+    return Model(method, networks, thresholds, device, config, calibration, adaptation, definitions)
 
 
 def diagnoses_of(config: Mapping[str, Any], source: object) -> Diagnoses:

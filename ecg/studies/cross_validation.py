@@ -178,8 +178,9 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
     dict
         ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
     """
-    items = (Item(row, signal, features) for row, (signal, features) in zip(rows, inputs, strict=True))
-    decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
+    items = (Item(features, signal, features) for signal, features in inputs)
+    found = predict(model.method, model.networks, items, model.device)
+    decided = [model.decide(values, features) for features, values in found]
     return {
         "rows": rows,
         "probabilities": np.stack([scores for _, scores in decided]),
