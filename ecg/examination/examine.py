@@ -28,10 +28,16 @@ class Examination:
     recording : Recording
     network_input : NetworkInput
         A method's ``method.input``.
+    measurements : Measurements, optional
+        Of this recording, where they are known already.
     """
 
-    def __init__(self, recording: Recording, network_input: NetworkInput) -> None:
+    def __init__(
+        self, recording: Recording, network_input: NetworkInput, measurements: Measurements | None = None
+    ) -> None:
         self.recording, self.network_input = recording, network_input
+        if measurements is not None:
+            self.measurements = measurements
 
     @cached_property
     def prepared(self) -> NDArray[np.float32]:
