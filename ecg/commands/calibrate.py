@@ -19,7 +19,8 @@ def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -
     """Calibrate a trained model: fit its probabilities on the validation parts of its training recordings.
 
     For a folder MODEL that holds no calibration yet: training has written one since version 0.3. DATA must be the
-    recordings that trained the model, with --labels as in training; the split into parts follows from them and the seed. Nothing else changes.
+    recordings that trained the model, with --labels as in training; the split into parts follows from them and the
+    seed. Nothing else changes.
 
     \b
     example:

@@ -96,7 +96,7 @@ least_likelihood = click.option(
 leads = click.option(
     "--leads",
     metavar="12|6|4|3|2|NAMES",
-    help="only these leads, by number as in the 2021 Challenge or by name (I,II,V2); a recording that lacks one is left "
+    help="only these leads, by number as in the 2021 Challenge or by name (I,II,V2); a recording without one is left "
     "out (default: the leads that are there)",
 )
 seed = click.option("--seed", type=click.IntRange(0), default=2020, help="random seed")

@@ -31,6 +31,7 @@ from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
 from ecg.methods.reduced_leads import on_leads
+from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -299,6 +300,7 @@ def _input_of(method: Method) -> dict[str, Any]:
     }
 
 
+@one_torch_thread()
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 

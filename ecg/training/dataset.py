@@ -263,8 +263,8 @@ def _fingerprint(
     statements: StatementTable | LabelTable | None,
 ) -> str:
     words = "" if statements is None else statements.digest()
-    parts = (method.name, method.settings, method.diagnoses.as_json(), method.leads, sorted(folds.items()), words)
-    step = step_key("training", *parts)
+    arguments = method.name, method.settings, method.diagnoses.as_json(), method.leads, sorted(folds.items()), words
+    step = step_key("training", *arguments)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
 

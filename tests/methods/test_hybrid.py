@@ -321,7 +321,7 @@ def test_settings_rebuild_the_method(measurements):
 # --- What a recorder does to a signal
 
 
-def inputs_of(signal):
+def features_with_age_and_sex(signal):
     return Examination(replace(SOMEBODY, signal=signal), hybrid.hybrid().input).features
 
 
@@ -332,11 +332,11 @@ def test_features_where_the_gain_must_be_wrong_are_those_of_any_other_wrong_gain
     signal = made.signal.astype(np.float32)
     of_signal = robust.limb_lead_octaves(robust.preprocess(signal, made.sampling_frequency))
     signal *= np.float32(2.0 ** (octaves - of_signal))
-    wrong, more = (inputs_of(signal * np.float32(f)) for f in (gain, gain**1.5))
+    wrong, more = (features_with_age_and_sex(signal * np.float32(f)) for f in (gain, gain**1.5))
     np.testing.assert_allclose(wrong, more, rtol=2e-3, atol=2e-3)
     names = ("age", "known", "female", "male", "sex", *FEATURES)
     assert all(np.isnan(wrong[names.index(name)]) for name in ("limb_qrs_mv", "chest_qrs_mv"))
-    right = inputs_of(signal)
+    right = features_with_age_and_sex(signal)
     assert np.isfinite(right[names.index("limb_qrs_mv")])
     for name in ("heart_rate_bpm", "pr_ms", "qrs_ms", "qrs_axis_deg"):
         assert wrong[names.index(name)] == pytest.approx(right[names.index(name)], rel=0.02)
@@ -347,7 +347,7 @@ def test_powerline_interference_hardly_changes_a_feature(mains):
     made = simulate_recording(0, 2, "NSR")
     signal = made.signal.astype(np.float32)
     hum = 0.1 * np.sin(2 * np.pi * mains * np.arange(signal.shape[1]) / 500).astype(np.float32)
-    quiet, loud = inputs_of(signal), inputs_of(signal + hum)
+    quiet, loud = features_with_age_and_sex(signal), features_with_age_and_sex(signal + hum)
     assert np.array_equal(np.isnan(quiet), np.isnan(loud))
     known = np.isfinite(quiet)
     assert np.isclose(quiet[known], loud[known], rtol=0.05, atol=0.02).mean() > 0.97
