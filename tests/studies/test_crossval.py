@@ -97,7 +97,7 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("nobody", "expected one of .*zhao, butteam, found 'nobody'"),
+        ("nobody", "expected one of .*butteam, zhao, found 'nobody'"),
         ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
         ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
         ("zhao:age_mask", "expected true or false"),
