@@ -8,12 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+# Those of the 2021 Challenge.
+LEAD_SETS: dict[int, tuple[str, ...]] = {
+    12: LEADS,
+    6: LEADS[:6],
+    4: ("I", "II", "III", "V2"),
+    3: ("I", "II", "V2"),
+    2: ("I", "II"),
+}
 STANDARD_NAMES = {lead.lower(): lead for lead in LEADS}
 # Each row writes a limb lead, in the order of `LEADS`, as a combination of I and II.
 _OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])
 FLAT = 0.005  # mV, range of a lead that shows nothing
 _FOLLOWS = 0.008  # mV: stored leads are rounded, to 5 µV in some databases
 _SHOWS = 0.1  # mV, range that no rounding of two leads gives to their difference
+
+
+def parse_leads(text: str) -> tuple[str, ...]:
+    """Leads by the number of a set of the 2021 Challenge, or by name: "2", "I,II,V5"; in the order of `LEADS`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if text.strip().isdecimal() and int(text) in LEAD_SETS:
+        return LEAD_SETS[int(text)]
+    names = [STANDARD_NAMES.get(name.strip().lower(), "") for name in text.split(",")]
+    if "" in names or len(set(names)) != len(names):
+        numbers = ", ".join(map(str, LEAD_SETS))
+        raise ValueError(f"leads: expected one of {numbers}, or different names such as I,II,V2, found {text!r}")
+    return tuple(lead for lead in LEADS if lead in names)
 
 
 def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
