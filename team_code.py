@@ -25,7 +25,7 @@ from ecg.io.header import parse_header
 from ecg.io.label_tables import load_labels
 from ecg.io.recording import to_millivolts
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses
-from ecg.leads import fill_missing
+from ecg.leads import fill_missing, parse_leads
 from ecg.methods.base import (
     Batch,
     Decision,
@@ -43,6 +43,7 @@ from ecg.methods.base import (
 )
 from ecg.methods.butteam import CHALLENGE_STAGE, butteam
 from ecg.methods.hybrid import hybrid
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.methods.robust import robust
 from ecg.model_folder import folder
 from ecg.model_folder.folder import Model
@@ -296,6 +297,7 @@ def training_code(
     diagnoses: str | None = None,
     labels: str | None = None,
     least_likelihood: float = 0.0,
+    leads: str | None = None,
     resume: bool = False,
     spread_members: bool = False,
     start: str | os.PathLike[str] | None = None,
@@ -315,6 +317,9 @@ def training_code(
         CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
     least_likelihood : float
         Of codes in `labels`, in percent.
+    leads : str, optional
+        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
+        smaller sets lack masked in half of the training items.
     start : path, optional
         A model folder, from whose weights the training goes on.
     """
@@ -332,6 +337,8 @@ def training_code(
         chosen = first.method
     else:
         chosen = build_method(DEFAULT_METHOD if method is None else method, METHODS, wanted)
+    if leads is not None:
+        chosen = with_masked_leads(chosen) if leads == "any" else on_leads(chosen, parse_leads(leads))
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
     options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
     train(chosen, data_directory, model_directory, options)

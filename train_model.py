@@ -63,6 +63,12 @@ def _train() -> int:
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     add_label_options(parser)
     parser.add_argument(
+        "--leads",
+        metavar="12|6|4|3|2|NAMES|any",
+        help="leads that the model looks at and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: "
+        "all, but half of the training items lack those that smaller sets lack (default: all, whatever is there)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="fail instead of restarting if data or arguments changed",
@@ -86,6 +92,7 @@ def _train() -> int:
         diagnoses=arguments.diagnoses,
         labels=arguments.labels,
         least_likelihood=arguments.least_likelihood,
+        leads=arguments.leads,
         resume=arguments.resume,
         spread_members=arguments.spread_members,
         start=arguments.start,

@@ -31,19 +31,20 @@ def _adapt(words: Sequence[str] | None) -> int:
         "data", type=Path, help="folder of the hospital's recordings; an optional folds.csv as for train_model.py"
     )
     parser.add_argument("adapted", type=Path, help="folder that the adapted model is written to")
-    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py, for recordings in clinical formats")
+    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py")
+    parser.add_argument("--least-likelihood", type=float, default=0.0, metavar="PERCENT", help="as of train_model.py")
     parser.add_argument("--seed", type=int, default=2020, help="of the cross-validation's split (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="as of driver.py (default: %(default)s)")
     arguments = parser.parse_args(words)
 
-    from ecg.io.device_statements import load_statements
     from ecg.training.adapt_model import N_FOLDS, adapt_model
 
     found = adapt_model(
         arguments.model,
         arguments.data,
         arguments.adapted,
-        statements=load_statements(arguments.labels) if arguments.labels else None,
+        labels=arguments.labels,
+        least_likelihood=arguments.least_likelihood,
         seed=arguments.seed,
         device=arguments.device,
     )

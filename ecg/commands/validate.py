@@ -20,7 +20,9 @@ from typing import Literal
 from ecg.io.files import write_file
 from ecg.io.label_tables import add_label_options, load_labels
 from ecg.labels.diagnoses import DEFAULT, Diagnoses, load_diagnoses
+from ecg.leads import parse_leads
 from ecg.methods.base import build_method
+from ecg.methods.reduced_leads import on_leads
 from ecg.methods.registry import find_methods
 from ecg.runtime.command import leave, run_command
 from ecg.studies import markdown_tables as tables
@@ -63,6 +65,9 @@ def _validate(words: Sequence[str] | None) -> int:
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each network (default: as published)")
     add_label_options(parser)
+    parser.add_argument(
+        "--leads", metavar="12|6|4|3|2|NAMES", help="as of train_model.py (default: all that are there)"
+    )
     parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read recordings (default: %(default)s)")
@@ -74,7 +79,8 @@ def _validate(words: Sequence[str] | None) -> int:
             raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
     chosen = arguments.method or list(methods_by_name)
     diagnoses = load_diagnoses(arguments.diagnoses or DEFAULT)
-    methods = {label: build_method(label, methods_by_name, diagnoses) for label in chosen}
+    leads = parse_leads(arguments.leads) if arguments.leads else None
+    methods = {label: on_leads(build_method(label, methods_by_name, diagnoses), leads) for label in chosen}
     split: Literal["folds", "databases", "hold-out"] = (
         "databases" if arguments.leave_one_database_out else "hold-out" if arguments.hold_out else "folds"
     )

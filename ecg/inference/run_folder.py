@@ -177,6 +177,8 @@ def _digest(model: Model) -> str:
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
     parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
+    if model.method.leads is not None:
+        parts.append(model.method.leads)
     if model.adaptation is not None:
         parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -181,6 +181,8 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
     probabilities, thresholds = np.array(scores), model.thresholds.mean(axis=0)
     if model.adaptation is not None or model.method.decision.moves_scores:
         thresholds, kind = np.full(len(classes), 0.5), "moved" if model.adaptation is None else "adapted"
+        if model.adaptation is not None and model.adaptation.thresholds is not None:
+            thresholds = model.adaptation.thresholds
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"

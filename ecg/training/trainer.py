@@ -26,6 +26,7 @@ from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
+from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder import folder as storage
 from ecg.model_folder.folder import Member, State
 from ecg.networks.toom_cook import use_toom_cook
@@ -417,6 +418,8 @@ class _MemberTraining:
             self.method.name,
             dict(self.method.settings),
             self.method.diagnoses.as_json(),
+            self.method.leads,
+            isinstance(self.method.training.augment, MaskLeads),
             self.epochs,
             self.options.seed,
             self.options.number,
