@@ -187,7 +187,14 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
     return Judged(
-        classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, kind, model.method.diagnoses
+        classes,
+        np.array(labels, dtype=bool),
+        probabilities,
+        thresholds,
+        disagreeing,
+        kind,
+        model.method.diagnoses,
+        model.definitions,
     )
 
 
@@ -406,6 +413,6 @@ def _model_words(model: Model) -> str:
     adapted = "" if model.adaptation is None else f", adapted {adaptation_words(config)}"
     return (
         f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}){adapted}. "
-        "Unsure: a probability within 0.1 of its threshold (or of one half, where none decides), networks that "
-        "disagree, or a disturbed recording."
+        "Unsure: a disturbed recording, exchanged electrodes, an unclear rhythm, or networks that disagree about a "
+        "close call."
     )
