@@ -25,7 +25,7 @@ class TinyNet(nn.Module):
 
     def __init__(self, dropout: float = 0.2, n_classes: int = 24) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(12, 8, kernel_size=16, stride=16, bias=False)
+        self.conv = nn.Conv1d(12, 8, kernel_size=15, stride=16, bias=False)
         self.bn = nn.BatchNorm1d(8)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(8 + 5, n_classes)

@@ -328,7 +328,7 @@ class _MemberTraining:
             factor = stage.learning_rate((self.epoch + step / steps) / n_epochs)
             for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
                 group["lr"] = rate * factor
-            with training_autocast(self.options.device):
+            with training_autocast(self.options.device, self.network):
                 logits = self.method.forward(self.network, batch)
             loss = self.loss(self.parallel.all_logits(logits.float()), targets)
             self.optimizer.zero_grad(set_to_none=True)

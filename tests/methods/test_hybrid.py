@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import logit
+from scipy.special import expit, logit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -138,17 +138,20 @@ def test_what_was_never_missing_in_training_counts_as_usual_when_it_is():
 
 
 def test_a_feature_network_sees_what_is_missing_and_not_the_units():
-    features, targets = some_features(count=600)
+    features, targets = some_features(count=400)
     targets[:, 0] = np.isnan(features[:, 4])
-    scaled = features * np.float32([1, 1000, 0.001, 1, 50, 1]) + np.float32([0, 7, 0, 1e4, 3, 0])
+    scaled = features * np.float32([1, 1024, 1 / 1024, 1, 64, 1])  # powers of two are scaled without rounding
+    shifted = features * np.float32([1, 1000, 0.001, 1, 50, 1]) + np.float32([0, 7, 0, 1e4, 3, 0])
     found = []
-    for given_features in (features, scaled):
+    for given_features in (features, scaled, shifted):
         network = FeatureNetwork(6, 3)
         fit_feature_network(network, given_features, targets, seed=0)
         with torch.inference_mode():
             found.append(network.eval()(torch.from_numpy(given_features)).numpy())
     assert roc_auc_score(targets[:, 0], found[0][:, 0]) > 0.95
-    np.testing.assert_allclose(found[1], found[0], atol=0.2)
+    np.testing.assert_array_equal(found[1], found[0])
+    # Rounding grows over the epochs, on each processor in its own way.
+    np.testing.assert_allclose(expit(found[2]), expit(found[0]), atol=0.1)
 
 
 def test_the_network_is_trained_alone_and_judges_with_what_looks_at_features():
