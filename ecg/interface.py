@@ -206,13 +206,10 @@ def interpret(
     >>> "sinus bradycardia" in [each.statement.lower() for each in found.statements]
     True
     """
-    from ecg.inference.interpret_recordings import interpret_recordings
+    from ecg.inference.interpret_recordings import interpret_recording
 
     given = inputs.as_recording(recording, sampling_frequency, unit)
-    [found] = interpret_recordings([given], _shipped() if models is None else models, definitions)
-    if found.problem:
-        raise RecordingError(found.problem)
-    return found
+    return interpret_recording(given, _shipped() if models is None else models, definitions)
 
 
 @cache

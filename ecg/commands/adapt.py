@@ -15,10 +15,19 @@ from ecg.runtime.command import command
 @options.model
 @click.argument("data", type=options.PATH)
 @click.argument("adapted", type=options.PATH)
-@options.statements
+@options.labels
+@options.least_likelihood
 @options.seed
 @options.device
-def main(model: Path, data: Path, adapted: Path, labels: str | None, seed: int, device: str) -> int:
+def main(
+    model: Path,
+    data: Path,
+    adapted: Path,
+    labels: str | None,
+    least_likelihood: float,
+    seed: int,
+    device: str,
+) -> int:
     """Adapt a trained model to one hospital, from 100 of its labelled recordings up.
 
     DATA is the folder of the hospital's recordings, with an optional folds.csv as for train. ADAPTED is the folder that
@@ -32,11 +41,11 @@ def main(model: Path, data: Path, adapted: Path, labels: str | None, seed: int, 
     example:
       ecg adapt data adapted
     """
-    from ecg.io.device_statements import load_statements
     from ecg.training.adapt_model import N_FOLDS, adapt_model
 
-    statements = load_statements(labels) if labels else None
-    found = adapt_model(model, data, adapted, statements=statements, seed=seed, device=device)
+    found = adapt_model(
+        model, data, adapted, labels=labels, least_likelihood=least_likelihood, seed=seed, device=device
+    )
     (metric, adapted_metric), (loss, adapted_loss) = found.metric, found.log_loss
     low, high = found.interval
     print(

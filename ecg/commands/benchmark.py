@@ -75,6 +75,18 @@ def ludb(folder: Path, truth: Path, refit: Path | None) -> int:
     return 0
 
 
+@main.command("disturbed", cls=Command)
+@click.argument("folder", type=options.PATH, required=False)
+@click.option("--records", type=click.IntRange(1), default=100, help="simulated recordings, without a folder")
+@click.option("--seed", type=int, default=1)
+def disturbed(folder: Path | None, records: int, seed: int) -> int:
+    """Measurements of disturbed recordings against those of the same recordings as they are."""
+    from ecg.studies.measurement_accuracy import against_undisturbed
+
+    print(against_undisturbed(folder, records, seed))
+    return 0
+
+
 @main.command("simulated", cls=Command)
 @click.option("--records", type=click.IntRange(1), default=2000, metavar="N", help="recordings")
 @click.option("--seed", type=click.IntRange(0), default=1, help="of the simulator")

@@ -13,11 +13,14 @@ from ecg.runtime.command import command
 @command("calibrate", "the model folder is as it was")
 @click.argument("model", type=options.PATH)
 @click.argument("data", type=options.PATH)
-def main(model: Path, data: Path) -> int:
+@options.labels
+@options.least_likelihood
+def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -> int:
     """Calibrate a trained model: fit its probabilities on the validation parts of its training recordings.
 
     For a folder MODEL that holds no calibration yet: training has written one since version 0.3. DATA must be the
-    recordings that trained the model; the split into parts follows from them and the seed. Nothing else changes.
+    recordings that trained the model, with --labels as in training; the split into parts follows from them and the
+    seed. Nothing else changes.
 
     \b
     example:
@@ -25,6 +28,6 @@ def main(model: Path, data: Path) -> int:
     """
     from ecg.training.calibrate_model import calibrate_model
 
-    n_recordings, before, after = calibrate_model(model, data)
+    n_recordings, before, after = calibrate_model(model, data, labels=labels, least_likelihood=least_likelihood)
     print(f"Calibrated on {n_recordings} recordings: calibration error there {before:.4f} before, {after:.4f} after")
     return 0

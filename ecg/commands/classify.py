@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @options.deterministic
 @options.definitions
 @options.shard
+@options.leads
 @options.allow_failures
 @click.pass_obj
 def main(
@@ -41,6 +42,7 @@ def main(
     deterministic: bool,
     definitions: str | None,
     shard: Shard,
+    leads: str | None,
     allow_failures: bool,
 ) -> int:
     """Classify 12-lead ECGs: labels and scores, one <record>.csv each in the folder OUTPUT.
@@ -58,9 +60,11 @@ def main(
     from ecg.examination.examine_folder import CORES
     from ecg.inference.classifier import load_model
     from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
+    from ecg.leads import parse_leads
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
 
+    wanted = parse_leads(leads) if leads else None
     processes = launched()
     if processes.count > 1:
         if shard != WHOLE:
@@ -71,7 +75,7 @@ def main(
     with joined(pick_device(device)) as processes:
         loaded = load(model, device) if load else load_model(model, device=device)
         outcome = run_folder(
-            replace(loaded, definitions=definitions or loaded.definitions),
+            replace(loaded, definitions=definitions or loaded.definitions).on_leads(wanted),
             recordings,
             output,
             ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),

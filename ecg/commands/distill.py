@@ -19,6 +19,8 @@ from ecg.runtime.command import command
 @options.seed
 @options.device
 @options.limit
+@options.labels
+@options.least_likelihood
 def main(
     model: Path,
     data: Path,
@@ -28,6 +30,8 @@ def main(
     seed: int,
     device: str,
     limit: int | None,
+    labels: str | None,
+    least_likelihood: float,
 ) -> int:
     """Train one network that answers as an ensemble does, at the cost of one network.
 
@@ -40,16 +44,20 @@ def main(
       ecg distill --model model data distilled
     """
     from ecg.inference.classifier import load_model
+    from ecg.io.label_tables import load_labels
     from ecg.methods.base import build_method
+    from ecg.methods.reduced_leads import on_leads
     from ecg.methods.registry import find_methods
     from ecg.training.distillation import distill
     from ecg.training.options import TrainingOptions
 
     if distilled.resolve() == model.resolve():
         raise ValueError(f"{distilled}: expected another folder than that of the ensemble")
-    options = TrainingOptions(1, epochs, seed, device, limit=limit)
     teacher = load_model(model, device=device)
+    table = load_labels(labels, teacher.method.diagnoses.column_of, least_likelihood) if labels else None
+    options = TrainingOptions(1, epochs, seed, device, limit=limit, labels=table)
     student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
+    student = on_leads(student, teacher.method.leads)
     options.n_members(student)
     distill(teacher, student, data, distilled, options)
     return 0

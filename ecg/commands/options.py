@@ -93,6 +93,12 @@ least_likelihood = click.option(
     metavar="PERCENT",
     help="of --labels with likelihoods take the codes from this one up",
 )
+leads = click.option(
+    "--leads",
+    metavar="12|6|4|3|2|NAMES",
+    help="only these leads, by number as in the 2021 Challenge or by name (I,II,V2); a recording without one is left "
+    "out (default: the leads that are there)",
+)
 seed = click.option("--seed", type=click.IntRange(0), default=2020, help="random seed")
 epochs = click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="epochs of each network (default: the method's schedule)"

@@ -8,36 +8,69 @@ import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
+from ecg.runtime.shards import Shard
 
 
-@command("simulate", "recordings written so far are whole")
+@command("simulate", "recordings written so far are whole, the same command with --resume writes the rest")
 @click.argument("output", type=options.PATH)
 @click.option("--records", type=click.IntRange(1), default=40, metavar="N", help="how many recordings")
+@click.option("--from", "first", type=click.IntRange(1), default=1, metavar="K", help="number of the first one to make")
 @click.option("--seed", type=click.IntRange(0), default=1, help="a number that names this set of recordings")
 @click.option("--diagnosis", help="an abbreviation such as AF, or a SNOMED CT code  [default: all in turn]")
+@click.option(
+    "--diagnoses",
+    type=click.Choice(["challenge", "statements"]),
+    default="challenge",
+    help="which ones take turns: the Challenge's, or findings beyond them (infarction, hypertrophy, block ...)",
+)
 @click.option("--fs", type=float, default=500, help="sampling frequency, 100 to 1000 Hz")
 @click.option("--seconds", type=float, default=10, help="length, s")
 @click.option("--dialect", type=click.Choice(["2020", "2021"]), default="2020", help="of the header")
 @click.option("--plots", is_flag=True, help="also draw each recording as a PNG")
+@options.resume
+@options.shard
 def main(
-    output: Path, records: int, seed: int, diagnosis: str | None, fs: float, seconds: float, dialect: str, plots: bool
+    output: Path,
+    records: int,
+    first: int,
+    seed: int,
+    diagnosis: str | None,
+    diagnoses: str,
+    fs: float,
+    seconds: float,
+    dialect: str,
+    plots: bool,
+    resume: bool,
+    shard: Shard,
 ) -> int:
     """Write simulated, labelled 12-lead ECGs as Challenge files into the folder OUTPUT.
 
+    Each recording depends on the seed and its own number alone: --from and --shard make a part.
+
     \b
     example:
-      ecg simulate recordings --records 40 --seed 7 --plots
+      ecg simulate recordings --records 24 --seed 7
     """
-    from ecg.simulator.simulate import simulate_recording
-    from ecg.simulator.write import write_recording
+    from ecg.report.plotting import plot_recording, title_of
+    from ecg.runtime.progress import say
+    from ecg.simulator.diagnoses import diagnosis_of
+    from ecg.simulator.folder import Options, simulate_folder
+    from ecg.simulator.simulate import Simulated, check
 
-    if plots:
-        from ecg.report.plotting import plot_recording, title_of
-    for k in range(1, records + 1):
-        simulated = simulate_recording(seed, k, diagnosis, fs, seconds)
-        name = f"SIM{k:05d}"
-        write_recording(output, name, simulated, dialect=dialect)
-        if plots:
-            plot_recording(simulated.signal, fs, output / f"{name}.png", title_of(name, simulated.labels))
-    print(f"{records} recordings in {output}")
-    return 0
+    if first > records:
+        raise ValueError(f"--from {first}: expected a number up to --records {records}")
+    check(fs, seconds)
+    if diagnosis is not None:
+        diagnosis_of(diagnosis)
+    numbers = [k for k in range(first, records + 1) if shard.has(k - 1)]
+
+    def draw(name: str, simulated: Simulated) -> None:
+        plot_recording(simulated.signal, fs, output / f"{name}.png", title_of(name, simulated.labels))
+
+    chosen = Options(seed, diagnosis, diagnoses, fs, seconds, dialect)
+    outcome = simulate_folder(output, numbers, chosen, resume=resume, see=draw if plots else None)
+    for problem in outcome.problems:
+        say(f"ecg simulate: {problem}")
+    kept = f", {outcome.kept} of them from an earlier run" if outcome.kept else ""
+    print(f"{outcome.written + outcome.kept} recordings in {output}{kept}")
+    return 1 if outcome.problems else 0

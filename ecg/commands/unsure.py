@@ -23,7 +23,8 @@ from ecg.runtime.command import command
     metavar="S",
     help="share of the recordings that is called unsure",
 )
-def main(outputs: Path, table: Path, share: float) -> int:
+@click.option("--diagnoses", metavar="NAME|FILE.csv", help="the model's set (default: the shipped one of the outputs)")
+def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> int:
     """List the recordings that a model is least sure of, those first.
 
     OUTPUTS is a folder that classify has written. The CSV file TABLE has a row for each recording: `record`,
@@ -37,10 +38,11 @@ def main(outputs: Path, table: Path, share: float) -> int:
     """
     from ecg.decisions.unsure import least_sure
     from ecg.io.files import write_file
+    from ecg.labels.diagnoses import load_diagnoses
 
     if table.absolute().parent == outputs.absolute():
         raise ValueError(f"{table}: expected a place outside the folder of outputs")
-    rows = least_sure(outputs, share)
+    rows = least_sure(outputs, share, load_diagnoses(diagnoses) if diagnoses else None)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["record", "expected_score", "unsure"])

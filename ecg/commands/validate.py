@@ -37,6 +37,7 @@ from ecg.runtime.command import command
 @options.diagnoses
 @options.labels
 @options.least_likelihood
+@options.leads
 @options.seed
 @options.device
 @click.option("--workers", type=click.IntRange(1), default=2, metavar="N", help="processes that read recordings")
@@ -50,6 +51,7 @@ def main(
     diagnoses: str | None,
     labels: str | None,
     least_likelihood: float,
+    leads: str | None,
     **settings: Any,
 ) -> int:
     """Compare methods on recordings they were not trained on: by fold, by database, or both in one run.
@@ -70,6 +72,7 @@ def main(
         raise click.UsageError("expected one of --folds, --leave-one-database-out and --hold-out, found several")
     from ecg.io.label_tables import load_labels
     from ecg.labels.diagnoses import DEFAULT, load_diagnoses
+    from ecg.leads import parse_leads
     from ecg.studies.compare_methods import compare_methods
     from ecg.studies.cross_validation import Options
 
@@ -79,5 +82,5 @@ def main(
     wanted = load_diagnoses(diagnoses or DEFAULT)
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
     options = Options(split=split, n_folds=n_folds or 5, labels=table, **settings)
-    compare_methods(methods, wanted, options, disturbed)
+    compare_methods(methods, wanted, options, disturbed, parse_leads(leads) if leads else None)
     return 0

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ecg.decisions.expected_score import expected_score
-from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, set_of
 from ecg.scoring.output_files import load_outputs
 
 
-def least_sure(outputs: Path, share: float, diagnoses: Diagnoses = CHALLENGE_2020) -> list[tuple[str, float, bool]]:
+def least_sure(outputs: Path, share: float, diagnoses: Diagnoses | None = None) -> list[tuple[str, float, bool]]:
     """Name, expected score and whether it is among the least sure, of every output of a folder.
 
     Parameters
@@ -22,7 +22,8 @@ def least_sure(outputs: Path, share: float, diagnoses: Diagnoses = CHALLENGE_202
     share : float
         Of the recordings that were judged, rounded up to whole recordings; all of one expected score count if one does.
     diagnoses : Diagnoses, optional
-        The model's set. Without reward weights the expected score is the share of labels that are right.
+        The model's set; if left out, the shipped one that the first output is of. Without reward weights the expected
+        score is the share of labels that are right.
 
     Returns
     -------
@@ -37,6 +38,8 @@ def least_sure(outputs: Path, share: float, diagnoses: Diagnoses = CHALLENGE_202
     files = sorted(outputs.glob("*.csv"))
     if not files:
         raise ValueError(f"{outputs}: expected the outputs of driver.py, found no .csv files")
+    if diagnoses is None:
+        diagnoses = set_of(load_outputs(files[0])[1]) or CHALLENGE_2020
     scores = {}
     for file in files:
         _, classes, labels, probabilities = load_outputs(file)

@@ -49,7 +49,7 @@ _COLUMNS = (
     "codes",
     "statements",
 )
-_SUFFIXES = {"challenge": (".hea", ".mat"), "dicom": (".dcm",), "edf": (".edf",), "csv": (".csv", ".json")}
+_SUFFIXES = {"challenge": (".hea", ".mat"), "dicom": (".dcm",), "edf": (".edf", ".bdf"), "csv": (".csv", ".json")}
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
@@ -112,7 +112,7 @@ def convert_recordings(
     step = step_key("examination", options.to, options.keep_identity, table and table.digest())
 
     def files(name: str) -> list[Path]:
-        return [output / f"{name}{suffix}" for suffix in suffixes]
+        return [file for suffix in suffixes if (file := output / f"{name}{suffix}").exists()]
 
     run = Run(by_name(paths, lambda path: _bare(Path(path).stem)), output / ".run", step, options, files)
     n_converted = len(run.kept)

@@ -28,20 +28,26 @@ class Examination:
     recording : Recording
     network_input : NetworkInput
         A method's ``method.input``.
+    measurements : Measurements, optional
+        Of this recording, where they are known already.
     """
 
-    def __init__(self, recording: Recording, network_input: NetworkInput) -> None:
-        self.recording, self._input = recording, network_input
+    def __init__(
+        self, recording: Recording, network_input: NetworkInput, measurements: Measurements | None = None
+    ) -> None:
+        self.recording, self.network_input = recording, network_input
+        if measurements is not None:
+            self.measurements = measurements
 
     @cached_property
     def prepared(self) -> NDArray[np.float32]:
         """The signal as the networks take it, shape (12, n), float32, at the method's rate and in its units."""
-        return self._input.preprocess(self.recording.signal, self.recording.sampling_frequency)
+        return self.network_input.preprocess(self.recording.signal, self.recording.sampling_frequency)
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
         """What the networks take beside it, shape (n_features,), float32."""
-        return self._input.features(self)
+        return self.network_input.features(self)
 
     @cached_property
     def measurements(self) -> Measurements:

@@ -23,6 +23,7 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import SOMEBODY, make_batch
 from ecg.methods.base import Method
 from ecg.networks.toom_cook import use_toom_cook
+from ecg.runtime.device import is_right_in_bfloat16
 
 _TOLERANCE = 1e-3  # of logits, beside their size: rounding is far below, a fold that is wrong far above
 
@@ -67,7 +68,8 @@ def _with_channels_last(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Conv1d) and _has_zeros(child):
-                setattr(module, name, ChannelsLastConv1d(child, dtype))
+                own = dtype if is_right_in_bfloat16(child) else torch.float32
+                setattr(module, name, ChannelsLastConv1d(child, own))
             elif isinstance(child, nn.MaxPool1d) and not child.return_indices:
                 setattr(module, name, ChannelsLastMaxPool1d(child))
     return network

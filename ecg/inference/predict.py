@@ -114,7 +114,7 @@ def predict(
         batch = make_batch([window for *_, window in group], [recording.features for recording, *_ in group], device)
         with (
             torch.inference_mode(),
-            training_autocast(device) if autocast else nullcontext(),
+            training_autocast(device, *networks) if autocast else nullcontext(),
             repeatable_kernels(device) if deterministic else nullcontext(),
         ):
             logits = torch.stack([method.forward(network, batch) for network in networks], dim=1)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ from ecg.io.formats import read
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.model_folder.folder import Model
 from ecg.runtime.device import fastest_dtype
+from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import say
+from ecg.runtime.threads import one_torch_thread
 from ecg.scoring.output_files import save_outputs
+
+WRITERS = 4
 
 
 @dataclass(frozen=True)
@@ -185,15 +190,24 @@ def classify(
         examination = Examination(read(path), network_input)
         return Ready(examination.prepared, examination.features, beside(examination))
 
-    examined = run.examined(prepare)
-    items = (_item(group, each) for (group, _), each in zip(run.left, examined, strict=True))
     nothing = np.zeros(len(classes))
-    for each, members in run.progress(compute.probabilities(model, items), "Classifying"):
+
+    def write(result: tuple[Examined[Ready], NDArray[np.float64]]) -> Classified:
+        each, members = result
         labels, scores = nothing > 0, nothing
         if each.result is not None and len(members):
             labels, scores = model.decide(members, each.result.features)
         save_outputs(output_folder / f"{each.name}.csv", _printable(each.name), classes, labels, scores)
-        yield Classified(each, members, labels, scores)
+        return Classified(each, members, labels, scores)
+
+    examined = run.examined(prepare)
+    first = list(
+        islice(examined, 1)
+    )  # begins to read before the networks are made ready, and forks before they compute
+    items = (_item(group, each) for (group, _), each in zip(run.left, chain(first, examined), strict=True))
+    # Threads that write wait for the disk, and nobody waits for them.
+    written = map_ahead(write, compute.probabilities(model, items), workers=WRITERS, ahead=8 * WRITERS)
+    yield from run.progress(written, "Classifying")
 
 
 def step_of(model: Model, options: ClassifyOptions, layer: str = "inference", *arguments: object) -> str:
@@ -236,7 +250,8 @@ class _Computing:
         return f"{self.batching} in {precision}{how} on {self.device.type}"
 
     def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-        networks = make_fast(model.method, model.networks, self.dtype) if self.makes_fast else model.networks
+        with one_torch_thread():
+            networks = make_fast(model.method, model.networks, self.dtype) if self.makes_fast else model.networks
         return predict(
             model.method,
             networks,
@@ -262,6 +277,8 @@ def _digest(model: Model) -> str:
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
     parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
+    if model.method.leads is not None:
+        parts.append(model.method.leads)
     if model.adaptation is not None:
         parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

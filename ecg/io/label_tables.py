@@ -55,7 +55,7 @@ class LabelTable:
         return match[1] if match else record
 
     def check(self, records: Collection[str]) -> str:
-        """Compare with the records that there are; what to say about those that the table lacks, "" for none.
+        """Compare with the records of a folder; a sentence about those without a row, "" for none.
 
         Raises
         ------
@@ -168,7 +168,7 @@ def _first(fields: list[str], names: tuple[str, ...]) -> str | None:
 def _flag_columns(
     rows: list[dict[str, str]], fields: list[str], others: tuple[str | None, ...], known: Collection[str]
 ) -> list[str]:
-    """The columns of codes: those that the set knows, and beside them others that hold 0 and 1 alone."""
+    """The columns of codes: those of the set, and other columns of 0 and 1."""
     columns = [name for name in fields if name not in others]
     flags = [
         name

@@ -231,6 +231,8 @@ class Method:
     signal_part : callable, optional
         ``(networks) -> (method, networks)``: what of them looks at the signal alone, where something beside it has a
         say too; for explanations.
+    leads : tuple of str, optional
+        Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
     """
 
     name: str
@@ -242,6 +244,7 @@ class Method:
     training: Training
     decision: Decision
     signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
+    leads: tuple[str, ...] | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn, optim
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
-from ecg.leads import fill_missing
+from ecg.leads import fill_missing, through_independent
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods.base import (
     Batch,
@@ -69,8 +69,11 @@ def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDA
     ndarray, shape (12, n), float32, mV at 257 Hz
         Finite.
     """
-    resampled = resample(fill_missing(recording), sampling_frequency, SAMPLING_FREQUENCY)
-    return band_pass(resampled, *BAND, SAMPLING_FREQUENCY)
+
+    def filtered(leads: NDArray[np.float32]) -> NDArray[np.float32]:
+        return band_pass(resample(leads, sampling_frequency, SAMPLING_FREQUENCY), *BAND, SAMPLING_FREQUENCY)
+
+    return through_independent(fill_missing(recording), filtered)
 
 
 def make_targets(

@@ -26,11 +26,12 @@ from torch.overrides import TorchFunctionMode
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
-from ecg.decisions.expected_score import highest_expected_score
 from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
+from ecg.methods.reduced_leads import on_leads
+from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -109,6 +110,10 @@ class Model:
         """SHA-256 of each member's weights, in hexadecimal."""
         return [row["sha256"] for row in self.config["members"]]
 
+    def on_leads(self, leads: tuple[str, ...] | None) -> Model:
+        """The model on some leads alone; ValueError where it was trained for others. Itself for None."""
+        return replace(self, method=on_leads(self.method, leads))
+
     def require(self, diagnoses: Diagnoses) -> None:
         """ModelError where the model was trained for another set of diagnoses."""
         if self.method.diagnoses != diagnoses:
@@ -133,7 +138,7 @@ class Model:
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
             scores = self.adaptation.apply(scores)
-            combined = highest_expected_score(scores, self.method.diagnoses.weights)
+            combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
     def decide_each(
@@ -202,6 +207,7 @@ def save_model(
         "settings": dict(method.settings),
         "input": _input_of(method),
         "classes": list(method.classes),
+        **({} if method.leads is None else {"leads": list(method.leads)}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
@@ -262,9 +268,11 @@ def adaptation_rows(classes: Sequence[str], adaptation: Adaptation) -> dict[str,
     """
     into = adaptation.weights.T.round(6).tolist()
     intercepts = adaptation.intercepts.round(6).tolist()
+    thresholds = adaptation.thresholds
     return {
         "weights": dict(zip(classes, into, strict=True)),
         "intercepts": dict(zip(classes, intercepts, strict=True)),
+        **({} if thresholds is None else {"thresholds": dict(zip(classes, thresholds.tolist(), strict=True))}),
     }
 
 
@@ -292,6 +300,7 @@ def _input_of(method: Method) -> dict[str, Any]:
     }
 
 
+@one_torch_thread()
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
@@ -339,6 +348,10 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
+    leads = config.get("leads")  # absent where any will do
+    fits = leads is None or (isinstance(leads, list) and bool(leads) and leads == [x for x in LEADS if x in leads])
+    _check(fits, path, f"leads out of {', '.join(LEADS)}, in this order", repr(leads))
+    method = on_leads(method, None if leads is None else tuple(leads))
     _check(
         config.get("classes") == list(method.classes),
         path,
@@ -434,7 +447,8 @@ def _adaptation(path: Path, config: Mapping[str, Any], classes: tuple[str, ...])
         f"an adaptation of numbers: for each class {len(classes)} weights, its own above 0, and an intercept",
         repr(stored),
     )
-    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64))
+    thresholds = _thresholds(path, stored, classes) if "thresholds" in stored else None
+    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64), thresholds)
 
 
 def _is_number(value: object) -> bool:

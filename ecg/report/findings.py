@@ -1,4 +1,4 @@
-"""What a recording's page says: findings, measurements beside their reference ranges, warnings, doubts."""
+"""What a recording's page says: classes, measurements beside their reference ranges, and all in one sentence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.interpretation import Statement
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
 
@@ -41,18 +42,15 @@ UNSCORED_WORDS: dict[str, str] = {
 }
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
-_NOT_IN_THE_CHALLENGE = (
-    "It says nothing of myocardial infarction or ischaemia, ST elevation or depression, hypertrophy, AV block of "
-    "second or third degree, pre-excitation, ventricular tachycardia or fibrillation, electrolytes, drugs or genetic "
-    "disease. "
-)
 
 
 def not_said(diagnoses: Diagnoses) -> str:
     """What a model of a set of diagnoses can't say."""
-    known = f"The model knows {len(diagnoses.rows)} classes and nothing else. "
-    more = _NOT_IN_THE_CHALLENGE if diagnoses.name.startswith("challenge-") else ""
-    return f"{known}{more}No finding, or sinus rhythm alone, does not mean a normal ECG."
+    return (
+        f"The model knows {len(diagnoses.rows)} classes; all else is measured by published criteria, less exactly. "
+        "Nothing is said of pericarditis, embolism, electrolytes, drugs, pacemaker failure or genetic disease. No "
+        "statement, or sinus rhythm alone, does not mean a normal ECG."
+    )
 
 
 CLOSE = 0.1  # of probability: nearer to its limit than this, a class could as well be said as not
@@ -196,56 +194,20 @@ def signed(value: float) -> str:
     return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
 
 
-# --- Warnings and doubts ----------------------------------------------------------------------------------------------
+# --- In short ---------------------------------------------------------------------------------------------------------
 
 
-def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:
-    """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
-
-    Parameters
-    ----------
-    rows : sequence of Finding
-    disagreeing : sequence of str
-        Names of the classes on which the model's members decide differently; none where there is one member.
-    noisy : bool
-        Whether the recording's quality is doubtful.
-    """
-    reasons = [
-        f"{row.name}: probability {row.probability:.2f} is close to "
-        + (f"the threshold {row.threshold:.2f}" if row.decides else "one half")
-        for row in rows
-        if row.close
-    ]
-    reasons += [f"{name}: the model's networks disagree" for name in disagreeing]
-    if noisy:
-        reasons.append("the recording is disturbed, see its quality")
-    return reasons
+def doubt(reasons: Sequence[str], statements: Sequence[Statement]) -> float:
+    """How uncertain a recording is, to sort by: the number of reasons, and the share of statements only possible."""
+    possible = sum(each.certainty == "possible" for each in statements)
+    return round(len(reasons) + possible / max(len(statements), 1), 4)
 
 
-def doubt(rows: Sequence[Finding], n_disagreeing: int, noisy: bool) -> float:
-    """How unsure a recording's findings are, to sort by: 0 is sure.
-
-    1 less the smallest distance of a probability from its limit, as a share of the largest distance possible on
-    its side; and 1 more for each disagreement of the members and for a disturbed recording.
-    """
-    distances = [
-        abs(row.probability - row.threshold)
-        / max(row.threshold if row.probability < row.threshold else 1 - row.threshold, 1e-6)
-        for row in rows
-        if math.isfinite(row.threshold)
-    ]
-    return round((1 - min(distances, default=1.0)) + n_disagreeing + noisy, 4)
-
-
-def summary(rows: Sequence[Finding]) -> str:
-    """The findings in one sentence."""
-    found = [row for row in rows if row.found]
-    if not found:
-        return "No finding."
-    if [row.code for row in found] == [CHALLENGE_2020.normal]:
-        return f"Sinus rhythm, none of the other {len(rows) - 1} classes."
-    names = [
-        found[0].name,
-        *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name for row in found[1:]),
-    ]
-    return ", ".join(names) + "."
+def summary(statements: Sequence[Statement]) -> str:
+    """The statements in one sentence, the certain ones first."""
+    if not statements:
+        return "No statement."
+    said = [each.statement for each in statements if each.certainty == "definite"]
+    said += [f"probable: {each.statement}" for each in statements if each.certainty == "probable"]
+    said += [f"possible: {each.statement}" for each in statements if each.certainty == "possible"]
+    return "; ".join(said) + "."

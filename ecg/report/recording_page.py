@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.recording_quality import quality_warnings
 from ecg.io import recording as io_recording
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -24,7 +26,6 @@ from ecg.report.findings import (
     Finding,
     compare,
     doubt,
-    doubts,
     findings,
     measurement_rows,
     summary,
@@ -32,6 +33,7 @@ from ecg.report.findings import (
 from ecg.report.pages import printable
 
 Signal = NDArray[np.float32]
+CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
 
 
@@ -65,6 +67,8 @@ class Judged:
         written by the driver), or the network's own.
     diagnoses : Diagnoses
         The set that the classes are of.
+    definitions : str
+        The convention of the statements.
     """
 
     classes: tuple[str, ...]
@@ -74,6 +78,7 @@ class Judged:
     disagreeing: tuple[int, ...] = ()
     kind: ProbabilityKind = "own"
     diagnoses: Diagnoses = CHALLENGE_2020
+    definitions: str = DEFAULT
 
     @property
     def by_thresholds(self) -> bool:
@@ -93,6 +98,7 @@ class Recording:
     rows: list[Finding]
     comparison: Comparison | None
     warnings: list[tuple[str, str]]
+    statements: list[Statement]
 
     @property
     def leads(self) -> list[str]:
@@ -100,18 +106,16 @@ class Recording:
         return [lead for lead, samples in zip(LEADS, self.signal, strict=True) if not np.isnan(samples).all()]
 
     @property
-    def noisy(self) -> bool:
-        """Whether it is so disturbed that its findings are in doubt."""
-        return bool({word for word, _ in self.warnings} - {"wander"})
-
-    @property
     def doubts(self) -> list[str]:
-        names = {row.code: row.name for row in self.rows}
-        return doubts(self.rows, [names[self.judged.classes[k]] for k in self.judged.disagreeing], self.noisy)
+        """Why its statements are uncertain as a whole."""
+        split = {self.judged.classes[k] for k in self.judged.disagreeing}
+        low, high = CLOSE_CALL
+        names = [row.name for row in self.rows if row.code in split and low <= row.probability < high]
+        return doubts(self.statements, self.measured, names)
 
     @property
     def doubt(self) -> float:
-        return doubt(self.rows, len(self.judged.disagreeing), self.noisy)
+        return doubt(self.doubts, self.statements)
 
 
 def look_at(name: str, given: io_recording.Recording, measured: Measurements, judged: Judged) -> Recording:
@@ -125,6 +129,8 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, ju
     measured : Measurements
     judged : Judged
     """
+    said = dict(zip(judged.classes, judged.probabilities.tolist(), strict=True))
+    statements = interpret(measured, given.age, given.sex, {"model": said}, judged.definitions)
     rows = findings(judged.diagnoses, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
     return Recording(
         printable(name),
@@ -135,6 +141,7 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, ju
         rows,
         compare(rows, given.labels, judged.diagnoses),
         quality_warnings(measured),
+        statements,
     )
 
 
@@ -195,7 +202,9 @@ def article(
         "prefix": prefix,
         "name": recording.name,
         "facts": facts_of(recording),
-        "summary": summary(recording.rows),
+        "summary": summary(recording.statements),
+        "statements": [_shown(each) for each in recording.statements],
+        "convention": CONVENTIONS[recording.judged.definitions],
         "warnings": recording.warnings,
         "doubts": recording.doubts,
         "definitions": trace_definitions(shown, header.sampling_frequency, prefix),
@@ -248,14 +257,14 @@ def facts_of(recording: Recording) -> list[str]:
 def _picture_words(recording: Recording) -> str:
     rate = recording.measured.heart_rate_bpm
     at = f", {rate:.0f} beats per minute" if math.isfinite(rate) else ""
-    return f"Twelve-lead ECG of {recording.name}{at}. Findings: {summary(recording.rows)}"
+    return f"Twelve-lead ECG of {recording.name}{at}. Statements: {summary(recording.statements)}"
 
 
 def _caption(recording: Recording, marked: bool) -> str:
     seconds = recording.signal.shape[1] / recording.header.sampling_frequency
     words = []
     if seconds > SECONDS + 0.05:
-        words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; findings and measurements are of all of it.")
+        words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; statements and measurements are of all of it.")
     if marked:
         words.append("▼ over lead II: a beat unlike the others.")
     missing = [lead for lead in LEADS[:6] if lead not in recording.leads]
@@ -281,6 +290,18 @@ def _how_decided(recording: Recording) -> str:
             f"may be found below {limit}, or left out above it."
         )
     return " ".join(words)
+
+
+def _shown(statement: Statement) -> dict[str, Any]:
+    known = math.isfinite(statement.probability)
+    return {
+        "words": statement.statement,
+        "code": statement.code,
+        "certainty": statement.certainty,
+        "evidence": statement.evidence,
+        "acute": statement.acute,
+        "bar": figures.likely_bar(statement.probability, math.nan) if known else "",
+    }
 
 
 def _beats_words(measured: Measurements) -> str:

@@ -278,11 +278,15 @@ def _judged(model: Model, result: Classified) -> Judged:
     thresholds = model.thresholds.mean(axis=0)
     if model.adaptation is not None or model.method.decision.moves_scores:
         thresholds, kind = np.full(len(probabilities), 0.5), "moved" if model.adaptation is None else "adapted"
+        if model.adaptation is not None and model.adaptation.thresholds is not None:
+            thresholds = model.adaptation.thresholds
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
     labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
-    return Judged(model.method.classes, labels, probabilities, thresholds, disagreeing, kind, diagnoses)
+    return Judged(
+        model.method.classes, labels, probabilities, thresholds, disagreeing, kind, diagnoses, model.definitions
+    )
 
 
 def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
@@ -342,6 +346,6 @@ def _model_words(model: Model) -> str:
     adapted = "" if model.adaptation is None else f", adapted {adaptation_words(config)}"
     return (
         f"Model: method {model.method.name}, {count} network{'s' if count > 1 else ''} (weights {weights}){adapted}. "
-        "Unsure: a probability within 0.1 of its threshold (or of one half, where none decides), networks that "
-        "disagree, or a disturbed recording."
+        "Unsure: a disturbed recording, exchanged electrodes, an unclear rhythm, or networks that disagree about a "
+        "close call."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 from ecg.runtime.processes import launched
 
@@ -47,9 +48,19 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_fast_bfloat16(device) else torch.float32
 
 
-def training_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 autocast where the hardware has it, else nothing."""
-    if has_fast_bfloat16(device):
+def is_right_in_bfloat16(convolution: nn.Conv1d) -> bool:
+    """Whether a CPU computes this convolution correctly in bfloat16.
+
+    With Intel AMX, oneDNN 3.12 (in torch 2.13) returns wrong sums for some kernel sizes that are multiples of 4; which
+    ones depends on channels, stride, padding and length. No other size was wrong in a search over sizes 1 to 49.
+    """
+    return convolution.kernel_size[0] % 4 != 0
+
+
+def training_autocast(device: torch.device, *networks: nn.Module) -> AbstractContextManager[object]:
+    """bfloat16 autocast where the hardware has it and computes these networks correctly, else nothing."""
+    modules = (module for network in networks for module in network.modules() if isinstance(module, nn.Conv1d))
+    if has_fast_bfloat16(device) and (device.type != "cpu" or all(map(is_right_in_bfloat16, modules))):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,38 @@ CODES: dict[str, str] = {abbreviation: code for code, (abbreviation, _) in SCORE
 _EQUIVALENT = {"RBBB": "CRBBB", "SVPB": "PAC", "VPB": "PVC"}
 # What a recording can be asked to show: the 24 diagnoses that the Challenge tells apart.
 DIAGNOSES: tuple[str, ...] = tuple(name for name in CODES if name not in _EQUIVALENT)
+
+
+class Statement(NamedTuple):
+    """What a finding beside the scored diagnoses is called."""
+
+    words: str
+    snomed: tuple[str, ...]
+    ptb_xl: tuple[str, ...] = ()
+    aha: tuple[int, ...] = ()  # Mason et al. 2007
+
+
+# SNOMED CT codes are those of the Challenge's list of 2021, PTB-XL's codes those of its statements. Neither has a code
+# of its own for ST elevation of one territory.
+STATEMENTS: dict[str, Statement] = {
+    "STEMI-anterior": Statement("ST elevation infarction, anterior", ("164931005",), ("STE_",), (160, 145)),
+    "STEMI-inferior": Statement("ST elevation infarction, inferior", ("164931005",), ("STE_",), (161, 145)),
+    "STEMI-lateral": Statement("ST elevation infarction, lateral", ("164931005",), ("STE_",), (163, 145)),
+    "ischaemia-anterior": Statement("ischaemia, anterior", ("426434006",), ("ISCAN",), (145, 226)),
+    "ischaemia-inferior": Statement("ischaemia, inferior", ("425419005",), ("ISCIN",), (145, 226)),
+    "ischaemia-lateral": Statement("ischaemia, lateral", ("425623009",), ("ISCLA",), (145, 226)),
+    "LVH": Statement("left ventricular hypertrophy with strain", ("164873001", "370365005"), ("LVH",), (142, 153)),
+    "RVH": Statement("right ventricular hypertrophy with strain", ("89792004",), ("RVH",), (143, 153)),
+    "WPW": Statement("ventricular pre-excitation", ("74390002",), ("WPW",), (108,)),
+    "MobitzI": Statement("second-degree AV block, Mobitz I", ("195042002", "54016002"), ("2AVB",), (83,)),
+    "MobitzII": Statement("second-degree AV block, Mobitz II", ("195042002", "28189009"), ("2AVB",), (84,)),
+    "AVB2to1": Statement("2:1 AV block", ("195042002",), ("2AVB",), (85,)),
+    "AVB3": Statement("third-degree AV block", ("27885002",), ("3AVB",), (88,)),
+    "SVT": Statement("supraventricular tachycardia", ("426761007",), ("SVTAC",), (55,)),
+    "VT": Statement("ventricular tachycardia", ("164895002",), (), (70,)),
+    "LPFB": Statement("left posterior fascicular block", ("445211001",), ("LPFB",), (102,)),
+    "pericarditis": Statement("acute pericarditis", ("164931005",), ("STE_",), (145, 200)),
+}
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))
 
@@ -43,7 +76,8 @@ class Parameters:
     Attributes
     ----------
     rhythm : str
-        "sinus", "fibrillation", "flutter", "junction" or "paced".
+        "sinus", "fibrillation", "flutter", "junction", "paced", "svt" (of the AV node), "vt" or "escape" (of the
+        ventricles, in third-degree block).
     rate : float
         Mean rate of the ventricles without extra beats (in sinus rhythm that of the sinus node), per minute.
     rr_range : float
@@ -73,7 +107,15 @@ class Parameters:
     pvc_forms : tuple of Ventricular
         The QRS complexes of premature ventricular beats, used in random turns.
     atrial_rate, atrial_amplitude : float
-        Of fibrillation and flutter waves, per minute and mV.
+        Of fibrillation and flutter waves, per minute and mV; `atrial_rate` also of P waves that are not all conducted.
+    conduction : str
+        Of P waves: "1:1", "MobitzI", "MobitzII", "AVB2to1", or "none" (third-degree block, ventricular tachycardia).
+    injury : tuple of 3 floats
+        Deviation of ST from the J point on, as a clinical vector, mV.
+    pr_segment : tuple of 3 floats
+        Deviation of the PR segment, as a clinical vector, mV.
+    statement : str
+        Which of `STATEMENTS` the heart was drawn for; empty for none.
     block : int
         Flutter waves per ventricular beat; 0 for 2 to 4 in irregular turns.
     spike : float
@@ -89,6 +131,8 @@ class Parameters:
         What was laid down between the first and the last sample; empty before.
     blocked_p : tuple of float
         Onsets of the P waves of blocked atrial premature beats, s; empty before.
+    dropped_p : tuple of float
+        Onsets of the sinus P waves that are not conducted, s; empty before.
     """
 
     age: int
@@ -121,12 +165,17 @@ class Parameters:
     atrial_rate: float = 300.0
     atrial_amplitude: float = 0.15
     block: int = 2
+    conduction: str = "1:1"
+    injury: tuple[float, ...] = (0.0, 0.0, 0.0)
+    pr_segment: tuple[float, ...] = (0.0, 0.0, 0.0)
+    statement: str = ""
     spike: float = 1.0
     atrial_spike: bool = False
     variation: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
     local: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     beats: tuple[Beat, ...] = field(default=(), repr=False)
     blocked_p: tuple[float, ...] = field(default=(), repr=False)
+    dropped_p: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def qt(self) -> float:
@@ -151,17 +200,21 @@ class Parameters:
 
 
 def diagnosis_of(name: str) -> str:
-    """The abbreviation out of `DIAGNOSES` for an abbreviation in any spelling or a SNOMED CT code; else ValueError."""
+    """Which of `DIAGNOSES` or `STATEMENTS` an abbreviation or a SNOMED CT code names; else ValueError."""
     by_name = {abbreviation.lower(): abbreviation for abbreviation in CODES}
+    by_name |= {name.lower(): name for name in STATEMENTS}
     by_name |= {code: abbreviation for abbreviation, code in CODES.items()}
     found = by_name.get(name.strip().lower())
     if found is None:
-        raise ValueError(f"diagnosis: expected one of {', '.join(DIAGNOSES)} or its SNOMED CT code, found {name!r}")
+        names = ", ".join((*DIAGNOSES, *STATEMENTS))
+        raise ValueError(f"diagnosis: expected one of {names} or its SNOMED CT code, found {name!r}")
     return _EQUIVALENT.get(found, found)
 
 
 def labels_of(parameters: Parameters) -> tuple[str, ...]:
     """The scored diagnoses that hold for these parameters, as SNOMED CT codes in the order of `SCORED_CLASSES`.
+
+    Codes of the statement that the heart was drawn for come after them.
 
     Sinus rhythm is one of 60 to 100 per minute whose RR intervals differ by no more than 0.12 s; beyond these limits
     it is bradycardia, tachycardia or sinus arrhythmia instead. A slow rhythm of another origin is "bradycardia". A PR
@@ -169,11 +222,15 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     of the recommendations), and T waves only where QRS is under 0.12 s, because beyond they follow from QRS (part IV).
     """
     p = parameters
+    more = STATEMENTS[p.statement].snomed if p.statement else ()
     found: set[str] = set()
     if p.rhythm == "paced":
         return (CODES["PR"],)
+    if p.rhythm in ("vt", "escape") and p.qrs >= 0.12:  # the ventricles' own
+        return (CODES["Brady"], *more) if p.rate < 60 else more
     if p.rhythm == "sinus":
-        found |= {"SB"} if p.rate < 60 else {"STach"} if p.rate > 100 else set()
+        rate = p.rate if p.conduction == "1:1" else p.atrial_rate
+        found |= {"SB"} if rate < 60 else {"STach"} if rate > 100 else set()
         found |= {"SA"} if p.rr_range > 0.12 else set()
         found |= {"NSR"} if not found else set()
     else:
@@ -200,7 +257,7 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     if p.qrs < 0.12:
         found |= _t_wave_of(leads_of_sources(p.t_wave(p.qt).source[:, None])[:, 0], qrs.max(axis=1))
         found |= {"TAb"} if "TInv" in found and p.tab_beside_tinv else set()
-    return tuple(code for code, (name, _) in SCORED_CLASSES.items() if name in found)
+    return (*(code for code, (name, _) in SCORED_CLASSES.items() if name in found), *more)
 
 
 def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
@@ -212,7 +269,7 @@ def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
         found.add("LBBB")
     elif p.qrs_shape.startswith("RBBB"):
         found |= {"CRBBB"} if p.qrs >= 0.12 else {"IRBBB"} if p.qrs >= 0.11 else set()
-    elif p.qrs > 0.11 and p.qrs_shape != "LAFB":
+    elif p.qrs > 0.11 and p.qrs_shape not in ("LAFB", "WPW"):
         found.add("NSIVCB")
     return found
 

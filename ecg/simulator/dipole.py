@@ -90,7 +90,7 @@ class Beat:
     """One heart beat, as the simulator laid it down."""
 
     time: float  # s, onset of the QRS complex
-    origin: str  # "sinus", "atrial" (PAC), "ventricular" (PVC), "fibrillation", "flutter", "junction" or "paced"
+    origin: str  # "atrial" (PAC), "ventricular" (PVC) or the rhythm: "sinus", "fibrillation" and so on
     pr: float | None = None  # s, onset of P to onset of QRS; None without a P wave of its own
     form: int = 0  # of "ventricular" which of its shapes, of "atrial" 1 if conducted with aberration
 
@@ -109,6 +109,9 @@ _FIXED: dict[str, _Rows] = {
     "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)],
     "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
     "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)],
+    "LPFB": [(0.20, 0.075, 0.26, -0.24, -0.25)],
+    "RVH": [(0.20, 0.075, 0.16, -0.06, -0.20)],
+    "WPW": [(0.10, 0.035, 0.02, 0.02, -0.03)],
     "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
     "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
 }
@@ -149,6 +152,18 @@ _TURNING: dict[str, _Rows] = {
         (0.66, 0.080, 0.20, 0.00, 0.60),
         (0.80, 0.080, -0.08, 0.00, 0.25),
     ],
+    "RVH": [  # the right ventricle outweighs the left: forwards
+        (0.34, 0.080, 0.35, 0.00, -0.50),
+        (0.49, 0.090, 1.00, 0.00, -0.75),
+        (0.64, 0.085, 0.30, -0.08, -0.25),
+        (0.80, 0.080, -0.05, 0.00, 0.20),
+    ],
+    "WPW": [  # a delta wave: slow through muscle, then as normal
+        (0.22, 0.078, 0.33, 0.00, -0.10),
+        (0.47, 0.080, 0.60, 0.05, -0.10),
+        (0.60, 0.070, 1.00, 0.00, 0.25),
+        (0.76, 0.080, 0.15, -0.05, 0.60),
+    ],
     "RV": [  # from the right ventricle: runs left and back, like LBBB, but with one slow bump
         (0.30, 0.120, 0.60, 0.10, 0.40),
         (0.52, 0.130, 1.00, 0.00, 0.90),
@@ -160,6 +175,7 @@ _TURNING: dict[str, _Rows] = {
         (0.74, 0.104, 0.35, 0.10, -0.40),
     ],
 }
+_TURNING["LPFB"] = _TURNING["normal"]
 _TURNING["vertical"] = _TURNING["normal"]  # a vertical heart or a strained right ventricle: activation starts leftwards
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
 
@@ -196,8 +212,8 @@ def qrs_waves(
     Parameters
     ----------
     shape : str
-        "normal", "vertical", "nonspecific", "LBBB", "LAFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q", or "RV",
-        "LV" (where a ventricular beat starts).
+        "normal", "vertical", "nonspecific", "LBBB", "LAFB", "LPFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q",
+        "RVH", "WPW", or "RV", "LV" (where a ventricular beat starts).
     duration : float
         QRS duration, s.
     axis : float
@@ -251,9 +267,9 @@ def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
     return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
 
-def sample_leads(waves: list[Wave], duration: float) -> np.ndarray:
-    """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from 0 to `duration` s."""
-    times = np.arange(0, duration + 0.0005, 0.001)
+def sample_leads(waves: list[Wave], duration: float, start: float = 0.0) -> np.ndarray:
+    """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from `start` to `duration` s."""
+    times = np.arange(start, duration + 0.0005, 0.001)
     return leads_of_sources(np.asarray(sum(np.outer(wave.source, _shape(times, wave)) for wave in waves)))
 
 
@@ -313,6 +329,16 @@ def st_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
     """A deviation of the ST segment, largest half way to the T wave."""
     width = 0.09 * qt
     return Wave(qrs + 1.5 * width, width, 1.6 * width, np.asarray(vector, dtype=np.float64))
+
+
+def injury_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+    """A deviation of the ST segment from the J point on, which goes over into the T wave."""
+    return Wave(qrs + 0.02, 0.018, 0.22 * qt, np.asarray(vector, dtype=np.float64))
+
+
+def pr_segment_wave(vector: np.ndarray) -> Wave:
+    """A deviation of the PR segment, up to the onset of the QRS complex."""
+    return Wave(-0.015, 0.03, 0.012, np.asarray(vector, dtype=np.float64))
 
 
 def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:

@@ -36,7 +36,8 @@ def _st_deviation(rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((direction * rng.uniform(0, 0.05) / largest).tolist())
 
 
-def _healthy(rng: np.random.Generator) -> Parameters:
+def healthy(rng: np.random.Generator) -> Parameters:
+    """A heart in sinus rhythm without any finding."""
     sex = str(rng.choice(["Female", "Male"]))
     voltage = rng.uniform(0.7, 1.5)
     t_amplitude = voltage * rng.uniform(0.17, 0.3)
@@ -294,7 +295,7 @@ def draw_parameters(
                 taken.update(decided)
         # Rhythm first: how long PR can be depends on the rate.
         asked.sort(key=lambda diagnosis: "rhythm" not in _DECIDES[diagnosis])
-        parameters = _healthy(rng)
+        parameters = healthy(rng)
         for each in asked:
             parameters = replace(parameters, **_DRAWS[each](rng, parameters, seconds))
         if CODES[name] in labels_of(parameters):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,14 +23,17 @@ class Train:
     beats : list of Beat
         In the order of time.
     blocked_p : list of float
-        Onsets of P waves without a QRS complex after them, s.
+        Onsets of premature P waves without a QRS complex after them, s.
     fluctuation : tuple of two ndarrays
         Times (s) and values of the fluctuation of RR.
+    dropped_p : list of float
+        Onsets of sinus P waves that are not conducted, s.
     """
 
     beats: list[Beat]
     blocked_p: list[float]
     fluctuation: tuple[np.ndarray, np.ndarray]
+    dropped_p: list[float] = field(default_factory=list)
 
 
 def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train:
@@ -50,6 +53,8 @@ def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train
             interval = mean + p.rr_range * float(np.interp(onsets[-1], *fluctuation))
         onsets.append(onsets[-1] + interval)
 
+    if p.conduction != "1:1":
+        return _with_block(p, rng, onsets, seconds, fluctuation)
     early = _choose_early(p, rng, onsets, seconds)
     coupling = {"atrial": rng.uniform(0.6, 0.78), "ventricular": rng.uniform(0.5, 0.68)}
     train = Train([], [], fluctuation)
@@ -85,6 +90,38 @@ def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train
             in_step = max(2, math.ceil(last / interval + 0.8)) * interval
             following = last + 1.05 * interval if origin == "atrial" else in_step
             delay += following - (onsets[k + 1] - onset)
+    return train
+
+
+# How much later than the P wave before it each one is conducted, s, in Mobitz I: the steps get smaller.
+_WENCKEBACH = (0.0, 0.08, 0.05, 0.03)
+
+
+def _with_block(
+    p: Parameters,
+    rng: np.random.Generator,
+    onsets: list[float],
+    seconds: float,
+    fluctuation: tuple[np.ndarray, np.ndarray],
+) -> Train:
+    """The beats of a heart whose P waves are not all conducted; `onsets` are those of its ventricular rate."""
+    if p.conduction == "none":
+        train = Train([Beat(onset, p.rhythm) for onset in onsets], [], fluctuation)
+        first = -_MARGIN + rng.uniform(0, 1)
+        train.dropped_p.extend(np.arange(first, seconds + _MARGIN, 60 / p.atrial_rate).tolist())
+        return train
+    train = Train([], [], fluctuation)
+    time = onsets[0]
+    while time < seconds + _MARGIN:
+        n_conducted = {"MobitzI": int(rng.integers(2, 5)), "MobitzII": int(rng.integers(2, 4))}.get(p.conduction, 1)
+        pr = p.pr or 0.0
+        for k in range(n_conducted + 1):
+            if k == n_conducted:
+                train.dropped_p.append(time)
+            else:
+                pr += _WENCKEBACH[k] if p.conduction == "MobitzI" else 0.0
+                train.beats.append(Beat(time + pr, p.rhythm, pr))
+            time += 60 / p.atrial_rate + p.rr_range * float(np.interp(time, *fluctuation))
     return train
 
 

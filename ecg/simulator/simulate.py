@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ecg.simulator import dipole as heart
-from ecg.simulator.diagnoses import DIAGNOSES, Parameters, diagnosis_of, labels_of
+from ecg.simulator.diagnoses import DIAGNOSES, STATEMENTS, Parameters, diagnosis_of, labels_of
 from ecg.simulator.dipole import Beat, Wave
 from ecg.simulator.draws import draw_parameters
 from ecg.simulator.noise import Noise, add_noise, draw_noise
-from ecg.simulator.rhythm import beat_train
+from ecg.simulator.rhythm import Train, beat_train
+from ecg.simulator.statements import draw_statement
 
+_DRAWS = 100  # of a heart, before a diagnosis counts as impossible in a recording of this length
+SETS = {"challenge": DIAGNOSES, "statements": (*DIAGNOSES, *STATEMENTS)}
 _REVERSED_ARMS = 0.01  # share of recordings; a rare mistake, and labels are of the heart
 
 
@@ -67,7 +70,8 @@ def simulate(
     ----------
     rng : numpy.random.Generator
     diagnosis : str, optional
-        Abbreviation or SNOMED CT code out of the scored classes; drawn if left out.
+        Abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from the former if left
+        out.
     sampling_frequency : float
         100 to 1000 Hz.
     seconds : float
@@ -82,17 +86,18 @@ def simulate(
     ValueError
         For a diagnosis, sampling frequency or length that can't be had.
     """
-    _check(sampling_frequency, seconds)
+    check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
     # Noise has a generator of its own, so that the heart depends neither on it nor on the sampling frequency.
     noise_rng = np.random.default_rng(rng.integers(2**63, size=2))
     if noise is None:
         noise = replace(draw_noise(noise_rng), reversed_arms=bool(noise_rng.random() < _REVERSED_ARMS))
-    parameters = draw_parameters(rng, name, seconds, comorbidity)
-    result = record(parameters, rng, sampling_frequency, seconds, noise, noise_rng)
-    if name in ("PAC", "PVC") and not getattr(result.parameters, name.lower()):
-        raise ValueError(f"seconds: expected a recording long enough for {name}, found {seconds:g} s")
-    return result
+    for _ in range(_DRAWS):
+        drawn = draw_statement(rng, name) if name in STATEMENTS else draw_parameters(rng, name, seconds, comorbidity)
+        parameters, train = lay_down(drawn, rng, seconds)
+        if name not in ("PAC", "PVC") or getattr(parameters, name.lower()):  # they may have found no room
+            return _record(parameters, train, rng, sampling_frequency, seconds, noise, noise_rng)
+    raise ValueError(f"seconds: expected a recording long enough for {name}, found {seconds:g} s")
 
 
 def record(
@@ -107,7 +112,13 @@ def record(
 
     Premature beats that find no room are left out, and the labels say so.
     """
-    _check(sampling_frequency, seconds)
+    check(sampling_frequency, seconds)
+    parameters, train = lay_down(parameters, rng, seconds)
+    return _record(parameters, train, rng, sampling_frequency, seconds, noise, noise_rng or rng)
+
+
+def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -> tuple[Parameters, Train]:
+    """The beats of a heart, and its parameters with those that lie in the recording."""
     train = beat_train(parameters, rng, seconds)
     inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
     blocked = tuple(onset for onset in train.blocked_p if 0 <= onset < seconds)
@@ -115,9 +126,22 @@ def record(
         parameters,
         beats=inside,
         blocked_p=blocked,
+        dropped_p=tuple(onset for onset in train.dropped_p if 0 <= onset < seconds),
         pac=sum(beat.origin == "atrial" for beat in inside) + len(blocked),
         pvc=sum(beat.origin == "ventricular" for beat in inside),
     )
+    return parameters, train
+
+
+def _record(
+    parameters: Parameters,
+    train: Train,
+    rng: np.random.Generator,
+    sampling_frequency: float,
+    seconds: float,
+    noise: Noise | None,
+    noise_rng: np.random.Generator,
+) -> Simulated:
     n_samples = round(seconds * sampling_frequency)
     sources = np.zeros((12, n_samples))
     waves: dict[tuple[str, float | None, int], list[Wave]] = {}
@@ -127,15 +151,17 @@ def record(
             waves[key] = _waves(parameters, beat)
         breath = 1 + 0.06 * float(np.interp(beat.time, *train.fluctuation))
         heart.add_waves(sources, sampling_frequency, beat.time, waves[key], breath)
-    for onset in blocked:
+    for onset in parameters.blocked_p:
         heart.add_waves(sources, sampling_frequency, onset, _p_waves(parameters, 0.0, ectopic=True))
+    for onset in train.dropped_p:
+        heart.add_waves(sources, sampling_frequency, onset, _p_waves(parameters, 0.0, ectopic=False))
     atrial = {"fibrillation": heart.fibrillation, "flutter": heart.flutter}.get(parameters.rhythm)
     if atrial is not None:
         rate = parameters.atrial_rate / 60
         sources[:3] += atrial(rng, n_samples, sampling_frequency, rate, parameters.atrial_amplitude)
     signal = heart.leads_of_sources(sources)
     if noise is not None:
-        signal = add_noise(signal, sampling_frequency, noise, rng if noise_rng is None else noise_rng)
+        signal = add_noise(signal, sampling_frequency, noise, noise_rng)
     return Simulated(
         signal=signal.astype(np.float32),
         sampling_frequency=float(sampling_frequency),
@@ -147,7 +173,8 @@ def record(
     )
 
 
-def _check(sampling_frequency: float, seconds: float) -> None:
+def check(sampling_frequency: float, seconds: float) -> None:
+    """ValueError for a sampling frequency or a length that can not be had."""
     if not 100 <= sampling_frequency <= 1000:
         raise ValueError(f"sampling frequency: expected 100 to 1000 Hz, found {sampling_frequency:g}")
     if not (math.isfinite(seconds) and seconds * sampling_frequency >= 1):
@@ -179,6 +206,10 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
         waves += heart.secondary_t_waves(qt, duration, change)
     else:
         waves.append(heart.st_wave(qt, duration, np.array(p.st)))
+    if any(p.injury) and beat.origin != "ventricular":
+        waves.append(heart.injury_wave(qt, duration, np.array(p.injury)))
+    if any(p.pr_segment) and beat.pr is not None:
+        waves.append(heart.pr_segment_wave(np.array(p.pr_segment)))
     if beat.pr is not None:
         waves += _p_waves(p, beat.pr, ectopic=beat.origin == "atrial")
     elif p.retrograde is not None:
@@ -191,8 +222,14 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
 
 
 def simulate_recording(
-    seed: int, k: int, diagnosis: str | None = None, sampling_frequency: float = 500, seconds: float = 10
+    seed: int,
+    k: int,
+    diagnosis: str | None = None,
+    sampling_frequency: float = 500,
+    seconds: float = 10,
+    diagnoses: str = "challenge",
 ) -> Simulated:
-    """Recording k (1, 2, ...) of a seed; without a diagnosis all of them take turns."""
-    name = DIAGNOSES[(k - 1) % len(DIAGNOSES)] if diagnosis is None else diagnosis
+    """Recording k (1, 2, ...) of a seed; without a diagnosis all of a set ("challenge", "statements") take turns."""
+    names = SETS[diagnoses]
+    name = names[(k - 1) % len(names)] if diagnosis is None else diagnosis
     return simulate(np.random.default_rng([seed, k]), name, sampling_frequency, seconds)

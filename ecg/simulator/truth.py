@@ -25,7 +25,8 @@ class Truth:
         beat of the atria has a P wave alone and is none of them.
     p_ms, pr_ms : float
         P duration and PR interval of the dominant beats, ms; NaN without P waves before the complexes (fibrillation,
-        flutter, junctional rhythm with or without retrograde P waves, pacing of the ventricle alone).
+        flutter, junctional rhythm with or without retrograde P waves, pacing of the ventricle alone, third-degree
+        block); PR also where it changes (Mobitz I).
     qrs_ms : float
         QRS duration of the dominant beats, ms.
     qt_ms : float
@@ -65,7 +66,7 @@ def truth_of(simulated: Simulated) -> Truth:
             if kept
         ),
         p_ms=math.nan if p.pr is None else 1000 * P_DURATION,
-        pr_ms=math.nan if p.pr is None else 1000 * p.pr,
+        pr_ms=math.nan if p.pr is None or p.conduction == "MobitzI" else 1000 * p.pr,
         qrs_ms=1000 * p.qrs,
         qt_ms=1000 * p.qt,
         qrs_axis_deg=180 - (180 - p.axis) % 360,

@@ -12,6 +12,7 @@ import numpy as np
 
 from ecg.io.files import write_file
 from ecg.leads import LEADS
+from ecg.simulator.diagnoses import STATEMENTS
 from ecg.simulator.simulate import Simulated
 
 
@@ -87,6 +88,7 @@ def write_recording(
     for lead, values in zip(leads, recording, strict=True):
         checksum = int(values.sum(dtype=np.int64).astype(np.int16))
         lines.append(f"{file_name} {sample_format} {units} 16 0 {values[0]} {checksum} 0 {lead}")
+    statement = STATEMENTS.get(simulated.parameters.statement)
     lines += [
         f"{comment}Age: {simulated.age:g}",
         f"{comment}Sex: {simulated.sex}",
@@ -95,6 +97,9 @@ def write_recording(
         f"{comment}Hx: Unknown",
         f"{comment}Sx: Unknown",
     ]
+    if statement is not None:
+        lines += [f"{comment}Statement: {statement.words}", f"{comment}PTB-XL: {','.join(statement.ptb_xl)}"]
+        lines += [f"{comment}AHA: {','.join(map(str, statement.aha))}"]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / file_name, samples)

@@ -7,13 +7,20 @@ from collections.abc import Mapping, Sequence
 from ecg.io.files import write_file
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import build_method
+from ecg.methods.reduced_leads import on_leads
 from ecg.methods.registry import find_methods
 from ecg.studies import markdown_tables as tables
 from ecg.studies.cross_validation import Options, Validation
 from ecg.studies.predictions import Predictions
 
 
-def compare_methods(labels: Sequence[str], diagnoses: Diagnoses, options: Options, disturbed: bool = False) -> None:
+def compare_methods(
+    labels: Sequence[str],
+    diagnoses: Diagnoses,
+    options: Options,
+    disturbed: bool = False,
+    leads: tuple[str, ...] | None = None,
+) -> None:
     """Validate methods, print the tables of all of them and write these to `table.md` of the output folder.
 
     Parameters
@@ -25,9 +32,11 @@ def compare_methods(labels: Sequence[str], diagnoses: Diagnoses, options: Option
     options : Options
     disturbed : bool
         Also with recordings that have a fault.
+    leads : tuple of str, optional
+        The only leads that they use.
     """
     builders = find_methods()
-    methods = {label: build_method(label, builders, diagnoses) for label in labels or builders}
+    methods = {label: on_leads(build_method(label, builders, diagnoses), leads) for label in labels or builders}
     runs = {label: Validation(label, method, builders, options) for label, method in methods.items()}
     results = {label: run.predictions() for label, run in runs.items()}
     text = _format(results, diagnoses)

@@ -197,6 +197,7 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
         method.name,
         dict(method.settings),
         method.diagnoses.as_json(),
+        method.leads,
         sides,
         labels,
         len(dataset),

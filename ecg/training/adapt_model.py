@@ -12,11 +12,10 @@ import numpy as np
 
 from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.adaptation import choose_penalty, cross_validate, fit_adaptation
-from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.files import is_same_file
-from ecg.io.label_tables import LabelTable
+from ecg.io.label_tables import LabelTable, load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
 from ecg.methods.registry import find_methods
@@ -64,7 +63,8 @@ def adapt_model(
     data_folder: Path,
     adapted_folder: Path,
     *,
-    statements: StatementTable | LabelTable | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    least_likelihood: float = 0.0,
     seed: int = 2020,
     device: str = "auto",
 ) -> Comparison:
@@ -74,8 +74,10 @@ def adapt_model(
     ----------
     model_folder, data_folder, adapted_folder : Path
         ``folds.csv`` in the data folder keeps a patient's recordings in one part of the cross-validation.
-    statements : StatementTable or LabelTable, optional
-        As for `build_dataset`.
+    labels : path, optional
+        The recordings' diagnoses, see `ecg.io.label_tables.load_labels`; those of headers if left out.
+    least_likelihood : float
+        Of codes in `labels`, in percent.
     seed : int
         Of the split.
     device : str
@@ -103,6 +105,7 @@ def adapt_model(
         raise ValueError(
             f"{model_folder}: expected a model that is not adapted, found an adapted one; adapt what it was made from"
         )
+    statements = load_labels(labels, model.method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
         dataset, left_out = _read(model, data_folder, Path(cache), statements)
         if len(dataset) < FEWEST:
@@ -110,11 +113,11 @@ def adapt_model(
                 f"{data_folder}: expected at least {FEWEST} different recordings with scored diagnoses, "
                 f"found {len(dataset)} ({left_out} left out)"
             )
-        labels, folds = dataset.labels, _split(data_folder, dataset, seed)
+        truth, folds = dataset.labels, _split(data_folder, dataset, seed)
         outputs, scores = _judge(model, dataset)
-    compared = compare(labels, scores, outputs, folds, model.method.diagnoses, seed, left_out)
+    compared = compare(truth, scores, outputs, folds, model.method.diagnoses, seed, left_out)
     if compared.gain > 0:
-        penalty = choose_penalty(labels, scores, folds)
+        penalty = choose_penalty(truth, scores, folds)
         fitted = {
             "recordings": compared.recordings,
             "metric_before": round(compared.metric[0], 4),
@@ -126,7 +129,10 @@ def adapt_model(
             "folds": N_FOLDS,
             "seed": seed,
         }
-        save_adapted(model_folder, adapted_folder, fit_adaptation(labels, scores, penalty), fitted, model)
+        adaptation = fit_adaptation(truth, scores, penalty)
+        if model.method.diagnoses.weights is None:
+            adaptation = adaptation.with_thresholds(truth, scores)
+        save_adapted(model_folder, adapted_folder, adaptation, fitted, model)
     return compared
 
 
@@ -152,8 +158,7 @@ def compare(
     seed, left_out : int
         For the record.
     """
-    adapted = cross_validate(labels, scores, folds)
-    after = highest_expected_score(adapted, diagnoses.weights)
+    adapted, after = cross_validate(labels, scores, folds, diagnoses.weights)
     before, then = (main_metric(labels, each, diagnoses) for each in (outputs, after))
     gain, low, high = difference_interval(labels, after, outputs, diagnoses)
     losses = log_loss(labels, scores), log_loss(labels, adapted)

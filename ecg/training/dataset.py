@@ -144,8 +144,8 @@ def build_dataset(
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
     statements : StatementTable or LabelTable, optional
-        As for `read_signal`: labels for recordings in clinical formats; or a table of records, whose codes take the
-        place of those in headers, and whose folds and patients count where ``folds.csv`` says nothing.
+        As for `read_signal`: labels for recordings in clinical formats; or a table of records. Its codes replace
+        those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
 
@@ -164,8 +164,12 @@ def build_dataset(
     if not headers:
         raise RecordingError(f"{data_folder}: expected recordings, found none")
     table = statements if isinstance(statements, LabelTable) else None
-    if table is not None and (lacking := table.check({header.stem for header in headers})):
-        say(lacking)
+    if table is not None:
+        if lacking := table.check({header.stem for header in headers}):
+            say(lacking)
+        codes = Counter(code for each in table.codes.values() for code in each)
+        if not codes.keys() & method.diagnoses.column_of.keys():
+            raise RecordingError(f"{table.path}: expected codes of {_found_instead(method.diagnoses, codes)}")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -212,10 +216,9 @@ def build_dataset(
     entries = cache.entries
     unknown = dict(cache.unknown.most_common())
     if not entries:
-        codes = f"; codes found: {', '.join(list(unknown)[:10])}{_of_other_set(unknown)}" if unknown else ""
         raise RecordingError(
-            f"{data_folder}: expected recordings with at least one of the {len(method.classes)} scored diagnoses of "
-            f"{method.diagnoses.name}, found none among {len(headers)}{codes}"
+            f"{data_folder}: expected recordings with at least one of the scored diagnoses of "
+            f"{_found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
             + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {
@@ -230,10 +233,12 @@ def build_dataset(
     return Dataset(entries, _open_signals(signal_file), method.diagnoses, unused, n_simulated, unknown), problems
 
 
-def _of_other_set(codes: dict[str, int]) -> str:
-    """Which shipped set has most of these codes, in words."""
+def _found_instead(diagnoses: Diagnoses, codes: Counter[str]) -> str:
+    """The name of the set, and for an error what was found in place of its codes."""
     best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
-    return f", of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
+    others = f"none, but {', '.join(code for code, _ in codes.most_common(10))}" if codes else "none"
+    of = f" of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
+    return f"{diagnoses.name}, found {others}{of}"
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
@@ -258,7 +263,8 @@ def _fingerprint(
     statements: StatementTable | LabelTable | None,
 ) -> str:
     words = "" if statements is None else statements.digest()
-    step = step_key("training", method.name, method.settings, method.diagnoses.as_json(), sorted(folds.items()), words)
+    arguments = method.name, method.settings, method.diagnoses.as_json(), method.leads, sorted(folds.items()), words
+    step = step_key("training", *arguments)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
 

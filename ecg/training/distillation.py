@@ -47,7 +47,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
         If the data folder can't be trained on.
     """
     teacher.require(student.diagnoses)
-    if teacher.method.input.preprocess is not student.input.preprocess:
+    if teacher.method.input.preprocess != student.input.preprocess:
         raise ValueError(
             f"expected a model of a method with the preprocessing of {student.name}, found {teacher.method.name}"
         )
@@ -57,7 +57,9 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     method = replace(
         student,
         input=replace(student.input, features=teacher.method.input.features),
-        training=replace(student.training, simulated_share=SIMULATED_SHARE),
+        training=replace(
+            student.training, simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0
+        ),
     )
     workers = options.workers or os.cpu_count() or 1
     dataset, problems = build_dataset(

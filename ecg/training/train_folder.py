@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from ecg.io.label_tables import load_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
+from ecg.leads import parse_leads
 from ecg.methods.base import MethodBuilder, build_method
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.methods.registry import DEFAULT_METHOD, find_methods
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
@@ -29,6 +31,7 @@ def train_folder(
     diagnoses: str | None = None,
     labels: str | None = None,
     least_likelihood: float = 0.0,
+    leads: str | None = None,
     resume: bool = False,
     spread_members: bool = False,
     start: str | os.PathLike[str] | None = None,
@@ -50,6 +53,9 @@ def train_folder(
         CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
     least_likelihood : float
         Of codes in `labels`, in percent.
+    leads : str, optional
+        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
+        smaller sets lack masked in half of the training items.
     start : path, optional
         A model folder, from whose weights the training starts.
     methods : Mapping of str to callable, optional
@@ -65,6 +71,8 @@ def train_folder(
         chosen = first.method
     else:
         chosen = build_method(default_method if method is None else method, builders, wanted)
+    if leads is not None:
+        chosen = with_masked_leads(chosen) if leads == "any" else on_leads(chosen, parse_leads(leads))
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
     options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
     train(chosen, data, model, options)

@@ -26,6 +26,7 @@ from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
+from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder import folder as storage
 from ecg.model_folder.folder import Member, State
 from ecg.networks.toom_cook import use_toom_cook
@@ -327,7 +328,7 @@ class _MemberTraining:
             factor = stage.learning_rate((self.epoch + step / steps) / n_epochs)
             for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
                 group["lr"] = rate * factor
-            with training_autocast(self.options.device):
+            with training_autocast(self.options.device, self.network):
                 logits = self.method.forward(self.network, batch)
             loss = self.loss(self.parallel.all_logits(logits.float()), targets)
             self.optimizer.zero_grad(set_to_none=True)
@@ -417,6 +418,8 @@ class _MemberTraining:
             self.method.name,
             dict(self.method.settings),
             self.method.diagnoses.as_json(),
+            self.method.leads,
+            isinstance(self.method.training.augment, MaskLeads),
             self.epochs,
             self.options.seed,
             self.options.number,

@@ -1,4 +1,4 @@
-"""What an earlier run has finished is kept as long as files, code and arguments are the same."""
+"""What an earlier run has finished is kept as long as files, code and arguments are the same, and no longer."""
 
 import json
 import os

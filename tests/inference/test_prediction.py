@@ -28,6 +28,7 @@ from ecg.inference.run_folder import run_folder
 from ecg.methods.butteam import butteam
 from ecg.networks.toom_cook import ToomCookConv1d
 from ecg.runtime import device
+from ecg.runtime.device import training_autocast
 from ecg.simulator.simulate import simulate_recording
 from ecg.training.trainer import train
 from tiny import TinyNet, quick, tiny, write_recording
@@ -167,6 +168,32 @@ def test_pooling_is_the_same_with_channels_side_by_side(size, stride, dilation, 
     found = ChannelsLastMaxPool1d(pool)(x)
     assert torch.equal(found, pool(x))
     assert not turned or found.transpose(1, 2).is_contiguous()
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(15, torch.bfloat16), (16, torch.float32), (24, torch.float32)])
+def test_sizes_that_a_library_computes_wrongly_in_bfloat16_are_not_computed_in_it(size, dtype):
+    """oneDNN 3.12 with Intel AMX returns wrong sums for sizes that are multiples of 4."""
+    method = tiny(build_network=partial(WithSize, size))
+    network = trained_like(method)
+    fast = make_fast(method, [network], torch.bfloat16)[0]
+    assert fast.conv.weight.dtype == dtype
+    items = items_of(method, [10, 20], seed=3)
+    for item in items:
+        batch = make_batch([item.signal], [item.features], CPU)
+        with torch.inference_mode():
+            found, expected = method.forward(fast, batch), method.forward(network, batch)
+            with training_autocast(CPU, network):
+                in_training = method.forward(network, batch)
+        assert (found - expected).norm() < 0.01 * expected.norm()
+        assert (in_training.float() - expected).norm() < 0.02 * expected.norm()
+
+
+class WithSize(TinyNet):
+    """A first convolution of another size."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.conv = nn.Conv1d(12, 8, size, stride=16, bias=False)
 
 
 class NormBefore(TinyNet):

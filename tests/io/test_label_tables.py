@@ -1,4 +1,4 @@
-"""Labels from tables: one's own in two forms, PTB-XL's, and what is wrong with one."""
+"""Labels from tables: one's own in two forms, PTB-XL's, and faults of a table."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Sets of diagnoses: those that are shipped, a user's file, and what is wrong with one."""
+"""Sets of diagnoses: the shipped ones, a user's file, and faults of a file."""
 
 import csv
 from pathlib import Path
@@ -47,7 +47,9 @@ def test_the_shipped_sets_have_their_classes(name, n_classes, n_codes, has_weigh
 @pytest.mark.parametrize("year", ["", "_2021"])
 def test_names_and_weights_of_the_challenges_are_the_official_ones(year):
     found = load_diagnoses("challenge" + (year.replace("_", "-") or "-2020"))
-    official = {row["SNOMEDCTCode"]: row for row in rows_of(f"dx_mapping_scored{year}.csv")}
+    official = {
+        row["SNOMED CT Code" if not year else "SNOMEDCTCode"]: row for row in rows_of(f"dx_mapping_scored{year}.csv")
+    }
     names = {
         code: each for row in found.rows for code, *each in zip(row.codes, row.abbreviations, row.names, strict=True)
     }

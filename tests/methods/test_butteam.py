@@ -366,7 +366,7 @@ def tiny_dataset():
         )
         signals.append(signal.ravel())
         start += signal.size
-    return Dataset(entries, np.concatenate(signals), CLASSES)
+    return Dataset(entries, np.concatenate(signals))
 
 
 def train(method, seed=1):

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.interpretation import Statement, interpret
 from ecg.interpretation.recording_quality import quality_warnings
+from ecg.interpretation.statement_list import words_of as list_words
 from ecg.io.recording import Recording
 from ecg.labels.classes import CLASSES, SCORED_CLASSES
 from ecg.labels.diagnoses import CHALLENGE_2020
@@ -15,7 +17,6 @@ from ecg.measurements.types import Quality
 from ecg.report.findings import (
     compare,
     doubt,
-    doubts,
     findings,
     measurement_rows,
     summary,
@@ -53,10 +54,11 @@ def test_findings_come_most_probable_first():
     assert [row.found for row in rows[:2]] == [False, True]
 
 
-def test_the_summary_names_what_was_found():
-    assert summary(rows_of([AF, PVC])) == "Atrial fibrillation, premature ventricular contractions."
-    assert summary(rows_of([NSR])) == "Sinus rhythm, none of the other 23 classes."
-    assert summary(rows_of()) == "No finding."
+def test_the_summary_names_what_is_said_and_how_certainly():
+    statements = said((82, "possible"), (50, "definite"), (106, "probable"))
+    expected = "Atrial fibrillation; probable: Right bundle-branch block; possible: Prolonged PR interval."
+    assert summary(statements) == expected
+    assert summary([]) == "No statement."
 
 
 def test_labels_are_compared_with_equivalent_codes_merged():
@@ -127,22 +129,37 @@ def test_a_gain_that_is_far_off_is_suspected(factor):
     assert "gain?" in [word for word, _ in quality_warnings(measure(heart_like(10) * np.float32(factor), 500))]
 
 
-def test_doubts_are_close_calls_disagreement_and_disturbance():
-    sure = rows_of([AF])
-    assert doubts(sure, [], noisy=False) == []
-    assert doubt(sure, 0, noisy=False) == pytest.approx(1 - 0.47 / 0.5)
-    close = rows_of([AF], {AF: 0.97, PVC: 0.45})
-    (reason,) = doubts(close, [], noisy=False)
-    assert "Premature ventricular contractions" in reason
-    assert doubt(close, 0, noisy=False) == pytest.approx(0.9)
-    assert len(doubts(close, ["Atrial flutter"], noisy=True)) == 3
-    assert doubt(sure, 1, noisy=True) > 2
+def said(*given):
+    return [Statement(code, list_words(code), certainty, 0.9, "seen") for code, certainty in given]
 
 
-def test_without_thresholds_nothing_is_close():
-    rows = findings(CHALLENGE_2020, [False] * 24, [0.5] * 24, None)
-    assert doubts(rows, [], noisy=False) == []
-    assert doubt(rows, 0, noisy=False) == 0
+def test_what_is_uncertain_sorts_by_its_reasons():
+    assert doubt([], said((20, "definite"))) == 0
+    assert doubt([], said((20, "definite"), (82, "possible"))) == 0.5
+    assert doubt(["noise"], said((20, "definite"))) == 1
+    assert doubt([], []) == 0
+
+
+def test_only_networks_that_disagree_about_a_close_call_make_a_recording_unsure(measured):
+    for probability, unsure in ((0.5, True), (0.2, False), (0.9, False)):
+        probabilities = np.array([probability if code == PVC else 0.02 for code in CLASSES])
+        probabilities[CLASSES.index(NSR)] = 0.95
+        judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5), (CLASSES.index(PVC),))
+        reasons = looked_at(heart_like(), judged).doubts
+        assert any("networks disagree on Premature ventricular" in reason for reason in reasons) == unsure
+
+
+def test_what_is_acute_stands_first_on_a_page():
+    signal = heart_like(10)
+    probabilities = np.array([0.95 if code == NSR else 0.02 for code in CLASSES])
+    judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5))
+    recording = looked_at(signal, judged)
+    slow = replace(recording.measured, heart_rate_bpm=35.0, has_p_waves=True)
+    statements = interpret(slow, 60, "Female", {"model": {NSR: 0.95}})
+    page = article(replace(recording, measured=slow, statements=statements), "", "3x4")
+    assert page["statements"][0]["acute"] == "RATE BELOW 40/min"
+    assert "MUSE" in page["convention"]
+    assert all(each["evidence"] for each in page["statements"])
 
 
 def looked_at(signal, judged):
@@ -180,5 +197,3 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
         assert row["limit"] == words
         if found != (probability >= 0.5):
             assert ("found below its threshold" if kind == "own" else "found below one half") in page["how_decided"]
-        for reason in recording.doubts:
-            assert ("threshold" in reason) == (kind == "own")

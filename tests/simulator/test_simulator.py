@@ -356,7 +356,7 @@ def run(*arguments):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*"))}
 
 
 def test_the_command_writes_the_same_bytes_every_time(tmp_path):

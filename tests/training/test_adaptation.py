@@ -105,10 +105,10 @@ def test_few_recordings_without_any_difference_get_the_strongest_penalty_and_man
 def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
     labels, scores = hospital(150)
     folds = np.arange(150) % 5
-    before = cross_validate(labels, scores, folds)
+    before = cross_validate(labels, scores, folds)[0]
     turned = labels.copy()
     turned[folds == 2] ^= True
-    after = cross_validate(turned, scores, folds)
+    after = cross_validate(turned, scores, folds)[0]
     np.testing.assert_array_equal(after[folds == 2], before[folds == 2])
     assert not np.allclose(after[folds != 2], before[folds != 2])
 
@@ -116,7 +116,7 @@ def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
 def test_classes_that_nobody_has_do_no_harm():
     labels, scores = hospital(100)
     labels[:, 2] = False
-    adapted = cross_validate(labels, scores, np.arange(100) % 5)
+    adapted = cross_validate(labels, scores, np.arange(100) % 5)[0]
     assert np.isfinite(adapted).all()
     assert adapted[:, 2].mean() < scores[:, 2].mean()
 

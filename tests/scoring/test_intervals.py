@@ -1,0 +1,22 @@
+"""95 % intervals are those of the 2.5th and the 97.5th percentile over the same draws."""
+
+import numpy as np
+import pytest
+
+from ecg.labels.classes import CLASSES
+from ecg.scoring.challenge import challenge_weights, compute_challenge_metric
+from ecg.scoring.statistics import difference_interval
+
+
+def test_the_interval_of_a_difference_is_that_of_the_scorers_metrics_on_every_draw():
+    rng = np.random.default_rng(1)
+    labels = rng.random((30, 24)) < 0.2
+    first, second = (labels ^ (rng.random(labels.shape) < share) for share in (0.02, 0.1))
+    weights = challenge_weights()
+    draws, differences = np.random.default_rng(5), []
+    for _ in range(60):
+        rows = draws.integers(0, 30, 30)
+        one, other = (compute_challenge_metric(weights, labels[rows], x[rows], CLASSES) for x in (first, second))
+        differences.append(one - other)
+    _, low, high = difference_interval(labels, first, second, CLASSES, weights, repeats=60, seed=5)
+    assert (low, high) == pytest.approx(tuple(np.percentile(differences, [2.5, 97.5])), abs=1e-12)
