@@ -107,7 +107,10 @@ def test_a_file_of_edfio(tmp_path, version):
         ecg,
         atol=4 / (2**16 if suffix == "edf" else 2**22),
     )
-    assert stored.notes == ("MLII is taken for lead II (limb electrodes on the trunk)",)
+    assert stored.notes == (
+        "MLII is taken for lead II (limb electrodes on the trunk)",
+        "left out, none of the twelve leads: 'Resp'",
+    )
     assert (stored.header.age, stored.header.sex) == (59, "Female")
     assert (stored.device.model, str(stored.device.acquired)) == ("Box_3", "2020-06-14 09:05:07")
     assert (stored.identity.name, stored.identity.patient_id, str(stored.identity.birth_date)) == (

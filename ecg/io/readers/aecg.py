@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.readers.calibration_pulse import without_pulse
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
     LONGEST_TEXT,
@@ -99,7 +99,10 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         samples,
         gains,
         baselines,
-        age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=identity.birth_date,
+        acquired=acquired,
+        notes=notes,
         sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
     )
     author = series.find("author/seriesAuthor")
@@ -111,7 +114,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         _measurements(series),
         statements,
     )
-    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}), notes)
+    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------

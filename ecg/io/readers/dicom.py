@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file
 from ecg.io.optional import import_optional
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import measurements_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
@@ -252,7 +252,9 @@ def _stored(dataset: _Object, path: Path) -> Stored:
         samples,
         gains,
         baselines,
-        age=years_between(birth, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=birth,
+        acquired=acquired,
         sex={"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown"),
     )
     measurements, statements, signatures = _annotations(dataset)

@@ -19,8 +19,7 @@ import numpy as np
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import open_file
 from ecg.io.optional import import_optional
-from ecg.io.readers.dates import years_between
-from ecg.io.readers.lead_labels import lead_of, notes_on
+from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
@@ -129,14 +128,15 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
         samples,
         [gain for gain, _ in scales],
         [baseline for _, baseline in scales],
-        age=years_between(born, acquired),
         sex={"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown"),
+        birth=born,
+        acquired=acquired,
+        labels=labels,
     )
     report = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=acquired)
-    notes = notes_on([signal.label for signal in signals])
     if not is_plus:  # free text
         others = {"patient": edf.local_patient_identification, "recording": edf.local_recording_identification}
-        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}), notes)
+        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}))
     others = {
         "patient": _known(patient.additional),
         "hospital administration code": _known([recording.hospital_administration_code]),
@@ -145,7 +145,7 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
     }
     others = {name: text for name, text in others.items() if text}
     identity = Identity(_known([patient.name]).replace("_", " "), _known([patient.code]), born, others)
-    return Stored(header, samples, report, identity, notes)
+    return Stored(header, samples, report, identity)
 
 
 def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
 from ecg.io.readers.calibration_pulse import without_pulse
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
     Element,
@@ -91,12 +91,15 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
         stored,
         [scale.gain] * len(leads),
         [scale.baseline] * len(leads),
-        age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=identity.birth_date,
+        acquired=acquired,
+        notes=notes,
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown"),
     )
     statements, signatures = without_signatures(_statements(root))
     device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
-    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}), notes)
+    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}))
 
 
 class _Scale:

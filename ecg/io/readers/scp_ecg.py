@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import problem
 from ecg.io.files import read_file
-from ecg.io.readers.dates import years_between
 from ecg.io.readers.scp_compression import (
     Beat,
     Code,
@@ -98,7 +97,9 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
         1e6 / rhythm.interval,
         rhythm.samples,
         [1e6 / rhythm.unit] * len(rhythm.leads),
-        age=_age(facts, acquired),
+        age=_age(facts),
+        birth=_date(facts.get(5, b"")),
+        acquired=acquired,
         sex={b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown"),
     )
     maker, model = _device(facts.get(14, b""))
@@ -377,14 +378,13 @@ def _acquired(facts: Mapping[int, bytes]) -> datetime.datetime | None:
         return None
 
 
-def _age(facts: Mapping[int, bytes], acquired: datetime.datetime | None) -> float:
-    """As written, else from birth to recording; NaN where unknown."""
+def _age(facts: Mapping[int, bytes]) -> float:
+    """Years as written, NaN where nothing is."""
     if len(facts.get(4, b"")) >= 3:
         value, unit = struct.unpack_from("<HB", facts[4])
         if value and unit in _YEARS:
             return value * _YEARS[unit]
-    born = _date(facts.get(5, b""))
-    return years_between(born, acquired)
+    return math.nan
 
 
 def _device(data: bytes) -> tuple[str, str]:
