@@ -17,11 +17,16 @@ from ecg.io.files import is_dangling, read_file
 from ecg.io.folders import is_header, walk
 from ecg.io.header import Header, load_header, read_header
 from ecg.io.readers.aecg import is_aecg, read_aecg
+from ecg.io.readers.cardiosoft import is_cardiosoft, read_cardiosoft
 from ecg.io.readers.dicom import is_dicom, read_dicom
 from ecg.io.readers.edf import is_edf, read_edf
 from ecg.io.readers.ishne import is_ishne, read_ishne
+from ecg.io.readers.kardia import is_kardia, read_kardia
+from ecg.io.readers.mfer import is_mfer, read_mfer
+from ecg.io.readers.mortara import is_mortara, read_mortara
 from ecg.io.readers.muse import is_muse, read_muse
 from ecg.io.readers.philips import is_philips, read_philips
+from ecg.io.readers.schiller import is_schiller, read_schiller
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.readers.tables import TABLE_SUFFIXES, is_sidecar, is_table, read_table
 from ecg.io.readers.unknown import PICTURE_SUFFIXES, describe_unknown, picture_kind
@@ -64,6 +69,11 @@ FORMATS: tuple[Format, ...] = (
     Format("GE MUSE XML", (".xml",), is_muse, read_muse),
     Format("Philips SierraECG XML", (".xml",), is_philips, read_philips),
     Format("HL7 aECG", (".xml", ".aecg"), is_aecg, read_aecg),
+    Format("GE CardioSoft XML", (".xml",), is_cardiosoft, read_cardiosoft),
+    Format("Schiller XML", (".xml",), is_schiller, read_schiller),
+    Format("Mortara ELI XML", (".xml",), is_mortara, read_mortara),
+    Format("MFER", (".mwf", ".mfer", ".mfr"), is_mfer, read_mfer),
+    Format("AliveCor Kardia JSON", (".json",), is_kardia, read_kardia),
     Format("table of samples", TABLE_SUFFIXES, is_table, read_table),
 )
 SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,6 +83,23 @@ class Stored:
     def notes(self) -> tuple[str, ...]:
         """What was decided in reading that whoever uses the samples should know: the header's."""
         return self.header.notes
+
+
+def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> NDArray[np.generic]:
+    """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
+
+    Raises
+    ------
+    RecordingError
+        Where leads differ in length, or hold other numbers.
+    """
+    if len({row.size for row in rows}) > 1:
+        raise problem(path, "leads of one length", shown(", ".join(str(row.size) for row in rows)))
+    samples = np.array(rows) if rows else np.empty((0, 0))
+    if samples.size and not (np.isfinite(samples) & (samples == np.rint(samples)) & (np.abs(samples) < 2**31)).all():
+        raise problem(path, "samples that are whole numbers of 32 bits", "others")
+    is_small = not samples.size or (samples.min() > -(2**15) and samples.max() < 2**15)
+    return samples.astype(np.int16 if is_small else np.int32)
 
 
 def make_header(

@@ -21,6 +21,7 @@ from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
+from ecg.io.readers.philips import read_philips
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import measurements_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
@@ -29,6 +30,7 @@ from ecg.leads import STANDARD_NAMES
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 _ECG_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.9.1.{number}" for number in (1, 2, 3, 4))
+_PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
 _MOST_READS = 50_000  # pieces that the parser may take from a file
 _START = 4096  # bytes in which a file without preamble must name a UID
 _LONGEST_VALUE = 4096  # bytes of anything but samples
@@ -125,6 +127,8 @@ def read_dicom(path: str | os.PathLike[str]) -> Stored:
     syntax, start = _transfer_syntax(data, path)
     content = _inflated(data[start:], path) if syntax == DEFLATED else data[start:]
     del data
+    if (inside := _philips_inside(content)) is not None:
+        return read_philips(path, inside)
     filereader = import_optional("pydicom.filereader", path, "a DICOM file")
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on values that break the standard; they would show identifiers
@@ -136,6 +140,19 @@ def read_dicom(path: str | os.PathLike[str]) -> Stored:
             raise
         except _UNREADABLE as error:
             raise problem(path, "a whole DICOM file", f"damage ({type(error).__name__})") from error
+
+
+def _philips_inside(content: bytes) -> bytes | None:
+    """The SierraECG XML that a DICOM object without waveforms of its own holds; None where it holds none.
+
+    Philips' archives wrap it in private elements, of which nothing public is known: it is found by its root element.
+    """
+    for encoding in ("utf-8", "utf-16-le"):
+        start, end = ("<restingecgdata".encode(encoding), "</restingecgdata>".encode(encoding))
+        place, last = content.find(start), content.rfind(end)
+        if 0 <= place < last:
+            return content[place : last + len(end)].decode(encoding, errors="replace").encode()
+    return None
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
@@ -253,6 +270,8 @@ class _Object:
 
 def _stored(dataset: _Object, path: Path) -> Stored:
     kind = dataset.text("SOPClassUID")
+    if kind == _PDF_CLASS or dataset.text("MIMETypeOfEncapsulatedDocument") == "application/pdf":
+        raise problem(path, "an ECG", "a picture (PDF within DICOM), not a signal: digitise it first")
     if kind not in _ECG_CLASSES and dataset.text("Modality") != "ECG":
         raise problem(
             path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"

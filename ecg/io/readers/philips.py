@@ -61,8 +61,10 @@ def is_philips(start: bytes) -> bool:
     return root_name(start).lower() == "restingecgdata"
 
 
-def read_philips(path: str | os.PathLike[str]) -> Stored:
+def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Stored:
     """Read a Philips SierraECG file (1.03, 1.04); the calibration pulse behind the ECG is cut off.
+
+    With `data` these bytes are read, which another file (DICOM) holds.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
         For everything wrong with it.
     """
     path = Path(path)
-    root = read_xml(path)
+    root = read_xml(path, data)
     if root.tag.lower() != "restingecgdata":
         raise problem(path, "a restingecgdata element", shown(root.tag))
     waveforms = root.find("waveforms/parsedwaveforms")
