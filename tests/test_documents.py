@@ -39,13 +39,14 @@ def test_every_link_within_the_project_leads_somewhere(page):
 def test_files_and_modules_that_a_document_names_exist(page):
     words = set(re.findall(r"`((?:ecg|docs|tests)/[\w/.]+\.\w+)`", page.read_text())) - {"ecg/methods/small.py"}
     assert [word for word in words if not (ROOT / word).exists()] == []
-    for module in re.findall(r"python -m (ecg[\w.]*\w)", page.read_text()):
+    now = "\n".join(line for line in page.read_text().splitlines() if "at commit" not in line)
+    for module in re.findall(r"python -m (ecg[\w.]*\w)", now):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
 def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_the_version_is_the_same_everywhere():

@@ -15,7 +15,7 @@ from ecg.scoring.statistics import log_loss
 PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0)  # from strong to weak: of equally good ones the strongest is taken
 # How strongly the change of the prior odds is held to 0, and a weight between two classes, relative to a class's own
 # slope: prior odds are what differs most between hospitals, and of the weights there are 23 for each slope. Chosen by
-# cross-validation on fold 1 of PTB-XL and on Chapman-Ningbo, see docs/experiments.md.
+# cross-validation on fold 1 of PTB-XL and on Chapman-Ningbo, see docs/history/experiments.md.
 PRIOR_ODDS, BETWEEN_CLASSES = 0.1, 30.0
 _SMALLEST_SLOPE = 0.05
 

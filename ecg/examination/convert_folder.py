@@ -15,7 +15,7 @@ from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import is_header
-from ecg.io.formats import find_recordings, format_of, read_any
+from ecg.io.formats import CHALLENGE, find_recordings, format_of, read_any
 from ecg.io.recording import describe_failure, to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.dicom_writer import write_dicom
@@ -136,7 +136,7 @@ class Conversion:
         """Convert one recording. Raises RecordingError where it can't be read or written in the wanted format."""
         stored = read_any(path)
         kind = None if is_header(path) else format_of(path)
-        name = kind.name if kind else "Challenge"
+        name = kind.name if kind else CHALLENGE
         # An output's name has to stand in a header, where white space ends it.
         stored = replace(stored, header=replace(stored.header, recording_id=_bare(stored.header.recording_id)))
         earlier = self.sources.setdefault(stored.header.recording_id, path)

@@ -128,7 +128,7 @@ def parse_header(text: str, source: str = "header") -> Header:
     age, sex = (comments[key][0] if comments[key] else "" for key in ("age", "sex"))
     years, age_notes = known_age(90.0 if _number(age) == 300 else _number(age))
     # What is not a number ("Unknown") is no SNOMED CT code.
-    codes = re.findall(r"(?<![^,;\s])\d+(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
+    codes = re.findall(r"(?<![^,;\s])(\d+)(?:\.0+)?(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
     return Header(
         recording_id=re.sub(r"\.(mat|dat|hea)$", "", name, flags=re.IGNORECASE),
         sampling_frequency=frequency * per_frame,

@@ -13,9 +13,10 @@ from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
 from ecg.measurements.lead_reversal import suspected_swap
+from ecg.measurements.loose_electrodes import disturbed_leads, faults_of, flattened
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
-from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
+from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, largest_deflections, without_spikes
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
@@ -47,7 +48,7 @@ class Prepared:
         Samples of the beats; those of one class lie on each other.
     classes : Classes
     usable : ndarray, shape (n_beats,), bool
-        Beats that stand for the recording: of the dominant class, and not early.
+        Beats that stand for the recording: of the dominant class, not early, and with all electrodes in place.
     """
 
     signal: NDArray[np.float32]
@@ -69,14 +70,21 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
     coarse = block_means(clean[on], 2)
-    found = find_complexes(coarse, RATE / 2)
+    found = find_complexes(coarse, RATE / 2, faults_of(on))
     if len(found) == 0:
         return None
-    classes = sort_beats(coarse, RATE / 2, found)
+    disturbed = disturbed_leads(coarse, RATE / 2, found)
+    if disturbed.any():
+        coarse = flattened(coarse, RATE / 2, found, disturbed)
+        found = largest_deflections(coarse, RATE / 2, found)
+    classes = sort_beats(coarse, RATE / 2, found, disturbed)
     beats = np.clip(np.rint(2 * classes.positions).astype(np.int64), 0, clean.shape[1] - 1)
     usable = classes.of_beat == classes.dominant
     if (usable & ~classes.ectopic).any():
         usable &= ~classes.ectopic
+    calm = usable & ~disturbed.any(axis=0)
+    if np.count_nonzero(calm) >= min(FEWEST_BEATS, np.count_nonzero(usable)):
+        usable = calm
     return Prepared(_levelled(clean, on, beats, usable), on, spikes, beats, classes, usable)
 
 
@@ -145,9 +153,7 @@ def _without_flutter(prepared: Prepared, outlined: Outline) -> Prepared:
     return replace(prepared, signal=_levelled(signal, prepared.on, prepared.beats, prepared.usable))
 
 
-def measure(
-    signal: NDArray[np.float32], sampling_frequency: float, without_mains_above: float = math.inf
-) -> Measurements:
+def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
     """Measure an ECG as an electrocardiograph does.
 
     Parameters
@@ -156,8 +162,6 @@ def measure(
         Leads in the order of `LEADS`; NaN where missing.
     sampling_frequency : float
         Hz.
-    without_mains_above : float
-        µV; powerline interference of a larger amplitude is taken off before all but `quality` is measured.
 
     Returns
     -------
@@ -170,8 +174,8 @@ def measure(
     if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
         given = np.where(absent, fill_missing(given), given)
     quality = assess_quality(given, sampling_frequency)
-    if quality.mains_uv > without_mains_above:
-        given = np.where(np.isnan(given), given, without_mains(fill_missing(given), sampling_frequency))
+    lost = np.cumsum(np.isnan(given).all(axis=0))
+    given = _without_mains(fill_missing(given), sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)
@@ -190,6 +194,7 @@ def measure(
 
     ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
     intervals = np.diff(beats) / RATE
+    heard = np.diff(lost[np.minimum(beats * sampling_frequency / RATE, len(lost) - 1).astype(np.int64)]) == 0
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
@@ -197,15 +202,17 @@ def measure(
     median_beat = replace(median_beat, r_peak=centre + shift)
     samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
-    nn = 1e3 * intervals[normal[1:] & normal[:-1]]
-    heart_rate = _heart_rate(beats)
+    between_normal = normal[1:] & normal[:-1] & heard
+    nn = 1e3 * intervals[between_normal]
+    heart_rate = _heart_rate(intervals, heard)
+    dominant_is_paced = "paced" in {kinds[k] for k in np.flatnonzero(classes.of_beat == classes.dominant)}
     ms = 1e3 / RATE
     qt = (marks.t_offset - marks.qrs_onset) * ms
     bazett, fridericia = corrected_qt(qt, heart_rate)
     return Measurements(
         heart_rate_bpm=heart_rate,
         p_ms=(marks.p_offset - marks.p_onset) * ms,
-        pr_ms=(marks.qrs_onset - marks.p_onset) * ms,
+        pr_ms=math.nan if dominant_is_paced else (marks.qrs_onset - marks.p_onset) * ms,
         qrs_ms=(marks.qrs_offset - marks.qrs_onset) * ms,
         qt_ms=qt,
         qtc_bazett_ms=bazett,
@@ -216,13 +223,26 @@ def measure(
         n_beats=len(kinds),
         n_ectopic=kinds.count("ectopic"),
         rr_sd_ms=float(np.std(nn, ddof=1)) if len(nn) > 1 else math.nan,
-        rmssd_ms=_rmssd(intervals, normal),
+        rmssd_ms=_rmssd(intervals, between_normal),
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
         quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
         beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds),
         median_beat=median_beat,
     )
+
+
+def _without_mains(
+    signal: NDArray[np.float32], sampling_frequency: float, leads: tuple[str, ...]
+) -> NDArray[np.float32]:
+    """Take mains off some leads; off all limb leads if off one, so that they keep Einthoven's law."""
+    humming = np.isin(LEADS, leads)
+    humming[:6] |= humming[:6].any()
+    if not humming.any():
+        return signal
+    signal = signal.copy()
+    signal[humming] = without_mains(signal[humming], sampling_frequency)
+    return signal
 
 
 def _spike_distance(beats: NDArray[np.int64], spikes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -268,15 +288,21 @@ def _r_peaks(
     return position - np.where(paced, ahead, 0.0)
 
 
-def _heart_rate(beats: NDArray[np.int64]) -> float:
-    """60 / median RR interval; of five beats or more the first and the last, which may be cut, are left out."""
-    intervals = np.diff(beats[1:-1] if len(beats) >= 5 else beats) / RATE
-    return 60 / float(median(intervals)) if len(intervals) else math.nan
+def _heart_rate(intervals: NDArray[np.float64], heard: NDArray[np.bool_]) -> float:
+    """60 / mean RR interval, s, of those without a gap in the recording (`heard`).
+
+    Of five beats or more the first and the last, which may be cut, are left out. The first and the last interval count
+    half: so short and long intervals in turn have one rate, wherever the recording is cut.
+    """
+    if len(intervals) >= 4:
+        intervals, heard = intervals[1:-1], heard[1:-1]
+    weights = heard.astype(np.float64)
+    weights[[0, -1] if len(weights) else []] *= 0.5
+    return 60 * float(weights.sum() / (weights @ intervals)) if heard.any() else math.nan
 
 
-def _rmssd(intervals: NDArray[np.float64], normal: NDArray[np.bool_]) -> float:
-    """Root mean square difference of neighbouring intervals between normal beats, ms."""
-    between = normal[1:] & normal[:-1]
+def _rmssd(intervals: NDArray[np.float64], between: NDArray[np.bool_]) -> float:
+    """Root mean square difference of neighbouring intervals that are both `between` normal beats, ms."""
     changes = np.diff(intervals)[between[1:] & between[:-1]]
     return 1e3 * float(np.sqrt(np.mean(changes**2))) if len(changes) else math.nan
 

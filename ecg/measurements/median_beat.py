@@ -48,7 +48,7 @@ class Classes:
     ectopic: NDArray[np.bool_]
 
 
-def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
+def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[np.bool_] | None = None) -> Classes:
     """Sort beats into classes of like QRS shape, by the correlation over all leads at the best shift.
 
     Parameters
@@ -58,8 +58,10 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
         Hz.
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections, ascending; one at least.
+    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
+        Leads that are not to be looked at in a beat; flat there.
     """
-    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
+    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG, disturbed=disturbed)
     leaders = spread_over(len(beats), _MOST_LEADERS)
     alike, at = coarse.match(coarse.at(leaders))
     lags = np.rint(at).astype(np.int64)
@@ -107,9 +109,20 @@ class _Windows:
         Every how many samples the signal is looked at.
     lag : float
         The largest shift, s.
+    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
+        As in `sort_beats`.
     """
 
-    def __init__(self, signal: Signal, rate: float, beats: Samples, step: int, lag: float) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        rate: float,
+        beats: Samples,
+        step: int,
+        lag: float,
+        disturbed: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.heard = None if disturbed is None or not disturbed.any() else (~disturbed.T).astype(np.float32)
         self.step = step
         self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
         self.width = self.before + round(_AFTER * rate / step)
@@ -144,6 +157,9 @@ class _Windows:
             # A product for each beat, so small that no BLAS gives it to several threads.
             products = pieces.reshape(len(starts), len(lags), -1) @ flat.T
             likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            if self.heard is not None:  # a template without the leads that are disturbed is smaller
+                heard = self.heard[first : first + _AT_ONCE] @ (flat.reshape(centred.shape) ** 2).sum(axis=2).T
+                likeness /= np.sqrt(np.maximum(heard, 1e-6))[:, np.newaxis]
             k = likeness.argmax(axis=1)
             beat, template = np.arange(k.shape[0])[:, np.newaxis], np.arange(k.shape[1])
             # The top of the parabola through the best and its neighbours.

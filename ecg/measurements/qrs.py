@@ -36,12 +36,13 @@ def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
     return (total[length:] - total[:-length]) / length
 
 
-def find_complexes(signal: Signal, rate: float) -> Samples:
+def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) -> Samples:
     """Find the QRS complexes in all leads together.
 
     Each lead goes through a Haar wavelet of 40 ms, is weighted by what lies between its complexes, and all are summed
     as vectors: the spatial velocity of vectorcardiography. Humps of it are complexes where they reach a share of the
-    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough.
+    level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough. What one
+    loose electrode could have made counts for nothing.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
         Finite; leads without a signal left out.
     rate : float
         Sampling frequency, Hz.
+    faults : ndarray, shape (n_faults, n_leads), float32, optional
+        What each loose electrode would add to the leads, mV (`loose_electrodes.faults_of`).
 
     Returns
     -------
@@ -57,10 +60,10 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
-    change = _change(signal, rate)
+    change = changes(signal, rate)
     typical = median(np.abs(change[:, ::3]))
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
-    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
+    velocity = _velocity(change, weights, faults)
     hump = _hump(velocity, rate)
     candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
@@ -78,7 +81,7 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
-def _change(signal: Signal, rate: float) -> Signal:
+def changes(signal: Signal, rate: float) -> Signal:
     """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
     half = round(_HALF * rate)
     padded = pad_edges(signal, half - 1, half)
@@ -91,6 +94,17 @@ def _change(signal: Signal, rate: float) -> Signal:
     return change
 
 
+def _velocity(change: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
+    """Length of the vector of the leads' weighted changes, without the fault that explains most of it."""
+    power = np.einsum("ln,l->n", change**2, weights)
+    if faults is not None:
+        # The fault's share is its squared product with the vector, for unit lengths.
+        lengths = np.sqrt(faults**2 @ weights)
+        explained = (faults * weights / lengths[:, np.newaxis]) @ change
+        power -= (explained**2).max(axis=0)
+    return np.sqrt(np.maximum(power, 0))
+
+
 def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
     return box(velocity, 2 * round(_SMOOTHING * rate / 2) + 1)
 
@@ -100,7 +114,7 @@ def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
     reach, beyond = round(0.06 * rate), round(0.15 * rate)
     first = max(0, near - beyond)
     part = beat[:, first : near + beyond + 1]
-    hump = _hump(np.sqrt((_change(part, rate) ** 2).sum(axis=0)), rate)
+    hump = _hump(np.sqrt((changes(part, rate) ** 2).sum(axis=0)), rate)
     inner = max(0, near - reach)
     return inner + int(hump[inner - first : near + reach + 1 - first].argmax())
 

@@ -23,6 +23,7 @@ from ecg.signal.filtering import forward_and_backward
 _FLAT_WINDOW, _FLAT_RANGE = 2.0, 0.01  # s, mV: every heart beats at least once in 2 s and shows in every lead
 _RUN, _LONG_RUN, _LIMIT = 0.010, 0.5, 0.5  # s, s, mV
 _WINDOW = 0.1  # s: 5 periods of 50 Hz, 6 of 60 Hz; short enough to lie between two QRS complexes
+MAINS_UV = 20.0  # powerline interference of a larger amplitude is taken off a lead before it is measured
 _NOISE_BAND = (35.0, 150.0)  # Hz: above what P and T waves hold
 _QUARTILE = 0.25
 _BLOCK = 0.1  # s: baseline wander is looked at in steps of this
@@ -59,10 +60,11 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
     """
     on = ~_are_off(signal, sampling_frequency)
     levels = np.full(3, np.nan)
+    mains = np.full(len(signal), np.nan)
     if on.any():
         heard = signal[on]
-        noise, mains = _noise_and_mains(heard, sampling_frequency)
-        levels[:] = 1000 * noise, 1000 * mains, 1000 * _wander(heard, sampling_frequency)
+        noise, mains[on] = _noise_and_mains(heard, sampling_frequency)
+        levels[:] = 1000 * noise, 1000 * _median(mains), 1000 * _wander(heard, sampling_frequency)
     at_limit = [k for k in np.flatnonzero(on) if _is_saturated(signal[k], sampling_frequency)]
     return Quality(
         leads_off=tuple(LEADS[k] for k in np.flatnonzero(~on)),
@@ -71,6 +73,7 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
         mains_uv=float(levels[1]),
         baseline_uv=float(levels[2]),
         suspected_swap="",
+        mains_in=tuple(LEADS[k] for k in np.flatnonzero(1000 * mains > MAINS_UV)),
     )
 
 
@@ -97,25 +100,25 @@ def _is_saturated(lead: NDArray[np.float32], sampling_frequency: float) -> bool:
     return False
 
 
-def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[float, float]:
-    """RMS of noise and amplitude of mains, mV, medians over the leads."""
+def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[float, NDArray[np.floating]]:
+    """RMS of noise, median over the leads, and amplitude of mains in each lead, mV."""
     length = round(_WINDOW * sampling_frequency)
     # The difference between neighbouring samples turns the slopes of T waves and wander into a constant, so that they
     # do not leak into the higher frequencies of a window.
     windows = _windows(np.diff(signal, axis=1), length)
     if windows.shape[1] == 0:
-        return math.nan, math.nan
+        return math.nan, np.full(len(signal), np.nan)
     spectrum = rfft(windows, axis=2)
     frequencies = np.arange(spectrum.shape[2]) * sampling_frequency / length
     gain = 2 * np.sin(np.pi * np.maximum(frequencies, 1.0) / sampling_frequency)
     # Mean square of each frequency, mV^2.
     power = (np.square(spectrum.real) + np.square(spectrum.imag)) * (2 / np.square(length * gain))
     at = {hertz: int(np.argmin(np.abs(frequencies - hertz))) for hertz in (40, 50, 60, 70)}
-    mains = math.nan
+    mains: NDArray[np.floating] = np.full(len(signal), np.nan)
     if sampling_frequency >= 150:
         beside = (power[:, :, at[40]] + power[:, :, at[70]]) / 2
         above = np.stack([power[:, :, at[hertz]] - beside for hertz in (50, 60)])
-        mains = _median(np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0)))
+        mains = np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0))
         power[:, :, [at[50], at[60]]] = beside[:, :, np.newaxis]
     band = (frequencies >= _NOISE_BAND[0]) & (frequencies <= min(_NOISE_BAND[1], 0.45 * sampling_frequency))
     noise = np.sqrt(_quantile(power @ band.astype(np.float64), _QUARTILE)) if band.any() else np.array([np.nan])

@@ -1,6 +1,6 @@
 """The default method: networks on the signal beside trees and networks on measurements.
 
-What goes into the networks is that of `robust`. Where the differences come from is in docs/experiments.md.
+What goes into the networks is that of `robust`. Where the differences come from is in docs/history/experiments.md.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ PREVALENCES = {
     "713427006": 4.00,
 }
 PRIOR_SHIFT = 0.25  # of the way from the training data's prior log-odds to those of `PREVALENCES`
-MAINS_UV = 20.0  # amplitude of powerline interference from which on it is taken off before measuring
 # Around the typical amplitude: half of the 2.3 octaves by which headers of Georgia's recordings were wrong (4880 per mV
 # for 1000), so that what looks plausible with the right gain never does with that one. All but 3 % of PTB-XL.
 PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
@@ -115,15 +114,14 @@ STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=_fit_cross_entropy)
 def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable.
 
-    What a hospital's recorder does to a signal must not decide: where there is powerline interference it is taken off,
-    and where the amplitude is so unlikely that the header's gain must be wrong, the signal is brought to the typical
-    amplitude and its size is missing.
+    What a hospital's recorder does to a signal must not decide: where the amplitude is so unlikely that the header's
+    gain must be wrong, the signal is brought to the typical amplitude and its size is missing.
     """
     rate = header.sampling_frequency
     octaves = robust.limb_lead_octaves(robust.preprocess(fill_missing(signal)[:6], rate))
     plausible = abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
     scaled = signal if plausible else signal * np.float32(2.0**-octaves)
-    values = features_of(measure(scaled, rate, MAINS_UV))
+    values = features_of(measure(scaled, rate))
     if not plausible:
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
     return np.concatenate([demographic_features(header, signal), values])

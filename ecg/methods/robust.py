@@ -1,7 +1,7 @@
 """The default method: the SE-ResNet of Zhao et al. on inputs that vary less between hospitals.
 
 The signal does not depend on gain, offset, baseline or powerline interference, and no threshold is fitted to how often
-diagnoses occur in one hospital. Where this comes from is in docs/experiments.md.
+diagnoses occur in one hospital. Where this comes from is in docs/history/experiments.md.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def fixed_half(
     """One half for every class, (n_classes,), whatever the validation recordings are.
 
     Every search that was tried, of 24 thresholds or of one, follows how often diagnoses occur where the validation
-    recordings are from: better there, worse elsewhere (docs/experiments.md).
+    recordings are from: better there, worse elsewhere (docs/history/experiments.md).
     """
     return np.full(labels.shape[1], 0.5)
 

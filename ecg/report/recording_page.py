@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.interpretation.recording_quality import quality_warnings
 from ecg.io.header import Header
 from ecg.leads import LEADS, fill_missing
 from ecg.measurements import Measurements, measure
@@ -25,7 +26,6 @@ from ecg.report.findings import (
     doubts,
     findings,
     measurement_rows,
-    quality_warnings,
     summary,
 )
 from ecg.report.pages import printable

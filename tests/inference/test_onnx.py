@@ -38,7 +38,7 @@ from ecg.simulator.simulate import simulate_recording
 from tiny import changed, heart_like, tiny, write_recording
 
 CPU = torch.device("cpu")
-EXAMPLE = ROOT / "docs" / "examples" / "judge_with_onnx.py"
+EXAMPLE = ROOT / "docs" / "examples" / "classify_with_onnx.py"
 PAGE = ROOT / "docs" / "examples" / "browser"
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
 

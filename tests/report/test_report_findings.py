@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.interpretation.recording_quality import quality_warnings
 from ecg.io.header import Header
 from ecg.labels.classes import CLASSES, SCORED_CLASSES, class_name
 from ecg.leads import LEADS
@@ -17,7 +18,6 @@ from ecg.report.findings import (
     doubts,
     findings,
     measurement_rows,
-    quality_warnings,
     summary,
 )
 from ecg.report.recording_page import Judged, article, look_at
