@@ -26,8 +26,12 @@ def main() -> int:
 
 
 def _drive() -> int:
+    from dataclasses import replace
+
     import team_code
+    from ecg.decisions.conventions import CONVENTIONS
     from ecg.inference.run_folder import READERS, Outcome, run_folder
+    from ecg.leads import parse_leads
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
     from ecg.runtime.shards import WHOLE, Shard, add_shard_option, parse_shard
@@ -58,6 +62,19 @@ def _drive() -> int:
         help="compute in float32, window by window: what a recording gets does not depend on the "
         "others in the folder, but it takes longer",
     )
+    parser.add_argument(
+        "--leads",
+        metavar="12|6|4|3|2|NAMES",
+        help="look at these leads alone, by number as in the 2021 Challenge or by name (I,II,V2); a recording that "
+        "lacks one is not classified (default: those that the model was trained for)",
+    )
+    parser.add_argument(
+        "--definitions",
+        choices=[*CONVENTIONS],
+        help="the convention of the labels: "
+        + "; ".join(f"{name}: {words}" for name, words in CONVENTIONS.items())
+        + " (default: the model's own)",
+    )
     add_shard_option(parser)
     parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
@@ -72,9 +89,11 @@ def _drive() -> int:
                 f"--shard {shard}: expected no shard under torchrun, which shares the recordings out itself"
             )
         shard = Shard(processes.rank + 1, processes.count)
+    leads = None if arguments.leads is None else parse_leads(arguments.leads)
     with joined(pick_device(arguments.device)) as processes:
+        model = team_code.load_model(arguments.model, device=arguments.device)
         outcome = run_folder(
-            team_code.load_model(arguments.model, device=arguments.device),
+            replace(model, definitions=arguments.definitions or model.definitions).on_leads(leads),
             Path(arguments.input),
             Path(arguments.output),
             workers=arguments.workers,

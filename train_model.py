@@ -21,6 +21,7 @@ def main() -> int:
 
 def _train() -> int:
     import team_code
+    from ecg.io.label_tables import add_label_options
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -60,11 +61,12 @@ def _train() -> int:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
+    add_label_options(parser)
     parser.add_argument(
-        "--labels",
-        metavar="FILE",
-        help="for recordings in clinical formats: take diagnoses from the device's statements by this CSV file of "
-        "statement and code; 'common' for the table of common statements alone",
+        "--leads",
+        metavar="12|6|4|3|2|NAMES|any",
+        help="leads that the model looks at and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: "
+        "all, but half of the training items lack those that smaller sets lack (default: all, whatever is there)",
     )
     parser.add_argument(
         "--resume",
@@ -87,7 +89,10 @@ def _train() -> int:
         device=arguments.device,
         workers=arguments.workers,
         limit=arguments.limit,
+        diagnoses=arguments.diagnoses,
         labels=arguments.labels,
+        least_likelihood=arguments.least_likelihood,
+        leads=arguments.leads,
         resume=arguments.resume,
         spread_members=arguments.spread_members,
         start=arguments.start,

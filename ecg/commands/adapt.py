@@ -31,19 +31,20 @@ def _adapt(words: Sequence[str] | None) -> int:
         "data", type=Path, help="folder of the hospital's recordings; an optional folds.csv as for train_model.py"
     )
     parser.add_argument("adapted", type=Path, help="folder that the adapted model is written to")
-    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py, for recordings in clinical formats")
+    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py")
+    parser.add_argument("--least-likelihood", type=float, default=0.0, metavar="PERCENT", help="as of train_model.py")
     parser.add_argument("--seed", type=int, default=2020, help="of the cross-validation's split (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="as of driver.py (default: %(default)s)")
     arguments = parser.parse_args(words)
 
-    from ecg.io.device_statements import load_statements
     from ecg.training.adapt_model import N_FOLDS, adapt_model
 
     found = adapt_model(
         arguments.model,
         arguments.data,
         arguments.adapted,
-        statements=load_statements(arguments.labels) if arguments.labels else None,
+        labels=arguments.labels,
+        least_likelihood=arguments.least_likelihood,
         seed=arguments.seed,
         device=arguments.device,
     )
@@ -52,9 +53,9 @@ def _adapt(words: Sequence[str] | None) -> int:
     print(
         f"{found.recordings} recordings ({found.left_out} left out), {N_FOLDS}-fold cross-validation, seed {found.seed}"
     )
-    print(f"Not adapted: challenge metric {metric:.3f}, log-loss {loss:.4f}")
-    print(f"Adapted: challenge metric {adapted_metric:.3f}, log-loss {adapted_loss:.4f}")
-    print(f"Gain of the challenge metric: {found.gain:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
+    print(f"Not adapted: {found.metric_name} {metric:.3f}, log-loss {loss:.4f}")
+    print(f"Adapted: {found.metric_name} {adapted_metric:.3f}, log-loss {adapted_loss:.4f}")
+    print(f"Gain of the {found.metric_name}: {found.gain:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")
     if found.gain <= 0:
         print(f"{arguments.adapted}: not written, as adapting gains nothing on these recordings", file=sys.stderr)
         return 1

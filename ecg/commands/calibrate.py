@@ -28,8 +28,12 @@ def _calibrate(words: Sequence[str] | None) -> int:
     )
     parser.add_argument("model", type=Path, help="folder of a trained model")
     parser.add_argument("data", type=Path, help="folder of the recordings that it was trained on")
+    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py, where the model was trained with it")
+    parser.add_argument("--least-likelihood", type=float, default=0.0, metavar="PERCENT", help="as of train_model.py")
     arguments = parser.parse_args(words)
-    n_recordings, before, after = calibrate_model(arguments.model, arguments.data)
+    n_recordings, before, after = calibrate_model(
+        arguments.model, arguments.data, labels=arguments.labels, least_likelihood=arguments.least_likelihood
+    )
     print(f"Calibrated on {n_recordings} recordings: calibration error there {before:.4f} before, {after:.4f} after")
     return 0
 

@@ -10,12 +10,12 @@ changes nothing that the driver computes with.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ecg.model_folder.folder import diagnoses_of
 from ecg.runtime.command import leave, run_command
-from ecg.studies.model_card import as_markdown, measured_rows, write_card
+from ecg.studies.model_card import as_markdown, measured_rows, read_config, write_card
 from ecg.studies.predictions import Predictions
 
 
@@ -37,7 +37,7 @@ def _add_card(words: Sequence[str] | None) -> int:
     parser.add_argument("--at", required=True, help="commit of the code that wrote them")
     arguments = parser.parse_args(words)
     result = Predictions.load(arguments.predictions)
-    rows = measured_rows(result, result.classes)
+    rows = measured_rows(result, diagnoses_of(read_config(arguments.model), arguments.model))
     write_card(
         arguments.model,
         {
@@ -50,7 +50,7 @@ def _add_card(words: Sequence[str] | None) -> int:
             "measured": {"command": arguments.measured, "commit": arguments.at, "rows": rows},
         },
     )
-    print(as_markdown(json.loads((arguments.model / "config.json").read_bytes())), end="")
+    print(as_markdown(read_config(arguments.model)), end="")
     return 0
 
 

@@ -22,7 +22,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _distill(words: Sequence[str] | None) -> int:
+    from ecg.io.label_tables import load_labels
     from ecg.methods.base import build_method
+    from ecg.methods.reduced_leads import on_leads
     from ecg.methods.registry import find_methods
     from ecg.model_folder.folder import load_model
     from ecg.runtime.device import pick_device
@@ -37,17 +39,24 @@ def _distill(words: Sequence[str] | None) -> int:
     parser.add_argument("distilled", type=Path, help="folder for the network")
     parser.add_argument("--width", type=float, default=0.5, help="channels of the network (default: %(default)s)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs (default: the method's schedule)")
+    parser.add_argument("--labels", metavar="FILE", help="as of train_model.py, where the ensemble was trained with it")
+    parser.add_argument("--least-likelihood", type=float, default=0.0, metavar="PERCENT", help="as of train_model.py")
     parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
     arguments = parser.parse_args(words)
     if arguments.distilled.resolve() == arguments.model.resolve():
         raise ValueError(f"{arguments.distilled}: expected another folder than that of the ensemble")
-    options = TrainingOptions(1, arguments.epochs, arguments.seed, arguments.device, limit=arguments.limit)
     methods = find_methods()
-    student = build_method(f"hybrid:width={arguments.width},measurements=false", methods)
-    options.n_members(student)
     teacher = load_model(arguments.model, methods, pick_device(arguments.device))
+    known, least = teacher.method.diagnoses.column_of, arguments.least_likelihood
+    labels = load_labels(arguments.labels, known, least) if arguments.labels else None
+    options = TrainingOptions(
+        1, arguments.epochs, arguments.seed, arguments.device, limit=arguments.limit, labels=labels
+    )
+    student = build_method(f"hybrid:width={arguments.width},measurements=false", methods, teacher.method.diagnoses)
+    student = on_leads(student, teacher.method.leads)
+    options.n_members(student)
     distill(teacher, student, arguments.data, arguments.distilled, options)
     return 0
 

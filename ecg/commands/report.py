@@ -16,6 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ecg.labels.diagnoses import DEFAULT, load_diagnoses
 from ecg.runtime.command import leave, run_command
 from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
 
@@ -34,7 +35,8 @@ def _report(words: Sequence[str] | None) -> int:
         from ecg.report.evaluation import evaluation_report
 
         labels, *outputs, report = map(Path, arguments.folders)
-        evaluation_report(labels, outputs, report, note=arguments.note)
+        diagnoses = load_diagnoses(arguments.diagnoses)
+        evaluation_report(labels, outputs, report, note=arguments.note, diagnoses=diagnoses)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
     from ecg.inference.run_folder import READERS
@@ -91,6 +93,9 @@ def _parse(words: Sequence[str] | None) -> argparse.Namespace:
         choices=("3x4", "6x2", "12x1"),
         default="3x4",
         help="of the leads, which a page shows first (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--diagnoses", default=DEFAULT, help="with --evaluation: as of evaluate_model.py (default: %(default)s)"
     )
     parser.add_argument("--note", default="", help="a sentence for the top of each page")
     parser.add_argument("--resume", action="store_true", help="keep what an earlier run has finished, write the rest")

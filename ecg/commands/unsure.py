@@ -31,6 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
 def _list_unsure(words: Sequence[str] | None) -> int:
     from ecg.decisions.unsure import least_sure
     from ecg.io.files import write_file
+    from ecg.labels.diagnoses import load_diagnoses
 
     parser = argparse.ArgumentParser(
         prog="ecg unsure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -39,12 +40,14 @@ def _list_unsure(words: Sequence[str] | None) -> int:
     parser.add_argument("table", type=Path, help="CSV file to write")
     share_help = "share of the recordings that is called unsure (default: %(default)s)"
     parser.add_argument("--share", type=float, default=SHARE, metavar="S", help=share_help)
+    parser.add_argument("--diagnoses", metavar="NAME|FILE.csv", help="the model's set (default: as the outputs say)")
     arguments = parser.parse_args(words)
     if not 0 <= arguments.share <= 1:
         raise ValueError(f"--share {arguments.share}: expected a number from 0 to 1")
     if arguments.table.absolute().parent == arguments.outputs.absolute():
         raise ValueError(f"{arguments.table}: expected a place outside the folder of outputs")
-    rows = least_sure(arguments.outputs, arguments.share)
+    diagnoses = load_diagnoses(arguments.diagnoses) if arguments.diagnoses else None
+    rows = least_sure(arguments.outputs, arguments.share, diagnoses)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["record", "expected_score", "unsure"])

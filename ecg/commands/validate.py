@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import Literal
 
 from ecg.io.files import write_file
+from ecg.io.label_tables import add_label_options, load_labels
+from ecg.labels.diagnoses import DEFAULT, Diagnoses, load_diagnoses
+from ecg.leads import parse_leads
 from ecg.methods.base import build_method
+from ecg.methods.reduced_leads import on_leads
 from ecg.methods.registry import find_methods
 from ecg.runtime.command import leave, run_command
 from ecg.studies import markdown_tables as tables
@@ -60,6 +64,10 @@ def _validate(words: Sequence[str] | None) -> int:
         "--members", type=int, default=1, metavar="N", help="networks trained on each split (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of each network (default: as published)")
+    add_label_options(parser)
+    parser.add_argument(
+        "--leads", metavar="12|6|4|3|2|NAMES", help="as of train_model.py (default: all that are there)"
+    )
     parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read recordings (default: %(default)s)")
@@ -70,10 +78,9 @@ def _validate(words: Sequence[str] | None) -> int:
         if value is not None and value < least:
             raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
     chosen = arguments.method or list(methods_by_name)
-    methods = {label: build_method(label, methods_by_name) for label in chosen}
-    classes = next(iter(methods.values())).classes
-    if any(method.classes != classes for method in methods.values()):
-        raise ValueError(f"--method: expected methods with the same classes, found others in {', '.join(methods)}")
+    diagnoses = load_diagnoses(arguments.diagnoses or DEFAULT)
+    leads = parse_leads(arguments.leads) if arguments.leads else None
+    methods = {label: on_leads(build_method(label, methods_by_name, diagnoses), leads) for label in chosen}
     split: Literal["folds", "databases", "hold-out"] = (
         "databases" if arguments.leave_one_database_out else "hold-out" if arguments.hold_out else "folds"
     )
@@ -88,30 +95,31 @@ def _validate(words: Sequence[str] | None) -> int:
         arguments.seed,
         arguments.workers,
         arguments.device,
+        load_labels(arguments.labels, diagnoses.column_of, arguments.least_likelihood) if arguments.labels else None,
     )
     runs, results = {}, {}
     for label, method in methods.items():
         runs[label] = Validation(label, method, methods_by_name, options)
         results[label] = runs[label].predictions()
-    text = _format(results, classes)
+    text = _format(results, diagnoses)
     print(text, end="", flush=True)
     write_file(arguments.output / "table.md", text)
     if arguments.disturbed:
         disturbed = {label: run.disturbed_predictions(results[label]) for label, run in runs.items()}
-        more = "\n## Disturbed recordings\n\n" + tables.format_disturbed(disturbed, classes)
+        more = "\n## Disturbed recordings\n\n" + tables.format_disturbed(disturbed, diagnoses)
         print(more, end="")
         write_file(arguments.output / "table.md", text + more)
     return 0
 
 
-def _format(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
-    sections = [tables.format_databases(results, classes)]
-    sections.append("## The least sure tenth left out\n\n" + tables.format_least_sure(results, classes))
+def _format(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
+    sections = [tables.format_databases(results, diagnoses)]
+    sections.append("## The least sure tenth left out\n\n" + tables.format_least_sure(results, diagnoses))
     if len(results) > 1:
-        sections.append("## Differences\n\n" + tables.format_differences(results, classes))
+        sections.append("## Differences\n\n" + tables.format_differences(results, diagnoses))
     for label, result in results.items():
         for part, names in tables.parts(results.values()).items():
-            sections.append(f"## By class: {label}, {part}\n\n" + tables.format_classes(result, names, classes))
+            sections.append(f"## By class: {label}, {part}\n\n" + tables.format_classes(result, names, diagnoses))
     return "\n".join(sections)
 
 

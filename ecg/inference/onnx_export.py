@@ -18,11 +18,9 @@ from torch import Tensor, nn
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
-from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.methods.base import Batch, demographic_features
 from ecg.model_folder.folder import Model, calibration_rows
-from ecg.scoring.challenge import load_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -199,14 +197,13 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
     """The metadata of the file: text, or JSON where there is more than one value."""
     method = model.method
     raw = sampling_frequency is not None
-    _, weights = load_weights(classes=method.classes)
     decision = method.decision
     values = {
         "method": method.name,
         "settings": dict(method.settings),
         "classes": method.classes,
-        "class_names": [SCORED_CLASSES[code][1] for code in method.classes],
-        "class_abbreviations": [SCORED_CLASSES[code][0] for code in method.classes],
+        "class_names": [row.names[0] for row in method.diagnoses.rows],
+        "class_abbreviations": [row.abbreviations[0] for row in method.diagnoses.rows],
         "leads": LEADS,
         "input": "raw" if raw else "preprocessed",
         "units": "mV" if raw else method.input.units,
@@ -214,10 +211,11 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
         "longest_seconds": method.input.window / method.input.sampling_frequency,
         "demographics": {who: _rounded(method.input.features(header, _NO_SIGNAL)) for who, header in _PEOPLE.items()},
         "thresholds": model.thresholds.tolist(),
-        "challenge_weights": weights.tolist(),
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},
         "weights_sha256": model.checksums,
     }
+    if method.diagnoses.weights is not None:
+        values["challenge_weights"] = method.diagnoses.weights.tolist()
     if model.calibration is not None:
         values["calibration"] = calibration_rows(method.classes, model.calibration)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

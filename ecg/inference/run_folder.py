@@ -173,10 +173,12 @@ def _require_other_file(recording: Path, output_folder: Path) -> None:
 
 
 def _digest(model: Model) -> str:
-    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation."""
+    """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation, convention."""
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
-    parts = [config["format"], config["method"], config["settings"], config["classes"], members]
+    parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
+    if model.method.leads is not None:
+        parts.append(model.method.leads)
     if model.adaptation is not None:
         parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -265,12 +267,17 @@ def _judge(
     nothing = np.zeros(len(classes))
     unread = Item(None, np.empty((12, 0), np.float32), np.empty(0, np.float32))
     # The key leaves the signal behind, which is not needed any more when the probabilities are there.
-    items = (replace(result.item or unread, key=replace(result, item=None)) for result in results)
+    items = (
+        replace(
+            result.item or unread, key=replace(result, item=result.item and replace(result.item, signal=unread.signal))
+        )
+        for result in results
+    )
     for result, probabilities in compute.probabilities(model, items):
-        if not result.error:
+        if not result.error and result.item is not None:
             if see_members is not None:
                 see_members(result.path.stem, probabilities)
-            _save(output_folder, result.path.stem, classes, *model.decide(probabilities))
+            _save(output_folder, result.path.stem, classes, *model.decide(probabilities, result.item.features))
         elif not result.is_duplicate:
             _save(output_folder, result.path.stem, classes, nothing.astype(bool), nothing)
         yield result.error

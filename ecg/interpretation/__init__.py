@@ -4,6 +4,7 @@ Criteria, limits and exclusions are tables in ``data``, each row with its source
 """
 
 from ecg.interpretation.contradictions import contradictions
+from ecg.interpretation.doubts import doubts
 from ecg.interpretation.interpret import Statement, interpret
 
-__all__ = ["Statement", "contradictions", "interpret"]
+__all__ = ["Statement", "contradictions", "doubts", "interpret"]

@@ -66,6 +66,7 @@ _NUMBERS: dict[int, tuple[str, float, float]] = {
     149: ("qtc_fridericia_ms", 0, 405),
 }
 _CLINICAL = {121: ("qrs_axis_deg", -95.0, -25.0), 20: ("heart_rate_bpm", 58.0, 102.0)}
+_RATES = (20, 21, 22)  # whose limits are those of adults
 _CHILD = {104: 80.0, 106: 80.0, 107: 70.0}
 
 
@@ -100,7 +101,7 @@ def contradictions(
         value = getattr(measured, name) if name else math.nan
         if age < 16 and code in _CHILD:
             low = _CHILD[code]
-        if math.isfinite(value) and not low <= value <= high and not (age < 18 and code == 20):
+        if math.isfinite(value) and not low <= value <= high and not (age < 18 and code in _RATES):
             found.append(f"{term.words} beside {name} {value:.0f}")
         if code in _PR and not math.isfinite(value):
             found.append(f"{term.words} without a PR interval")

@@ -55,9 +55,9 @@ class Criterion:
     ----------
     code : int
     modifiers : tuple of int
-    role : {"makes", "needs", "shows"}
-        A statement is made by one of its criteria, needs its conditions within their margins, and shows quantities that
-        have no limit.
+    role : {"makes", "says", "needs", "shows"}
+        A statement is made by one of its criteria (and said whatever a model says if that role is "says"), needs its
+        conditions within their margins, and shows quantities that have no limit.
     name : str
     conditions : tuple of Condition
     source : str
@@ -71,20 +71,22 @@ class Criterion:
     source: str
 
 
+_MAKING = ("makes", "says")
+
+
 @cache
 def all_criteria() -> dict[int, tuple[Criterion, ...]]:
     """The criteria of each statement, in the order of the table."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for number, row in enumerate(read_table("criteria.csv")):
-        alone = "" if row["role"] == "makes" else str(number)  # each need stands by itself
-        sex = row["sex"] if row["role"] == "makes" else ""
+        together = row["role"] in _MAKING
+        alone = "" if together else str(number)  # each need stands by itself
+        sex = row["sex"] if together else ""
         groups.setdefault((row["code"], row["modifiers"], row["role"], row["criterion"], sex, alone), []).append(row)
     found: dict[int, tuple[Criterion, ...]] = {}
     for (code, modifiers, role, name, *_), rows in groups.items():
         conditions = tuple(_condition(row) for row in rows)
-        criterion = Criterion(
-            int(code), tuple(map(int, modifiers.split())), role, name, conditions, rows[0]["source"]
-        )
+        criterion = Criterion(int(code), tuple(map(int, modifiers.split())), role, name, conditions, rows[0]["source"])
         found[int(code)] = (*found.get(int(code), ()), criterion)
     return found
 
@@ -112,6 +114,8 @@ class Verdict:
         Where the criterion was met, if it counts leads.
     name : str
         The criterion that is met; "" if none is.
+    always : bool
+        Whether it is said whatever a model says.
     """
 
     state: State
@@ -120,6 +124,7 @@ class Verdict:
     evidence: tuple[str, ...] = ()
     leads: tuple[str, ...] = ()
     name: str = ""
+    always: bool = False
 
 
 _ORDER: tuple[State, ...] = ("met", "borderline", "not met", "unknown")
@@ -146,7 +151,7 @@ def verdict_on(code: int, quantities: Quantities, age: float, sex: str, definiti
             each for each in criterion.conditions if each.applies(years, sex) and each.definitions in ("", definitions)
         ]
         # A row of another convention or age leaves the criterion; one of another sex belongs to another criterion.
-        if not conditions or (criterion.role == "makes" and not _is_whole(criterion, conditions, definitions)):
+        if not conditions or (criterion.role in _MAKING and not _is_whole(criterion, conditions, definitions)):
             continue
         looked_at = [quantities[each.quantity] for each in conditions]
         if criterion.role == "shows":
@@ -168,7 +173,9 @@ def verdict_on(code: int, quantities: Quantities, age: float, sex: str, definiti
         return Verdict(state, allowed, evidence=_words([*shown, *looked_at]))
     every = [quantity for _, _, quantities_ in reached for quantity in quantities_]
     leads = tuple(dict.fromkeys(lead for quantity in looked_at for lead in quantity.leads))
-    return Verdict(state, allowed, criterion.modifiers, _words([*every, *shown]), leads, criterion.name)
+    always = state == "met" and criterion.role == "says"
+    evidence = _words([*every, *shown])
+    return Verdict(state, allowed, criterion.modifiers, evidence, leads, criterion.name, always)
 
 
 def _is_whole(criterion: Criterion, conditions: list[Condition], definitions: str) -> bool:
@@ -176,4 +183,4 @@ def _is_whole(criterion: Criterion, conditions: list[Condition], definitions: st
 
 
 def _words(quantities: Iterable[Quantity]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(quantity.words for quantity in quantities))
+    return tuple(dict.fromkeys(quantity.words for quantity in quantities if quantity.words))

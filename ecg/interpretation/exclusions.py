@@ -64,8 +64,7 @@ def exclude(found: Mapping[int, T], rank: Callable[[T], Any]) -> dict[int, T]:
         if rule.kind == "one of" and len(there) > 1:
             best = max(there, key=lambda code: rank(kept[code]))
             kept = {code: each for code, each in kept.items() if code == best or code not in rule.codes}
-        elif rule.kind == "not beside" and there and any(code in rule.beside for code in kept):
-            kept = {code: each for code, each in kept.items() if code not in rule.codes}
-        elif rule.kind == "alone" and there and any(code not in rule.codes | rule.beside for code in kept):
+        others = [code for code in kept if code not in rule.codes and (code in rule.beside) == (rule.kind != "alone")]
+        if rule.kind != "one of" and others:
             kept = {code: each for code, each in kept.items() if code not in rule.codes}
     return kept

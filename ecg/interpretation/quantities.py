@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from ecg.interpretation.statement_list import read_table
 from ecg.leads import LEADS
 from ecg.measurements.types import Measurements
 
+ADULT = 18.0  # years
 ASSUMED_AGE = 50.0  # where the header gives none
 SMALL_Q = 0.05  # mV
 # Pairs of leads that lie beside each other (Fourth Universal Definition of Myocardial Infarction).
@@ -22,7 +24,7 @@ _CHAINS = (("aVL", "I"), ("II", "aVF", "III"), ("V1", "V2", "V3", "V4", "V5", "V
 CONTIGUOUS = frozenset(
     frozenset(pair)
     for chain in (*_CHAINS, ("II", "III"), ("I", "V5"), ("I", "V6"), ("aVL", "V5"), ("aVL", "V6"))
-    for pair in zip(chain, chain[1:], strict=False)
+    for pair in pairwise(chain)
 )
 
 
@@ -67,9 +69,17 @@ def quantities_of(measured: Measurements, age: float, sex: str, left_out: Iterab
     """
     waves = waves_of(measured)
     lead = _Leads(measured, waves, frozenset(left_out))
-    found = {**_intervals(measured), **_rhythm(measured), **_patterns(lead), **_voltages(lead), **_p_wave(lead)}
+    years = age if math.isfinite(age) else ASSUMED_AGE
+    found = {
+        "age": Quantity(years, ""),
+        **_intervals(measured),
+        **_rhythm(measured),
+        **_patterns(lead),
+        **_voltages(lead),
+        **_p_wave(lead),
+    }
     for name in dict.fromkeys(row["quantity"] for row in read_table("lead_limits.csv")):
-        found[name] = _leads_beyond(name, lead, age if math.isfinite(age) else ASSUMED_AGE, sex)
+        found[name] = _leads_beyond(name, lead, years, sex)
     return found
 
 
@@ -121,9 +131,20 @@ def _rhythm(measured: Measurements) -> Quantities:
         if not math.isfinite(relative)
         else Quantity(relative, f"RR varies by {relative:.0%} (SD)"),
         "rr_range": _number("RR range", _range(measured), " ms"),
+        "early": _early(measured),
         "ectopic": Quantity(shares["ectopic"], f"{measured.n_ectopic} of {measured.n_beats} beats unlike the others"),
         "paced_share": Quantity(shares["paced"], f"pacing spikes before {n_paced} of {measured.n_beats} beats"),
     }
+
+
+def _early(measured: Measurements) -> Quantity:
+    """Ectopic beats that come early: less than 0.85 of the median interval after the one before."""
+    intervals = np.diff(measured.beats.samples).astype(np.float64)
+    if len(intervals) < 3 or not measured.has_p_waves:
+        return Quantity(math.nan, f"{measured.n_ectopic} of {measured.n_beats} beats unlike the others")
+    early = intervals < 0.85 * np.median(intervals)
+    count = sum(bool(each) and kind == "ectopic" for each, kind in zip(early, measured.beats.kinds[1:], strict=True))
+    return Quantity(float(count), f"{count} of {measured.n_beats} beats early")
 
 
 def _range(measured: Measurements) -> float:
@@ -183,7 +204,7 @@ def _patterns(lead: _Leads) -> Quantities:
             f"R peak {v6.r_peak_ms:.0f} ms in V6" + (", R notched" if any(w.notched for w in (i, v5, v6)) else ""),
         ),
         "no_q_lateral": _flag(all(w.q_mv == 0 or w.is_qs for w in (i, v5, v6)), "no q in I, V5, V6"),
-        "qr_avl": _flag(avl.q_mv < 0 < avl.r_mv and avl.s_mv == 0, "qR in aVL"),
+        "qr_avl": _flag(avl.q_mv < 0 < avl.r_mv and avl.s_mv > -avl.r_mv / 4, "qR in aVL"),
         "rpt_aVL": _number("R peak in aVL", avl.r_peak_ms, " ms"),
         "rs_lateral": _flag(_is_rs(i) and _is_rs(avl), "rS in I and aVL"),
         "qr_inferior": _flag(all(waves[n].q_mv < 0 < waves[n].r_mv for n in inferior[1:]), "qR in III and aVF"),
@@ -280,7 +301,7 @@ def _p_wave(lead: _Leads) -> Quantities:
     }
 
 
-# --- Quantities that count leads ---------------------------------------------------------------------------------------
+# --- Quantities that count leads --------------------------------------------------------------------------------------
 
 
 def _st_low(lead: _Leads, name: str) -> float:
@@ -304,7 +325,7 @@ def _q_score(lead: _Leads, name: str) -> float:
     wave = lead.waves[name]
     if name in ("V1", "V2", "V3"):
         # QS in V1 alone is a normal variant; two leads are asked for anyway.
-        return float(wave.is_qs or wave.q_ms >= 20 and wave.q_mv <= -SMALL_Q)
+        return float(wave.is_qs or (wave.q_ms >= 20 and wave.q_mv <= -SMALL_Q))
     return float(wave.q_ms >= 30 and wave.q_mv <= -0.1)
 
 
@@ -376,4 +397,6 @@ def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity
         if name in found and any(other in found and frozenset((name, other)) in CONTIGUOUS for other in LEADS)
     ]
     words = ", ".join(found[name] for name in together)
-    return Quantity(float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together))
+    return Quantity(
+        float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together)
+    )

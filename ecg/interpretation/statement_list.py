@@ -46,7 +46,9 @@ def statement_list() -> dict[int, Term]:
     terms = {}
     for row in read_table("aha_statements.csv"):
         code, kind, more = int(row["code"]), row["kind"], row["accompanies_or_criterion"]
-        words = row["statement"] if kind != "secondary" else f"{row['category'].capitalize()} {_inner(row['statement'])}"
+        words = (
+            row["statement"] if kind != "secondary" else f"{row['category'].capitalize()} {_inner(row['statement'])}"
+        )
         beside = frozenset(_codes(more)) if kind == "secondary" else frozenset()
         terms[code] = Term(code, kind, row["category"], words, beside, more if kind == "comparison" else "")
     return terms
@@ -80,17 +82,21 @@ class ClassTerm:
 
 
 @cache
-def terms_of_classes(name: str) -> dict[str, tuple[ClassTerm, ...]]:
-    """The statements of each class of a set of diagnoses.
+def _terms() -> dict[str, tuple[ClassTerm, ...]]:
+    terms: dict[str, tuple[ClassTerm, ...]] = {}
+    for row in read_table("classes.csv"):
+        term = ClassTerm(int(row["code"]), tuple(map(int, row["modifiers"].split())))
+        terms[row["class"]] = (*terms.get(row["class"], ()), term)
+    return terms
+
+
+def terms_of_class(label: str) -> tuple[ClassTerm, ...]:
+    """The statements that a class stands for, none for a class without.
 
     Parameters
     ----------
-    name : {"challenge", "ptb-xl"}
-        SNOMED CT codes of the Challenge, or PTB-XL's SCP-ECG statements. Classes without a term are left out.
+    label : str
+        A SNOMED CT code of the Challenge (several joined by ``|`` for a class of several codes), or one of PTB-XL's
+        SCP-ECG statements.
     """
-    terms: dict[str, tuple[ClassTerm, ...]] = {}
-    for row in read_table("classes.csv"):
-        if row["set"] == name:
-            term = ClassTerm(int(row["code"]), tuple(map(int, row["modifiers"].split())))
-            terms[row["class"]] = (*terms.get(row["class"], ()), term)
-    return terms
+    return next((_terms()[code] for code in label.split("|") if code in _terms()), ())

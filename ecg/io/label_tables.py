@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import csv
 import hashlib
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
 from ecg.io.files import read_text
+from ecg.labels.diagnoses import DEFAULT, shipped
 
 _LONGEST = 1 << 27  # bytes
 _RECORD = ("record", "recording", "ecg_id")
@@ -36,8 +38,6 @@ class LabelTable:
         From 1 up.
     patients : Mapping of str to str
     is_ptb_xl : bool
-    digest : str
-        A checksum of all that it says.
     """
 
     path: str
@@ -45,7 +45,11 @@ class LabelTable:
     folds: Mapping[str, int] = field(default_factory=dict)
     patients: Mapping[str, str] = field(default_factory=dict)
     is_ptb_xl: bool = False
-    digest: str = ""
+
+    def digest(self) -> str:
+        """A checksum of all that the table says."""
+        parts = [sorted(each.items()) for each in (self.codes, self.folds, self.patients)]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def key(self, record: str) -> str:
         """What a record is called here: PTB-XL's 1 is HR00001 in the Challenge, and 00001_lr and 00001_hr."""
@@ -53,7 +57,7 @@ class LabelTable:
         return match[1] if match else record
 
     def check(self, records: Collection[str]) -> str:
-        """Compare with the records that there are; what to say about those that the table lacks, "" for none.
+        """Compare with the records of a folder; a sentence about those without a row, "" for none.
 
         Raises
         ------
@@ -96,9 +100,7 @@ def load_labels(
     return read_label_table(path, known, least_likelihood)
 
 
-def read_label_table(
-    path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0
-) -> LabelTable:
+def read_label_table(path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
     """Read a table of records and their diagnoses.
 
     A column `record` (PTB-XL: `ecg_id`), and either a column `codes` with codes joined by `;`, or a column of 0 and 1
@@ -147,8 +149,30 @@ def read_label_table(
             folds[name] = int(float(value))
         if patient and (value := (row[patient] or "").strip()):
             patients[name] = value
-    digest = hashlib.sha256(repr((sorted(table.items()), folds, patients)).encode()).hexdigest()
-    return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id", digest)
+    return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id")
+
+
+def add_label_options(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that train: which diagnoses, and where a recording's are from."""
+    parser.add_argument(
+        "--diagnoses",
+        metavar="NAME|FILE.csv",
+        help=f"set of diagnoses: {', '.join(shipped())}, or a file of one's own (default: {DEFAULT})",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="CSV file that the diagnoses are taken from, not the headers: records and their codes (also PTB-XL's "
+        "ptbxl_database.csv); or, for recordings in clinical formats, statements of devices and their codes, 'common' "
+        "for the table of common statements alone",
+    )
+    parser.add_argument(
+        "--least-likelihood",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="of --labels with likelihoods take the codes from this one up (default: all, as PTB-XL's benchmark)",
+    )
 
 
 def clean_code(code: str) -> str:
@@ -169,7 +193,7 @@ def _first(fields: list[str], names: tuple[str, ...]) -> str | None:
 def _flag_columns(
     rows: list[dict[str, str]], fields: list[str], others: tuple[str | None, ...], known: Collection[str]
 ) -> list[str]:
-    """The columns of codes: those that the set knows, and beside them others that hold 0 and 1 alone."""
+    """The columns of codes: those of the set, and other columns of 0 and 1."""
     columns = [name for name in fields if name not in others]
     flags = [
         name

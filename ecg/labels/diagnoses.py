@@ -65,6 +65,8 @@ class Diagnosis:
         "" where it has none.
     prevalence : float
         From 0 to 1, NaN where not known.
+    is_normal : bool
+        Whether it is normal rhythm.
     """
 
     code: str
@@ -75,6 +77,7 @@ class Diagnosis:
     meaning: str = ""
     superclass: str = ""
     prevalence: float = math.nan
+    is_normal: bool = False
 
     @property
     def abbreviation(self) -> str:
@@ -149,10 +152,20 @@ class Diagnoses:
             prevalence = math.inf
         if not (math.isnan(prevalence) or 0 <= prevalence <= 1):
             raise _problem(self.source, f"a prevalence of {code} from 0 to 100", repr(text["prevalence_percent"]))
+        if text["normal"] not in ("", "0", "1"):
+            raise _problem(self.source, "1 in the column 'normal', or nothing", repr(text["normal"]))
         first = parts["name"][0]
         words = text["words"] or first[:1].upper() + first[1:]
         return Diagnosis(
-            code, codes, parts["abbreviation"], parts["name"], words, text["meaning"], text["superclass"], prevalence
+            code,
+            codes,
+            parts["abbreviation"],
+            parts["name"],
+            words,
+            text["meaning"],
+            text["superclass"],
+            prevalence,
+            text["normal"] == "1",
         )
 
     @cached_property
@@ -174,12 +187,10 @@ class Diagnoses:
     @cached_property
     def normal(self) -> str | None:
         """The class of normal rhythm; None where no row says so."""
-        flags = [str(row.get("normal") or "").strip() for row in csv.DictReader(self.table) if any(row.values())]
-        for flag in set(flags) - {"", "0", "1"}:
-            raise _problem(self.source, "1 in the column 'normal', or nothing", repr(flag))
-        if flags.count("1") > 1:
-            raise _problem(self.source, "one normal rhythm at the most", f"{flags.count('1')} rows with normal 1")
-        return self.classes[flags.index("1")] if "1" in flags else None
+        codes = [row.code for row in self.rows if row.is_normal]
+        if len(codes) > 1:
+            raise _problem(self.source, "one normal rhythm at the most", f"{len(codes)} rows with normal 1")
+        return codes[0] if codes else None
 
     @property
     def weights_source(self) -> str:

@@ -10,37 +10,35 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.leads import LEADS, twelve_leads
-from ecg.measurements.qrs import changes
+from ecg.leads import twelve_leads
 from ecg.measurements.small_arrays import median
 from ecg.signal.windows import block_means
 
 Signal = NDArray[np.float32]
 
 # I, II and V1..V6 of 1 mV at the right arm, the left arm and the left leg; Wilson's central terminal is their mean.
-_LIMBS = np.array([[-1, -1, *[-1 / 3] * 6], [1, 0, *[-1 / 3] * 6], [0, 1, *[-1 / 3] * 6]])
-SINGLE_FAULTS = np.concatenate([twelve_leads(_LIMBS.T).T, np.eye(len(LEADS))]).astype(np.float32)
-"""Leads, (n_faults, 12), that show a voltage at one limb electrode, or in one lead alone."""
+_INDEPENDENT = np.array([[-1, -1, *[-1 / 3] * 6], [1, 0, *[-1 / 3] * 6], [0, 1, *[-1 / 3] * 6]])
+LIMB_FAULTS = twelve_leads(_INDEPENDENT.T).T.astype(np.float32)
+"""What 1 mV at the right arm, the left arm or the left leg adds to the leads, shape (3, 12), mV."""
 
 _FEWEST_LEADS = 7  # the limb leads have only two dimensions, of which a fault takes one
 _BEFORE, _AFTER = 0.30, 0.44  # s around the largest deflection: from P to T
-_BLOCK = 0.04  # s
+_BLOCK = 0.02  # s
 _CALM = 0.1  # mV, RMS change that is never a fault
 _MORE = 2.0  # times as much as the lead usually changes
 _OTHERS = 0.3  # quantile over the leads: so many are not reached by a single fault
 _SPARED = 3  # leads, and beats: fewer say nothing
 
 
-def faults_of(on: NDArray[np.bool_]) -> Signal | None:
-    """`SINGLE_FAULTS` of the leads that are on, of unit length; None for leads too few to tell a fault."""
-    if np.count_nonzero(on) < _FEWEST_LEADS:
-        return None
-    faults = SINGLE_FAULTS[:, on]
-    return faults[np.count_nonzero(faults, axis=1) > 0]
+def limb_faults(on: NDArray[np.bool_]) -> Signal | None:
+    """`LIMB_FAULTS` in the leads that are on; None for leads too few to tell a fault from the heart."""
+    return LIMB_FAULTS[:, on] if np.count_nonzero(on) >= _FEWEST_LEADS else None
 
 
-def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> NDArray[np.bool_]:
+def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64], on: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which leads are disturbed in which beats, (n_leads, n_beats): they change much more than usual, others don't.
+
+    Where several chest leads do it is the heart's doing, as in a beat from elsewhere.
 
     Parameters
     ----------
@@ -49,9 +47,12 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> ND
         Hz.
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections.
+    on : ndarray, shape (12,), bool
+        Which leads these are.
     """
     length = round(_BLOCK * rate)
-    power = block_means(np.square(changes(signal, rate)), length)
+    power = np.square(np.diff(block_means(signal, length), axis=1, append=0))
+    power[:, -1:] = 0
     around = np.arange(round(-_BEFORE * rate / length), round(_AFTER * rate / length) + 1)
     size = np.sqrt(power[:, np.clip(beats[:, np.newaxis] // length + around, 0, power.shape[1] - 1)].mean(axis=2))
     if len(signal) < _FEWEST_LEADS or len(beats) < _SPARED:
@@ -60,7 +61,8 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64]) -> ND
     more = size / (usual + 1e-3)
     others = np.maximum(np.sort(more, axis=0)[int(_OTHERS * len(more))], 1)
     found: NDArray[np.bool_] = (more > _MORE * others) & (size > usual + _CALM)
-    return found & (np.count_nonzero(~found, axis=0) >= _SPARED)
+    n_limb = np.count_nonzero(on[:6])
+    return found & (np.count_nonzero(~found, axis=0) >= _SPARED) & (np.count_nonzero(found[n_limb:], axis=0) <= 1)
 
 
 def flattened(signal: Signal, rate: float, beats: NDArray[np.int64], disturbed: NDArray[np.bool_]) -> Signal:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
-from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.lead_reversal import suspected_swap
-from ecg.measurements.loose_electrodes import disturbed_leads, faults_of, flattened
+from ecg.measurements.loose_electrodes import disturbed_leads, flattened, limb_faults
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, largest_deflections, without_spikes
@@ -29,6 +29,7 @@ _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
 # Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 2 % of fibrillation and flutter.
 _P_WAVES_FROM = 0.5
+_CUT = 0.08  # s from an end of the recording: the beat may be cut, and its position wrong
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 
 
@@ -66,14 +67,18 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     on = np.ptp(at_rate, axis=1) > FLAT
     if not on.any():
         return None
-    spikes = find_spikes(at_rate[on], RATE)
+    spikes = find_spikes(at_rate if on.all() else at_rate[on], RATE)
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
-    coarse = block_means(clean[on], 2)
-    found = find_complexes(coarse, RATE / 2, faults_of(on))
+    coarse = block_means(clean if on.all() else clean[on], 2)
+    throughout = np.arange(0, coarse.shape[1], round(0.35 * RATE / 2))
+    loose = bool(disturbed_leads(coarse, RATE / 2, throughout, on).any())
+    found = find_complexes(coarse, RATE / 2, limb_faults(on) if loose else None)
     if len(found) == 0:
         return None
-    disturbed = disturbed_leads(coarse, RATE / 2, found)
+    disturbed = (
+        disturbed_leads(coarse, RATE / 2, found, on) if loose else np.zeros((len(coarse), len(found)), dtype=bool)
+    )
     if disturbed.any():
         coarse = flattened(coarse, RATE / 2, found, disturbed)
         found = largest_deflections(coarse, RATE / 2, found)
@@ -83,7 +88,7 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     if (usable & ~classes.ectopic).any():
         usable &= ~classes.ectopic
     calm = usable & ~disturbed.any(axis=0)
-    if np.count_nonzero(calm) >= min(FEWEST_BEATS, np.count_nonzero(usable)):
+    if int(calm.sum()) >= min(FEWEST_BEATS, int(usable.sum())):
         usable = calm
     return Prepared(_levelled(clean, on, beats, usable), on, spikes, beats, classes, usable)
 
@@ -168,14 +173,17 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     Measurements
         NaN where something can't be measured; no content of the signal raises.
     """
-    given = np.clip(signal, -_LIMIT, _LIMIT).astype(np.float32, copy=False)
-    given[~np.isfinite(signal)] = np.nan
-    absent = np.isnan(given).all(axis=1, keepdims=True)
-    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
-        given = np.where(absent, fill_missing(given), given)
+    given = signal.astype(np.float32, copy=False)
+    gaps = np.zeros(signal.shape[1], dtype=bool)
+    if not np.abs(given).max(initial=0) <= _LIMIT:  # NaN also
+        given = np.clip(given, -_LIMIT, _LIMIT)
+        given[~np.isfinite(signal)] = np.nan
+        absent = np.isnan(given).all(axis=1, keepdims=True)
+        if absent.any():  # III, aVR, aVL and aVF follow from I and II
+            given = np.where(absent, fill_missing(given), given)
+        gaps = np.asarray(np.isnan(given).all(axis=0))
     quality = assess_quality(given, sampling_frequency)
-    lost = np.cumsum(np.isnan(given).all(axis=0))
-    given = _without_mains(fill_missing(given), sampling_frequency, quality.mains_in)
+    given = _without_mains(given, sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)
@@ -194,7 +202,8 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
 
     ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
     intervals = np.diff(beats) / RATE
-    heard = np.diff(lost[np.minimum(beats * sampling_frequency / RATE, len(lost) - 1).astype(np.int64)]) == 0
+    at = np.minimum(beats * sampling_frequency / RATE, len(gaps) - 1).astype(np.int64)
+    heard = np.diff(np.cumsum(gaps)[at]) == 0
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
@@ -204,7 +213,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     normal = np.array([kind != "ectopic" for kind in kinds])
     between_normal = normal[1:] & normal[:-1] & heard
     nn = 1e3 * intervals[between_normal]
-    heart_rate = _heart_rate(intervals, heard)
+    heart_rate = _heart_rate(beats, heard, prepared.signal.shape[1])
     dominant_is_paced = "paced" in {kinds[k] for k in np.flatnonzero(classes.of_beat == classes.dominant)}
     ms = 1e3 / RATE
     qt = (marks.t_offset - marks.qrs_onset) * ms
@@ -240,7 +249,7 @@ def _without_mains(
     humming[:6] |= humming[:6].any()
     if not humming.any():
         return signal
-    signal = signal.copy()
+    signal = fill_missing(signal).copy()
     signal[humming] = without_mains(signal[humming], sampling_frequency)
     return signal
 
@@ -288,17 +297,13 @@ def _r_peaks(
     return position - np.where(paced, ahead, 0.0)
 
 
-def _heart_rate(intervals: NDArray[np.float64], heard: NDArray[np.bool_]) -> float:
-    """60 / mean RR interval, s, of those without a gap in the recording (`heard`).
-
-    Of five beats or more the first and the last, which may be cut, are left out. The first and the last interval count
-    half: so short and long intervals in turn have one rate, wherever the recording is cut.
-    """
-    if len(intervals) >= 4:
-        intervals, heard = intervals[1:-1], heard[1:-1]
-    weights = heard.astype(np.float64)
-    weights[[0, -1] if len(weights) else []] *= 0.5
-    return 60 * float(weights.sum() / (weights @ intervals)) if heard.any() else math.nan
+def _heart_rate(beats: NDArray[np.int64], heard: NDArray[np.bool_], n_samples: int) -> float:
+    """Mean rate of the intervals without a gap in the recording (`heard`), without a beat that an end may have cut."""
+    whole = (beats >= _CUT * RATE) & (beats < n_samples - _CUT * RATE)
+    if np.count_nonzero(whole) < 3:
+        whole[:] = True
+    used = whole[1:] & whole[:-1] & heard
+    return mean_rate(np.diff(beats)[used] / RATE)
 
 
 def _rmssd(intervals: NDArray[np.float64], between: NDArray[np.bool_]) -> float:

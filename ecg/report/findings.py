@@ -9,36 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, class_name
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
-
-# In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.
-WORDS: dict[str, tuple[str, str]] = {
-    "270492004": ("First-degree AV block", "every P wave is conducted, the PR interval is longer than 200 ms"),
-    "164889003": ("Atrial fibrillation", "no P waves, irregular intervals between beats"),
-    "164890007": ("Atrial flutter", "regular flutter waves of the atria at about 250 to 350 per minute"),
-    "426627000": ("Bradycardia", "a slow rate, whatever its origin"),
-    "713427006": ("Right bundle branch block, complete", "QRS of 120 ms or more with a late R wave in V1"),
-    "713426002": ("Right bundle branch block, incomplete", "that pattern with a QRS below 120 ms"),
-    "445118002": ("Left anterior fascicular block", "left axis, small q in I and aVL, rS in the inferior leads"),
-    "39732003": ("Left axis deviation", "QRS axis left of -30 degrees"),
-    "164909002": ("Left bundle branch block", "QRS of 120 ms or more with a broad, notched R in I, aVL, V5, V6"),
-    "251146004": ("Low QRS voltages", "limb leads below 0.5 mV, or chest leads below 1 mV"),
-    "698252002": ("Nonspecific intraventricular conduction delay", "a wide QRS that is no bundle branch block"),
-    "10370003": ("Pacing rhythm", "beats that a pacemaker starts"),
-    "284470004": ("Premature atrial contractions", "early beats from the atria or the AV junction"),
-    "427172004": ("Premature ventricular contractions", "early, wide beats from the ventricles"),
-    "164947007": ("Prolonged PR interval", "PR longer than 200 ms"),
-    "111975006": ("Prolonged QT interval", "corrected QT of 450 ms (men), 460 ms (women) or more"),
-    "164917005": ("Abnormal Q waves", "Q waves too wide or too deep for their lead"),
-    "47665007": ("Right axis deviation", "QRS axis right of +90 degrees"),
-    "427393009": ("Sinus arrhythmia", "sinus rhythm whose rate varies, most often with breathing"),
-    "426177001": ("Sinus bradycardia", "sinus rhythm slower than 60 per minute"),
-    "426783006": ("Sinus rhythm", "P waves from the sinus node before every QRS"),
-    "427084000": ("Sinus tachycardia", "sinus rhythm faster than 100 per minute"),
-    "164934002": ("Abnormal T waves", "T waves of unusual shape, size or direction"),
-    "59931005": ("Inverted T waves", "T waves that point down where they should point up"),
-}
 
 # Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
 UNSCORED_WORDS: dict[str, str] = {
@@ -69,12 +41,19 @@ UNSCORED_WORDS: dict[str, str] = {
 }
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
-NOT_SAID = (
-    "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation "
-    "or depression, hypertrophy, AV block of second or third degree, pre-excitation, ventricular tachycardia or "
-    "fibrillation, electrolytes, drugs or genetic disease. No finding, or sinus rhythm alone, does not mean a normal "
-    "ECG."
+_NOT_IN_THE_CHALLENGE = (
+    "It says nothing of myocardial infarction or ischaemia, ST elevation or depression, hypertrophy, AV block of "
+    "second or third degree, pre-excitation, ventricular tachycardia or fibrillation, electrolytes, drugs or genetic "
+    "disease. "
 )
+
+
+def not_said(diagnoses: Diagnoses) -> str:
+    """What a model of a set of diagnoses can't say."""
+    known = f"The model knows {len(diagnoses.rows)} classes and nothing else. "
+    more = _NOT_IN_THE_CHALLENGE if diagnoses.name.startswith("challenge-") else ""
+    return f"{known}{more}No finding, or sinus rhythm alone, does not mean a normal ECG."
+
 
 CLOSE = 0.1  # of probability: nearer to its limit than this, a class could as well be said as not
 
@@ -101,7 +80,7 @@ class Finding:
 
 
 def findings(
-    classes: Sequence[str],
+    diagnoses: Diagnoses,
     labels: Sequence[bool] | NDArray[np.bool_],
     probabilities: Sequence[float] | NDArray[np.float64],
     thresholds: Sequence[float] | NDArray[np.float64] | None,
@@ -111,8 +90,7 @@ def findings(
 
     Parameters
     ----------
-    classes : sequence of str
-        SNOMED CT codes.
+    diagnoses : Diagnoses
     labels, probabilities : (n_classes,)
         The output of one recording.
     thresholds : (n_classes,), optional
@@ -120,12 +98,10 @@ def findings(
     decide : bool
         Whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
     """
-    limits = [math.nan] * len(classes) if thresholds is None else list(map(float, thresholds))
+    limits = [math.nan] * len(diagnoses.rows) if thresholds is None else list(map(float, thresholds))
     rows = [
-        Finding(
-            code, class_name(code) or code, *WORDS.get(code, (code, "")), float(probability), limit, bool(label), decide
-        )
-        for code, label, probability, limit in zip(classes, labels, probabilities, limits, strict=True)
+        Finding(row.code, row.abbreviation, row.words, row.meaning, float(probability), limit, bool(label), decide)
+        for row, label, probability, limit in zip(diagnoses.rows, labels, probabilities, limits, strict=True)
     ]
     return sorted(rows, key=lambda row: -row.probability)
 
@@ -140,11 +116,11 @@ class Comparison:
     unscored: tuple[str, ...]
 
 
-def compare(rows: Sequence[Finding], codes: Sequence[str]) -> Comparison | None:
+def compare(rows: Sequence[Finding], codes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020) -> Comparison | None:
     """What was right, missed and added; None for a recording without diagnoses in its header."""
     if not codes:
         return None
-    merged = list(dict.fromkeys(EQUIVALENT_CLASSES.get(code, code) for code in codes))
+    merged = list(dict.fromkeys(diagnoses[code].code if code in diagnoses.column_of else code for code in codes))
     names = {row.code: row.name for row in rows}
     found = {row.code for row in rows if row.found}
     scored = [code for code in merged if code in names]
@@ -266,8 +242,8 @@ def summary(rows: Sequence[Finding]) -> str:
     found = [row for row in rows if row.found]
     if not found:
         return "No finding."
-    if [row.code for row in found] == [NORMAL_CLASS]:
-        return "Sinus rhythm, none of the other 23 classes."
+    if [row.code for row in found] == [CHALLENGE_2020.normal]:
+        return f"Sinus rhythm, none of the other {len(rows) - 1} classes."
     names = [
         found[0].name,
         *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name for row in found[1:]),

@@ -15,8 +15,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ecg.io.files import write_file
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
-from ecg.report.findings import NO_DEVICE, NOT_SAID
+from ecg.report.findings import NO_DEVICE, not_said
 
 _HERE = Path(__file__).resolve().parent
 _ASSETS = "assets"
@@ -95,7 +96,8 @@ def _checksum(text: str) -> str:
 
 
 def _render(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(no_device=NO_DEVICE, not_said=NOT_SAID, leads=LEADS, **context)
+    words = not_said(context.pop("diagnoses", CHALLENGE_2020))
+    return _environment().get_template(template).render(no_device=NO_DEVICE, not_said=words, leads=LEADS, **context)
 
 
 @cache

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ecg.interpretation.recording_quality import quality_warnings
 from ecg.io.header import Header
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS, fill_missing
 from ecg.measurements import Measurements, measure
 from ecg.report import figures
@@ -62,6 +63,8 @@ class Judged:
     kind : {"own", "calibrated", "moved", "adapted"}
         Whether probabilities and thresholds are calibrated, moved to other prior odds or adapted to a hospital (and so
         written by the driver), or the network's own.
+    diagnoses : Diagnoses
+        The set that the classes are of.
     """
 
     classes: tuple[str, ...]
@@ -70,6 +73,7 @@ class Judged:
     thresholds: NDArray[np.float64] | None = None
     disagreeing: tuple[int, ...] = ()
     kind: ProbabilityKind = "own"
+    diagnoses: Diagnoses = CHALLENGE_2020
 
     @property
     def by_thresholds(self) -> bool:
@@ -118,7 +122,7 @@ def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Record
     judged : Judged
     """
     measured = measure(signal, header.sampling_frequency)
-    rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
+    rows = findings(judged.diagnoses, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
     return Recording(
         printable(name),
         header,
@@ -126,7 +130,7 @@ def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Record
         judged,
         measured,
         rows,
-        compare(rows, header.labels),
+        compare(rows, header.labels, judged.diagnoses),
         quality_warnings(measured),
     )
 

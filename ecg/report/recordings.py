@@ -19,10 +19,8 @@ from ecg.inference.run_folder import Outcome, recordings_of_shard, run_folder
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.header import Header
-from ecg.labels.classes import SCORED_CLASSES
 from ecg.model_folder.folder import Model, adaptation_words
 from ecg.report.attribution import Attribution, attribute
-from ecg.report.findings import WORDS
 from ecg.report.pages import (
     as_json,
     as_script,
@@ -183,10 +181,14 @@ def _judged(model: Model, output: Path, members: Path | None) -> Judged | None:
     probabilities, thresholds = np.array(scores), model.thresholds.mean(axis=0)
     if model.adaptation is not None or model.method.decision.moves_scores:
         thresholds, kind = np.full(len(classes), 0.5), "moved" if model.adaptation is None else "adapted"
+        if model.adaptation is not None and model.adaptation.thresholds is not None:
+            thresholds = model.adaptation.thresholds
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
-    return Judged(classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, kind)
+    return Judged(
+        classes, np.array(labels, dtype=bool), probabilities, thresholds, disagreeing, kind, model.method.diagnoses
+    )
 
 
 # --- A page for each recording ----------------------------------------------------------------------------------------
@@ -212,6 +214,7 @@ def _write_pages(run: _Run, paths: list[Path], resume: bool, shard: Shard) -> li
             scripts=["index.js"],
             data=_INDEX_DATA,
             note=run.options.note,
+            diagnoses=run.model.method.diagnoses,
             **_overview(run, rows),
         ),
     )
@@ -258,6 +261,7 @@ def _write_page(
         root="../",
         scripts=["recording.js"],
         note=run.options.note,
+        diagnoses=run.model.method.diagnoses,
         r=article(recording, "", run.options.layout, pdf=pdf, attributions=_explain(run, recording)),
         before=_link(near[0]),
         after=_link(near[1]),
@@ -377,10 +381,9 @@ def _say_cost(run: _Run) -> None:
 
 
 def _table(model: Model, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    classes = model.method.classes
     return {
-        "classes": [SCORED_CLASSES[code][0] if code in SCORED_CLASSES else code for code in classes],
-        "names": [WORDS[code][0] if code in WORDS else code for code in classes],
+        "classes": [row.abbreviations[0] for row in model.method.diagnoses.rows],
+        "names": [row.words for row in model.method.diagnoses.rows],
         "labelled": any("right" in row for row in rows),
         "recordings": rows,
     }

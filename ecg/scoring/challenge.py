@@ -244,7 +244,9 @@ def compute_scores(
     if weights is not None:
         normal = str(diagnoses.normal)
         overall["Challenge metric"] = compute_challenge_metric(weights, labels, outputs, classes, normal)
-    if groups := [[k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses]:
+    if groups := [
+        [k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses
+    ]:
         above = np.stack([np.asarray(labels)[:, group].any(axis=1) for group in groups], axis=1)
         highest = np.stack([np.asarray(scalar_outputs)[:, group].max(axis=1) for group in groups], axis=1)
         overall["AUROC of superclasses"], overall["AUPRC of superclasses"], *_ = compute_auc(above, highest)

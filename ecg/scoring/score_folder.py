@@ -289,7 +289,9 @@ def format_class_table(scores: Scores, diagnoses: Diagnoses = CHALLENGE_2020) ->
     lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
     for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
         lines.append(
-            f"{code:<10} {diagnoses[code].abbreviation:<11}" + "".join(f"{value:13.3f}" for value in values) + f"{support:13d}"
+            f"{code:<10} {diagnoses[code].abbreviation:<11}"
+            + "".join(f"{value:13.3f}" for value in values)
+            + f"{support:13d}"
         )
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.arrays import Signal
-from ecg.leads import LEADS, fill_missing
+from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import Measurements, measure
 from ecg.simulator.dipole import leads_of_electrodes
 
@@ -36,15 +36,12 @@ def _seconds(signal: Signal, rate: float) -> NDArray[np.float64]:
 def _mains(signal: Signal, rate: float, rng: np.random.Generator, *, hertz: float, leads: str) -> Signal:
     """0.3 mV in the eight stored leads alike, at one electrode, or in one lead."""
     hum = (0.3 * np.sin(2 * np.pi * (hertz * _seconds(signal, rate) + rng.random()))).astype(np.float32)
+    if leads == "all":
+        return twelve_leads(signal[_INDEPENDENT] + hum)
     if leads in _ELECTRODES[:3]:
         return signal + _at_electrode(leads, hum)
     disturbed = signal.copy()
-    if leads != "all":
-        disturbed[LEADS.index(leads)] += hum
-        return disturbed
-    disturbed[_INDEPENDENT] += hum
-    i, ii = disturbed[:2]
-    disturbed[2:6] = ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2
+    disturbed[LEADS.index(leads)] += hum
     return disturbed
 
 
@@ -131,11 +128,12 @@ def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
     Parameters
     ----------
     recordings : iterable of (signal, sampling_frequency)
-        float32 (12, n_samples) in mV, NaN where missing, and Hz. The k-th is disturbed with seed k.
+        float32 (12, n_samples) in mV, NaN where missing, and Hz; III, aVR, aVL and aVF are computed from I and II. The
+        k-th is disturbed with seed k.
     """
     errors: dict[tuple[str, str], list[float]] = {(d, c): [] for d in DISTURBANCES for c in _COLUMNS}
     for seed, (signal, rate) in enumerate(recordings):
-        whole = fill_missing(signal)
+        whole = twelve_leads(fill_missing(signal)[_INDEPENDENT])
         clean = measure(whole, rate)
         for disturbance, disturb in DISTURBANCES.items():
             found = measure(disturb(whole, rate, np.random.default_rng(seed)), rate)

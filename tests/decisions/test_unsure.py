@@ -13,7 +13,7 @@ from ecg.commands import unsure
 from ecg.decisions.expected_score import expected_score
 from ecg.decisions.unsure import least_sure
 from ecg.labels.classes import CLASSES
-from ecg.scoring.challenge import challenge_weights
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.scoring.output_files import save_outputs
 from test_project import ROOT
 
@@ -41,7 +41,8 @@ def test_the_least_sure_come_first_and_what_could_not_be_judged_before_them(outp
     assert np.isnan(found[0][1])
     labels = np.arange(24) == CLASSES.index("164889003")
     scores = np.where(labels, np.float32(0.3), np.float32(0.01))
-    assert found[1][1] == pytest.approx(expected_score(scores[np.newaxis], labels[np.newaxis], challenge_weights())[0])
+    expected = expected_score(scores[np.newaxis], labels[np.newaxis], CHALLENGE_2020.weights)[0]
+    assert found[1][1] == pytest.approx(expected)
 
 
 @settings(max_examples=30, deadline=None)

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 
 import helper_code
 from ecg.inference import predict as prediction
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.methods import butteam as but
 from ecg.methods.butteam import BUTNet, butteam
 from ecg.model_folder import folder as model_folder
 from ecg.training import trainer as training
 from ecg.training.dataset import Dataset, Entry
 from ecg.training.options import MemberOptions
-from evaluate_model import compute_observed_score, load_weights
+from evaluate_model import compute_observed_score
 
-CLASSES, WEIGHTS = but.CLASSES, load_weights(classes=but.CLASSES)[1]
+CLASSES, WEIGHTS = CHALLENGE_2020.classes, CHALLENGE_2020.weights
 CPU = torch.device("cpu")
 
 
@@ -366,7 +367,7 @@ def tiny_dataset():
         )
         signals.append(signal.ravel())
         start += signal.size
-    return Dataset(entries, np.concatenate(signals), CLASSES)
+    return Dataset(entries, np.concatenate(signals))
 
 
 def train(method, seed=1):

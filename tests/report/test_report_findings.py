@@ -7,12 +7,12 @@ import pytest
 
 from ecg.interpretation.recording_quality import quality_warnings
 from ecg.io.header import Header
-from ecg.labels.classes import CLASSES, SCORED_CLASSES, class_name
+from ecg.labels.classes import CLASSES, SCORED_CLASSES
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.types import Quality
 from ecg.report.findings import (
-    WORDS,
     compare,
     doubt,
     doubts,
@@ -34,17 +34,17 @@ def measured():
 def rows_of(found=(), probabilities=None, thresholds=0.5):
     labels = [code in found for code in CLASSES]
     given = probabilities or dict.fromkeys(found, 0.97)
-    return findings(CLASSES, labels, [given.get(code, 0.02) for code in CLASSES], np.full(24, thresholds))
+    return findings(CHALLENGE_2020, labels, [given.get(code, 0.02) for code in CLASSES], np.full(24, thresholds))
 
 
-def test_every_class_has_words_and_no_other():
-    assert set(WORDS) == set(CLASSES)
-    assert all(name[0].isupper() and meaning for name, meaning in WORDS.values())
+def test_every_class_has_words():
+    assert all(row.words[0].isupper() and row.meaning for row in CHALLENGE_2020.rows)
 
 
 def test_equivalent_codes_share_a_name():
-    assert class_name(CRBBB) == "CRBBB/RBBB"
-    assert {name for code in CLASSES for name in class_name(code).split("/")} == {a for a, _ in SCORED_CLASSES.values()}
+    assert CHALLENGE_2020[CRBBB].abbreviation == "CRBBB/RBBB"
+    names = {name for row in CHALLENGE_2020.rows for name in row.abbreviation.split("/")}
+    assert names == {a for a, _ in SCORED_CLASSES.values()}
 
 
 def test_findings_come_most_probable_first():
@@ -140,7 +140,7 @@ def test_doubts_are_close_calls_disagreement_and_disturbance():
 
 
 def test_without_thresholds_nothing_is_close():
-    rows = findings(CLASSES, [False] * 24, [0.5] * 24, None)
+    rows = findings(CHALLENGE_2020, [False] * 24, [0.5] * 24, None)
     assert doubts(rows, [], noisy=False) == []
     assert doubt(rows, 0, noisy=False) == 0
 

@@ -20,12 +20,14 @@ from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.studies import measurement_accuracy
+from ecg.studies.disturbed_measurements import DISTURBANCES
 from ecg.studies.measurement_accuracy import (
     Detections,
     Differences,
     against_labels,
     against_ludb,
     against_simulator,
+    against_undisturbed,
     annotated_r_peaks,
     auroc,
     differences_table,
@@ -160,3 +162,11 @@ def test_the_command(tmp_path):
     done = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| | mean (ms) | SD (ms) |")
+
+
+def test_disturbances_are_told_in_a_row_each():
+    table = against_undisturbed(None, 1, 3).splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in table[2:]] == list(DISTURBANCES)
+    alone = table[-1].split(" | ")
+    assert alone[0].endswith("lead II alone") and alone[7] == "empty"
+    assert all("±" in cell for cell in table[2].split(" | ")[1:])

@@ -15,10 +15,10 @@ from ecg.decisions.adaptation import Adaptation, choose_penalty, cross_validate,
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.model_folder.folder import ModelError, load_model
 from ecg.report import recordings as report
 from ecg.runtime.device import pick_device
-from ecg.scoring.challenge import challenge_weights
 from ecg.scoring.statistics import log_loss
 from ecg.studies.model_card import as_markdown
 from ecg.training import adapt_model
@@ -105,10 +105,10 @@ def test_few_recordings_without_any_difference_get_the_strongest_penalty_and_man
 def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
     labels, scores = hospital(150)
     folds = np.arange(150) % 5
-    before = cross_validate(labels, scores, folds)
+    before = cross_validate(labels, scores, folds)[0]
     turned = labels.copy()
     turned[folds == 2] ^= True
-    after = cross_validate(turned, scores, folds)
+    after = cross_validate(turned, scores, folds)[0]
     np.testing.assert_array_equal(after[folds == 2], before[folds == 2])
     assert not np.allclose(after[folds != 2], before[folds != 2])
 
@@ -116,7 +116,7 @@ def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
 def test_classes_that_nobody_has_do_no_harm():
     labels, scores = hospital(100)
     labels[:, 2] = False
-    adapted = cross_validate(labels, scores, np.arange(100) % 5)
+    adapted = cross_validate(labels, scores, np.arange(100) % 5)[0]
     assert np.isfinite(adapted).all()
     assert adapted[:, 2].mean() < scores[:, 2].mean()
 
@@ -195,7 +195,7 @@ def test_an_adapted_model_decides_by_its_adapted_scores_alone(place, adapted):
     labels, scores = model.decide(probabilities)
     expected = model.adaptation.apply(plain.decide(probabilities)[1])
     np.testing.assert_array_equal(scores, expected)
-    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], challenge_weights())[0])
+    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], CHALLENGE_2020.weights)[0])
     assert scores.argmax() == CODES.index(OFTEN)
     each = model.decide_each(probabilities)
     for row, found in zip(probabilities, each, strict=True):
