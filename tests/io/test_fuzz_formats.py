@@ -240,7 +240,8 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
     kind = FORMATS[name]
     files = kind.files()
     path = tmp_path / "x.bin"
-    path.with_suffix(".json").write_bytes(SIDECAR)
+    sidecar = SIDECAR if name != "text" else b'{"sampling_frequency": 100, "unit": "mV"}'
+    path.with_suffix(".json").write_bytes(sidecar)
     for file in files:  # all that a good file loads before the count begins
         path.write_bytes(file)
         kind.read(path)
@@ -253,7 +254,7 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
         data = kind.seal(data) if rng.random() < 0.8 else data
         path.write_bytes(data)
         if name in ("table", "text"):
-            path.with_suffix(".json").write_bytes(SIDECAR if rng.random() < 0.8 else damaged(SIDECAR, rng))
+            path.with_suffix(".json").write_bytes(sidecar if rng.random() < 0.8 else damaged(sidecar, rng))
         assert kind.recognise(data[:4096]) in (True, False)
         begun = time.perf_counter()
         try:
