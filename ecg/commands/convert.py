@@ -34,9 +34,9 @@ def _convert(words: Sequence[str] | None) -> int:
     parser.add_argument("output", type=Path, help="another folder for the recordings, made if absent")
     parser.add_argument(
         "--to",
-        choices=["challenge", "dicom", "edf", "csv"],
+        choices=["challenge", "dicom", "edf", "csv", "aecg"],
         default="challenge",
-        help="what to write: Challenge files (.hea and .mat), DICOM, EDF or CSV (default: %(default)s)",
+        help="what to write: Challenge files (.hea and .mat), DICOM, EDF, CSV or HL7 aECG (default: %(default)s)",
     )
     parser.add_argument(
         "--labels",
@@ -50,15 +50,24 @@ def _convert(words: Sequence[str] | None) -> int:
         help="also write names, identifiers, birth date and date of the recording, where the files have them",
     )
     parser.add_argument(
+        "--anonymize",
+        action="store_true",
+        help="leave out free text too, keep of dates the year, and keep no file in which a check finds a name, an "
+        "identifier or a date of the original",
+    )
+    parser.add_argument(
         "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be converted"
     )
     arguments = parser.parse_args(words)
+    if arguments.anonymize and arguments.keep_identity:
+        raise ValueError("--anonymize: expected it without --keep-identity, found both")
     n_converted, problems, summary = convert_recordings(
         arguments.input,
         arguments.output,
         arguments.to,
         labels=arguments.labels,
         keep_identity=arguments.keep_identity,
+        anonymize=arguments.anonymize,
     )
     for line in summary:
         print(line)

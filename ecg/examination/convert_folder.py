@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ecg.examination.anonymous import anonymous, write_checked
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import is_header
-from ecg.io.formats import CHALLENGE, find_recordings, format_of, read_any
+from ecg.io.formats import CHALLENGE, find_ignored, find_recordings, format_of, read_any
 from ecg.io.recording import describe_failure, to_millivolts
 from ecg.io.stored import Identity, Stored
+from ecg.io.writers.aecg_writer import write_aecg
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import NOBODY, write_challenge, write_csv, write_edf
 from ecg.runtime.progress import progress, say
@@ -51,18 +53,26 @@ _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "id
 
 
 def convert_recordings(
-    given: Path, output: Path, to: str, *, labels: str | None = None, keep_identity: bool = False
+    given: Path,
+    output: Path,
+    to: str,
+    *,
+    labels: str | None = None,
+    keep_identity: bool = False,
+    anonymize: bool = False,
 ) -> tuple[int, list[str], list[str]]:
     """Convert a file, or every recording of a folder and those below it.
 
     Parameters
     ----------
     given, output : Path
-    to : {"challenge", "dicom", "edf", "csv"}
+    to : {"challenge", "dicom", "edf", "csv", "aecg"}
     labels : str, optional
         As for `load_statements`: take diagnoses from the device's statements.
     keep_identity : bool
         Also write names, identifiers and dates.
+    anonymize : bool
+        Leave out free text too; a file that still holds anything identifying is not kept.
 
     Returns
     -------
@@ -84,15 +94,19 @@ def convert_recordings(
     _require_apart(given, output)
     output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output)
-    conversion = Conversion(output, to, table, keep_identity)
+    conversion = Conversion(output, to, table, keep_identity, anonymize)
     problems: list[str] = []
     for path in progress(paths, len(paths), "Converting"):
         try:
             conversion.convert(path)
-        except RecordingError as error:
+        except (RecordingError, ValueError, ArithmeticError) as error:  # none costs the others theirs
             problems.append(describe_failure(path, error))
             say(problems[-1])
     write_file(output / REPORTS, conversion.reports())
+    if given.is_dir() and (ignored := list(find_ignored(given))):
+        kinds = Counter(Path(name).suffix.lower() or "no suffix" for name in ignored)
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
+        say(f"{len(ignored)} files are no recordings and were not looked at ({counts})")
     return len(paths) - len(problems), problems, list(conversion.summary())
 
 
@@ -123,10 +137,15 @@ class Conversion:
         Gives diagnoses; without it only those are written that the files have.
     keep_identity : bool
         Write names, identifiers and dates too.
+    anonymize : bool
+        Leave out free text too, and check what was written (`ecg.examination.anonymous`).
     """
 
-    def __init__(self, output: Path, to: str, table: StatementTable | None, keep_identity: bool) -> None:
+    def __init__(
+        self, output: Path, to: str, table: StatementTable | None, keep_identity: bool, anonymize: bool = False
+    ) -> None:
         self.output, self.to, self.table, self.keep_identity = output, to, table, keep_identity
+        self.anonymize = anonymize
         self.rows: list[dict[str, object]] = []
         self.unknown: Counter[str] = Counter()
         self.n_withheld = 0
@@ -142,20 +161,25 @@ class Conversion:
         earlier = self.sources.setdefault(stored.header.recording_id, path)
         if earlier != path:
             raise problem(path, f"one recording named {stored.header.recording_id}", f"{earlier} before it")
-        millivolts = to_millivolts(stored.samples, stored.header, path)
-        if not self.keep_identity:
+        to_millivolts(stored.samples, stored.header, path)  # refuses what has no usable lead
+        if not self.keep_identity and not self.anonymize:
             stored = self._without_identity(stored)
         stored = self._with_labels(stored)
         identity = stored.identity if self.keep_identity else NOBODY
-        if self.to == "challenge":
-            write_challenge(self.output, stored, list(_comments(stored, name, identity)))
-        elif self.to == "dicom":
-            write_dicom(self.output, stored, identity)
-        elif self.to == "edf":
-            write_edf(self.output, stored, identity)
+        if self.anonymize:
+            original, stored = stored, anonymous(stored)
+            write_checked(self.output, original, stored, lambda folder, one: self._write(folder, one, name, NOBODY))
         else:
-            write_csv(self.output, stored, millivolts)
+            self._write(self.output, stored, name, identity)
         self.rows.append(self._row(stored, name))
+
+    def _write(self, folder: Path, stored: Stored, name: str, identity: Identity) -> None:
+        if self.to == "challenge":
+            write_challenge(folder, stored, list(_comments(stored, name, identity)))
+        elif self.to == "csv":
+            write_csv(folder, stored, to_millivolts(stored.samples, stored.header))
+        else:
+            {"dicom": write_dicom, "edf": write_edf, "aecg": write_aecg}[self.to](folder, stored, identity)
 
     def _without_identity(self, stored: Stored) -> Stored:
         """The same without statements that hold a name or an identifier of the file."""

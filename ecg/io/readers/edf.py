@@ -140,7 +140,7 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
         raise problem(
             path, "one sampling frequency of all leads", " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
         )
-    rate = rates.pop()
+    rate = _roundest(rates.pop(), edf.data_record_duration)
     check_frequency(path, rate)
     n_samples = signals[0].samples_per_data_record * edf.num_data_records
     check_length(path, n_samples, rate)
@@ -175,6 +175,12 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
     others = {name: text for name, text in others.items() if text}
     identity = Identity(_known([patient.name]).replace("_", " "), _known([patient.code]), born, others)
     return Stored(header, samples, report, identity)
+
+
+def _roundest(rate: float, seconds: float) -> float:
+    """The rate without what rounding the duration of a data record to eight characters did to it."""
+    step = 10.0 ** (len(f"{seconds:.7f}".partition(".")[0]) - 7)  # of the last character
+    return next((near for n in range(4) if abs((near := round(rate, n)) - rate) <= rate * step / seconds), rate)
 
 
 def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:
