@@ -39,14 +39,16 @@ def schiller_xml(
     samples: np.ndarray, *, fs=500, per_bit="5", units="UV", leads=LEADS, kinds=("ECG_AVERAGES", "ECG_RHYTHMS")
 ):
     text = (
-        '<?xml version="1.0" encoding="UTF-8"?>\r\r\n<com.xiriuz.sema.xml.schillerEDI.SchillerEDI>\r\r\n<patdata><id>{id}'
+        '<?xml version="1.0" encoding="UTF-8"?>\r\r\n<com.xiriuz.sema.xml.schillerEDI.SchillerEDI>\r\r\n'
+        "<patdata><id>{id}"
         "</id><lastname>{last}</lastname><firstname>{first}</firstname><birthdate>19510329</birthdate><gender>FEMALE"
         "</gender></patdata><examdescript><startdatetime><date>20221120</date><time>140559</time></startdatetime><user>"
         "{technician}</user></examdescript><eventdata><event>"
     ).format(**SECRETS)
     for kind in kinds:
         text += f"<wavedata><type>{kind}</type><resolution><samplerate><units>HZ</units><value>{fs}</value><exponent>1"
-        text += f"</exponent></samplerate><yres><unitperbit>{per_bit}</unitperbit><units>{units}</units></yres></resolution>"
+        text += f"</exponent></samplerate><yres><unitperbit>{per_bit}</unitperbit><units>{units}</units></yres>"
+        text += "</resolution>"
         for lead, row in zip(leads, samples, strict=True):
             numbers = ",".join(map(str, row.tolist()))
             text += f"<channel><name>{lead}</name><data>{numbers},</data><datatype>COMMASEPARATE</datatype></channel>"
@@ -82,7 +84,8 @@ def kardia_json(samples: np.ndarray, *, fs=300, resolution=5000, **changes) -> b
 
     said = {
         "id": SECRETS["other"], "patientID": SECRETS["id"], "heartRate": 48, "recordedAt": "2022-11-20T14:05:59+01:00",
-        "algorithmDetermination": "bradycardia", "deviceInfo": {"hardwareType": "kardia_6l", "serialNumber": SECRETS["order"]},
+        "algorithmDetermination": "bradycardia",
+        "deviceInfo": {"hardwareType": "kardia_6l", "serialNumber": SECRETS["order"]},
         "data": {"raw": block(samples), "enhanced": block(samples // 2)}, "qtMeasurement": {"qt": {"Value": 420}},
     }  # fmt: skip
     return json.dumps(said | changes).encode()

@@ -1,4 +1,4 @@
-"""Recordings written without whose they are, and what was written read again to see that nothing of it is left."""
+"""Writes recordings without the patient's identity, and reads each file again to check that none of it is left."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def make_header(
     birth, acquired : date and datetime, optional
         They give the age where it is not written (`known_age`).
     labels : sequence of str, optional
-        The leads' names as written, where a note should say which were taken for what.
+        The leads' names as written; a note says where they are not the standard ones.
     notes : sequence of str
         Further notes.
 

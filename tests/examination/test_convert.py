@@ -257,7 +257,8 @@ def test_numbers_that_need_more_than_the_eight_characters_of_an_edf_header(tmp_p
     header = make_header(tmp_path / "a.x", LEADS, rate, samples, [gain] * 12, [baseline] * 12)
     stored = read_any(write_edf(tmp_path, Stored(header, samples)))
     assert stored.header.sampling_frequency == rate and stored.samples.shape[1] == n_samples
-    np.testing.assert_allclose(millivolts(stored), (samples - baseline) / gain, rtol=1e-6, atol=1e-4)  # a hundredth of a bit
+    hundredth_of_a_bit = abs(0.01 / gain)
+    np.testing.assert_allclose(millivolts(stored), (samples - baseline) / gain, rtol=1e-6, atol=hundredth_of_a_bit)
 
 
 @pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])

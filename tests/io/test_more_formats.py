@@ -71,15 +71,33 @@ def test_the_strip_in_its_other_place_and_an_offset(tmp_path):
 
 
 REFUSED = {
-    "a stress test": (cardiosoft_xml(SAMPLES, strip="FullDisclosure"), "the StripData of a resting ECG, found 'RestECG'"),
-    "CardioSoft without a unit": (cardiosoft_xml(SAMPLES, units="furlong"), "a Resolution in uVperLsb, found '5 furlong'"),
-    "Schiller of averages": (schiller_xml(SAMPLES, kinds=("ECG_AVERAGES",)), "one wavedata of type ECG_RHYTHMS, found 'ECG_"),
-    "Mortara of 12 bits": (mortara_xml(SAMPLES, bits=12), "signed samples of 16 bits in Base64, found '12 SIGNED BASE64'"),
+    "a stress test": (
+        cardiosoft_xml(SAMPLES, strip="FullDisclosure"),
+        "the StripData of a resting ECG, found 'RestECG'",
+    ),
+    "CardioSoft without a unit": (
+        cardiosoft_xml(SAMPLES, units="furlong"),
+        "a Resolution in uVperLsb, found '5 furlong'",
+    ),
+    "Schiller of averages": (
+        schiller_xml(SAMPLES, kinds=("ECG_AVERAGES",)),
+        "one wavedata of type ECG_RHYTHMS, found 'ECG_",
+    ),
+    "Mortara of 12 bits": (
+        mortara_xml(SAMPLES, bits=12),
+        "signed samples of 16 bits in Base64, found '12 SIGNED BASE64'",
+    ),
     "Mortara cut": (mortara_xml(SAMPLES, duration=999), "999 samples in channel 'I', found 2000 bytes"),
     "XML of another ECG": (b"<ECG><a/></ECG>", "CHANNEL elements"),
-    "Kardia without scale": (kardia_json(SAMPLES[:6], resolution=None), "an amplitudeResolution in nV, found 'None'"),
+    "Kardia without scale": (
+        kardia_json(SAMPLES[:6], resolution=None),
+        "an amplitudeResolution in nV, found 'None'",
+    ),
     "Kardia 12L": (kardia_json(SAMPLES[:6], data={}, data12L={}), "those of a KardiaMobile 12L"),
-    "Kardia of texts": (kardia_json(SAMPLES[:6]).replace(b'"leadI": [', b'"leadI": ["x", '), "a list of numbers as 'leadI'"),
+    "Kardia of texts": (
+        kardia_json(SAMPLES[:6]).replace(b'"leadI": [', b'"leadI": ["x", '),
+        "a list of numbers as 'leadI'",
+    ),
     "MFER of pressure": (mfer_file(SAMPLES, unit=1), "a scale for lead I"),
     "MFER of a mean beat": (mfer_file(SAMPLES, mean_beat=True), "waveform data, found none"),
     "MFER cut": (mfer_file(SAMPLES)[:-100], "bytes of definition 0x1e"),

@@ -13,6 +13,7 @@ _BEFORE = re.compile(
     r"(?:(?:ecg|ekg|lead|derivación|derivação|dérivation|derivazione|ableitung)(?:[\s_:.]|(?<!\s)-|-(?=\s))*)+"
 )
 _BEHIND = re.compile(r"[\s_:.-]*(?:ref|wct|wilson)?$")
+_LONGEST = 80  # characters of a label that are looked at
 _ROMAN = ("i", "ii", "iii")
 _STANDARD = {lead.lower(): lead for lead in LEADS}
 # Lead I is by definition the left arm against the right one, and so on (Einthoven).
@@ -33,7 +34,7 @@ def lead_of(label: str) -> str | None:
 
 def _plain(label: str) -> str:
     """The label in lower case without what stands around a lead's name."""
-    text = " ".join(label.casefold().split())
+    text = " ".join(label[:_LONGEST].casefold().split())
     before = _BEFORE.match(text)
     name = text[before.end() :] if before else text
     if before and "lead" in before[0] and name in ("1", "2", "3"):
@@ -43,7 +44,7 @@ def _plain(label: str) -> str:
 
 
 def notes_on(labels: Sequence[str]) -> tuple[str, ...]:
-    """What to know of labels: those that name a lead only nearly, and those of signals that are left out."""
+    """Notes on labels that are no standard name of their lead, and on signals that are left out."""
     nearly = [label for label in labels if _plain(label) in _OTHER]
     moved = [label for label in labels if _plain(label) in _ON_THE_TRUNK]
     others = [label.strip() or "(no name)" for label in labels if lead_of(label) is None]

@@ -17,6 +17,7 @@ from ecg.io.readers.lead_labels import lead_of
 
 _DELIMITERS = ("\t", ";", "|", ",", " ", "")  # the last: one column
 _LOOKED_AT = 20  # lines
+_LONGEST_FIELD = 64  # characters of a number or a time
 _MISSING = ("", "-", "--", "?", "na", "n/a", "#n/a", "nan", "null", "none")
 _NUMBER = re.compile(r"[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d{1,3})?|[-+]?inf", re.ASCII | re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{2}(?:[.,]\d{1,9})?)", re.ASCII)  # also within a date and time
@@ -85,7 +86,7 @@ def _layout(lines: Sequence[str], delimiter: str, quote: str) -> Layout | None:
     if delimiter.strip(" ") and width == 1:  # no such delimiter
         return None
     units: list[str] = []
-    if n_headings == 2 and all(_UNIT.fullmatch(field) for field in rows[1]):
+    if n_headings == 2 and all(_matches(_UNIT, field) for field in rows[1]):
         units = rows[1]
     elif n_headings > 1:
         return None
@@ -117,13 +118,18 @@ def _fields(line: str, delimiter: str, quote: str) -> list[str]:
 def _is_data(row: Sequence[str]) -> bool:
     """Whether a line is one of samples: numbers, or nothing, behind a time or the name of a lead."""
     first, *others = row
-    is_first = is_value(first) or _MOMENT.fullmatch(first) or (others and lead_of(first) is not None)
+    is_first = is_value(first) or _matches(_MOMENT, first) or (others and lead_of(first) is not None)
     return bool(is_first) and all(map(is_value, others)) and any(row)
 
 
 def is_value(field: str) -> bool:
     """Whether a field is a number, with a decimal point or comma, or says that there is none."""
-    return _NUMBER.fullmatch(field) is not None or field.lower() in _MISSING
+    return _matches(_NUMBER, field) or field.lower() in _MISSING
+
+
+def _matches(pattern: re.Pattern[str], field: str) -> bool:
+    """Whether a field matches; none that is too long, on which a pattern would take its time."""
+    return len(field) <= _LONGEST_FIELD and pattern.fullmatch(field) is not None
 
 
 def _counts(rows: Sequence[Sequence[str]]) -> bool:

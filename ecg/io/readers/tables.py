@@ -42,6 +42,7 @@ _NPY_HEADER = re.compile(
     rb"'shape': \((?P<shape>(?:\d{1,12}(?:, \d{1,12}|,)?)?)\),? ?\}\s*"
 )
 _START = 4096  # bytes of a file that `is_table` is given
+_LONGEST_HEADING = 200  # characters
 _MANY = 50  # fields of a line that alone makes a table
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".parquet")
 # "II", "II (mV)", "V1 [uV]", "time_ms"
@@ -322,7 +323,7 @@ def _from_columns(
     notes: tuple[str, ...] = ()
     counts = False
     for i, (heading, column) in enumerate(zip(headings, columns, strict=True)):
-        match = _HEADING.fullmatch(heading)
+        match = _HEADING.fullmatch(heading[:_LONGEST_HEADING])
         name, unit = (match["name"], match["unit"].lower()) if match else (heading, "")
         unit = units[i].lower() if not unit and i < len(units) else unit
         if lead_of(name) is not None and unit in ("", *_PER_MILLIVOLT):
