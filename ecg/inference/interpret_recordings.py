@@ -13,16 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.interpret import Opinions
 from ecg.io.files import write_file
-from ecg.io.formats import read_signal
-from ecg.io.header import Header
-from ecg.io.recording import describe_failure
+from ecg.io.formats import read
+from ecg.io.recording import Recording, describe_failure
 from ecg.measurements import Measurements, measure
 from ecg.model_folder.folder import Model
 
@@ -45,6 +43,13 @@ class Interpretation:
     problem : str
         Why there is no statement; "" where there are.
     measured : Measurements, optional
+
+    Examples
+    --------
+    >>> import ecg
+    >>> found = ecg.interpret(ecg.simulate("AF", seed=7), models=())
+    >>> found.record, found.problem, found.measured.has_p_waves
+    ('AF-7', '', False)
     """
 
     record: str
@@ -56,20 +61,18 @@ class Interpretation:
 
 @dataclass(frozen=True)
 class _Read:
-    name: str
-    header: Header
-    signal: np.ndarray
+    recording: Recording
     measured: Measurements
 
 
 def interpret_recordings(
-    paths: Iterable[str | os.PathLike[str]], models: Sequence[Model] = (), definitions: str = DEFAULT
+    paths: Iterable[str | os.PathLike[str] | Recording], models: Sequence[Model] = (), definitions: str = DEFAULT
 ) -> Iterator[Interpretation]:
     """Interpret recordings one after the other.
 
     Parameters
     ----------
-    paths : iterable of path
+    paths : iterable of path or Recording
     models : sequence of Model
         Of the Challenge's classes or PTB-XL's statements; none for the criteria alone.
     definitions : str
@@ -89,38 +92,35 @@ def interpret_recordings(
         raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")
     left = iter(paths)
     while some := list(islice(left, _AT_ONCE)):
-        read = [_read(Path(path)) for path in some]
+        read = [_read(each) for each in some]
         good = [each for each in read if isinstance(each, _Read)]
-        opinions = opinions_of([(each.header, each.signal) for each in good], models, definitions)
+        opinions = opinions_of([each.recording for each in good], models, definitions)
         found = {id(each): said for each, said in zip(good, opinions, strict=True)}
         for each in read:
             if isinstance(each, Interpretation):
                 yield each
                 continue
-            statements = interpret(each.measured, each.header.age, each.header.sex, found[id(each)], definitions)
-            yield Interpretation(each.name, statements, doubts(statements, each.measured), measured=each.measured)
+            person = each.recording
+            statements = interpret(each.measured, person.age, person.sex, found[id(each)], definitions)
+            yield Interpretation(person.name, statements, doubts(statements, each.measured), measured=each.measured)
 
 
-def _read(path: Path) -> _Read | Interpretation:
+def _read(given: str | os.PathLike[str] | Recording) -> _Read | Interpretation:
     try:
-        header, signal = read_signal(path)
-        return _Read(path.stem, header, signal, measure(signal, header.sampling_frequency))
+        recording = given if isinstance(given, Recording) else read(given)
+        return _Read(recording, measure(recording.signal, recording.sampling_frequency))
     except Exception as error:  # one recording must never cost the others their statements
+        path = Path(given.name) if isinstance(given, Recording) else Path(given)
         return Interpretation(path.stem, problem=describe_failure(path, error))
 
 
-def opinions_of(
-    recordings: Sequence[tuple[Header, np.ndarray]], models: Sequence[Model], definitions: str
-) -> list[Opinions]:
+def opinions_of(recordings: Sequence[Recording], models: Sequence[Model], definitions: str) -> list[Opinions]:
     """Calibrated probabilities of each model for each recording, by class."""
     opinions: list[dict[str, dict[str, float]]] = [{} for _ in recordings]
     for number, model in enumerate(models):
         method = model.method
-        items = (
-            Item(k, method.input.preprocess(signal, header.sampling_frequency), method.input.features(header, signal))
-            for k, (header, signal) in enumerate(recordings)
-        )
-        with_features = {item.key: item for item in items}
+        examined = [Examination(each, method.input) for each in recordings]
+        with_features = {k: Item(k, each.prepared, each.features) for k, each in enumerate(examined)}
         for k, members in predict(method, model.networks, with_features.values(), model.device):
             _, scores = model.decide(members, with_features[k].features, definitions)
             if model.calibration is not None and not method.decision.moves_scores and model.adaptation is None:

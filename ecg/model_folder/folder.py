@@ -39,7 +39,15 @@ _PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "
 
 
 class ModelError(ValueError):
-    """A model folder that can't be used; the message says what is wrong and how to mend it."""
+    """A model folder that can't be used; the message says what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> ecg.load_model("nowhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ecg.model_folder.folder.ModelError: nowhere/config.json: expected the config of a trained model, found none...
+    """
 
 
 @dataclass(frozen=True)

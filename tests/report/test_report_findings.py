@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecg.interpretation.recording_quality import quality_warnings
-from ecg.io.header import Header
+from ecg.io.recording import Recording
 from ecg.labels.classes import CLASSES, SCORED_CLASSES
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
@@ -145,7 +145,9 @@ def test_without_thresholds_nothing_is_close():
     assert doubt(rows, 0, noisy=False) == 0
 
 
-HEADER = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+def looked_at(signal, judged):
+    given = Recording(signal, 500.0, "A1", 60.0, "Female")
+    return look_at("A1", given, measure(signal, 500), judged)
 
 
 @pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
@@ -153,7 +155,7 @@ def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
     signal = heart_like()
     signal[[LEADS.index(lead) for lead in off]] = 0
     judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
-    caption = article(look_at("A1", HEADER, signal, judged), "", "3x4")["caption"]
+    caption = article(looked_at(signal, judged), "", "3x4")["caption"]
     assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
 
 
@@ -172,7 +174,7 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
     probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
         judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
-        recording = look_at("A1", HEADER, heart_like(), judged)
+        recording = looked_at(heart_like(), judged)
         page = article(recording, "", "3x4")
         (row,) = [row for row in page["findings"] if row["code"] == AF]
         assert row["limit"] == words
