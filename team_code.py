@@ -14,18 +14,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from ecg.decisions.thresholds import coordinate_ascent, f1_thresholds, shared_threshold
+from ecg.examination.examine import Examination
 from ecg.inference import predict
 from ecg.io.header import parse_header
-from ecg.io.label_tables import load_labels
-from ecg.io.recording import to_millivolts
-from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses
-from ecg.leads import fill_missing, parse_leads
+from ecg.io.recording import Recording, to_millivolts
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.leads import fill_missing
+from ecg.methods import registry
 from ecg.methods.base import (
     Batch,
     Decision,
@@ -36,15 +38,11 @@ from ecg.methods.base import (
     Stage,
     Training,
     as_scored,
-    build_method,
     demographic_features,
     has_scored_class,
     mean_of_windows,
 )
-from ecg.methods.butteam import CHALLENGE_STAGE, butteam
-from ecg.methods.hybrid import hybrid
-from ecg.methods.reduced_leads import on_leads, with_masked_leads
-from ecg.methods.robust import robust
+from ecg.methods.butteam import CHALLENGE_STAGE
 from ecg.model_folder import folder
 from ecg.model_folder.folder import Model
 from ecg.networks import losses
@@ -276,72 +274,30 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False, diagnoses: Diagno
 # --- The registry -------------------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, MethodBuilder] = {"hybrid": hybrid, "robust": robust, "zhao": zhao, "butteam": butteam}
-DEFAULT_METHOD = "hybrid"
+METHODS: dict[str, MethodBuilder] = {**registry.METHODS, "zhao": zhao}
+DEFAULT_METHOD = registry.DEFAULT_METHOD
 
 
 # --- The hooks ----------------------------------------------------------------------------------------------------
 
 
 def training_code(
-    data_directory: str | os.PathLike[str],
-    model_directory: str | os.PathLike[str],
-    *,
-    method: str | None = None,
-    members: int | None = None,
-    epochs: int | None = None,
-    seed: int = 2020,
-    device: str = "auto",
-    workers: int | None = None,
-    limit: int | None = None,
-    diagnoses: str | None = None,
-    labels: str | None = None,
-    least_likelihood: float = 0.0,
-    leads: str | None = None,
-    resume: bool = False,
-    spread_members: bool = False,
-    start: str | os.PathLike[str] | None = None,
+    data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], **settings: Any
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
     Parameters
     ----------
     data_directory, model_directory : path
-    method : str, optional
-        One of `METHODS`, with settings where wanted (``butteam:width=12``); `DEFAULT_METHOD`, or that of `start`.
-    members, epochs, seed, device, workers, limit, resume, spread_members
-        See `ecg.training.options.TrainingOptions`.
-    diagnoses : str, optional
-        A set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or of `start`.
-    labels : str, optional
-        CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
-    least_likelihood : float
-        Of codes in `labels`, in percent.
-    leads : str, optional
-        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
-        smaller sets lack masked in half of the training items.
-    start : path, optional
-        A model folder, from whose weights the training goes on.
+    **settings
+        The keyword arguments of `ecg.training.train_folder.train_folder` but the last two.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
     # Here: prediction has no use for what training brings along (joblib, scikit-learn, the simulator).
-    from ecg.training.options import TrainingOptions
-    from ecg.training.trainer import train
+    from ecg.training.train_folder import train_folder
 
-    first = None if start is None else folder.load_model(start, METHODS, pick_device("cpu"))
-    own = CHALLENGE_2020 if first is None else first.method.diagnoses
-    wanted = own if diagnoses is None else load_diagnoses(diagnoses)
-    if first is not None and method is None:
-        first.require(wanted)
-        chosen = first.method
-    else:
-        chosen = build_method(DEFAULT_METHOD if method is None else method, METHODS, wanted)
-    if leads is not None:
-        chosen = with_masked_leads(chosen) if leads == "any" else on_leads(chosen, parse_leads(leads))
-    table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
-    train(chosen, data_directory, model_directory, options)
+    train_folder(data_directory, model_directory, methods=METHODS, default_method=DEFAULT_METHOD, **settings)
 
 
 def load_model(
@@ -400,11 +356,9 @@ def run_model(
     parsed = parse_header(header)
     millivolts = to_millivolts(np.asarray(recording), parsed)
     method = model.method
-    item = predict.Item(
-        parsed.recording_id,
-        method.input.preprocess(millivolts, parsed.sampling_frequency),
-        method.input.features(parsed, millivolts),
-    )
+    given = Recording(millivolts, parsed.sampling_frequency, parsed.recording_id, parsed.age, parsed.sex)
+    examined = Examination(given, method.input)
+    item = predict.Item(given.name, examined.prepared, examined.features)
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
     labels, scores = model.decide(probabilities, item.features)
     return list(method.classes), labels.astype(int), scores

@@ -8,22 +8,23 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.examination.examine import Examination
+from ecg.examination.examine_folder import CORES, Candidates, examine_folder
 from ecg.inference.predict import Item, predict
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.interpret import Opinions
 from ecg.io.files import write_file
-from ecg.io.formats import read_signal
-from ecg.io.header import Header
-from ecg.io.recording import describe_failure
+from ecg.io.formats import read
+from ecg.io.recording import Recording
 from ecg.measurements import Measurements, measure
+from ecg.methods.base import Input
 from ecg.model_folder.folder import Model
 
 COLUMNS = ("record", "code", "statement", "certainty", "probability", "evidence")
@@ -45,6 +46,13 @@ class Interpretation:
     problem : str
         Why there is no statement; "" where there are.
     measured : Measurements, optional
+
+    Examples
+    --------
+    >>> import ecg
+    >>> found = ecg.interpret(ecg.simulate("AF", seed=7), models=())
+    >>> found.record, found.problem, found.measured.has_p_waves
+    ('AF-7', '', False)
     """
 
     record: str
@@ -55,15 +63,19 @@ class Interpretation:
 
 
 @dataclass(frozen=True)
-class _Read:
-    name: str
-    header: Header
-    signal: np.ndarray
+class Ready:
+    """A recording without its signal, its measurements, and what the networks of each model need."""
+
+    recording: Recording
     measured: Measurements
+    items: list[Item]
 
 
 def interpret_recordings(
-    paths: Iterable[str | os.PathLike[str]], models: Sequence[Model] = (), definitions: str = DEFAULT
+    paths: Iterable[str | os.PathLike[str]],
+    models: Sequence[Model] = (),
+    definitions: str = DEFAULT,
+    workers: int = CORES,
 ) -> Iterator[Interpretation]:
     """Interpret recordings one after the other.
 
@@ -74,6 +86,8 @@ def interpret_recordings(
         Of the Challenge's classes or PTB-XL's statements; none for the criteria alone.
     definitions : str
         A convention; models that know conventions follow it too.
+    workers : int
+        Processes that read and measure while the networks run.
 
     Yields
     ------
@@ -87,42 +101,53 @@ def interpret_recordings(
     """
     if definitions not in CONVENTIONS:
         raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")
-    left = iter(paths)
-    while some := list(islice(left, _AT_ONCE)):
-        read = [_read(Path(path)) for path in some]
-        good = [each for each in read if isinstance(each, _Read)]
-        opinions = opinions_of([(each.header, each.signal) for each in good], models, definitions)
-        found = {id(each): said for each, said in zip(good, opinions, strict=True)}
-        for each in read:
-            if isinstance(each, Interpretation):
-                yield each
-                continue
-            statements = interpret(each.measured, each.header.age, each.header.sex, found[id(each)], definitions)
-            yield Interpretation(each.name, statements, doubts(statements, each.measured), measured=each.measured)
+    candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
+    examined = examine_folder(candidates, partial(_prepare, [model.method.input for model in models]), workers=workers)
+    while some := list(islice(examined, _AT_ONCE)):
+        ready = [each.result for each in some if each.result is not None]
+        opinions = iter(opinions_of(ready, models, definitions))
+        for each in some:
+            if each.result is None:
+                yield Interpretation(each.name, problem=each.problems[0])
+            else:
+                yield _interpretation(each.name, each.result, next(opinions), definitions)
 
 
-def _read(path: Path) -> _Read | Interpretation:
-    try:
-        header, signal = read_signal(path)
-        return _Read(path.stem, header, signal, measure(signal, header.sampling_frequency))
-    except Exception as error:  # one recording must never cost the others their statements
-        return Interpretation(path.stem, problem=describe_failure(path, error))
+def interpret_recording(
+    recording: Recording, models: Sequence[Model] = (), definitions: str = DEFAULT
+) -> Interpretation:
+    """As `interpret_recordings`, one recording that is in memory; what is wrong with it is raised."""
+    ready = examined_for(recording, [model.method.input for model in models])
+    [opinions] = opinions_of([ready], models, definitions)
+    return _interpretation(recording.name, ready, opinions, definitions)
 
 
-def opinions_of(
-    recordings: Sequence[tuple[Header, np.ndarray]], models: Sequence[Model], definitions: str
-) -> list[Opinions]:
+def _interpretation(name: str, ready: Ready, opinions: Opinions, definitions: str) -> Interpretation:
+    recording, measured = ready.recording, ready.measured
+    statements = interpret(measured, recording.age, recording.sex, opinions, definitions)
+    return Interpretation(name, statements, doubts(statements, measured), measured=measured)
+
+
+def _prepare(inputs: Sequence[Input], path: Path) -> Ready:
+    return examined_for(read(path), inputs)
+
+
+def examined_for(recording: Recording, inputs: Sequence[Input]) -> Ready:
+    """Measure a recording once, and make what each network takes."""
+    measured = measure(recording.signal, recording.sampling_frequency)
+    examined = [Examination(recording, each, measured) for each in inputs]
+    items = [Item(None, each.prepared, each.features) for each in examined]
+    return Ready(replace(recording, signal=recording.signal[:, :0]), measured, items)
+
+
+def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: str) -> list[Opinions]:
     """Calibrated probabilities of each model for each recording, by class."""
-    opinions: list[dict[str, dict[str, float]]] = [{} for _ in recordings]
+    opinions: list[dict[str, dict[str, float]]] = [{} for _ in ready]
     for number, model in enumerate(models):
         method = model.method
-        items = (
-            Item(k, method.input.preprocess(signal, header.sampling_frequency), method.input.features(header, signal))
-            for k, (header, signal) in enumerate(recordings)
-        )
-        with_features = {item.key: item for item in items}
-        for k, members in predict(method, model.networks, with_features.values(), model.device):
-            _, scores = model.decide(members, with_features[k].features, definitions)
+        items = [replace(each.items[number], key=k) for k, each in enumerate(ready)]
+        for k, members in predict(method, model.networks, items, model.device):
+            _, scores = model.decide(members, items[k].features, definitions)
             if model.calibration is not None and not method.decision.moves_scores and model.adaptation is None:
                 scores = model.calibration.apply(scores)
             opinions[k][f"model {number}"] = dict(zip(method.classes, scores.tolist(), strict=True))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ecg.examination.examine import Examination
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-5  # in probability, from PyTorch in float32
-_NO_SIGNAL = np.zeros((len(LEADS), 1), np.float32)  # age and sex are all that goes in beside the graph's signal
 _PEOPLE = {
     "60 years, female": SOMEBODY,
     "20 years, male": replace(SOMEBODY, age=20.0, sex="Male"),
@@ -52,7 +52,7 @@ class Graph(nn.Module):
     def __init__(self, model: Model, sampling_frequency: float | None = None) -> None:
         super().__init__()
         self.method = model.method
-        if self.n_demographics > len(demographic_features(SOMEBODY, _NO_SIGNAL)):
+        if self.n_demographics > len(demographic_features(Examination(SOMEBODY, self.method.input))):
             raise ValueError(
                 f"expected a model that looks at the signal, age and sex, found the method {self.method.name} with "
                 "measurements; export a network distilled from it (ecg distill)"
@@ -70,7 +70,7 @@ class Graph(nn.Module):
 
     @property
     def n_demographics(self) -> int:
-        return len(self.method.input.features(SOMEBODY, _NO_SIGNAL))
+        return len(Examination(SOMEBODY, self.method.input).features)
 
     def example(self) -> dict[str, Tensor]:
         """Inputs by name: two items of noise, of different lengths where they may be."""
@@ -84,7 +84,7 @@ class Graph(nn.Module):
             signal[1, :, lengths[1] :] = 0
             inputs["lengths"] = lengths
         if self.n_demographics:
-            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.features(SOMEBODY, _NO_SIGNAL)] * 2))
+            inputs["demographics"] = torch.from_numpy(np.stack([Examination(SOMEBODY, self.method.input).features] * 2))
         return inputs
 
     def forward(
@@ -209,7 +209,7 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
         "units": "mV" if raw else method.input.units,
         "sampling_frequency_hz": sampling_frequency if raw else method.input.sampling_frequency,
         "longest_seconds": method.input.window / method.input.sampling_frequency,
-        "demographics": {who: _rounded(method.input.features(header, _NO_SIGNAL)) for who, header in _PEOPLE.items()},
+        "demographics": {who: _rounded(Examination(one, method.input).features) for who, one in _PEOPLE.items()},
         "thresholds": model.thresholds.tolist(),
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},
         "weights_sha256": model.checksums,

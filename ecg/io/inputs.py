@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg.io.errors import shown
+from numpy.typing import ArrayLike
+
+from ecg.io.errors import problem, shown
 from ecg.io.files import read_file, read_text
-from ecg.io.formats import find_recordings, format_of, is_recording
+from ecg.io.formats import find_recordings, format_of, is_recording, read
+from ecg.io.recording import Recording
 
 _LONGEST_LIST = 1 << 26  # bytes
 _LIST_SUFFIXES = ("", ".txt", ".lst", ".list")
 _MOST_NAMED = 10  # wrong inputs in one message
 
+StrPath = str | os.PathLike[str]
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
@@ -33,6 +37,30 @@ class Found:
 
     path: str
     name: str
+
+
+def as_recording(
+    recording: Recording | StrPath | ArrayLike, sampling_frequency: float | None = None, unit: str = "mV"
+) -> Recording:
+    """A recording itself, read from a path, or made from an array as by `Recording.from_array`.
+
+    Raises
+    ------
+    RecordingError
+        Also where an array comes without its sampling frequency, or anything else with one.
+    """
+    is_array = not isinstance(recording, (Recording, str, os.PathLike))
+    if is_array != (sampling_frequency is not None):
+        raise problem(
+            "recording",
+            "an array with its sampling_frequency in Hz, or a Recording or path without one",
+            f"{type(recording).__name__} and sampling_frequency={sampling_frequency}",
+        )
+    if isinstance(recording, Recording):
+        return recording
+    if isinstance(recording, (str, os.PathLike)):
+        return read(recording_path(recording))
+    return Recording.from_array(recording, sampling_frequency or 0, unit=unit)
 
 
 def expand_inputs(given: Paths) -> Iterator[Found]:
@@ -113,18 +141,18 @@ def _lines(path: str) -> list[tuple[int, str]] | None:
 
 def _resolve(entry: str) -> list[str]:
     """The files and folders that an entry stands for."""
-    if os.path.isdir(entry):
-        return [entry]
-    if os.path.isfile(entry):
-        return [_header_of(entry)]
-    if os.path.isfile(f"{entry}.hea"):
-        return [f"{entry}.hea"]
-    matches = [(match, _header_of(match)) for match in sorted(glob.glob(entry, recursive=True))]
+    path = recording_path(entry)
+    if os.path.exists(entry) or path != entry:
+        return [path]
+    matches = [(match, recording_path(match)) for match in sorted(glob.glob(entry, recursive=True))]
     return [path for match, path in matches if path != match or os.path.isdir(path) or is_recording(path)]
 
 
-def _header_of(path: str) -> str:
-    """The header of a signal file of a Challenge recording; any other path as it is."""
+def recording_path(path: str | os.PathLike[str]) -> str:
+    """The header of a Challenge recording for its signal file or its name; any other path as it is."""
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        return f"{path}.hea" if os.path.isfile(f"{path}.hea") else path
     stem, suffix = os.path.splitext(path)
     is_signal = suffix in (".mat", ".dat") and (os.path.isfile(f"{stem}.hea") or format_of(path) is None)
     return f"{stem}.hea" if is_signal else path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import csv
 import hashlib
@@ -15,7 +14,6 @@ from dataclasses import dataclass, field
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
 from ecg.io.files import read_text
-from ecg.labels.diagnoses import DEFAULT, shipped
 
 _LONGEST = 1 << 27  # bytes
 _RECORD = ("record", "recording", "ecg_id")
@@ -150,29 +148,6 @@ def read_label_table(path: str | os.PathLike[str], known: Collection[str], least
         if patient and (value := (row[patient] or "").strip()):
             patients[name] = value
     return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id")
-
-
-def add_label_options(parser: argparse.ArgumentParser) -> None:
-    """The options of commands that train: which diagnoses, and where a recording's are from."""
-    parser.add_argument(
-        "--diagnoses",
-        metavar="NAME|FILE.csv",
-        help=f"set of diagnoses: {', '.join(shipped())}, or a file of one's own (default: {DEFAULT})",
-    )
-    parser.add_argument(
-        "--labels",
-        metavar="FILE",
-        help="CSV file that the diagnoses are taken from, not the headers: records and their codes (also PTB-XL's "
-        "ptbxl_database.csv); or, for recordings in clinical formats, statements of devices and their codes, 'common' "
-        "for the table of common statements alone",
-    )
-    parser.add_argument(
-        "--least-likelihood",
-        type=float,
-        default=0.0,
-        metavar="PERCENT",
-        help="of --labels with likelihoods take the codes from this one up (default: all, as PTB-XL's benchmark)",
-    )
 
 
 def clean_code(code: str) -> str:

@@ -29,6 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.resources import resource
+
 FOLDER = Path(__file__).parent
 COLUMNS = (
     "code",
@@ -305,7 +307,7 @@ def weights_file(path: Path) -> Path:
     An installed package has the latter beside the set too.
     """
     beside = path.with_name(f"{path.stem}-weights.csv")
-    top = FOLDER.parents[1] / "weights.csv"
+    top = resource("weights.csv")
     return top if path == FOLDER / f"{DEFAULT}.csv" and not beside.exists() else beside
 
 

@@ -102,7 +102,7 @@ def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None
     powers *= weights[:, np.newaxis]
     power = powers.sum(axis=0)
     if faults is not None:
-        # A fault of one lead explains what that lead shows, one of a limb its squared product with the vector.
+        # A fault of one lead explains that lead's power; a limb's fault explains its squared product with the vector.
         lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
         explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)
         explained = np.maximum(explained, powers.max(axis=0))

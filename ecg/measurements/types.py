@@ -151,6 +151,13 @@ class Measurements:
     beats : Beats
     median_beat : MedianBeat or None
         None where no beat was found.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> measured = ecg.measure(ecg.simulate("SB", seed=3))
+    >>> bool(measured.heart_rate_bpm < 60), measured.has_p_waves, measured.n_ectopic
+    (True, True, 0)
     """
 
     heart_rate_bpm: float

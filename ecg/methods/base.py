@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.io.header import Header
+from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 
@@ -81,9 +81,8 @@ Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 """``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
 the method's rate and units, finite."""
 
-Features = Callable[[Header, NDArray[np.float32]], NDArray[np.float32]]
-"""``(header, signal) -> features``: what goes in beside the preprocessed signal, float32 (n_features,). `signal` is the
-recording as for `Preprocess`, at the header's sampling frequency."""
+Features = Callable[[Examination], NDArray[np.float32]]
+"""``(examination) -> features``: what goes in beside the preprocessed signal, float32 (n_features,)."""
 
 Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
@@ -271,14 +270,12 @@ def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def demographic_features(header: Header, signal: NDArray[np.float32], age_mask: bool = True) -> NDArray[np.float32]:
+def demographic_features(examination: Examination, age_mask: bool = True) -> NDArray[np.float32]:
     """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.features`.
 
     Parameters
     ----------
-    header : Header
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Has no part in them.
+    examination : Examination
     age_mask : bool
         Whether the second number says if the age is known.
 
@@ -289,9 +286,10 @@ def demographic_features(header: Header, signal: NDArray[np.float32], age_mask: 
     """
     # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
     # that code expect 0 there: build them with age_mask=False.
-    known = bool(np.isfinite(header.age))
-    female, male = header.sex == "Female", header.sex == "Male"
-    age = header.age / 100 if known else 0.0
+    person = examination.recording
+    known = bool(np.isfinite(person.age))
+    female, male = person.sex == "Female", person.sex == "Male"
+    age = person.age / 100 if known else 0.0
     return np.array([age, known and age_mask, female, male, female or male], dtype=np.float32)
 
 

@@ -24,7 +24,7 @@ from scipy.signal import filtfilt, firwin
 from torch import Tensor, nn, optim
 
 from ecg.decisions.thresholds import Decide, coordinate_ascent, f1_thresholds
-from ecg.io.header import Header
+from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing
 from ecg.methods.base import Batch, Decision, Input, Loss, Method, Stage, Training, as_scored
@@ -89,7 +89,7 @@ def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) 
     return values.astype(np.float32)
 
 
-def no_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def no_features(examination: Examination) -> NDArray[np.float32]:
     """Nothing: age and sex were tried and are off in the published configuration."""
     return np.zeros(0, dtype=np.float32)
 

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from ecg.decisions.calibration import log_odds
 from ecg.decisions.conventions import COMMONEST, RAREST, convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
-from ecg.io.header import Header
+from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
-from ecg.leads import fill_missing
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.measurements.heart_rate import heart_rate
@@ -81,20 +80,20 @@ class SignalAndMeasurements(nn.Module):
 STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=robust.fit_cross_entropy)
 
 
-def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def measured_features(examination: Examination) -> NDArray[np.float32]:
     """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable.
 
     What a hospital's recorder does to a signal must not decide: where the amplitude is so unlikely that the header's
     gain must be wrong, the signal is brought to the typical amplitude and its size is missing.
     """
-    rate = header.sampling_frequency
-    octaves = robust.limb_lead_octaves(robust.preprocess(fill_missing(signal)[:6], rate))
-    plausible = abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
-    scaled = signal if plausible else signal * np.float32(2.0**-octaves)
-    values = features_of(measure(scaled, rate))
-    if not plausible:
+    octaves = robust.limb_lead_octaves(examination.prepared)
+    if abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves):
+        values = features_of(examination.measurements)
+    else:
+        recording = examination.recording
+        values = features_of(measure(recording.signal * np.float32(2.0**-octaves), recording.sampling_frequency))
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
-    return np.concatenate([demographic_features(header, signal), values])
+    return np.concatenate([demographic_features(examination), values])
 
 
 def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:

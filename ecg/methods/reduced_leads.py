@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.examination.examine import Examination
 from ecg.io.errors import problem
-from ecg.io.header import Header
 from ecg.leads import LEAD_SETS, LEADS
-from ecg.methods.base import Method
+from ecg.methods.base import Features, Method
 
 Signal = NDArray[np.float32]
 _CHEST = np.arange(6, 12)
@@ -58,11 +58,13 @@ class OnLeads:
 class FeaturesOnLeads:
     """`Input.features` of some leads alone."""
 
-    features: Callable[[Header, Signal], Signal]
+    features: Features
     leads: tuple[str, ...]
 
-    def __call__(self, header: Header, signal: Signal) -> Signal:
-        return self.features(header, keep_leads(signal, self.leads))
+    def __call__(self, examination: Examination) -> Signal:
+        recording = examination.recording
+        kept = replace(recording, signal=keep_leads(recording.signal, self.leads))
+        return self.features(Examination(kept, examination.network_input))
 
 
 @dataclass(frozen=True)

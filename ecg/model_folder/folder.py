@@ -31,6 +31,7 @@ from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
 from ecg.methods.reduced_leads import on_leads
+from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -39,7 +40,15 @@ _PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "
 
 
 class ModelError(ValueError):
-    """A model folder that can't be used; the message says what is wrong and how to mend it."""
+    """A model folder that can't be used; the message says what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> ecg.load_model("nowhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ecg.model_folder.folder.ModelError: nowhere/config.json: expected the config of a trained model, found none...
+    """
 
 
 @dataclass(frozen=True)
@@ -291,6 +300,7 @@ def _input_of(method: Method) -> dict[str, Any]:
     }
 
 
+@one_torch_thread()
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 

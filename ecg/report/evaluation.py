@@ -14,8 +14,10 @@ import numpy as np
 from ecg.arrays import Bools, Floats
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import get_database
-from ecg.io.recording import describe_failure, read_recording
+from ecg.io.formats import read
+from ecg.io.recording import describe_failure
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.measurements import measure
 from ecg.report.charts import Line, chart, interval
 from ecg.report.curves import (
     Costs,
@@ -27,7 +29,7 @@ from ecg.report.curves import (
     shared_threshold_curve,
     thinned,
 )
-from ecg.report.pages import page_name, printable, render, write_assets
+from ecg.report.pages import ORDER, page_name, printable, render, write_assets, write_order
 from ecg.report.recording_page import Judged, article, look_at
 from ecg.runtime.progress import progress, say
 from ecg.scoring import score_folder, statistics
@@ -424,37 +426,39 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
 
 def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note: str) -> dict[int, str]:
     """Pages of these recordings as far as their signals can be read; their addresses by place."""
-    looked = []
-    for place in places:
+    found: dict[int, str] = {}
+    order = []
+    source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
+    for place in progress(places, len(places), "Writing pages"):
         path = evaluation.headers[place]
         try:
-            header, signal = read_recording(path)
+            recording = read(path)
         except ValueError as error:
             say(describe_failure(path, error))
             continue
-        looked.append((place, path.stem, header, signal))
-    links = [{"page": f"{page_name(stem)}.html", "name": printable(stem)} for _, stem, _, _ in looked]
-    source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
-    for number, (place, stem, header, signal) in enumerate(progress(looked, len(looked), "Writing pages")):
         judged = Judged(
             evaluation.diagnoses.classes,
             evaluation.first.outputs[place],
             evaluation.first.scores[place],
             diagnoses=evaluation.diagnoses,
         )
+        measured = measure(recording.signal, recording.sampling_frequency)
+        page = f"{page_name(path.stem)}.html"
         write_file(
-            report / "pages" / links[number]["page"],
+            report / "pages" / page,
             render(
                 "recording.html",
-                f"{printable(stem)} · Evaluation report",
+                f"{printable(path.stem)} · Evaluation report",
                 root="../",
                 scripts=["recording.js"],
+                data=ORDER,
                 note=note,
                 diagnoses=evaluation.diagnoses,
-                r=article(look_at(stem, header, signal, judged), "", "3x4"),
-                before=links[number - 1] if number else None,
-                after=links[number + 1] if number + 1 < len(links) else None,
+                r=article(look_at(path.stem, recording, measured, judged), "", "3x4"),
                 source=source,
             ),
         )
-    return {place: f"pages/{link['page']}" for (place, *_), link in zip(looked, links, strict=True)}
+        found[place] = f"pages/{page}"
+        order.append((page, printable(path.stem)))
+    write_order(report, order)
+    return found

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ecg.report.findings import NO_DEVICE, not_said
 
 _HERE = Path(__file__).resolve().parent
 _ASSETS = "assets"
+ORDER = "order.js"
 _LONGEST_NAME = 80  # characters of a page's file name before its checksum
 
 
@@ -45,10 +46,9 @@ def write_assets(folder: Path) -> None:
         write_file(folder / _ASSETS / file.name, file.read_bytes())
 
 
-def digest_of_templates() -> str:
-    """Of everything in this package that pages are made of."""
-    files = sorted(path for path in _HERE.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+def write_order(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
+    """The script by which pages lead to each other: the file and the name of each in ``pages/``, in their order."""
+    write_file(folder / ORDER, f"window.ORDER = {as_json(list(pages))};\n")
 
 
 def render(

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.recording_quality import quality_warnings
-from ecg.io.header import Header
+from ecg.io import recording as io_recording
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS, fill_missing
-from ecg.measurements import Measurements, measure
+from ecg.measurements import Measurements
 from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
@@ -91,7 +91,7 @@ class Recording:
     """A recording with all that is known of it."""
 
     name: str
-    header: Header
+    header: io_recording.Recording
     signal: Signal
     judged: Judged
     measured: Measurements
@@ -99,6 +99,11 @@ class Recording:
     comparison: Comparison | None
     warnings: list[tuple[str, str]]
     statements: list[Statement]
+
+    @property
+    def leads(self) -> list[str]:
+        """Those that the file has."""
+        return [lead for lead, samples in zip(LEADS, self.signal, strict=True) if not np.isnan(samples).all()]
 
     @property
     def doubts(self) -> list[str]:
@@ -113,30 +118,28 @@ class Recording:
         return doubt(self.doubts, self.statements)
 
 
-def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Recording:
-    """Measure a recording and put its findings into words.
+def look_at(name: str, given: io_recording.Recording, measured: Measurements, judged: Judged) -> Recording:
+    """Put the findings of a recording into words.
 
     Parameters
     ----------
     name : str
         As it is shown.
-    header : Header
-    signal : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
+    given : ecg.io.recording.Recording
+    measured : Measurements
     judged : Judged
     """
-    measured = measure(signal, header.sampling_frequency)
     said = dict(zip(judged.classes, judged.probabilities.tolist(), strict=True))
-    statements = interpret(measured, header.age, header.sex, {"model": said}, judged.definitions)
+    statements = interpret(measured, given.age, given.sex, {"model": said}, judged.definitions)
     rows = findings(judged.diagnoses, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
     return Recording(
         printable(name),
-        header,
-        signal,
+        given,
+        given.signal,
         judged,
         measured,
         rows,
-        compare(rows, header.labels, judged.diagnoses),
+        compare(rows, given.labels, judged.diagnoses),
         quality_warnings(measured),
         statements,
     )
@@ -244,7 +247,7 @@ def facts_of(recording: Recording) -> list[str]:
     seconds = recording.signal.shape[1] / header.sampling_frequency
     age = f"{header.age:.0f} years" if math.isfinite(header.age) else "age unknown"
     sex = {"Female": "female", "Male": "male"}.get(header.sex, "sex unknown")
-    missing = [lead for lead in LEADS if lead not in header.leads]
+    missing = [lead for lead in LEADS if lead not in recording.leads]
     facts = [f"{sex}, {age}", f"{seconds:.0f} s at {header.sampling_frequency:g} Hz"]
     if missing:
         facts.append(f"not in the file: {', '.join(missing)}")
@@ -264,8 +267,8 @@ def _caption(recording: Recording, marked: bool) -> str:
         words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; statements and measurements are of all of it.")
     if marked:
         words.append("▼ over lead II: a beat unlike the others.")
-    missing = [lead for lead in LEADS[:6] if lead not in recording.header.leads]
-    if missing and sum(lead in recording.header.leads for lead in LEADS[:6]) >= 2:
+    missing = [lead for lead in LEADS[:6] if lead not in recording.leads]
+    if missing and sum(lead in recording.leads for lead in LEADS[:6]) >= 2:
         words.append(f"{', '.join(missing)} computed from the other limb leads.")
     measured = dict(zip(LEADS[:6], np.isfinite(recording.measured.amplitudes.r[:6]), strict=True))
     words += [

@@ -1,8 +1,7 @@
-"""The scores of a folder of outputs: the command behind `evaluate_model.py`."""
+"""The Challenge score of a folder of outputs."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 from ecg.arrays import Bools, Floats
 from ecg.io import folders
 from ecg.io.errors import RecordingError
-from ecg.io.files import write_file
 from ecg.io.header import load_header
 from ecg.io.label_tables import clean_code, read_label_table
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, index_classes, load_diagnoses, set_of, shipped
-from ecg.runtime.command import run_command
 from ecg.scoring.challenge import (
     EvaluationError,
     Scores,
@@ -47,6 +44,11 @@ def _warn(files: Iterable[str], message: str) -> None:
 def _check_folder(folder: StrPath, content: str) -> None:
     if not os.path.isdir(folder):
         raise EvaluationError(f"{os.fspath(folder)}: expected a folder {content}, found none")
+
+
+def check_place(file: StrPath) -> None:
+    """EvaluationError where there is no folder to write a file to."""
+    _check_folder(os.path.dirname(os.path.abspath(file)), f"to write {os.fspath(file)} to")
 
 
 def find_headers(labels_folder: StrPath) -> list[str]:
@@ -294,43 +296,3 @@ def format_class_table(scores: Scores, diagnoses: Diagnoses = CHALLENGE_2020) ->
             + f"{support:13d}"
         )
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("evaluate_model.py", lambda: _evaluate(arguments), "nothing was written")
-
-
-def _evaluate(arguments: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Score the outputs of a model with the measures of the PhysioNet/CinC Challenges.",
-        epilog="example:\n  python evaluate_model.py training_data outputs scores.csv class_scores.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "labels", help="folder of header files (.hea) with the diagnoses, or a table (.csv) of records and their codes"
-    )
-    parser.add_argument("outputs", help="folder with an output file <record>.csv for each header")
-    parser.add_argument("scores", nargs="?", help="file for the scores (printed if left out)")
-    parser.add_argument("class_scores", nargs="?", help="file for the AUROC, AUPRC and F-measure of each class")
-    parser.add_argument("--classes", action="store_true", help="print a table of all classes")
-    parser.add_argument(
-        "--diagnoses",
-        metavar="NAME|FILE.csv",
-        default=DEFAULT,
-        help=f"set of diagnoses: {', '.join(shipped())}, or a file of one's own (default: %(default)s)",
-    )
-    options = parser.parse_args(arguments)
-    diagnoses = load_diagnoses(options.diagnoses)
-    for file in filter(None, (options.scores, options.class_scores)):
-        _check_folder(os.path.dirname(os.path.abspath(file)), f"to write {file} to")
-    scores = evaluate_model(options.labels, options.outputs, diagnoses)
-    if options.scores is None:
-        print(format_scores(scores))
-    else:
-        write_file(options.scores, format_scores(scores))
-    if options.class_scores is not None:
-        write_file(options.class_scores, format_class_scores(scores))
-    if options.classes:
-        print(format_class_table(scores, diagnoses))
-    return 0

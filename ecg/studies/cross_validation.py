@@ -18,11 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read_signal
 from ecg.io.label_tables import LabelTable
+from ecg.io.recording import Recording
 from ecg.methods.base import Method, MethodBuilder
 from ecg.model_folder.folder import Model, load_model, save_model
 from ecg.runtime.device import pick_device
@@ -313,8 +315,9 @@ class Validation:
                     continue
                 if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
                     disturbed, fs = disturb(signal, header.sampling_frequency)
-                    features = self.method.input.features(replace(header, sampling_frequency=fs), disturbed)
-                    return self.method.input.preprocess(disturbed, fs), features
+                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                    examined = Examination(changed, self.method.input)
+                    return examined.prepared, examined.features
             raise RecordingError(
                 f"{paths[entry.recording_id][0]}: expected the samples that were there "
                 "when this command began, found others"

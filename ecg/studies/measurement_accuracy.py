@@ -1,9 +1,9 @@
 """How far measurements are off: against cardiologists, against the simulator, against labels.
 
-    python -m ecg.studies.measurement_accuracy ludb FOLDER TRUTH.csv [--refit DATA]
-    python -m ecg.studies.measurement_accuracy simulated [--records 2000] [--seed 1]
-    python -m ecg.studies.measurement_accuracy labels DATA [--fold 9]
-    python -m ecg.studies.measurement_accuracy disturbed [FOLDER] [--records 100] [--seed 1]
+    ecg benchmark ludb FOLDER TRUTH.csv [--refit DATA]
+    ecg benchmark simulated [--records 2000] [--seed 1]
+    ecg benchmark labels DATA [--fold 9]
+    ecg benchmark disturbed [FOLDER] [--records 100] [--seed 1]
 
 FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-186190) with their annotations in each
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
@@ -17,7 +17,6 @@ FOLDER and simulated ones, as they are, with the same recordings disturbed. Each
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -37,7 +36,6 @@ from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.boundary_network import use_parameters
 from ecg.measurements.intervals import mean_rate
-from ecg.runtime.command import leave
 from ecg.runtime.progress import progress
 from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
@@ -372,47 +370,11 @@ def against_labels(paths: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def _in_fold(data: Path, fold: int | None) -> list[Path]:
+def in_fold(data: Path, fold: int | None) -> list[Path]:
+    """The recordings in one fold of a folder's `folds.csv`, all of the folder where none is named."""
     paths: Iterable[str] = find_recordings(data)
     if fold is None:
         return list(map(Path, paths))
     with open(data / "folds.csv", newline="") as file:
         names = {row["record"] for row in csv.DictReader(file) if int(row["fold"]) == fold}
     return [Path(path) for path in paths if Path(path).stem in names]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ecg.studies.measurement_accuracy",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="against", required=True)
-    ludb = commands.add_parser("ludb", help="against cardiologists' marks")
-    ludb.add_argument("folder", type=Path)
-    ludb.add_argument("truth", type=Path)
-    ludb.add_argument("--refit", type=Path, metavar="DATA", help="fit anew, without the recordings that are measured")
-    simulated = commands.add_parser("simulated", help="against the simulator's truth")
-    simulated.add_argument("--records", type=int, default=2000)
-    simulated.add_argument("--seed", type=int, default=1)
-    labels = commands.add_parser("labels", help="against labels")
-    labels.add_argument("data", type=Path)
-    labels.add_argument("--fold", type=int)
-    disturbed = commands.add_parser("disturbed", help="disturbed recordings against the same recordings as they are")
-    disturbed.add_argument("folder", type=Path, nargs="?")
-    disturbed.add_argument("--records", type=int, default=100, help="simulated ones")
-    disturbed.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    if options.against == "ludb":
-        print(against_ludb(options.folder, options.truth, options.refit))
-    elif options.against == "simulated":
-        print(against_simulator(options.records, options.seed))
-    elif options.against == "disturbed":
-        print(against_undisturbed(options.folder, options.records, options.seed))
-    else:
-        print(against_labels(_in_fold(options.data, options.fold)))
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())

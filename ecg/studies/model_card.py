@@ -47,6 +47,25 @@ def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, A
     return rows
 
 
+def add_card(model_folder: Path, trained: Mapping[str, Any], predictions: Path, measured: Mapping[str, Any]) -> str:
+    """Write a card with what trained a model and what was measured; the card as Markdown.
+
+    Parameters
+    ----------
+    model_folder : Path
+    trained : mapping
+        The training's command, commit, minutes and machine.
+    predictions : Path
+        File of held-out `Predictions`.
+    measured : mapping
+        Command and commit that wrote them.
+    """
+    result = Predictions.load(predictions)
+    rows = measured_rows(result, diagnoses_of(read_config(model_folder), model_folder))
+    write_card(model_folder, {"trained": dict(trained), "measured": {**measured, "rows": rows}})
+    return as_markdown(read_config(model_folder))
+
+
 def read_config(model_folder: Path) -> dict[str, Any]:
     """What a model's ``config.json`` says; ModelError where there is none."""
     path = model_folder / "config.json"

@@ -84,7 +84,7 @@ def test_what_can_not_be_listed_is_said_and_nothing_is_written(outputs, tmp_path
 
     assert "found no .csv files" in complaint(outputs, table)
     write(outputs, "A1", 0.5)
-    assert "--share 1.5: expected a number from 0 to 1" in complaint(outputs, table, "--share", "1.5")
+    assert "Invalid value for '--share'" in complaint(outputs, table, "--share", "1.5")
     assert "expected a place outside the folder of outputs" in complaint(outputs, outputs / "unsure.csv")
     save_outputs(outputs / "A2.csv", "A2", ["1", "2"], [0, 1], [0.1, 0.9])
     assert f"{outputs / 'A2.csv'}: expected the 24 scored classes" in complaint(outputs, table)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from commands import ENVIRONMENT, ROOT
-from ecg.inference.interpret_recordings import COLUMNS, interpret_recordings, opinions_of
+from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
 from ecg.interpretation import contradictions
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.simulator.simulate import simulate
 from ecg.simulator.write import write_recording
 
@@ -90,8 +90,8 @@ def test_a_model_gives_the_scores_that_the_driver_writes_by_each_convention(reco
 
     model = team_code.load_model("model", device="cpu")
     paths = [path for path in find_recordings(recordings) if "broken" not in path][:3]
-    read = [read_signal(path) for path in paths]
-    by_name = {name: opinions_of(read, [model], name) for name in ("clinical", "ptb-xl")}
+    ready = [examined_for(read(path), [model.method.input]) for path in paths]
+    by_name = {name: opinions_of(ready, [model], name) for name in ("clinical", "ptb-xl")}
     for k in range(3):
         first, second = (next(iter(by_name[name][k].values())) for name in by_name)
         assert set(first) == set(model.method.classes)

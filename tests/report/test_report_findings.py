@@ -8,7 +8,7 @@ import pytest
 from ecg.interpretation import Statement, interpret
 from ecg.interpretation.recording_quality import quality_warnings
 from ecg.interpretation.statement_list import words_of as list_words
-from ecg.io.header import Header
+from ecg.io.recording import Recording
 from ecg.labels.classes import CLASSES, SCORED_CLASSES
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
@@ -145,7 +145,7 @@ def test_only_networks_that_disagree_about_a_close_call_make_a_recording_unsure(
         probabilities = np.array([probability if code == PVC else 0.02 for code in CLASSES])
         probabilities[CLASSES.index(NSR)] = 0.95
         judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5), (CLASSES.index(PVC),))
-        reasons = look_at("A1", HEADER, heart_like(), judged).doubts
+        reasons = looked_at(heart_like(), judged).doubts
         assert any("networks disagree on Premature ventricular" in reason for reason in reasons) == unsure
 
 
@@ -153,7 +153,7 @@ def test_what_is_acute_stands_first_on_a_page():
     signal = heart_like(10)
     probabilities = np.array([0.95 if code == NSR else 0.02 for code in CLASSES])
     judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5))
-    recording = look_at("A1", HEADER, signal, judged)
+    recording = looked_at(signal, judged)
     slow = replace(recording.measured, heart_rate_bpm=35.0, has_p_waves=True)
     statements = interpret(slow, 60, "Female", {"model": {NSR: 0.95}})
     page = article(replace(recording, measured=slow, statements=statements), "", "3x4")
@@ -162,7 +162,9 @@ def test_what_is_acute_stands_first_on_a_page():
     assert all(each["evidence"] for each in page["statements"])
 
 
-HEADER = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+def looked_at(signal, judged):
+    given = Recording(signal, 500.0, "A1", 60.0, "Female")
+    return look_at("A1", given, measure(signal, 500), judged)
 
 
 @pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
@@ -170,7 +172,7 @@ def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
     signal = heart_like()
     signal[[LEADS.index(lead) for lead in off]] = 0
     judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
-    caption = article(look_at("A1", HEADER, signal, judged), "", "3x4")["caption"]
+    caption = article(looked_at(signal, judged), "", "3x4")["caption"]
     assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
 
 
@@ -189,7 +191,7 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
     probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
         judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
-        recording = look_at("A1", HEADER, heart_like(), judged)
+        recording = looked_at(heart_like(), judged)
         page = article(recording, "", "3x4")
         (row,) = [row for row in page["findings"] if row["code"] == AF]
         assert row["limit"] == words

@@ -97,7 +97,7 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("nobody", "expected one of .*zhao, butteam, found 'nobody'"),
+        ("nobody", "expected one of .*butteam, zhao, found 'nobody'"),
         ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
         ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
         ("zhao:age_mask", "expected true or false"),
@@ -412,7 +412,7 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
 @pytest.mark.parametrize("words", [("--epochs", "0"), ("--folds", "1"), ("--limit", "-1"), ("--workers", "0")])
 def test_numbers_out_of_range_are_refused(tmp_path, capsys, words):
     assert command.main([str(tmp_path), str(tmp_path / "out"), *words]) == 2
-    assert f"{words[0]} {words[1]}: expected a whole number" in capsys.readouterr().err
+    assert f"Invalid value for '{words[0]}': {words[1]}" in capsys.readouterr().err
 
 
 def test_a_wrong_path_ends_with_a_sentence(tmp_path, capsys):

@@ -154,11 +154,11 @@ def test_labels_are_told_by_the_numbers_that_define_them(tmp_path):
     table = against_labels(sorted(tmp_path.glob("*.hea")))
     assert "| SB | -heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
     assert "| STach | heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
-    assert measurement_accuracy._in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
+    assert measurement_accuracy.in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
 
 
 def test_the_command(tmp_path):
-    words = [sys.executable, "-m", "ecg.studies.measurement_accuracy", "simulated", "--records", "2"]
+    words = [sys.executable, "-m", "ecg", "benchmark", "simulated", "--records", "2"]
     done = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| | mean (ms) | SD (ms) |")

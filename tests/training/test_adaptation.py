@@ -149,7 +149,7 @@ def few(monkeypatch):
 
 @pytest.fixture
 def adapted(place, few, tmp_path):
-    assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
+    assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
     return tmp_path / "adapted"
 
 
@@ -160,7 +160,7 @@ def test_the_command_writes_a_whole_model_beside_the_old_one_and_says_what_it_ga
         signal, dx = heart_like(2, seed=100 if name == "twin" else 900), OFTEN if name == "twin" else "1"
         write_recording(place / "data" / "more", name, signal, dx=dx)
     try:
-        assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
+        assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
     finally:
         shutil.rmtree(place / "data" / "more")
         (place / "data" / "HR99999.hea").unlink()
@@ -230,7 +230,7 @@ def test_an_onnx_file_of_an_adapted_model_is_refused(adapted):
 
 
 def test_an_adapted_model_is_neither_adapted_again_nor_calibrated(place, adapted, few, capsys):
-    assert adapt.main([str(adapted), str(place / "data"), str(adapted.parent / "again")]) == 2
+    assert adapt.main(["--model", str(adapted), str(place / "data"), str(adapted.parent / "again")]) == 2
     assert "adapt what it was made from" in capsys.readouterr().err
     assert not (adapted.parent / "again").exists()
     assert calibrate.main([str(adapted), str(place / "training")]) == 2
@@ -246,7 +246,7 @@ def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
         codes = [code for code, flag in zip(names.split(","), given.split(","), strict=True) if flag.strip() == "1"]
         write_data(tmp_path / "data", [], first=0)
         write_recording(tmp_path / "data", f"HR{number:05d}", heart_like(2, seed=100 + number), dx=",".join(codes))
-    assert adapt.main([str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]) == 1
+    assert adapt.main(["--model", str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]) == 1
     said = capsys.readouterr()
     assert "Not adapted: challenge metric 1.000" in said.out
     assert "not written, as adapting gains nothing" in said.err
@@ -255,7 +255,7 @@ def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
 
 def test_too_few_recordings_are_refused(place, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
-    assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
+    assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
     assert "expected at least 100 different recordings with scored diagnoses, found 60" in capsys.readouterr().err
     assert not (tmp_path / "adapted").exists()
 
@@ -264,7 +264,7 @@ def test_the_model_itself_is_never_replaced(place, few, tmp_path, capsys):
     before = visible_bytes(place / "model")
     (tmp_path / "link").symlink_to(place / "model")
     for target in (place / "model", tmp_path / "link", place / "model" / ".." / "model"):
-        assert adapt.main([str(place / "model"), str(place / "data"), str(target)]) == 2
+        assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(target)]) == 2
         assert "expected another folder than that of the model" in capsys.readouterr().err
     assert visible_bytes(place / "model") == before
 
@@ -272,7 +272,7 @@ def test_the_model_itself_is_never_replaced(place, few, tmp_path, capsys):
 def test_what_cant_be_used_is_named(place, few, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
-    words = [str(place / "model"), str(place / "data")]
+    words = ["--model", str(place / "model"), str(place / "data")]
     for more, complaint in (
         ([str(file)], f"{file}: expected a folder"),
         ([str(tmp_path / "adapted"), "--seed", "-1"], "seed -1: expected a whole number from 0 up"),
@@ -283,7 +283,7 @@ def test_what_cant_be_used_is_named(place, few, tmp_path, capsys):
 
 def test_folds_that_come_with_the_data_are_kept_and_too_few_of_them_refused(place, few, tmp_path, capsys):
     shutil.copytree(place / "data", tmp_path / "data")
-    words = [str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]
+    words = ["--model", str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]
     for n_folds, status in ((5, 0), (3, 2)):
         rows = [f"HR{number:05d},HR,{number % n_folds + 1}" for number in range(N)]
         (tmp_path / "data" / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
@@ -329,6 +329,15 @@ def test_scores_of_no_change_come_out_as_they_went_in():
 
 def test_it_runs_as_a_command_of_its_own(place, tmp_path):
     write_data(tmp_path / "data", [OFTEN if number % 4 else RARELY for number in range(100)])
-    run("ecg.commands.adapt", place / "model", tmp_path / "data", tmp_path / "adapted", check=0, cwd=tmp_path)
+    run(
+        "ecg.__main__",
+        "adapt",
+        "--model",
+        place / "model",
+        tmp_path / "data",
+        tmp_path / "adapted",
+        check=0,
+        cwd=tmp_path,
+    )
     out = run("driver", tmp_path / "adapted", place / "data", tmp_path / "out", check=0)
     assert f"{N} recordings" in out.stdout + out.stderr
