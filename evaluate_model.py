@@ -1,17 +1,20 @@
 #!/usr/bin/env python
 """The Challenge score of a folder of outputs: the 2020 measures, as functions on arrays and as a command.
 
-    python evaluate_model.py labels outputs                              # print the scores
-    python evaluate_model.py labels outputs scores.csv                   # write them to a file
-    python evaluate_model.py labels outputs scores.csv class_scores.csv  # and the scores of each class to another
+\b
+examples:
+  python evaluate_model.py labels outputs                              print the scores
+  python evaluate_model.py labels outputs scores.csv                   write them to a file
+  python evaluate_model.py labels outputs scores.csv class_scores.csv  and the scores of each class to another
 
-`labels` is a folder of header files (`A0001.hea`, ...), `outputs` a folder with one CSV file (`A0001.csv`) for each.
+LABELS is a folder of header files (A0001.hea, ...), OUTPUTS a folder with one CSV file (A0001.csv) for each.
 """
 
 from __future__ import annotations
 
+from ecg.commands import score
 from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, SCORED_CLASSES, encode_labels
-from ecg.runtime.command import leave
+from ecg.runtime.command import Command, leave
 from ecg.scoring.challenge import (
     EvaluationError,
     Scores,
@@ -34,7 +37,6 @@ from ecg.scoring.score_folder import (
     format_scores,
     load_labels,
     load_outputs,
-    main,
 )
 
 __all__ = [
@@ -63,6 +65,8 @@ __all__ = [
     "load_weights",
     "main",
 ]
+
+main = Command("evaluate_model.py", params=score.main.params, callback=score.main.callback, help=__doc__)
 
 if __name__ == "__main__":
     leave(main())

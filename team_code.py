@@ -14,18 +14,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
+from ecg.decisions.thresholds import coordinate_ascent, f1_thresholds, shared_threshold
+from ecg.examination.examine import Examination
 from ecg.inference import predict
-from ecg.io.device_statements import load_statements
 from ecg.io.header import parse_header
-from ecg.io.recording import to_millivolts
-from ecg.labels.classes import CLASSES
+from ecg.io.recording import Recording, to_millivolts
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing
+from ecg.methods import registry
 from ecg.methods.base import (
     Batch,
     Decision,
@@ -36,14 +38,11 @@ from ecg.methods.base import (
     Stage,
     Training,
     as_scored,
-    build_method,
     demographic_features,
     has_scored_class,
     mean_of_windows,
 )
-from ecg.methods.butteam import CHALLENGE_STAGE, butteam
-from ecg.methods.hybrid import hybrid
-from ecg.methods.robust import robust
+from ecg.methods.butteam import CHALLENGE_STAGE
 from ecg.model_folder import folder
 from ecg.model_folder.folder import Model
 from ecg.networks import losses
@@ -57,6 +56,7 @@ SAMPLING_FREQUENCY = 257.0  # Hz, the lowest among the Challenge's databases (pa
 WINDOW = 4096  # samples, 15.94 s
 MIN_OVERLAP = 256  # samples between neighbouring windows at prediction
 MICROVOLTS_PER_MILLIVOLT = 1000.0
+CLASSES = CHALLENGE_2020.classes
 
 
 # --- Preprocessing ------------------------------------------------------------------------------------------------
@@ -153,7 +153,10 @@ def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) 
 
 
 def constrained_grid_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> NDArray[np.float64]:
     """Thresholds that maximise the challenge metric (paper, section 2.4).
 
@@ -165,7 +168,9 @@ def constrained_grid_search(
     labels : ndarray, shape (n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_recordings, n_classes), float64
     weights : ndarray, shape (n_classes, n_classes), float64
-        Of the challenge metric, in the order of `CLASSES`.
+        Of the challenge metric.
+    diagnoses : Diagnoses, optional
+        The set whose classes are the columns.
 
     Returns
     -------
@@ -173,7 +178,7 @@ def constrained_grid_search(
     """
 
     def score(labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
-        return compute_challenge_metric(weights, labels, outputs, CLASSES)
+        return compute_challenge_metric(weights, labels, outputs, diagnoses.classes, str(diagnoses.normal))
 
     shared, _ = shared_threshold(labels, probabilities, score, decide, np.arange(11) / 10)
     start = np.full(labels.shape[1], shared)
@@ -216,7 +221,7 @@ def _adam(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.Adam(parameters, lr=3e-3, weight_decay=1e-5)
 
 
-def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
     return losses.binary_cross_entropy
 
 
@@ -225,7 +230,7 @@ def _bce(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
 BCE_STAGE = Stage("bce", epochs=50, make_loss=_bce, make_optimizer=_adam, learning_rate=_steps_at_40_and_80_percent)
 
 
-def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
+def zhao(age_mask: bool = True, challenge_stage: bool = False, diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """The method of Zhao et al. (paper 112), corrected.
 
     Parameters
@@ -235,12 +240,15 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
     challenge_stage : bool
         Whether the second system's stage with the challenge-metric loss follows: not part of the paper, and kept since
         stored models name it.
+    diagnoses : Diagnoses, optional
+        Without reward weights thresholds are those of the highest F1.
     """
+    search = f1_thresholds if diagnoses.weights is None else partial(constrained_grid_search, diagnoses=diagnoses)
     return Method(
         name="zhao",
         settings={"age_mask": age_mask, "challenge_stage": challenge_stage},
-        classes=CLASSES,
-        build_network=SEResNet,
+        diagnoses=diagnoses,
+        build_network=partial(SEResNet, n_classes=len(diagnoses.classes)),
         forward=_forward,
         input=Input(
             sampling_frequency=SAMPLING_FREQUENCY,
@@ -255,68 +263,41 @@ def zhao(age_mask: bool = True, challenge_stage: bool = False) -> Method:
             n_members=5,
             batch_size=64,
             stages=(BCE_STAGE, CHALLENGE_STAGE) if challenge_stage else (BCE_STAGE,),
-            make_targets=partial(as_scored, classes=CLASSES),
+            make_targets=partial(as_scored, diagnoses=diagnoses),
             use_for_training=has_scored_class,
             augment=crop_or_pad,
         ),
-        decision=Decision(
-            merge=mean_of_windows, search_thresholds=constrained_grid_search, decide=decide, combine=vote
-        ),
+        decision=Decision(merge=mean_of_windows, search_thresholds=search, decide=decide, combine=vote),
     )
 
 
 # --- The registry -------------------------------------------------------------------------------------------------
 
 
-METHODS: dict[str, MethodBuilder] = {"hybrid": hybrid, "robust": robust, "zhao": zhao, "butteam": butteam}
-DEFAULT_METHOD = "hybrid"
+METHODS: dict[str, MethodBuilder] = {**registry.METHODS, "zhao": zhao}
+DEFAULT_METHOD = registry.DEFAULT_METHOD
 
 
 # --- The hooks ----------------------------------------------------------------------------------------------------
 
 
 def training_code(
-    data_directory: str | os.PathLike[str],
-    model_directory: str | os.PathLike[str],
-    *,
-    method: str | None = None,
-    members: int | None = None,
-    epochs: int | None = None,
-    seed: int = 2020,
-    device: str = "auto",
-    workers: int | None = None,
-    limit: int | None = None,
-    labels: str | None = None,
-    resume: bool = False,
-    spread_members: bool = False,
-    start: str | os.PathLike[str] | None = None,
+    data_directory: str | os.PathLike[str], model_directory: str | os.PathLike[str], **settings: Any
 ) -> None:
     """Train a model on every recording of a folder and store it; the hook of the Challenge's ``train_model.py``.
 
     Parameters
     ----------
     data_directory, model_directory : path
-    method : str, optional
-        One of `METHODS`, with settings where wanted (``butteam:width=12``); `DEFAULT_METHOD`, or that of `start`.
-    members, epochs, seed, device, workers, limit, resume, spread_members
-        See `ecg.training.options.TrainingOptions`.
-    labels : str, optional
-        CSV file of statements and codes, or "common", see `ecg.io.device_statements.load_statements`.
-    start : path, optional
-        A model folder, from whose weights the training goes on.
+    **settings
+        The keyword arguments of `ecg.training.train_folder.train_folder` but the last two.
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
     # Here: prediction has no use for what training brings along (joblib, scikit-learn, the simulator).
-    from ecg.training.options import TrainingOptions
-    from ecg.training.trainer import train
+    from ecg.training.train_folder import train_folder
 
-    statements = load_statements(labels) if labels else None
-    first = None if start is None else folder.load_model(start, METHODS, pick_device("cpu"))
-    text = DEFAULT_METHOD if method is None else method
-    wanted = first.method if method is None and first is not None else build_method(text, METHODS)
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, statements, resume, spread_members, first)
-    train(wanted, data_directory, model_directory, options)
+    train_folder(data_directory, model_directory, methods=METHODS, default_method=DEFAULT_METHOD, **settings)
 
 
 def load_model(
@@ -375,11 +356,9 @@ def run_model(
     parsed = parse_header(header)
     millivolts = to_millivolts(np.asarray(recording), parsed)
     method = model.method
-    item = predict.Item(
-        parsed.recording_id,
-        method.input.preprocess(millivolts, parsed.sampling_frequency),
-        method.input.features(parsed, millivolts),
-    )
+    given = Recording(millivolts, parsed.sampling_frequency, parsed.recording_id, parsed.age, parsed.sex)
+    examined = Examination(given, method.input)
+    item = predict.Item(given.name, examined.prepared, examined.features)
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)
-    labels, scores = model.decide(probabilities)
+    labels, scores = model.decide(probabilities, item.features)
     return list(method.classes), labels.astype(int), scores

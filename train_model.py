@@ -1,99 +1,40 @@
 #!/usr/bin/env python
-"""Train the entry on a folder of 12-lead ECG recordings.
+"""Train the entry on a folder of labelled 12-lead ECG recordings.
 
-Example:
+\b
+examples:
   python train_model.py data model
   python train_model.py data model --epochs 12 --members 1
   python train_model.py hospital fitted --from model --epochs 3
   torchrun --nproc-per-node 8 train_model.py data model
+
+DATA holds the recordings, in it or in folders below it; an optional folds.csv (record, database, fold) keeps patients
+together. MODEL is the folder that the model is written to; a stopped training continues from there.
 """
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
-from ecg.runtime.command import leave, run_command
-
-
-def main() -> int:
-    return run_command("train_model.py", _train, "the same command continues after the last finished epoch")
+from ecg.commands import train
+from ecg.runtime.command import Command, leave
 
 
-def _train() -> int:
+def training_code(data: str, model: str, **settings: Any) -> None:
+    """The Challenge's hook, imported when the command runs."""
     import team_code
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "data",
-        help="folder of recordings (Challenge files, DICOM, SCP-ECG, ...), in it or in folders "
-        "below it; an optional folds.csv (record, database, fold) keeps patients together",
-    )
-    parser.add_argument("model", help="folder the model is written to; a stopped training continues from there")
-    parser.add_argument(
-        "--method",
-        metavar="NAME[:SETTING=VALUE,...]",
-        help=f"which system to train, of {', '.join(team_code.METHODS)} (default: {team_code.DEFAULT_METHOD}, "
-        "or that of the model to start from)",
-    )
-    parser.add_argument(
-        "--from",
-        dest="start",
-        metavar="MODEL",
-        help="go on from the weights of a trained model's networks rather than from random ones",
-    )
-    parser.add_argument(
-        "--members",
-        "--folds",  # its name up to version 0.2, which keeps working
-        type=int,
-        metavar="K",
-        help="networks to train, each validated on another fold of the data (default: "
-        "3 of 10 for hybrid, 2 of 10 for robust, as published 5 for zhao and 3 of 10 for butteam)",
-    )
-    parser.add_argument(
-        "--epochs",
-        type=int,
-        metavar="N",
-        help="epochs of each network, one for each stage of training at least (default: 16 for hybrid and robust, "
-        "as published for the others)",
-    )
-    parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that read recordings (default: all cores)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
-    parser.add_argument(
-        "--labels",
-        metavar="FILE",
-        help="for recordings in clinical formats: take diagnoses from the device's statements by this CSV file of "
-        "statement and code; 'common' for the table of common statements alone",
-    )
-    parser.add_argument(
-        "--resume",
-        action="store_true",
-        help="fail instead of restarting if data or arguments changed",
-    )
-    parser.add_argument(
-        "--spread-members",
-        action="store_true",
-        help="under torchrun: each process trains other members, rather than all of them one member after another",
-    )
-    arguments = parser.parse_args()
-    team_code.training_code(
-        arguments.data,
-        arguments.model,
-        method=arguments.method,
-        members=arguments.members,
-        epochs=arguments.epochs,
-        seed=arguments.seed,
-        device=arguments.device,
-        workers=arguments.workers,
-        limit=arguments.limit,
-        labels=arguments.labels,
-        resume=arguments.resume,
-        spread_members=arguments.spread_members,
-        start=arguments.start,
-    )
-    return 0
+    team_code.training_code(data, model, **settings)
 
+
+main = Command(
+    "train_model.py",
+    train.main.when_stopped,
+    params=train.main.params,
+    callback=train.main.callback,
+    context_settings={"obj": training_code},
+    help=__doc__,
+)
 
 if __name__ == "__main__":
     leave(main())

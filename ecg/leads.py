@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+# Those of the 2021 Challenge.
+LEAD_SETS: dict[int, tuple[str, ...]] = {
+    12: LEADS,
+    6: LEADS[:6],
+    4: ("I", "II", "III", "V2"),
+    3: ("I", "II", "V2"),
+    2: ("I", "II"),
+}
 STANDARD_NAMES = {lead.lower(): lead for lead in LEADS}
 # Each row writes a limb lead, in the order of `LEADS`, as a combination of I and II.
 _OF_I_AND_II = np.array([(1, 0), (0, 1), (-1, 1), (-0.5, -0.5), (1, -0.5), (-0.5, 1)])
 FLAT = 0.005  # mV, range of a lead that shows nothing
+_FOLLOWS = 0.008  # mV: stored leads are rounded, to 5 µV in some databases
 _SHOWS = 0.1  # mV, range that no rounding of two leads gives to their difference
+
+
+def parse_leads(text: str) -> tuple[str, ...]:
+    """Leads by the number of a set of the 2021 Challenge, or by name: "2", "I,II,V5"; in the order of `LEADS`.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if text.strip().isdecimal() and int(text) in LEAD_SETS:
+        return LEAD_SETS[int(text)]
+    names = [STANDARD_NAMES.get(name.strip().lower(), "") for name in text.split(",")]
+    if "" in names or len(set(names)) != len(names):
+        numbers = ", ".join(map(str, LEAD_SETS))
+        raise ValueError(f"leads: expected one of {numbers}, or different names such as I,II,V2, found {text!r}")
+    return tuple(lead for lead in LEADS if lead in names)
 
 
 def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,6 +116,33 @@ def twelve_leads(independent: np.ndarray) -> np.ndarray:
     ndarray, shape (12, n_samples), mV
         Leads I, II, III, aVR, aVL, aVF, V1..V6.
     """
-    i, ii = independent[0], independent[1]
-    limb = np.stack([i, ii, ii - i, -(i + ii) / 2, i - ii / 2, ii - i / 2])
-    return np.concatenate([limb, independent[2:]])
+    return np.concatenate([independent[:2], _limb_leads(independent[0], independent[1]), independent[2:]])
+
+
+def through_independent(
+    signal: NDArray[np.float32], linear: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """Filter leads; where III, aVR, aVL and aVF follow from I and II, compute them from the filtered I and II.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (12 or 6, n_samples), float32, mV
+        All leads, or the limb leads alone; finite.
+    linear : callable
+        A linear filter that treats each lead alike, (n_leads, n_samples) to (n_leads, n), float32.
+
+    Returns
+    -------
+    ndarray, shape (12 or 6, n), float32, mV
+        ``linear(signal)``, but for a few microvolts in the computed leads.
+    """
+    if not np.abs(_limb_leads(signal[0], signal[1]) - signal[2:6]).max(initial=0) <= _FOLLOWS:
+        return linear(signal)
+    filtered = linear(np.concatenate([signal[:2], signal[6:]]))
+    return np.concatenate([filtered[:2], _limb_leads(filtered[0], filtered[1]), filtered[2:]])
+
+
+def _limb_leads(i: NDArray[np.float32], ii: NDArray[np.float32]) -> NDArray[np.float32]:
+    """III, aVR, aVL and aVF, (4, n_samples)."""
+    half_i, half_ii = i / 2, ii / 2
+    return np.stack([ii - i, -half_i - half_ii, i - half_ii, ii - half_i])

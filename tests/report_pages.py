@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -30,15 +29,19 @@ def write_model(folder: Path, n_members: int = 1) -> Path:
 
 
 def run_report(monkeypatch, *words: object) -> int:
-    """The command's exit status, with the tiny method among the methods."""
+    """The command's exit status: of MODEL INPUT REPORT or --evaluation ..., with the tiny method among the methods."""
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
-    monkeypatch.setattr(sys, "argv", ["report", *map(str, words)])
-    return main()
+    return main([*(["--model"] if words[0] != "--evaluation" else []), *map(str, words)])
 
 
 def table_of(report: Path) -> dict:
     """The data of the table of all recordings."""
     return json.loads((report / "recordings.js").read_text().removeprefix("window.REPORT = ").removesuffix(";\n"))
+
+
+def order_of(report: Path) -> list:
+    """Page and name of each recording, in the order in which pages lead to each other."""
+    return json.loads((report / "order.js").read_text().removeprefix("window.ORDER = ").removesuffix(";\n"))
 
 
 class Page(HTMLParser):

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 import driver
+import ecg
 import evaluate_model
 import team_code
 import train_model
@@ -39,17 +40,18 @@ def test_every_link_within_the_project_leads_somewhere(page):
 def test_files_and_modules_that_a_document_names_exist(page):
     words = set(re.findall(r"`((?:ecg|docs|tests)/[\w/.]+\.\w+)`", page.read_text())) - {"ecg/methods/small.py"}
     assert [word for word in words if not (ROOT / word).exists()] == []
-    for module in re.findall(r"python -m (ecg[\w.]*\w)", page.read_text()):
+    now = "\n".join(line for line in page.read_text().splitlines() if "at commit" not in line)
+    for module in re.findall(r"python -m (ecg[\w.]*\w)", now):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
 def test_the_readme_is_short():
-    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_the_version_is_the_same_everywhere():
-    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    version = ecg.__version__
     released = re.findall(r"^## v(\S+) - (\d{4}-\d\d-\d\d)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     citation = (ROOT / "CITATION.cff").read_text()
     assert released[0][0] == version

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import team_code
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS
 from ecg.methods.base import Method
 from ecg.simulator import write as simulator
@@ -22,12 +23,12 @@ from ecg.training.options import TrainingOptions
 class TinyNet(nn.Module):
     """One convolution, batch norm, dropout and a linear layer, in the shape of the entry's network."""
 
-    def __init__(self, dropout: float = 0.2) -> None:
+    def __init__(self, dropout: float = 0.2, n_classes: int = 24) -> None:
         super().__init__()
         self.conv = nn.Conv1d(12, 8, kernel_size=15, stride=16, bias=False)
         self.bn = nn.BatchNorm1d(8)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(8 + 5, len(team_code.CLASSES))
+        self.fc = nn.Linear(8 + 5, n_classes)
 
     def forward(self, signal: Tensor, demographics: Tensor) -> Tensor:
         x = self.dropout(self.bn(self.conv(signal)).relu().mean(dim=2))
@@ -44,9 +45,11 @@ def changed(method: Method, **changes: object) -> Method:
     return replace(method, **groups, **changes)
 
 
-def tiny(**changes: object) -> Method:
+def tiny(diagnoses: Diagnoses = CHALLENGE_2020, **changes: object) -> Method:
+    network = partial(TinyNet, n_classes=len(diagnoses.classes))
     return changed(
-        team_code.zhao(), **{"name": "tiny", "settings": {}, "build_network": TinyNet, "batch_size": 8, **changes}
+        team_code.zhao(diagnoses=diagnoses),
+        **{"name": "tiny", "settings": {}, "build_network": network, "batch_size": 8, **changes},
     )
 
 
@@ -84,7 +87,7 @@ def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:
         )
         start += signal.size + 5
         signals += [signal.ravel(), np.array([0.5, 1, 1, 0, 1], dtype=np.float32)]
-    return Dataset(entries, np.concatenate(signals), team_code.CLASSES)
+    return Dataset(entries, np.concatenate(signals))
 
 
 def write_recording(

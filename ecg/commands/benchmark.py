@@ -1,102 +1,163 @@
-"""How fast the project is, against a straightforward reference measured in the same run.
-
-The two sides of each measurement take turns, and the median of all turns counts. docs/performance.md says what each
-side does, and what the columns mean.
-"""
+"""`ecg benchmark`: how fast the project is and how accurate its measurements are, and what its constants come from."""
 
 from __future__ import annotations
 
-import argparse
-import io
+import shlex
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr
 from pathlib import Path
 
-import torch
+import click
 
-from ecg.io.files import write_file
-from ecg.runtime.command import leave, run_command
-from ecg.studies.benchmark import cases
-from ecg.studies.benchmark.cases import Options, Report
-from ecg.studies.benchmark.measure import Machine
-
-MEASUREMENTS: dict[str, tuple[Callable[[Path, Options, Machine], Report], ...]] = {
-    "driver": (cases.measure_driver, cases.measure_growth),
-    "preprocessing": (cases.measure_preprocessing,),
-    "training": (cases.measure_training, cases.measure_training_on_gpu, cases.compare_seeds),
-    "scoring": (cases.measure_scoring,),
-    "thresholds": (cases.measure_thresholds,),
-    "measurements": (cases.measure_measurements,),
-}
-TABLE_HEAD = """\
-| what | recordings | reference, s | project, s | ratio | target | over the lower bound \
-| peak memory, MB: reference, project | same result |
-|---|---|---|---|---|---|---|---|---|"""
-MEASURED = "## Measured\n"
+from ecg.commands import options
+from ecg.resources import resource
+from ecg.runtime.command import Command
 
 
-def format_page(text: str, command: str, machine: Machine, report: Report) -> str:
-    """A page whose text, up to what was measured, is that of an earlier page."""
-    where = f"By `{command}` on {time.strftime('%Y-%m-%d')}. The times are those of this machine: {machine.describe()}"
-    table = "\n".join([TABLE_HEAD, *(row.format() for row in report.rows)])
-    return text.partition(MEASURED)[0] + "\n\n".join([MEASURED.rstrip(), where, table, *report.notes]) + "\n"
+@click.group("benchmark", subcommand_metavar="NAME ...")
+def main() -> None:
+    """Measure speed and accuracy, fit the constants of the measurements, draw the documents' pictures."""
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    return run_command("ecg benchmark", lambda: _benchmark(words), "nothing was written")
+@main.command("speed", cls=Command)
+@click.argument(
+    "what",
+    type=click.Choice(["all", "driver", "preprocessing", "training", "scoring", "thresholds", "measurements"]),
+    default="all",
+)
+@click.option(
+    "--records", type=click.IntRange(1), metavar="N", help="recordings (default: each measurement's own number)"
+)
+@click.option("--repeats", type=click.IntRange(1), metavar="N", default=5, help="turns of each side")
+@options.seed
+@click.option(
+    "--model",
+    "models",
+    type=options.PATH,
+    multiple=True,
+    metavar="FOLDER",
+    help="whose weights to use, may be repeated (default: the shipped model)",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    help="with training: also train with N seeds both ways and compare the networks' challenge metric",
+)
+@click.option("--output", type=options.PATH, metavar="FILE", help="page to write, such as docs/performance.md")
+def speed(
+    what: str, records: int | None, repeats: int, seed: int, models: tuple[Path, ...], seeds: int, output: Path | None
+) -> int:
+    """Compare the project's speed with a straightforward reference, measured in the same run.
 
+    The two sides of each measurement take turns, and the median of all turns counts. docs/performance.md says what each
+    side does, and what the columns mean. What the page says before its section Measured is kept.
+    """
+    from ecg.studies.benchmark.cases import Options
+    from ecg.studies.benchmark.run import run_benchmark
 
-def _benchmark(words: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="ecg benchmark", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("what", nargs="?", choices=[*MEASUREMENTS, "all"], default="all", help="what to measure (default: all)")
-    add("--records", type=int, metavar="N", help="recordings (default: each measurement's own number)")
-    add("--repeats", type=int, metavar="N", default=5, help="turns of each side (default: %(default)s)")
-    add("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
-    models_help = "whose weights to use, may be repeated (default: the shipped model)"
-    add("--model", type=Path, action="append", metavar="FOLDER", help=models_help)
-    seeds_help = "with training: also train with N seeds both ways and compare the networks' challenge metric"
-    add("--seeds", type=int, metavar="N", default=0, help=seeds_help)
-    output_help = "page to write, docs/performance.md say; what it says before its section Measured is kept"
-    add("--output", type=Path, metavar="FILE", help=output_help)
-    arguments = parser.parse_args(words)
-    for name, least in (("records", 1), ("repeats", 1), ("seed", 0), ("seeds", 0)):
-        value = getattr(arguments, name)
-        if value is not None and value < least:
-            raise ValueError(f"--{name} {value}: expected a whole number from {least} up")
-    if arguments.seeds and arguments.what not in ("training", "all"):
-        raise ValueError(f"--seeds {arguments.seeds}: expected it with training, found {arguments.what}")
-    output = arguments.output
-    if output is not None and not output.absolute().parent.is_dir():
-        raise ValueError(f"--output {output}: expected a folder to write to, found none")
-    models = arguments.model or [Path(__file__).resolve().parents[2] / "model"]
-    for model in models:
-        if not (model / "config.json").is_file():
-            raise ValueError(f"--model {model}: expected the folder of a trained model, found no config.json in it")
-    options = Options(arguments.records, arguments.repeats, arguments.seed, tuple(models), arguments.seeds)
-    machine, report = Machine.measure(torch.device("cpu")), Report()
-    print(machine.describe(), TABLE_HEAD, sep="\n\n", flush=True)
-    for what, measurements in MEASUREMENTS.items():
-        for measurement in measurements if arguments.what in (what, "all") else ():
-            # Without progress lines: they are for users, and there would be hundreds.
-            with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, redirect_stderr(io.StringIO()):
-                found = measurement(Path(folder), options, machine)
-            for row in found.rows:
-                print(row.format(), flush=True)
-            report.rows.extend(found.rows)
-            report.notes.extend(found.notes)
-    print("", *report.notes, sep="\n")
-    if output is not None:
-        text = output.read_text() if output.exists() else "# How fast it is\n\n"
-        command = " ".join(["ecg benchmark", *(sys.argv[1:] if words is None else words)])
-        write_file(output, format_page(text, command, machine, report))
+    if seeds and what not in ("training", "all"):
+        raise ValueError(f"--seeds {seeds}: expected it with training, found {what}")
+    words = shlex.join(["ecg", *sys.argv[1:]])
+    run_benchmark(what, Options(records, repeats, seed, models or (resource("model"),), seeds), output, words)
     return 0
 
 
-if __name__ == "__main__":
-    leave(main())
+@main.command("ludb", cls=Command)
+@click.argument("folder", type=options.PATH)
+@click.argument("truth", type=options.PATH)
+@click.option("--refit", type=options.PATH, metavar="DATA", help="fit anew, without the recordings that are measured")
+def ludb(folder: Path, truth: Path, refit: Path | None) -> int:
+    """Compare measurements with cardiologists' marks: LUDB in FOLDER, the global intervals in the CSV file TRUTH."""
+    from ecg.studies.measurement_accuracy import against_ludb
+
+    print(against_ludb(folder, truth, refit))
+    return 0
+
+
+@main.command("disturbed", cls=Command)
+@click.argument("folder", type=options.PATH, required=False)
+@click.option("--records", type=click.IntRange(1), default=100, help="simulated recordings, without a folder")
+@click.option("--seed", type=int, default=1)
+def disturbed(folder: Path | None, records: int, seed: int) -> int:
+    """Measurements of disturbed recordings against those of the same recordings as they are."""
+    from ecg.studies.measurement_accuracy import against_undisturbed
+
+    print(against_undisturbed(folder, records, seed))
+    return 0
+
+
+@main.command("simulated", cls=Command)
+@click.option("--records", type=click.IntRange(1), default=2000, metavar="N", help="recordings")
+@click.option("--seed", type=click.IntRange(0), default=1, help="of the simulator")
+def simulated(records: int, seed: int) -> int:
+    """Compare measurements with the simulator's truth."""
+    from ecg.studies.measurement_accuracy import against_simulator
+
+    print(against_simulator(records, seed))
+    return 0
+
+
+@main.command("labels", cls=Command)
+@click.argument("data", type=options.PATH)
+@click.option("--fold", type=int, help="only the recordings in this fold of folds.csv")
+def labels(data: Path, fold: int | None) -> int:
+    """Compare measurements with the labels of the Challenge recordings in DATA."""
+    from ecg.studies.measurement_accuracy import against_labels, in_fold
+
+    print(against_labels(in_fold(data, fold)))
+    return 0
+
+
+@main.command("fit-measurements", cls=Command, when_stopped="the parameters are as they were")
+@click.argument("ludb", type=options.PATH)
+@click.argument("data", type=options.PATH)
+@click.option("--steps", type=click.IntRange(1), metavar="N", default=2500, help="of training the network")
+def fit_measurements(ludb: Path, data: Path, steps: int) -> int:
+    """Fit what the measurements have learned to LUDB and to Challenge recordings in DATA, with a folds.csv."""
+    from ecg.training.fit_measurements import fit_folder
+
+    fit_folder(ludb, data, steps)
+    return 0
+
+
+@main.command("lead-reversal", cls=Command)
+@click.argument("data", type=options.PATH)
+@click.option("--folds", type=int, multiple=True, help="only the recordings in this fold of folds.csv; may be repeated")
+def lead_reversal(data: Path, folds: tuple[int, ...]) -> int:
+    """Count the exchanged electrodes that are found, in recordings with limb leads exchanged on purpose."""
+    from ecg.studies.lead_reversal import paths_of, test
+
+    print(test(paths_of(data, folds)))
+    return 0
+
+
+@main.command("fit-lead-reversal", cls=Command)
+@click.argument("data", type=options.PATH)
+def fit_lead_reversal(data: Path) -> int:
+    """Print the constants by which exchanged electrodes are found, fitted to folds 1 to 8 of DATA."""
+    from ecg.studies.lead_reversal import fit, paths_of
+
+    print(fit(paths_of(data, range(1, 9))))
+    return 0
+
+
+@main.command("cost-quality", cls=Command)
+@click.argument("page", type=options.PATH)
+@click.argument("picture", type=options.PATH)
+def cost_quality(page: Path, picture: Path) -> int:
+    """Draw the table of cost and quality on a page, such as docs/performance.md, as a PNG file."""
+    from ecg.studies.cost_quality import plot_costs, read_costs
+
+    plot_costs(read_costs(page), picture)
+    return 0
+
+
+@main.command("median-beats", cls=Command)
+@click.argument("picture", type=options.PATH)
+def median_beats(picture: Path) -> int:
+    """Draw median beats of simulated recordings with their marks as a PNG file."""
+    from ecg.studies.median_beats import plot_median_beats
+
+    plot_median_beats(picture)
+    return 0

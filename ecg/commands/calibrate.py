@@ -1,38 +1,33 @@
-"""Calibrates a trained model: fits its probabilities on the validation parts of the recordings that it was trained on.
-
-    ecg calibrate model data
-
-For a model folder that holds no calibration yet: `train_model.py` has written one since version 0.3. The recordings
-must be those that trained the model; the split into parts follows from them and the seed. Nothing else changes.
-"""
+"""`ecg calibrate`: a calibration for a model folder that has none."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import leave, run_command
+import click
+
+from ecg.commands import options
+from ecg.runtime.command import command
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("ecg calibrate", lambda: _calibrate(words), "the model folder is as it was")
+@command("calibrate", "the model folder is as it was")
+@click.argument("model", type=options.PATH)
+@click.argument("data", type=options.PATH)
+@options.labels
+@options.least_likelihood
+def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -> int:
+    """Calibrate a trained model: fit its probabilities on the validation parts of its training recordings.
 
+    For a folder MODEL that holds no calibration yet: training has written one since version 0.3. DATA must be the
+    recordings that trained the model, with --labels as in training; the split into parts follows from them and the
+    seed. Nothing else changes.
 
-def _calibrate(words: Sequence[str] | None) -> int:
+    \b
+    example:
+      ecg calibrate model data
+    """
     from ecg.training.calibrate_model import calibrate_model
 
-    parser = argparse.ArgumentParser(
-        prog="ecg calibrate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path, help="folder of a trained model")
-    parser.add_argument("data", type=Path, help="folder of the recordings that it was trained on")
-    arguments = parser.parse_args(words)
-    n_recordings, before, after = calibrate_model(arguments.model, arguments.data)
+    n_recordings, before, after = calibrate_model(model, data, labels=labels, least_likelihood=least_likelihood)
     print(f"Calibrated on {n_recordings} recordings: calibration error there {before:.4f} before, {after:.4f} after")
     return 0
-
-
-if __name__ == "__main__":
-    leave(main())

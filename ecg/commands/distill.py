@@ -1,56 +1,63 @@
-"""Trains one network that answers as an ensemble does, at the cost of one network.
-
-    ecg distill model data distilled
-
-`model` is a trained model of the method `hybrid` or `robust`, `data` the recordings that trained it. The network
-looks at the signal, age and sex alone, so nothing is measured when it judges, and it can be exported as ONNX. What it
-loses against the ensemble shows where neither was trained: docs/results.md.
-"""
+"""`ecg distill`: one network that answers as an ensemble does."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import leave, run_command
+import click
+
+from ecg.commands import options
+from ecg.runtime.command import command
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("ecg distill", lambda: _distill(words), "the same command continues from there")
+@command("distill", "the same command continues from there")
+@options.model
+@click.argument("data", type=options.PATH)
+@click.argument("distilled", type=options.PATH)
+@click.option("--width", type=float, default=0.5, help="channels of the network, as a share of the ensemble's")
+@options.epochs
+@options.seed
+@options.device
+@options.limit
+@options.labels
+@options.least_likelihood
+def main(
+    model: Path,
+    data: Path,
+    distilled: Path,
+    width: float,
+    epochs: int | None,
+    seed: int,
+    device: str,
+    limit: int | None,
+    labels: str | None,
+    least_likelihood: float,
+) -> int:
+    """Train one network that answers as an ensemble does, at the cost of one network.
 
+    The ensemble is of the method hybrid or robust. DATA are the recordings that trained it, DISTILLED is the folder for
+    the network. It takes the signal, age and sex alone: nothing is measured when it classifies, and it can be exported
+    as ONNX. What it loses against the ensemble is in docs/results.md.
 
-def _distill(words: Sequence[str] | None) -> int:
+    \b
+    example:
+      ecg distill --model model data distilled
+    """
+    from ecg.inference.classifier import load_model
+    from ecg.io.label_tables import load_labels
     from ecg.methods.base import build_method
+    from ecg.methods.reduced_leads import on_leads
     from ecg.methods.registry import find_methods
-    from ecg.model_folder.folder import load_model
-    from ecg.runtime.device import pick_device
     from ecg.training.distillation import distill
     from ecg.training.options import TrainingOptions
 
-    parser = argparse.ArgumentParser(
-        prog="ecg distill", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path, help="folder of the ensemble")
-    parser.add_argument("data", type=Path, help="folder of the recordings that it was trained on")
-    parser.add_argument("distilled", type=Path, help="folder for the network")
-    parser.add_argument("--width", type=float, default=0.5, help="channels of the network (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="epochs (default: the method's schedule)")
-    parser.add_argument("--seed", type=int, default=2020, help="random seed (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:<number> (default: %(default)s)")
-    parser.add_argument("--limit", type=int, metavar="N", help="use only N recordings, to try things out")
-    arguments = parser.parse_args(words)
-    if arguments.distilled.resolve() == arguments.model.resolve():
-        raise ValueError(f"{arguments.distilled}: expected another folder than that of the ensemble")
-    options = TrainingOptions(1, arguments.epochs, arguments.seed, arguments.device, limit=arguments.limit)
-    methods = find_methods()
-    student = build_method(f"hybrid:width={arguments.width},measurements=false", methods)
+    if distilled.resolve() == model.resolve():
+        raise ValueError(f"{distilled}: expected another folder than that of the ensemble")
+    teacher = load_model(model, device=device)
+    table = load_labels(labels, teacher.method.diagnoses.column_of, least_likelihood) if labels else None
+    options = TrainingOptions(1, epochs, seed, device, limit=limit, labels=table)
+    student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
+    student = on_leads(student, teacher.method.leads)
     options.n_members(student)
-    teacher = load_model(arguments.model, methods, pick_device(arguments.device))
-    distill(teacher, student, arguments.data, arguments.distilled, options)
+    distill(teacher, student, data, distilled, options)
     return 0
-
-
-if __name__ == "__main__":
-    leave(main())

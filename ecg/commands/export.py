@@ -1,69 +1,49 @@
-"""Writes a trained model as an ONNX file, for runtimes in other languages, browsers and phones.
-
-    ecg export model model.onnx
-    ecg export model model.onnx --from-raw 500
-
-The first takes what the method's preprocessing returns, the second raw signals in mV at 500 Hz. What goes in, what
-comes out and what the file says of itself is in docs/onnx.md.
-"""
+"""`ecg export`: a trained model as an ONNX file."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import leave, run_command
+import click
+
+from ecg.commands import options
+from ecg.runtime.command import command
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    return run_command("ecg export", lambda: _export(words), "the file is written whole or not at all")
+@command("export", "the file is written whole or not at all")
+@options.model
+@click.argument("output", type=options.PATH)
+@click.option(
+    "--from-raw",
+    type=float,
+    metavar="HZ",
+    help="put resampling from this sampling frequency and filters into the graph, which then takes raw mV",
+)
+@click.option("--member", type=int, metavar="K", help="only the K-th member, from 1 (default: all of them)")
+@click.option("--compare", metavar="INPUT", help="also say how far the file is from PyTorch on these recordings")
+def main(model: Path, output: Path, from_raw: float | None, member: int | None, compare: str | None) -> int:
+    """Write a trained model as the ONNX file OUTPUT, for other languages, browsers and phones.
 
+    The graph takes what the method's preprocessing returns or, with --from-raw, raw signals in mV. Inputs, outputs and
+    metadata are in docs/onnx.md.
 
-def _export(words: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="ecg export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path, help="folder of a trained model")
-    parser.add_argument("output", type=Path, help="the ONNX file to write")
-    parser.add_argument(
-        "--from-raw",
-        type=float,
-        metavar="HZ",
-        help="put resampling from this sampling frequency and filters into the graph, which then takes raw mV",
-    )
-    parser.add_argument("--member", type=int, metavar="K", help="only the K-th member, from 1 (default: all of them)")
-    parser.add_argument(
-        "--compare", type=Path, metavar="DATA", help="also say how far the file is from PyTorch on these recordings"
-    )
-    arguments = parser.parse_args(words)
-
-    import torch
-
-    from ecg.inference.onnx_compare import compare
+    \b
+    examples:
+      ecg export model.onnx
+      ecg export model.onnx --from-raw 500
+    """
+    from ecg.inference.classifier import load_model
+    from ecg.inference.onnx_compare import compare as compare_recordings
     from ecg.inference.onnx_export import export_onnx, only_member
     from ecg.io.files import write_file
-    from ecg.io.formats import find_recordings
-    from ecg.methods.registry import find_methods
-    from ecg.model_folder.folder import load_model
+    from ecg.io.inputs import expand_inputs
 
-    recordings = []
-    if arguments.compare is not None:  # before the export, which takes longer
-        if not arguments.compare.is_dir():
-            raise ValueError(f"{arguments.compare}: expected a folder of recordings, found no folder")
-        recordings = list(find_recordings(arguments.compare))
-        if not recordings:
-            raise ValueError(f"{arguments.compare}: expected recordings, found none")
-    model = load_model(arguments.model, find_methods(), torch.device("cpu"))
-    if arguments.member is not None:
-        model = only_member(model, arguments.member)
-    data = export_onnx(model, arguments.from_raw)
-    write_file(arguments.output, data)
-    print(f"{arguments.output}: {len(model.networks)} of the model's members, {len(data) / 1e6:.1f} MB", flush=True)
+    recordings = [each.path for each in expand_inputs(compare)] if compare else []  # before the export, which is slow
+    whole = load_model(model, device="cpu")
+    loaded = whole if member is None else only_member(whole, member)
+    data = export_onnx(loaded, from_raw)
+    write_file(output, data)
+    print(f"{output}: {len(loaded.networks)} of the model's members, {len(data) / 1e6:.1f} MB", flush=True)
     if recordings:
-        print(compare(data, model, arguments.from_raw, recordings))
+        print(compare_recordings(data, loaded, from_raw, recordings))
     return 0
-
-
-if __name__ == "__main__":
-    leave(main())

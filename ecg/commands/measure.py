@@ -1,80 +1,67 @@
-"""Measure a folder of 12-lead ECG recordings: one row each in a table.
-
-example:
-  ecg measure recordings measurements.csv
-  ecg measure recordings measurements.csv --beats marks --json measurements.jsonl
-  ecg measure recordings measurements.csv --shard 3/16
-
-The columns are the recording (its path in the folder, without suffix), rate (1/min), intervals (ms), axes (degrees),
-amplitudes of the median beat per lead (mV), quality (uV), and what was wrong where a recording could not be measured.
-A cell is empty where something is not measurable.
-
-exit status: 0 all recordings measured, 1 some could not be (their rows say why), 2 it could not begin or not go on,
-130 stopped with Ctrl-C.
-"""
+"""`ecg measure`: a table of measurements."""
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from ecg.runtime.command import leave, run_command
-from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
+import click
+
+from ecg.commands import options
+from ecg.runtime.command import command
+from ecg.runtime.shards import WHOLE, Shard
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    return run_command("ecg measure", lambda: _measure(words), "nothing was written to the table")
+@command("measure", "the same command with --resume measures the rest")
+@options.recordings
+@click.argument("table", type=options.PATH)
+@click.option(
+    "--beats",
+    type=options.PATH,
+    metavar="FOLDER",
+    help="also write the waves of every beat as WFDB annotations, <record>.ecgm",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=options.PATH,
+    metavar="FILE",
+    help="also write one JSON object per line and recording, with its median beat",
+)
+@options.workers
+@options.resume
+@options.shard
+@options.allow_failures
+def main(
+    recordings: tuple[str, ...],
+    table: Path,
+    beats: Path | None,
+    json_file: Path | None,
+    workers: int | None,
+    resume: bool,
+    shard: Shard,
+    allow_failures: bool,
+) -> int:
+    """Measure 12-lead ECGs: one row each in a table.
 
+    TABLE is the CSV file to write. Its columns are the recording's name, heart rate (1/min), intervals (ms), axes
+    (degrees), amplitudes of the median beat per lead (mV), quality (uV), and what was wrong where a recording could not
+    be measured. A cell is empty where something is not measurable.
 
-def _measure(words: Sequence[str] | None) -> int:
-    from ecg.examination.measure_folder import EXTENSION, measure_folder
+    \b
+    examples:
+      ecg measure patient.dcm table.csv
+      ecg measure recordings table.csv --beats marks --json measurements.jsonl
+      ecg measure recordings table.csv --shard 3/16
 
-    parser = argparse.ArgumentParser(
-        prog="ecg measure", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "recordings",
-        type=Path,
-        help="folder of recordings (Challenge files, DICOM, SCP-ECG, XML ...), in it or below it",
-    )
-    parser.add_argument("output", type=Path, help="table to write (CSV)")
-    parser.add_argument(
-        "--beats",
-        type=Path,
-        metavar="FOLDER",
-        help=f"also write the waves of every beat as WFDB annotations, <record>.{EXTENSION}",
-    )
-    parser.add_argument(
-        "--json",
-        type=Path,
-        metavar="FILE",
-        help="also write one JSON object per line and recording, with its median beat",
-    )
-    parser.add_argument(
-        "--workers", type=int, metavar="N", default=os.cpu_count() or 1, help="processes (default: one for each core)"
-    )
-    add_shard_option(parser)
-    parser.add_argument(
-        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be measured"
-    )
-    arguments = parser.parse_args(words)
-    if arguments.workers < 1:
-        raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
-    shard = parse_shard(arguments.shard)
+    Exit status: 0 all recordings measured, 1 some could not be (their rows say why), 2 the command could not start or
+    continue, 130 Ctrl-C.
+    """
+    from ecg.examination.examine_folder import CORES
+    from ecg.examination.measure_folder import MeasureOptions, measure_folder
+
     n_measured, problems = measure_folder(
-        arguments.recordings,
-        arguments.output,
-        beats=arguments.beats,
-        json_file=arguments.json,
-        workers=arguments.workers,
-        shard=shard,
+        recordings, table, MeasureOptions(workers or CORES, resume, shard, beats, json_file)
     )
-    place = f"table in {arguments.output}" if shard == WHOLE else f"shard {shard} of {arguments.output} is written"
+    place = f"table in {table}" if shard == WHOLE else f"shard {shard} of {table} is written"
     print(f"{n_measured} recordings measured, {len(problems)} could not be; {place}")
-    return 1 if problems and not arguments.allow_failures else 0
-
-
-if __name__ == "__main__":
-    leave(main())
+    return 1 if problems and not allow_failures else 0

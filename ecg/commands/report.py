@@ -1,122 +1,114 @@
-"""Write a report that people read: recordings on ECG paper with findings and measurements, or a model judged.
-
-examples:
-  ecg report model recordings report
-  ecg report model recordings report --shard 3/16   (16 of these, then the same with --resume alone)
-  ecg report --evaluation labels outputs report
-  ecg report --evaluation labels outputs other_outputs report
-
-exit status: 0 all recordings have a page, 1 some could not be judged (their rows say why; not with --evaluation),
-2 it could not begin or not go on, 130 stopped with Ctrl-C.
-"""
+"""`ecg report`: pages for people, of recordings or of a model's evaluation."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ecg.runtime.command import leave, run_command
-from ecg.runtime.shards import WHOLE, add_shard_option, parse_shard
+import click
+from click.core import ParameterSource
 
-NAME = "ecg report"
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    return run_command(
-        NAME, lambda: _report(words), "files written so far are whole, the same command with --resume writes the rest"
-    )
+from ecg.commands import options
+from ecg.runtime.command import command
+from ecg.runtime.shards import WHOLE, Shard
 
 
-def _report(words: Sequence[str] | None) -> int:
-    arguments = _parse(words)
-    if arguments.evaluation:
+@command("report", "files written so far are whole, the same command with --resume writes the rest")
+@click.argument("folders", nargs=-1, required=True, metavar="INPUT... REPORT", type=options.PATH)
+@click.option("--evaluation", is_flag=True, help="evaluate a model: LABELS OUTPUTS [OUTPUTS2] REPORT")
+@options.diagnoses
+@options.model
+@click.option(
+    "--attribution",
+    is_flag=True,
+    help="show where the network looked, for up to three findings of each recording; takes about a second per finding",
+)
+@click.option("--pdf", is_flag=True, help="also a printable A4 page of each recording")
+@click.option("--single", is_flag=True, help="one self-contained file, up to 50 recordings")
+@click.option(
+    "--layout", type=click.Choice(["3x4", "6x2", "12x1"]), default="3x4", help="of the leads, which a page shows first"
+)
+@click.option("--note", default="", show_default=False, help="a sentence for the top of each page")
+@options.resume
+@options.device
+@options.workers
+@options.deterministic
+@options.shard
+@options.allow_failures
+@click.pass_context
+def main(
+    context: click.Context,
+    /,
+    folders: tuple[Path, ...],
+    evaluation: bool,
+    diagnoses: str | None,
+    model: Path,
+    resume: bool,
+    device: str,
+    workers: int | None,
+    deterministic: bool,
+    shard: Shard,
+    allow_failures: bool,
+    **pages: Any,
+) -> int:
+    """Write a report for people: recordings on ECG paper with findings and measurements, or a model's evaluation.
+
+    \b
+    examples:
+      ecg report recordings report
+      ecg report recordings report --shard 3/16   (16 of these, then the same with --resume alone)
+      ecg report --evaluation labels outputs report
+      ecg report --evaluation labels outputs other_outputs report
+
+    Exit status: 0 all recordings have a page, 1 some could not be classified (their rows say why; not with
+    --evaluation), 2 the command could not start or continue, 130 Ctrl-C.
+    """
+    if evaluation:
+        _check_evaluation(context, len(folders))
+        from ecg.labels.diagnoses import DEFAULT, load_diagnoses
         from ecg.report.evaluation import evaluation_report
 
-        labels, *outputs, report = map(Path, arguments.folders)
-        evaluation_report(labels, outputs, report, note=arguments.note)
+        given, *outputs, report = folders
+        wanted = load_diagnoses(diagnoses or DEFAULT)
+        evaluation_report(given, outputs, report, note=pages["note"], diagnoses=wanted)
         print(f"Open {report / 'index.html'} in a browser")
         return 0
-    from ecg.inference.run_folder import READERS
-    from ecg.methods.registry import find_methods
-    from ecg.model_folder.folder import load_model
+    if len(folders) < 2:
+        raise click.UsageError("expected INPUT... REPORT, found one path")
+    for option in ("--pdf", "--shard"):
+        if pages["single"] and _is_given(context, option[2:]):
+            raise click.UsageError(f"--single {option}: expected one of them, found both; one process writes one file")
+    from ecg.examination.examine_folder import CORES
+    from ecg.inference.classifier import load_model
+    from ecg.inference.run_folder import ClassifyOptions
     from ecg.report.recordings import Options, report_folder
-    from ecg.runtime.device import pick_device
 
-    shard = parse_shard(arguments.shard)
-    if arguments.single and shard != WHOLE:
-        raise ValueError("--single --shard: expected one of them, found both; one file is written by one process")
-    model_folder, recordings, report = map(Path, arguments.folders)
-    options = Options(arguments.layout, arguments.attribution, arguments.pdf, arguments.single, arguments.note)
-    model = load_model(model_folder, find_methods(), pick_device(arguments.device))
+    *recordings, report = folders
     outcome = report_folder(
-        model,
+        load_model(model, device=device),
         recordings,
         report,
-        options,
-        workers=arguments.workers or READERS,
-        resume=arguments.resume,
-        deterministic=arguments.deterministic,
-        shard=shard,
+        Options(**pages),
+        ClassifyOptions(workers or CORES, resume, shard, deterministic),
     )
     then = f"open {report / 'index.html'} in a browser"
     if shard != WHOLE:
         then = "when all shards are done, the same command with --resume and without --shard writes the index"
-    print(f"{outcome.judged_before + outcome.judged} recordings judged, {len(outcome.problems)} could not be; {then}")
-    return 1 if outcome.problems and not arguments.allow_failures else 0
+    n_classified = outcome.classified_before + outcome.classified
+    print(f"{n_classified} recordings classified, {len(outcome.problems)} could not be; {then}")
+    return 1 if outcome.problems and not allow_failures else 0
 
 
-def _parse(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=NAME, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "folders",
-        nargs="+",
-        metavar="FOLDER",
-        help="MODEL RECORDINGS REPORT, recordings in any format that driver.py reads; "
-        "with --evaluation LABELS OUTPUTS [OUTPUTS2] REPORT",
-    )
-    parser.add_argument("--evaluation", action="store_true", help="judge the model: outputs against labels")
-    parser.add_argument(
-        "--attribution",
-        action="store_true",
-        help="show where the network looked, for up to three findings of each recording; takes about "
-        "a second per finding",
-    )
-    parser.add_argument("--pdf", action="store_true", help="also a printable A4 page of each recording")
-    parser.add_argument("--single", action="store_true", help="one self-contained file, up to 50 recordings")
-    parser.add_argument(
-        "--layout",
-        choices=("3x4", "6x2", "12x1"),
-        default="3x4",
-        help="of the leads, which a page shows first (default: %(default)s)",
-    )
-    parser.add_argument("--note", default="", help="a sentence for the top of each page")
-    parser.add_argument("--resume", action="store_true", help="keep what an earlier run has finished, write the rest")
-    parser.add_argument("--device", default="auto", help="as of driver.py (default: %(default)s)")
-    parser.add_argument("--workers", type=int, metavar="N", default=0, help="as of driver.py")
-    parser.add_argument("--deterministic", action="store_true", help="as of driver.py")
-    add_shard_option(parser)
-    parser.add_argument(
-        "--allow-failures", action="store_true", help="exit with 0 even if some recordings could not be judged"
-    )
-    arguments = parser.parse_args(words)
-    if arguments.evaluation:
-        for name in ("attribution", "pdf", "single", "layout", "resume", "deterministic", "shard", "allow_failures"):
-            if getattr(arguments, name) != parser.get_default(name):
-                option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"--evaluation {option}: expected one of them, found both; {option} is for recordings")
-    most = 4 if arguments.evaluation else 3
-    if not 3 <= len(arguments.folders) <= most:
-        expected = "LABELS OUTPUTS [OUTPUTS2] REPORT" if arguments.evaluation else "MODEL RECORDINGS REPORT"
-        raise ValueError(f"expected {expected}, found {len(arguments.folders)} folders")
-    if arguments.workers < 0:
-        raise ValueError(f"--workers {arguments.workers}: expected a whole number from 1 up")
-    if arguments.single and arguments.pdf:
-        raise ValueError("--single --pdf: expected one of them, found both; a printable page is a file of its own")
-    return arguments
+def _check_evaluation(context: click.Context, n_folders: int) -> None:
+    for param in context.command.get_params(context):
+        if param.name not in ("folders", "evaluation", "note", "diagnoses") and _is_given(context, param.name or ""):
+            option = param.opts[0]
+            raise click.UsageError(
+                f"--evaluation {option}: expected one of them, found both; {option} is for recordings"
+            )
+    if not 3 <= n_folders <= 4:
+        raise click.UsageError(f"expected LABELS OUTPUTS [OUTPUTS2] REPORT, found {n_folders} folders")
 
 
-if __name__ == "__main__":
-    leave(main())
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) == ParameterSource.COMMANDLINE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -10,12 +10,14 @@ from scipy.special import expit
 
 from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.calibration import log_odds
+from ecg.decisions.expected_score import highest_expected_score
+from ecg.decisions.thresholds import f1_thresholds
 from ecg.scoring.statistics import log_loss
 
 PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0)  # from strong to weak: of equally good ones the strongest is taken
 # How strongly the change of the prior odds is held to 0, and a weight between two classes, relative to a class's own
 # slope: prior odds are what differs most between hospitals, and of the weights there are 23 for each slope. Chosen by
-# cross-validation on fold 1 of PTB-XL and on Chapman-Ningbo, see docs/experiments.md.
+# cross-validation on fold 1 of PTB-XL and on Chapman-Ningbo, see docs/history/experiments.md.
 PRIOR_ODDS, BETWEEN_CLASSES = 0.1, 30.0
 _SMALLEST_SLOPE = 0.05
 
@@ -29,15 +31,28 @@ class Adaptation:
     weights : ndarray, shape (n_classes, n_classes), float64
         Row: a class's score that goes in; column: the class whose probability comes out. The diagonal is above 0.
     intercepts : ndarray, shape (n_classes,), float64
+    thresholds : ndarray, shape (n_classes,), float64, optional
+        Of the probabilities; where the diagnoses have no reward weights.
     """
 
     weights: Floats
     intercepts: Floats
+    thresholds: Floats | None = None
 
     def apply(self, scores: Floats) -> Floats:
         """Adapted probabilities of scores, both (..., n_classes), float64."""
         probabilities: Floats = expit(log_odds(scores) @ self.weights + self.intercepts)
         return probabilities
+
+    def decide(self, probabilities: Floats, rewards: Floats | None) -> Bools:
+        """Labels of adapted probabilities, both (n_recordings, n_classes); rewards (n_classes, n_classes)."""
+        if self.thresholds is None:
+            return highest_expected_score(probabilities, rewards)
+        return probabilities >= self.thresholds
+
+    def with_thresholds(self, labels: Bools, scores: Floats) -> Adaptation:
+        """The same with the thresholds of the highest F1 on these recordings, both (n_recordings, n_classes)."""
+        return replace(self, thresholds=f1_thresholds(labels, self.apply(scores)))
 
 
 def fit_adaptation(labels: Bools, scores: Floats, penalty: float) -> Adaptation:
@@ -103,12 +118,12 @@ def choose_penalty(labels: Bools, scores: Floats, folds: Ints) -> float:
     folds : ndarray, shape (n_recordings,), int
         Two different ones at least.
     """
-    losses = [log_loss(labels, _held_out(labels, scores, folds, penalty)) for penalty in PENALTIES]
+    losses = [log_loss(labels, _held_out(labels, scores, folds, None, penalty)[0]) for penalty in PENALTIES]
     return PENALTIES[int(np.argmin(losses))]
 
 
-def cross_validate(labels: Bools, scores: Floats, folds: Ints) -> Floats:
-    """Each recording's adapted scores where its fold had no part in the fit, nor in the choice of the penalty.
+def cross_validate(labels: Bools, scores: Floats, folds: Ints, rewards: Floats | None = None) -> tuple[Floats, Bools]:
+    """Each recording's adapted scores and labels where its fold had no part in the fit, nor in any choice.
 
     Parameters
     ----------
@@ -116,20 +131,28 @@ def cross_validate(labels: Bools, scores: Floats, folds: Ints) -> Floats:
     scores : ndarray, shape (n_recordings, n_classes), float64
     folds : ndarray, shape (n_recordings,), int
         Three different ones at least: the penalty is chosen by cross-validation over those that are not held out.
+    rewards : ndarray, shape (n_classes, n_classes), float64, optional
+        Without them thresholds are chosen, among the others too.
 
     Returns
     -------
-    ndarray, shape (n_recordings, n_classes), float64
+    tuple of ndarray, shapes (n_recordings, n_classes), float64 and bool
     """
-    return _held_out(labels, scores, folds, None)
+    return _held_out(labels, scores, folds, rewards, None)
 
 
-def _held_out(labels: Bools, scores: Floats, folds: Ints, penalty: float | None) -> Floats:
-    """Adapted scores of each fold by a fit to the others; without a penalty it is chosen among the others."""
-    adapted = np.empty_like(scores)
+def _held_out(
+    labels: Bools, scores: Floats, folds: Ints, rewards: Floats | None, penalty: float | None
+) -> tuple[Floats, Bools]:
+    """Adapted scores and labels of each fold by a fit to the others; with a penalty given, no labels."""
+    adapted, outputs = np.empty_like(scores), np.zeros_like(labels)
     for fold in np.unique(folds):
         out = folds == fold
         rest = labels[~out], scores[~out]
         strength = choose_penalty(*rest, folds[~out]) if penalty is None else penalty
-        adapted[out] = fit_adaptation(*rest, strength).apply(scores[out])
-    return adapted
+        fitted = fit_adaptation(*rest, strength)
+        adapted[out] = fitted.apply(scores[out])
+        if penalty is None:
+            fitted = fitted if rewards is not None else fitted.with_thresholds(*rest)
+            outputs[out] = fitted.decide(adapted[out], rewards)
+    return adapted, outputs

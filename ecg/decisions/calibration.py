@@ -12,7 +12,7 @@ from ecg.arrays import Bools, Floats
 
 _CLOSEST = 1e-6  # scores are kept this far from 0 and 1
 # Weight of the prior that a score is right as it is, in units of recordings' log-likelihood: a class with few positives
-# hardly moves. Chosen by cross-validation, see docs/experiments.md.
+# hardly moves. Chosen by cross-validation, see docs/history/experiments.md.
 PRIOR = 1.0
 
 

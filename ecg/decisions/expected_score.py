@@ -46,7 +46,7 @@ def mean_of_moved(probabilities: Floats, thresholds: Floats) -> Floats:
     return mean
 
 
-def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
+def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Bools:
     """Labels that greedily maximise the expected challenge score, one at least.
 
     The score of outputs R where the labels are L is ``sum over i in L, j in R of w_ij / |L u R|`` (Perez Alday et al.
@@ -56,47 +56,53 @@ def highest_expected_score(probabilities: Floats, weights: Floats) -> Bools:
 
     Parameters
     ----------
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes), float64
+    probabilities : ndarray, shape (n_recordings, n_classes) or (n_places, n_recordings, n_classes), float64
+        Of several places, such as hospitals with prior odds of their own, the mean of the expected scores counts.
+    weights : ndarray, shape (n_classes, n_classes), float64, or None
+        Without weights each class of one half or more is given, whatever the others are.
 
     Returns
     -------
     ndarray, shape (n_recordings, n_classes), bool
     """
-    credit = probabilities @ weights
-    outputs = np.zeros(probabilities.shape, dtype=bool)
-    gained = np.zeros(len(probabilities))
-    union = probabilities.sum(axis=1)
-    rows = np.arange(len(probabilities))
-    for step in range(probabilities.shape[1]):
-        ratios = (gained[:, np.newaxis] + credit) / (union[:, np.newaxis] + 1 - probabilities)
+    if weights is None:
+        return (probabilities if probabilities.ndim == 2 else probabilities.mean(axis=0)) >= 0.5
+    places = probabilities if probabilities.ndim == 3 else probabilities[np.newaxis]
+    credit = places @ weights
+    outputs = np.zeros_like(places[0], dtype=bool)
+    gained = np.zeros(places.shape[:2])
+    union = places.sum(axis=2)
+    rows = np.arange(len(outputs))
+    for step in range(outputs.shape[1]):
+        ratios = ((gained[..., np.newaxis] + credit) / (union[..., np.newaxis] + 1 - places)).mean(axis=0)
         ratios[outputs] = -np.inf
         best = ratios.argmax(axis=1)
-        now = gained / union if step else np.full(len(rows), -np.inf)
+        now = (gained / union).mean(axis=0) if step else np.full(len(rows), -np.inf)
         joins = ratios[rows, best] > now
         if not joins.any():
             break
         outputs[rows[joins], best[joins]] = True
-        gained[joins] += credit[rows[joins], best[joins]]
-        union[joins] += 1 - probabilities[rows[joins], best[joins]]
+        gained[:, joins] += credit[:, rows[joins], best[joins]]
+        union[:, joins] += 1 - places[:, rows[joins], best[joins]]
     return outputs
 
 
-def expected_score(probabilities: Floats, outputs: Bools, weights: Floats) -> Floats:
+def expected_score(probabilities: Floats, outputs: Bools, weights: Floats | None) -> Floats:
     """What a recording's labels can expect, as `highest_expected_score` counts it: how sure they are.
 
     Parameters
     ----------
     probabilities : ndarray, shape (n_recordings, n_classes), float64
     outputs : ndarray, shape (n_recordings, n_classes), bool
-    weights : ndarray, shape (n_classes, n_classes), float64
+    weights : ndarray, shape (n_classes, n_classes), float64, or None
+        Without weights a label that is right counts 1 and any other 0.
 
     Returns
     -------
     ndarray, shape (n_recordings,), float64
         About 0 where nothing is given or right, about 1 where one label is certain.
     """
-    credit = ((probabilities @ weights) * outputs).sum(axis=1)
+    credit = ((probabilities if weights is None else probabilities @ weights) * outputs).sum(axis=1)
     union = outputs.sum(axis=1) + (probabilities * ~outputs).sum(axis=1)
     score: Floats = credit / np.maximum(union, _CLOSEST)
     return score

@@ -16,6 +16,32 @@ from ecg.arrays import Bools, Floats
 Decide = Callable[[Floats, Floats], Bools]
 
 
+def f1_thresholds(labels: Bools, probabilities: Floats, weights: Floats | None = None) -> Floats:
+    """For each class the threshold with the highest F1, of equally good ones the nearest to one half.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    probabilities : ndarray, shape (n_recordings, n_classes), float64
+    weights : ndarray, optional
+        Not used: this is for sets of diagnoses without reward weights.
+
+    Returns
+    -------
+    ndarray, shape (n_classes,), float64
+        One half for a class without positives.
+    """
+    thresholds = np.full(labels.shape[1], 0.5)
+    for k in np.flatnonzero(labels.any(axis=0)):
+        tried = _every_distinct_split(probabilities[:, k])
+        right = scores_at(tried, labels[:, k].astype(np.float64), probabilities[:, k])
+        given = scores_at(tried, np.ones(len(labels)), probabilities[:, k])
+        f1 = 2 * right / (given + labels[:, k].sum())
+        best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+        thresholds[k] = tried[best[np.argmin(np.abs(tried[best] - 0.5))]]
+    return thresholds
+
+
 def class_gains(labels: Bools, outputs: Bools, weights: Floats, index: int) -> Floats:
     """What each recording adds to the observed score by having class `index` in its output rather than not.
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ecg.decisions.expected_score import expected_score
-from ecg.labels.classes import CLASSES
-from ecg.scoring.challenge import challenge_weights
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, set_of
 from ecg.scoring.output_files import load_outputs
 
 
-def least_sure(outputs: Path, share: float) -> list[tuple[str, float, bool]]:
+def least_sure(outputs: Path, share: float, diagnoses: Diagnoses | None = None) -> list[tuple[str, float, bool]]:
     """Name, expected score and whether it is among the least sure, of every output of a folder.
 
     Parameters
@@ -22,6 +21,9 @@ def least_sure(outputs: Path, share: float) -> list[tuple[str, float, bool]]:
         A folder that `driver.py` has written to, of a model whose scores are probabilities.
     share : float
         Of the recordings that were judged, rounded up to whole recordings; all of one expected score count if one does.
+    diagnoses : Diagnoses, optional
+        The model's set; if left out, the shipped one that the first output is of. Without reward weights the expected
+        score is the share of labels that are right.
 
     Returns
     -------
@@ -36,13 +38,18 @@ def least_sure(outputs: Path, share: float) -> list[tuple[str, float, bool]]:
     files = sorted(outputs.glob("*.csv"))
     if not files:
         raise ValueError(f"{outputs}: expected the outputs of driver.py, found no .csv files")
-    scores, weights = {}, challenge_weights()
+    if diagnoses is None:
+        diagnoses = set_of(load_outputs(files[0])[1]) or CHALLENGE_2020
+    scores = {}
     for file in files:
         _, classes, labels, probabilities = load_outputs(file)
-        if classes != CLASSES:
-            raise ValueError(f"{file}: expected the {len(CLASSES)} scored classes in their order, found others")
+        if classes != diagnoses.classes:
+            raise ValueError(
+                f"{file}: expected the {len(diagnoses.classes)} scored classes of {diagnoses.name} in their order, "
+                "found others"
+            )
         given, values = np.array([labels], dtype=bool), np.array([probabilities])
-        scores[file.stem] = float(expected_score(values, given, weights)[0]) if values.any() else math.nan
+        scores[file.stem] = float(expected_score(values, given, diagnoses.weights)[0]) if values.any() else math.nan
     known = sorted(score for score in scores.values() if not math.isnan(score))
     count = math.ceil(share * len(known))
     limit = known[count - 1] if count else -math.inf

@@ -5,21 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from ecg.examination.examine_folder import Run, RunOptions, by_name
+from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
-from ecg.io.errors import RecordingError, problem
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import find_recordings, format_of, read_any
-from ecg.io.recording import describe_failure, to_millivolts
+from ecg.io.formats import CHALLENGE, format_of, read_any
+from ecg.io.inputs import Paths, expand_inputs
+from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.dicom_writer import write_dicom
-from ecg.io.writers.exports import NOBODY, write_challenge, write_csv, write_edf
-from ecg.runtime.progress import progress, say
+from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
 
 REPORTS = "device_reports.csv"
 _MEASUREMENTS = (
@@ -46,22 +49,43 @@ _COLUMNS = (
     "codes",
     "statements",
 )
+_SUFFIXES = {"challenge": (".hea", ".mat"), "dicom": (".dcm",), "edf": (".edf", ".bdf"), "csv": (".csv", ".json")}
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
-def convert_recordings(
-    given: Path, output: Path, to: str, *, labels: str | None = None, keep_identity: bool = False
-) -> tuple[int, list[str], list[str]]:
-    """Convert a file, or every recording of a folder and those below it.
+@dataclass(frozen=True)
+class ConvertOptions(RunOptions):
+    """How recordings are converted, beside how they are gone over.
 
-    Parameters
+    Attributes
     ----------
-    given, output : Path
     to : {"challenge", "dicom", "edf", "csv"}
     labels : str, optional
         As for `load_statements`: take diagnoses from the device's statements.
     keep_identity : bool
         Also write names, identifiers and dates.
+    """
+
+    to: str = "challenge"
+    labels: str | None = None
+    keep_identity: bool = False
+
+
+def convert_recordings(
+    recordings: Paths, output: Path, options: ConvertOptions | None = None
+) -> tuple[int, list[str], list[str]]:
+    """Convert recordings, and write a table of what the devices said of them.
+
+    Of several recordings of one name the first that can be read is converted. What is done stands in a journal in the
+    output folder, ``.run.jsonl``, from which a later run goes on.
+
+    Parameters
+    ----------
+    recordings : path or paths
+        As of `expand_inputs`.
+    output : Path
+        Folder.
+    options : ConvertOptions, optional
 
     Returns
     -------
@@ -76,145 +100,143 @@ def convert_recordings(
     RecordingError
         If there is nothing to convert.
     ValueError
-        If the output folder is that of the input, or in it.
+        If the output folder is that of a recording, or above or below one that was given.
     """
-    table = load_statements(labels) if labels else None
-    paths = _paths(given)
-    _require_apart(given, output)
+    options = options or ConvertOptions()
+    table = load_statements(options.labels) if options.labels else None
+    paths = [found.path for found in expand_inputs(recordings)]
+    _require_apart(recordings, paths, output)
     output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output)
-    conversion = Conversion(output, to, table, keep_identity)
+    suffixes = _SUFFIXES[options.to]
+    step = step_key("examination", options.to, options.keep_identity, table and table.digest())
+
+    def files(name: str) -> list[Path]:
+        return [file for suffix in suffixes if (file := output / f"{name}{suffix}").exists()]
+
+    run = Run(by_name(paths, lambda path: _bare(Path(path).stem)), output / ".run", step, options, files)
+    n_converted = len(run.kept)
     problems: list[str] = []
-    for path in progress(paths, len(paths), "Converting"):
-        try:
-            conversion.convert(path)
-        except RecordingError as error:
-            problems.append(describe_failure(path, error))
-            say(problems[-1])
-    write_file(output / REPORTS, conversion.reports())
-    return len(paths) - len(problems), problems, list(conversion.summary())
+    for each in run.progress(run.examined(partial(_convert, output, options, table)), "Converting"):
+        run.note(each, each.result and asdict(each.result))
+        n_converted += each.result is not None
+        problems += each.problems
+    values = run.values()
+    if values is None:
+        return n_converted, problems, []
+    unknown: Counter[str] = Counter()
+    n_withheld, rows = 0, []
+    for one in filter(None, values):
+        rows.append(one["row"])
+        unknown.update(one["unknown"])
+        n_withheld += one["n_withheld"]
+    write_file(output / REPORTS, _as_table(rows, options.keep_identity))
+    return n_converted, problems, list(_summary(n_withheld, unknown))
 
 
-def _paths(given: Path) -> list[Path]:
-    paths = list(map(Path, find_recordings(given))) if given.is_dir() else [given]
-    if not paths or not (given.is_dir() or given.is_file()):
-        raise problem(given, "an ECG file or a folder with some", "none")
-    return paths
-
-
-def _require_apart(given: Path, output: Path) -> None:
+def _require_apart(given: Paths, paths: list[str], output: Path) -> None:
     """ValueError if what is written could replace a recording, or be taken for one of the input by the next run."""
-    folder, place = (given if given.is_dir() else given.parent).resolve(), output.resolve()
-    if place == folder or (given.is_dir() and folder in place.parents):
+    place = output.resolve()
+    given = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    inputs = {Path(one).resolve() for one in given if os.path.isdir(one)}
+    if place in {Path(path).resolve().parent for path in paths} or inputs & {place, *place.parents}:
         raise ValueError(f"{output}: expected a folder outside that of the recordings, found one in it")
 
 
-class Conversion:
-    """One run of the command: converts recordings one by one and remembers what the table of reports needs.
+@dataclass(frozen=True)
+class _Converted:
+    """A row of the table of reports, statements without a code, and how many statements were left out."""
 
-    Parameters
-    ----------
-    output : path
-        An existing folder.
-    to : str
-        "challenge", "dicom", "edf" or "csv".
-    table : StatementTable or None
-        Gives diagnoses; without it only those are written that the files have.
-    keep_identity : bool
-        Write names, identifiers and dates too.
-    """
+    row: dict[str, object]
+    unknown: list[str]
+    n_withheld: int
 
-    def __init__(self, output: Path, to: str, table: StatementTable | None, keep_identity: bool) -> None:
-        self.output, self.to, self.table, self.keep_identity = output, to, table, keep_identity
-        self.rows: list[dict[str, object]] = []
-        self.unknown: Counter[str] = Counter()
-        self.n_withheld = 0
-        self.sources: dict[str, Path] = {}
 
-    def convert(self, path: Path) -> None:
-        """Convert one recording. Raises RecordingError where it can't be read or written in the wanted format."""
-        stored = read_any(path)
-        kind = None if path.suffix == ".hea" else format_of(path)
-        name = kind.name if kind else "Challenge"
-        # An output's name has to stand in a header, where white space ends it.
-        stored = replace(stored, header=replace(stored.header, recording_id=_bare(stored.header.recording_id)))
-        earlier = self.sources.setdefault(stored.header.recording_id, path)
-        if earlier != path:
-            raise problem(path, f"one recording named {stored.header.recording_id}", f"{earlier} before it")
-        millivolts = to_millivolts(stored.samples, stored.header, path)
-        if not self.keep_identity:
-            stored = self._without_identity(stored)
-        stored = self._with_labels(stored)
-        identity = stored.identity if self.keep_identity else NOBODY
-        if self.to == "challenge":
-            write_challenge(self.output, stored, list(_comments(stored, name, identity)))
-        elif self.to == "dicom":
-            write_dicom(self.output, stored, identity)
-        elif self.to == "edf":
-            write_edf(self.output, stored, identity)
-        else:
-            write_csv(self.output, stored, millivolts)
-        self.rows.append(self._row(stored, name))
+def _convert(output: Path, options: ConvertOptions, table: StatementTable | None, path: Path) -> _Converted:
+    """Convert one recording. Raises RecordingError where it can't be read or written in the wanted format."""
+    stored = read_any(path)
+    kind = None if path.suffix == ".hea" else format_of(path)
+    name = kind.name if kind else CHALLENGE
+    # An output's name has to stand in a header, where white space ends it.
+    stored = replace(stored, header=replace(stored.header, recording_id=_bare(stored.header.recording_id)))
+    millivolts = to_millivolts(stored.samples, stored.header, path)
+    n_statements = len(stored.device.statements)
+    if not options.keep_identity:
+        stored = _without_identity(stored)
+    n_withheld = n_statements - len(stored.device.statements)
+    stored, unknown = _with_labels(stored, table)
+    identity = stored.identity if options.keep_identity else NOBODY
+    if options.to == "challenge":
+        write_challenge(output, stored, list(header_comments(stored, name, identity)))
+    elif options.to == "dicom":
+        write_dicom(output, stored, identity)
+    elif options.to == "edf":
+        write_edf(output, stored, identity)
+    else:
+        write_csv(output, stored, millivolts)
+    return _Converted(_row(stored, name, options.keep_identity), unknown, n_withheld)
 
-    def _without_identity(self, stored: Stored) -> Stored:
-        """The same without statements that hold a name or an identifier of the file."""
-        kept = tuple(one for one in stored.device.statements if not _holds(one, stored.identity))
-        self.n_withheld += len(stored.device.statements) - len(kept)
-        return replace(stored, device=replace(stored.device, statements=kept), identity=NOBODY)
 
-    def _with_labels(self, stored: Stored) -> Stored:
-        if self.table is None:
-            return stored
-        labels = list(stored.header.labels)
-        for statement in stored.device.statements:
-            codes = self.table.codes_of(statement)
-            if codes is None:
-                self.unknown[statement] += 1
-            labels += codes or ()
-        return replace(stored, header=replace(stored.header, labels=tuple(dict.fromkeys(labels))))
+def _without_identity(stored: Stored) -> Stored:
+    """The same without statements that hold a name or an identifier of the file."""
+    kept = tuple(one for one in stored.device.statements if not _holds(one, stored.identity))
+    return replace(stored, device=replace(stored.device, statements=kept), identity=NOBODY)
 
-    def _row(self, stored: Stored, name: str) -> dict[str, object]:
-        header, device, identity = stored.header, stored.device, stored.identity
-        row: dict[str, object] = {
-            "record": header.recording_id,
-            "format": name,
-            "maker": device.maker,
-            "model": device.model,
-            "sampling_frequency_hz": f"{header.sampling_frequency:.12g}",
-            "seconds": f"{stored.samples.shape[1] / header.sampling_frequency:.12g}",
-            "age": "" if math.isnan(header.age) else f"{header.age:g}",
-            "sex": header.sex,
-            "codes": ";".join(header.labels),
-            "statements": " | ".join(device.statements),
+
+def _with_labels(stored: Stored, table: StatementTable | None) -> tuple[Stored, list[str]]:
+    """With the codes of the device's statements, and the statements that have none."""
+    if table is None:
+        return stored, []
+    codes = {statement: table.codes_of(statement) for statement in stored.device.statements}
+    labels = [*stored.header.labels, *(code for each in codes.values() for code in each or ())]
+    unknown = [statement for statement, each in codes.items() if each is None]
+    return replace(stored, header=replace(stored.header, labels=tuple(dict.fromkeys(labels)))), unknown
+
+
+def _row(stored: Stored, name: str, keep_identity: bool) -> dict[str, object]:
+    header, device, identity = stored.header, stored.device, stored.identity
+    row: dict[str, object] = {
+        "record": header.recording_id,
+        "format": name,
+        "maker": device.maker,
+        "model": device.model,
+        "sampling_frequency_hz": f"{header.sampling_frequency:.12g}",
+        "seconds": f"{stored.samples.shape[1] / header.sampling_frequency:.12g}",
+        "age": "" if math.isnan(header.age) else f"{header.age:g}",
+        "sex": header.sex,
+        "codes": ";".join(header.labels),
+        "statements": " | ".join(device.statements),
+    }
+    row |= {key: f"{device.measurements[key]:.12g}" for key in _MEASUREMENTS if key in device.measurements}
+    if keep_identity:
+        row |= {
+            "patient_name": identity.name,
+            "patient_id": identity.patient_id,
+            "birth_date": str(identity.birth_date or ""),
+            "acquired": str(device.acquired or ""),
+            "identifiers": " | ".join(f"{key}: {value}" for key, value in identity.others.items()),
         }
-        row |= {key: f"{device.measurements[key]:.12g}" for key in _MEASUREMENTS if key in device.measurements}
-        if self.keep_identity:
-            row |= {
-                "patient_name": identity.name,
-                "patient_id": identity.patient_id,
-                "birth_date": identity.birth_date or "",
-                "acquired": device.acquired or "",
-                "identifiers": " | ".join(f"{key}: {value}" for key, value in identity.others.items()),
-            }
-        return row
+    return row
 
-    def reports(self) -> str:
-        """The CSV file of what the devices said, one row a recording."""
-        text = io.StringIO()
-        columns = _COLUMNS + (_IDENTITY_COLUMNS if self.keep_identity else ())
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
 
-    def summary(self) -> Iterator[str]:
-        """Lines for the end of the run."""
-        if self.n_withheld:
-            yield f"{self.n_withheld} statements hold a name or an identifier and were left out"
-        if self.unknown:
-            yield "statements without a code in the table, which gave no label:"
-            for statement, count in sorted(self.unknown.items(), key=lambda item: (-item[1], item[0])):
-                yield f"  {count:5d}  {statement}"
+def _as_table(rows: list[dict[str, object]], keep_identity: bool) -> str:
+    """The CSV file of what the devices said, one row a recording."""
+    text = io.StringIO()
+    columns = _COLUMNS + (_IDENTITY_COLUMNS if keep_identity else ())
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _summary(n_withheld: int, unknown: Counter[str]) -> Iterator[str]:
+    """Lines for the end of the run."""
+    if n_withheld:
+        yield f"{n_withheld} statements hold a name or an identifier and were left out"
+    if unknown:
+        yield "statements without a code in the table, which gave no label:"
+        for statement, count in sorted(unknown.items(), key=lambda item: (-item[1], item[0])):
+            yield f"  {count:5d}  {statement}"
 
 
 def _bare(name: str) -> str:
@@ -234,24 +256,3 @@ def _holds(statement: str, identity: Identity) -> bool:
         if len(re.sub(r"\W", "", word)) >= least and re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text):
             return True
     return False
-
-
-def _comments(stored: Stored, name: str, identity: Identity) -> Iterator[str]:
-    """What the device said, as lines of a header."""
-    device = stored.device
-    yield f"Source: {name}"
-    if device.maker or device.model:
-        yield f"Device: {' '.join(filter(None, (device.maker, device.model)))}"
-    for key, value in device.measurements.items():
-        yield f"Measurement: {key} {value:.12g}"
-    for statement in device.statements:
-        yield f"Statement: {statement}"
-    for note in stored.notes:
-        yield f"Note: {note}"
-    if identity is not NOBODY:
-        yield f"Patient name: {identity.name}"
-        yield f"Patient id: {identity.patient_id}"
-        yield f"Birth date: {identity.birth_date or ''}"
-        yield f"Acquired: {device.acquired or ''}"
-        for what, text in identity.others.items():
-            yield f"Identifier: {what}: {text}"

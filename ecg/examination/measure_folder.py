@@ -1,207 +1,158 @@
-"""Measurements of every recording below a folder, as a table: what `ecg measure` does."""
+"""Measurements of recordings as a table: what `ecg measure` does."""
 
 from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import json
-import os
-import signal
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-from ecg.examination.parts import Parts
-from ecg.io.files import is_same_file, write_file
-from ecg.io.formats import find_recordings, read_signal
-from ecg.io.recording import describe_failure
+from ecg.examination.examine_folder import Candidates, Run, RunOptions
+from ecg.examination.journal import step_key
+from ecg.io.files import is_same_file, whole_file, write_file
+from ecg.io.formats import read
+from ecg.io.inputs import Paths, expand_inputs
+from ecg.io.recording import Recording
 from ecg.measurements.export import COLUMNS, annotations_of, as_json, row_of
 from ecg.measurements.measure import measure
 from ecg.measurements.types import Measurements
-from ecg.runtime.parallel import map_ahead
-from ecg.runtime.progress import progress, say
-from ecg.runtime.shards import WHOLE, Shard
-from ecg.runtime.threads import limit_blas_threads
 
 HEADER = ("record", *COLUMNS, "problem")
 EXTENSION = "ecgm"  # of the annotation files
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One recording, and what is wanted of it beside the row."""
+class MeasureOptions(RunOptions):
+    """How recordings are measured, beside how they are gone over.
 
-    path: str
-    name: str
-    beats_file: str | None
-    wants_json: bool
-
-
-@dataclass(frozen=True)
-class _Result:
-    """A row of the table, its JSON object, and what was wrong with the recording ("" if nothing)."""
-
-    row: list[str]
-    json_line: str
-    problem: str
-
-
-def measure_folder(
-    recordings: Path,
-    output: Path,
-    *,
-    beats: Path | None = None,
-    json_file: Path | None = None,
-    workers: int = 1,
-    shard: Shard = WHOLE,
-) -> tuple[int, list[str]]:
-    """Write a table of the measurements of every recording below a folder, in the order of `find_recordings`.
-
-    A recording that can't be measured gets a row with its name and the reason. Each file is written whole or not at
-    all, and memory does not grow with the number of recordings.
-
-    Parameters
+    Attributes
     ----------
-    recordings : Path
-        Folder with recordings, in it or in folders below it.
-    output : Path
-        The table (CSV, UTF-8).
     beats : Path, optional
         Folder for a WFDB annotation file of each recording that could be measured, `<record>.ecgm`, in the same
         folders below it as the recordings.
     json_file : Path, optional
         File for one JSON object per line and recording, with the median beat.
-    workers : int
-        Processes.
-    shard : Shard
-        Measure only these recordings, into a part of each file (`ecg.examination.parts`). The shard that finds all
-        parts there makes the files of them, to the bytes of one process.
+    """
+
+    beats: Path | None = None
+    json_file: Path | None = None
+
+
+def measure_folder(recordings: Paths, output: Path, options: MeasureOptions | None = None) -> tuple[int, list[str]]:
+    """Write a table of the measurements of recordings, in their order.
+
+    A recording that can't be measured gets a row with its name and the reason. Each file is written whole or not at
+    all. What is done stands in a journal beside the table, ``.<table>.jsonl``, from which a later run goes on; the run
+    that finds the recordings of all shards there writes the table.
+
+    Parameters
+    ----------
+    recordings : path or paths
+        As of `expand_inputs`.
+    output : Path
+        The table (CSV, UTF-8).
+    options : MeasureOptions, optional
 
     Returns
     -------
     n_measured : int
+        Those that an earlier run has measured included.
     problems : list of str
         A sentence for each recording that could not be measured.
 
     Raises
     ------
     ValueError
-        If the folder is none or holds no recordings, or if a recording would be replaced.
+        If there are no recordings, or if one would be replaced.
     OSError
         If something can't be written.
     """
-    if not recordings.is_dir():
-        raise ValueError(f"{recordings}: expected a folder of recordings, found no folder")
-    for file in (output, json_file):
-        if file is not None and file.is_dir():
-            raise ValueError(f"{file}: expected a file to write, found a folder")
-    if output == json_file:
-        raise ValueError(f"{output}: expected one file for the table and another for JSON, found the same")
-    total = 0
-    names = hashlib.sha256(repr(HEADER).encode())
-    for path in find_recordings(recordings):
-        total += 1
-        names.update(os.fsencode(path.removeprefix(os.fspath(recordings)) + "\0"))
-        if any(file is not None and is_same_file(file, path) for file in (output, json_file)):
-            raise ValueError(f"{path}: expected a file to write, found a recording")
-    if not total:
-        raise ValueError(f"{recordings}: expected recordings, found none")
-    wanted = [file for file in (output, json_file) if file is not None]
-    parts = [Parts(file, shard, names.hexdigest(), n_first=int(file == output)) for file in wanted]
-    for file in wanted:
+    options = options or MeasureOptions()
+    beats, json_file = options.beats, options.json_file
+    files = [file for file in (output, json_file) if file is not None]
+    found = list(expand_inputs(recordings))
+    _check(files, [each.path for each in found])
+
+    def marks(name: str) -> list[Path]:
+        return [] if beats is None else [beats / f"{name}.{EXTENSION}"]
+
+    def work(path: Path) -> _Measured:
+        recording = read(path)
+        measured = measure(recording.signal, recording.sampling_frequency)
+        content = as_json(measured) if json_file else {}
+        return _Measured(row_of(measured), content, _annotation_file(measured, recording) if beats else b"")
+
+    for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
-    own = sum(shard.has(place) for place in range(total))
-    n_measured, problems = 0, []
-    with ExitStack() as files:
-        in_utf8 = codecs.getwriter("utf-8")
-        opened = [in_utf8(files.enter_context(each.written())) for each in parts]
-        table, lines = csv.writer(opened[0], lineterminator="\n"), opened[1] if len(opened) > 1 else None
-        table.writerow(HEADER)
-        results = _results(_jobs(recordings, beats, json_file is not None, shard), workers)
-        for result in progress(results, own, "Measuring" if shard == WHOLE else f"Measuring shard {shard}"):
-            table.writerow(result.row)
-            if lines is not None:
-                lines.write(result.json_line)
-            if result.problem:
-                problems.append(result.problem)
-                say(result.problem)
+    candidates = [Candidates(each.name, (each.path,)) for each in found]
+    step = step_key("examination", HEADER, json_file is not None, beats is not None)
+    run = Run(candidates, output.with_name(f".{output.name}"), step, options, marks)
+    n_measured = len(run.kept)
+    problems: list[str] = []
+    for each in run.progress(run.examined(work), "Measuring"):
+        name, problem = (_printable(text) for text in (each.name, " ".join(each.problems)))
+        result = each.result or _Measured([""] * len(COLUMNS), {"problem": problem}, b"")
+        for file in marks(each.name):
+            if each.result is None:
+                file.unlink(missing_ok=True)
             else:
-                n_measured += 1
-    for each in parts:
-        each.join()
+                file.parent.mkdir(parents=True, exist_ok=True)
+                write_file(file, result.marks)
+        line = json.dumps({"record": name, **result.content}, allow_nan=False) if json_file else ""
+        run.note(each, [[name, *result.row, problem], line])
+        n_measured += each.result is not None
+        problems += each.problems
+    values = run.values()
+    if values is not None:
+        with ExitStack() as opened:
+            texts = [codecs.getwriter("utf-8")(opened.enter_context(whole_file(file))) for file in files]
+            table = csv.writer(texts[0], lineterminator="\n")
+            table.writerow(HEADER)
+            for row, line in values:
+                table.writerow(row)
+                if json_file:
+                    texts[1].write(f"{line}\n")
     return n_measured, problems
 
 
-def _jobs(recordings: Path, beats: Path | None, wants_json: bool, shard: Shard) -> Iterator[_Job]:
-    for place, path in enumerate(find_recordings(recordings)):
-        if not shard.has(place):
-            continue
-        name = Path(path).relative_to(recordings).with_suffix("").as_posix()
-        beats_file = None if beats is None else str(beats / f"{name}.{EXTENSION}")
-        yield _Job(path, name, beats_file, wants_json)
+def _check(files: list[Path], recordings: list[str]) -> None:
+    """ValueError where a file can't be written or is a recording."""
+    for file in files:
+        if file.is_dir():
+            raise ValueError(f"{file}: expected a file to write, found a folder")
+        for path in recordings:
+            if is_same_file(file, path):
+                raise ValueError(f"{path}: expected a file to write, found a recording")
+    if len(set(files)) < len(files):
+        raise ValueError(f"{files[0]}: expected one file for the table and another for JSON, found the same")
 
 
-def _results(jobs: Iterator[_Job], workers: int) -> Iterator[_Result]:
-    if workers == 1:
-        yield from map(_measure_file, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupt) as pool:
-        try:
-            yield from map_ahead(
-                lambda job: pool.submit(_measure_file, job).result(), jobs, workers=workers, ahead=4 * workers
-            )
-        except BrokenProcessPool as error:
-            raise MemoryError(f"a process that measures was ended from outside: {error}") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+@dataclass(frozen=True)
+class _Measured:
+    """A row of the table, the content of a JSON object, and an annotation file."""
+
+    row: list[str]
+    content: dict[str, Any]
+    marks: bytes
 
 
-def _ignore_interrupt() -> None:
-    """Ctrl-C goes to every process of the command; the first one ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "_" for character in text)
 
 
-def _measure_file(job: _Job) -> _Result:
-    limit_blas_threads()  # each process has a core of its own, and waits for none of the others
-    name = "".join(character if character.isprintable() else "_" for character in job.name)
-    try:
-        header, millivolts = read_signal(job.path)
-        measurements = measure(millivolts, header.sampling_frequency)
-        row, content = row_of(measurements), as_json(measurements) if job.wants_json else {}
-        marks = None
-        if job.beats_file is not None:
-            marks = _annotation_file(measurements, header.sampling_frequency, millivolts.shape[1])
-    except Exception as error:  # one recording must never cost the others their results, whatever it triggers
-        problem = describe_failure(job.path, error)
-        shown = "".join(character if character.isprintable() else "_" for character in problem)
-        content = {"problem": shown} if job.wants_json else {}
-        return _Result([name, *[""] * len(COLUMNS), shown], _json_line(name, content), problem)
-    if marks is not None and job.beats_file is not None:  # what can't be written ends the command
-        Path(job.beats_file).parent.mkdir(parents=True, exist_ok=True)
-        write_file(job.beats_file, marks)
-    return _Result([name, *row, ""], _json_line(name, content), "")
-
-
-def _json_line(name: str, content: dict[str, object]) -> str:
-    return json.dumps({"record": name, **content}, allow_nan=False) + "\n"
-
-
-def _annotation_file(measurements: Measurements, sampling_frequency: float, n_samples: int) -> bytes:
+def _annotation_file(measurements: Measurements, recording: Recording) -> bytes:
     """The bytes of a WFDB annotation file."""
-    samples, symbols, notes = annotations_of(measurements, sampling_frequency, n_samples)
+    rate, n_samples = recording.sampling_frequency, recording.signal.shape[1]
+    samples, symbols, notes = annotations_of(measurements, rate, n_samples)
     if not samples:
         return bytes(2)  # the end mark alone, which wfdb reads but does not write
     import numpy as np
     import wfdb
 
     with tempfile.TemporaryDirectory() as folder:  # wfdb takes no names with spaces or letters outside ASCII
-        wfdb.wrann(
-            "record", EXTENSION, np.array(samples), symbols, aux_note=notes, fs=sampling_frequency, write_dir=folder
-        )
+        wfdb.wrann("record", EXTENSION, np.array(samples), symbols, aux_note=notes, fs=rate, write_dir=folder)
         return Path(folder, f"record.{EXTENSION}").read_bytes()

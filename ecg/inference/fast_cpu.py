@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from ecg.examination.examine import Examination
 from ecg.inference.predict import SOMEBODY, make_batch
 from ecg.methods.base import Method
 from ecg.networks.toom_cook import use_toom_cook
@@ -55,9 +57,8 @@ def make_fast(method: Method, networks: Sequence[nn.Module], dtype: torch.dtype)
 
 def _is_same(method: Method, network: nn.Module, other: nn.Module) -> bool:
     noise = np.random.default_rng(0).normal(0, 0.3, size=(12, 1500)).astype(np.float32)  # 3 s
-    batch = make_batch(
-        [method.input.preprocess(noise, 500.0)], [method.input.features(SOMEBODY, noise)], torch.device("cpu")
-    )
+    made_up = Examination(replace(SOMEBODY, signal=noise), method.input)
+    batch = make_batch([made_up.prepared], [made_up.features], torch.device("cpu"))
     with torch.inference_mode():
         expected, found = method.forward(network, batch), method.forward(other, batch)
     return torch.allclose(found, expected, rtol=_TOLERANCE, atol=_TOLERANCE)

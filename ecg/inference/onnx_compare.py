@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.arrays import Floats
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
-from ecg.io.formats import read_signal
+from ecg.io.formats import read
 from ecg.leads import fill_missing
 from ecg.model_folder.folder import Model
 
@@ -78,17 +79,17 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, paths: 
 
     differences, changed, left_out = [], 0, 0
     for path in paths:
-        header, signal = read_signal(path)
-        prepared = method.input.preprocess(signal, header.sampling_frequency)
-        demographics = method.input.features(header, signal)
+        recording = read(path)
+        examined = Examination(recording, method.input)
+        prepared, demographics = examined.prepared, examined.features
         if sampling_frequency is None:
             windows = [
                 run(signal=window, lengths=np.array(window.shape[1]), demographics=demographics)
                 for window in method.input.windows(prepared)
             ]
             found = np.stack([method.decision.merge(each) for each in np.stack(windows, axis=1)])
-        elif header.sampling_frequency == sampling_frequency and prepared.shape[1] <= method.input.window:
-            found = run(signal=fill_missing(signal), demographics=demographics)
+        elif recording.sampling_frequency == sampling_frequency and prepared.shape[1] <= method.input.window:
+            found = run(signal=fill_missing(recording.signal), demographics=demographics)
         else:
             left_out += 1
             continue

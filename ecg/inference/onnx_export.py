@@ -15,21 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ecg.examination.examine import Examination
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
-from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.methods.base import Batch, demographic_features
 from ecg.model_folder.folder import Model, calibration_rows
-from ecg.scoring.challenge import load_weights
 
 if TYPE_CHECKING:
     import onnx
 
 OPSET = 18
 LARGEST_DIFFERENCE = 1e-5  # in probability, from PyTorch in float32
-_NO_SIGNAL = np.zeros((len(LEADS), 1), np.float32)  # age and sex are all that goes in beside the graph's signal
 _PEOPLE = {
     "60 years, female": SOMEBODY,
     "20 years, male": replace(SOMEBODY, age=20.0, sex="Male"),
@@ -54,7 +52,7 @@ class Graph(nn.Module):
     def __init__(self, model: Model, sampling_frequency: float | None = None) -> None:
         super().__init__()
         self.method = model.method
-        if self.n_demographics > len(demographic_features(SOMEBODY, _NO_SIGNAL)):
+        if self.n_demographics > len(demographic_features(Examination(SOMEBODY, self.method.input))):
             raise ValueError(
                 f"expected a model that looks at the signal, age and sex, found the method {self.method.name} with "
                 "measurements; export a network distilled from it (ecg distill)"
@@ -72,7 +70,7 @@ class Graph(nn.Module):
 
     @property
     def n_demographics(self) -> int:
-        return len(self.method.input.features(SOMEBODY, _NO_SIGNAL))
+        return len(Examination(SOMEBODY, self.method.input).features)
 
     def example(self) -> dict[str, Tensor]:
         """Inputs by name: two items of noise, of different lengths where they may be."""
@@ -86,7 +84,7 @@ class Graph(nn.Module):
             signal[1, :, lengths[1] :] = 0
             inputs["lengths"] = lengths
         if self.n_demographics:
-            inputs["demographics"] = torch.from_numpy(np.stack([self.method.input.features(SOMEBODY, _NO_SIGNAL)] * 2))
+            inputs["demographics"] = torch.from_numpy(np.stack([Examination(SOMEBODY, self.method.input).features] * 2))
         return inputs
 
     def forward(
@@ -199,25 +197,25 @@ def describe(model: Model, sampling_frequency: float | None) -> dict[str, str]:
     """The metadata of the file: text, or JSON where there is more than one value."""
     method = model.method
     raw = sampling_frequency is not None
-    _, weights = load_weights(classes=method.classes)
     decision = method.decision
     values = {
         "method": method.name,
         "settings": dict(method.settings),
         "classes": method.classes,
-        "class_names": [SCORED_CLASSES[code][1] for code in method.classes],
-        "class_abbreviations": [SCORED_CLASSES[code][0] for code in method.classes],
+        "class_names": [row.names[0] for row in method.diagnoses.rows],
+        "class_abbreviations": [row.abbreviations[0] for row in method.diagnoses.rows],
         "leads": LEADS,
         "input": "raw" if raw else "preprocessed",
         "units": "mV" if raw else method.input.units,
         "sampling_frequency_hz": sampling_frequency if raw else method.input.sampling_frequency,
         "longest_seconds": method.input.window / method.input.sampling_frequency,
-        "demographics": {who: _rounded(method.input.features(header, _NO_SIGNAL)) for who, header in _PEOPLE.items()},
+        "demographics": {who: _rounded(Examination(one, method.input).features) for who, one in _PEOPLE.items()},
         "thresholds": model.thresholds.tolist(),
-        "challenge_weights": weights.tolist(),
         "decision": {name: _named(getattr(decision, name)) for name in ("merge", "decide", "combine")},
         "weights_sha256": model.checksums,
     }
+    if method.diagnoses.weights is not None:
+        values["challenge_weights"] = method.diagnoses.weights.tolist()
     if model.calibration is not None:
         values["calibration"] = calibration_rows(method.classes, model.calibration)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

@@ -13,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ecg.io.header import Header
-from ecg.leads import LEADS
+from ecg.io.recording import Recording
 from ecg.methods.base import Batch, Method
 from ecg.runtime.device import repeatable_kernels, training_autocast
 from ecg.runtime.parallel import map_ahead
@@ -24,19 +23,7 @@ from ecg.signal.windows import pad_right
 _GRAIN = 512  # samples: windows whose lengths differ by less go together, the shorter ones padded
 
 # A made-up patient: for trying out whether two forms of a network say the same.
-SOMEBODY = Header(
-    recording_id="somebody",
-    sampling_frequency=500.0,
-    n_samples=5000,
-    leads=LEADS,
-    adc_gains=(1000.0,) * 12,
-    baselines=(0.0,) * 12,
-    file_names=(),
-    formats=(),
-    age=60.0,
-    sex="Female",
-    labels=(),
-)
+SOMEBODY = Recording(np.zeros((12, 5000), np.float32), 500.0, "somebody", 60.0, "Female")
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,9 @@ import numpy as np
 from ecg.io.header import load_header, parse_header
 from ecg.io.readers.matlab import load_mat
 from ecg.io.readers.wfdb_files import load_dat
-from ecg.leads import LEADS
+from ecg.leads import LEAD_SETS, LEADS
 
-twelve_leads = LEADS
-six_leads = LEADS[:6]
-four_leads = ("I", "II", "III", "V2")
-three_leads = ("I", "II", "V2")
-two_leads = ("I", "II")
-lead_sets = (twelve_leads, six_leads, four_leads, three_leads, two_leads)
+lead_sets = twelve_leads, six_leads, four_leads, three_leads, two_leads = tuple(LEAD_SETS.values())
 
 
 def is_number(x: object) -> bool:

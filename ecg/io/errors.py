@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class RecordingError(ValueError):
-    """A header or recording that can't be used; the message names the file, what was expected, what was found."""
+    """A header or recording that can't be used; the message names the file, what was expected, what was found.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> ecg.read("nowhere.dcm")
+    Traceback (most recent call last):
+    ecg.io.errors.RecordingError: nowhere.dcm: expected a file, found none
+    """
 
 
 def problem(source: object, expected: str, found: object) -> RecordingError:

@@ -25,11 +25,12 @@ from ecg.io.readers.philips import is_philips, read_philips
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.readers.tables import is_table, read_table
 from ecg.io.readers.xml_files import measurements_of
-from ecg.io.recording import read_recording, require_signal, to_millivolts
+from ecg.io.recording import Recording, read_recording, require_signal, to_millivolts
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.leads import LEADS
 
 START = 4096  # bytes by which a format is told
+CHALLENGE = "Challenge"  # the format of a header with its signal file
 
 
 @dataclass(frozen=True)
@@ -133,17 +134,19 @@ def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
         age=header.age,
         sex=header.sex,
     )
-    return Stored(replace(new, labels=header.labels), samples, _device_in(load_header(path)))
+    device, notes = _said_in(load_header(path))
+    return Stored(replace(new, labels=header.labels), samples, device, notes=notes)
 
 
-def _device_in(text: str) -> DeviceReport:
-    """The device's report in the comments of a header."""
-    said = re.findall(r"^# ?(Measurement|Statement): (.*\S)", text, re.MULTILINE)
+def _said_in(text: str) -> tuple[DeviceReport, tuple[str, ...]]:
+    """The device's report and the notes that `ecg convert` wrote into the comments of a header."""
+    said = re.findall(r"^# ?(Measurement|Statement|Note): (.*\S)", text, re.MULTILINE)
     measured = (value.partition(" ") for kind, value in said if kind == "Measurement")
-    return DeviceReport(
+    device = DeviceReport(
         measurements=measurements_of((name, number) for name, _, number in measured),
         statements=tuple(value for kind, value in said if kind == "Statement"),
     )
+    return device, tuple(value for kind, value in said if kind == "Note")
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:
@@ -183,10 +186,8 @@ def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
             yield os.path.join(place, name)
 
 
-def read_signal(
-    path: str | os.PathLike[str], statements: StatementTable | None = None
-) -> tuple[Header, NDArray[np.float32]]:
-    """Read a recording in any format: its header and its signal in mV.
+def read(path: str | os.PathLike[str], statements: StatementTable | None = None) -> Recording:
+    """Read a recording in any format.
 
     Parameters
     ----------
@@ -195,24 +196,34 @@ def read_signal(
     statements : StatementTable, optional
         Adds the codes of the device's statements to the labels (not of Challenge files, whose labels are codes).
 
-    Returns
-    -------
-    header : Header
-    signal : ndarray, shape (12, n_samples), float32, mV
-        As of `read_recording`.
-
     Raises
     ------
     RecordingError
         As of `read_any` and `read_recording`.
     """
-    if Path(path).suffix == ".hea":
-        return read_recording(path)
-    stored = read_any(path)
-    header = stored.header
-    if statements is not None:
-        codes = [code for each in stored.device.statements for code in statements.codes_of(each) or ()]
-        header = replace(header, labels=tuple(dict.fromkeys([*header.labels, *codes])))
-    millivolts = to_millivolts(stored.samples, header, path)
-    require_signal(millivolts, path)
-    return header, millivolts
+    return _read(Path(path), statements)[1]
+
+
+def read_signal(
+    path: str | os.PathLike[str], statements: StatementTable | None = None
+) -> tuple[Header, NDArray[np.float32]]:
+    """The header and the signal of a recording, (12, n_samples) in mV; arguments and errors as of `read`."""
+    header, recording = _read(Path(path), statements)
+    return header, recording.signal
+
+
+def _read(path: Path, statements: StatementTable | None) -> tuple[Header, Recording]:
+    if path.suffix == ".hea":
+        header, millivolts = read_recording(path)
+        device, notes, name = *_said_in(load_header(path)), CHALLENGE
+    else:
+        stored = read_any(path)
+        kind = format_of(path)
+        header, device, notes, name = stored.header, stored.device, stored.notes, kind.name if kind else CHALLENGE
+        if statements is not None:
+            codes = [code for each in device.statements for code in statements.codes_of(each) or ()]
+            header = replace(header, labels=tuple(dict.fromkeys([*header.labels, *codes])))
+        millivolts = to_millivolts(stored.samples, header, path)
+        require_signal(millivolts, path)
+    facts = (header.age, header.sex, header.labels, device, notes, name, path)
+    return header, Recording(millivolts, header.sampling_frequency, path.stem, *facts)

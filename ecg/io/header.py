@@ -117,7 +117,7 @@ def parse_header(text: str, source: str = "header") -> Header:
     leads, gains, baselines, file_names, formats, _ = zip(*signals, strict=True)
     age, sex = (comments[key][0] if comments[key] else "" for key in ("age", "sex"))
     # What is not a number ("Unknown") is no SNOMED CT code.
-    codes = re.findall(r"(?<![^,;\s])\d+(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
+    codes = re.findall(r"(?<![^,;\s])(\d+)(?:\.0+)?(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
     return Header(
         recording_id=re.sub(r"\.(mat|dat|hea)$", "", name, flags=re.IGNORECASE),
         sampling_frequency=frequency,

@@ -1,22 +1,139 @@
-"""A recording: its header and its signal in mV."""
+"""A recording: what every reader ends in, and the reader of Challenge files."""
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.header import Header, load_header, parse_header
 from ecg.io.readers.matlab import load_mat
 from ecg.io.readers.wfdb_files import load_dat
+from ecg.io.stored import DeviceReport, check_frequency, check_length
 from ecg.leads import LEADS
 
 # What a WFDB format writes where a sample is missing (signal(5)); -32768 for those not named here.
 _MISSING_SAMPLE = {"80": -128, "508": -128, "310": -512, "311": -512, "212": -2048}
 _MISSING_SAMPLE |= {"24": -(2**23), "524": -(2**23), "32": -(2**31)}
+
+_UNITS = {"mV": 1.0, "uV": 1e-3}  # in mV
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A 12-lead ECG in memory, whatever format it came in.
+
+    Attributes
+    ----------
+    signal : ndarray, shape (12, n_samples), float32, mV
+        Leads in the order I, II, III, aVR, aVL, aVF, V1 to V6. NaN where a sample is missing, a whole row of NaN where
+        the lead is missing.
+    sampling_frequency : float
+        Hz.
+    name : str
+        The file's name without its suffix.
+    age : float
+        Years, 0 to 110; NaN where unknown.
+    sex : str
+        "Female", "Male" or "Unknown".
+    labels : tuple of str
+        SNOMED CT codes of the diagnoses that the file gives.
+    device : DeviceReport
+        What the electrocardiograph measured and stated.
+    notes : tuple of str
+        What the reader assumed or changed, one sentence each.
+    format : str
+        The name of the file's format.
+    path : Path or None
+        The file; of a Challenge recording its header. None for a recording made from an array.
+
+    Examples
+    --------
+    >>> import ecg, numpy as np
+    >>> recording = ecg.Recording.from_array(1000 * np.random.default_rng(1).normal(size=(12, 5000)), 500, unit="uV")
+    >>> recording
+    Recording(recording: 12 leads, 10 s at 500 Hz, array)
+    """
+
+    signal: NDArray[np.float32]
+    sampling_frequency: float
+    name: str = "recording"
+    age: float = math.nan
+    sex: str = "Unknown"
+    labels: tuple[str, ...] = ()
+    device: DeviceReport = field(default_factory=DeviceReport)
+    notes: tuple[str, ...] = ()
+    format: str = "array"
+    path: Path | None = None
+
+    def __repr__(self) -> str:
+        leads = int((~np.isnan(self.signal).all(axis=1)).sum())
+        seconds = self.signal.shape[1] / self.sampling_frequency
+        return f"Recording({self.name}: {leads} leads, {seconds:g} s at {self.sampling_frequency:g} Hz, {self.format})"
+
+    @classmethod
+    def from_array(
+        cls,
+        signal: ArrayLike,
+        sampling_frequency: float,
+        *,
+        unit: str = "mV",
+        name: str = "recording",
+        age: float = math.nan,
+        sex: str = "Unknown",
+    ) -> Recording:
+        """A recording from samples in memory, every argument checked.
+
+        Parameters
+        ----------
+        signal : array_like, shape (12, n_samples), real
+            Leads in the order I, II, III, aVR, aVL, aVF, V1 to V6; NaN where a sample or a lead is missing.
+        sampling_frequency : float
+            Hz.
+        unit : {"mV", "uV"}
+            Of the samples.
+        name : str
+        age : float
+            Years, NaN where unknown.
+        sex : {"Female", "Male", "Unknown"}
+
+        Raises
+        ------
+        RecordingError
+            Where the shape, type, length, rate, unit, age or sex is none of these, or no lead ever changes.
+        """
+        samples = np.asarray(signal)
+        shape = f"shape {samples.shape}"
+        if samples.dtype.kind not in "iuf":
+            raise problem(name, "real numbers", f"dtype {samples.dtype}")
+        if samples.ndim != 2 or samples.shape[0] != len(LEADS):
+            mend = "; pass signal.T" if samples.ndim == 2 and samples.shape[1] == len(LEADS) else ""
+            expected = f"shape (12, n_samples), the leads {', '.join(LEADS)} with NaN for an absent one"
+            raise problem(name, expected, shape + mend)
+        if unit not in _UNITS:
+            raise problem(name, "the unit " + " or ".join(map(repr, _UNITS)), repr(unit))
+        try:
+            rate, years = float(sampling_frequency), float(age)
+        except (TypeError, ValueError):
+            found = f"{sampling_frequency!r} and {age!r}"
+            raise problem(name, "numbers for sampling frequency and age", found) from None
+        check_frequency(name, rate)
+        check_length(name, samples.shape[1], rate)
+        if not (math.isnan(years) or 0 <= years <= 110):
+            raise problem(name, "an age of 0 to 110 years, or NaN", f"{years:g}")
+        if sex not in ("Female", "Male", "Unknown"):
+            raise problem(name, "the sex Female, Male or Unknown", repr(sex))
+        with np.errstate(over="ignore"):
+            millivolts = (samples * np.float64(_UNITS[unit])).astype(np.float32)
+        millivolts[~np.isfinite(millivolts)] = np.nan
+        require_signal(millivolts, name)
+        return cls(millivolts, rate, name, years, sex)
 
 
 def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndarray]:

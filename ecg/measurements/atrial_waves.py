@@ -27,6 +27,7 @@ _AFTER_T, _BEFORE_QRS = 0.04, 0.02  # s
 _SHORTEST, _LEAST = 0.2, 0.8  # s: of a stretch, which must hold more than a P wave, and of all together
 _BESIDE_P = 0.01  # s
 _RIDGE = 1e-3
+_NEVER = 1e9  # samples
 _GOES_ON = 0.25  # of the power; of 3,400 sinus rhythms 17 have more
 _MOSTLY = 0.6  # of the power; less regular waves can't be foretold within a QRS complex
 
@@ -54,16 +55,59 @@ class PeriodicWaves:
     waves: Signal | None
 
 
-def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Cosine and sine of each frequency and its multiples, shape (n_frequencies, 2 * _HARMONICS, n_times)."""
+def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> tuple[Signal, Signal]:
+    """Cosine and sine of each frequency and its multiples up to `_HARMONICS`, and of as many multiples above these.
+
+    Both of shape (n_frequencies, 2 * _HARMONICS, n_times).
+    """
     turns = np.exp(2j * np.pi * np.multiply.outer(frequencies, times))
-    return np.stack([part for k in range(1, _HARMONICS + 1) for part in ((turns**k).real, (turns**k).imag)], axis=1)
+    powers = [turns ** (k + 1) for k in range(2 * _HARMONICS)]
+    all_of_them = np.stack([part for power in powers for part in (power.real, power.imag)], axis=1).astype(np.float32)
+    return all_of_them[:, : 2 * _HARMONICS].copy(), all_of_them[:, 2 * _HARMONICS :].copy()
 
 
 @lru_cache(maxsize=1)
-def _grid() -> Signal:
+def _grid() -> tuple[Signal, Signal]:
     """`_waves` of all frequencies, worked out once, at the middles of blocks of samples."""
-    return _waves(_FREQUENCIES, (np.arange(round(SPAN * _RATE)) + 0.5) / _RATE).astype(np.float32)
+    return _waves(_FREQUENCIES, (np.arange(round(SPAN * _RATE)) + 0.5) / _RATE)
+
+
+def _fit(
+    waves: Signal, higher: Signal, found: NDArray[np.floating], which: NDArray[np.floating]
+) -> tuple[int, NDArray[np.floating], float]:
+    """The best frequency, its coefficients (2 * _HARMONICS, n_leads) and the power it explains.
+
+    Parameters
+    ----------
+    waves, higher : ndarray, shape (n_frequencies, 2 * _HARMONICS, n_times)
+        As of `_waves`.
+    found : ndarray, shape (n_leads, n_times)
+        Less its level in each stretch, and 0 between them.
+    which : ndarray, shape (n_stretches, n_times)
+        1 in a stretch, 0 elsewhere.
+    """
+    n_frequencies, n_waves, n_times = waves.shape
+    lengths = which.sum(axis=1)
+    products = (waves.reshape(-1, n_times) @ np.concatenate([found, which]).T).reshape(n_frequencies, n_waves, -1)
+    of_found, sums = products[..., : len(found)].astype(np.float64), products[..., len(found) :].astype(np.float64)
+    above = (higher.reshape(-1, n_times) @ which.sum(axis=0)).reshape(n_frequencies, n_waves)
+    # The product of two waves is half the sum, or the difference, of a wave of the sum and one of the difference of
+    # their frequencies: so the sums of waves tell the sums of products.
+    of_all = np.concatenate([sums.sum(axis=2), above], axis=1).T
+    cosine = np.concatenate([np.full((1, n_frequencies), lengths.sum()), of_all[::2]])
+    sine = np.concatenate([np.zeros((1, n_frequencies)), of_all[1::2]])
+    squares = np.empty((n_frequencies, n_waves, n_waves))
+    for i in range(1, _HARMONICS + 1):
+        for j in range(1, _HARMONICS + 1):
+            apart = sine[j - i] if j >= i else -sine[i - j]
+            squares[:, 2 * i - 2, 2 * j - 2] = (cosine[abs(i - j)] + cosine[i + j]) / 2
+            squares[:, 2 * i - 1, 2 * j - 1] = (cosine[abs(i - j)] - cosine[i + j]) / 2
+            squares[:, 2 * i - 2, 2 * j - 1] = squares[:, 2 * j - 1, 2 * i - 2] = (sine[i + j] + apart) / 2
+    squares -= (sums / lengths) @ sums.transpose(0, 2, 1)  # the waves have levels as well, and these are not to count
+    coefficients = np.linalg.solve(squares + _RIDGE * lengths.sum() * np.eye(n_waves), of_found)
+    power = (coefficients * of_found).sum(axis=(1, 2))
+    best = int(power.argmax())
+    return best, coefficients[best], float(power[best])
 
 
 def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks: NDArray[np.float64]) -> PeriodicWaves:
@@ -89,31 +133,21 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
     starts = np.maximum(np.ceil(at + marks[5] + _AFTER_T * _RATE).astype(int), 0)
     stops = np.append(np.floor(at[1:] + marks[2] - _BEFORE_QRS * _RATE).astype(int), n_coarse)
     long = stops - starts >= _SHORTEST * _RATE
-    starts, lengths, following = starts[long], (stops - starts)[long], np.append(at[1:], np.inf)[long]
+    starts, lengths, following = starts[long], (stops - starts)[long], np.append(at[1:], _NEVER)[long]
     if lengths.sum() < _LEAST * _RATE:
         return PeriodicWaves(0.0, 0.0, 0.0, None)
-    begins = np.cumsum(lengths) - lengths
-    where = np.arange(lengths.sum()) + np.repeat(starts - begins, lengths)
+    times = np.arange(n_coarse)
+    which = ((times >= starts[:, np.newaxis]) & (times < (starts + lengths)[:, np.newaxis])).astype(np.float32)
+    of_stretch = which / lengths.astype(np.float32)[:, np.newaxis]
 
     def levelled(values: NDArray[np.floating]) -> NDArray[np.floating]:
-        return values - np.repeat(np.add.reduceat(values, begins, axis=-1) / lengths, lengths, axis=-1)
+        return (values - (values @ of_stretch.T) @ which) * which.sum(axis=0)
 
-    found = levelled(coarse[:, where])
-
-    def fit(waves: NDArray[np.floating]) -> tuple[int, NDArray[np.floating], float]:
-        """The best frequency, its coefficients (2 * _HARMONICS, n_leads) and the power it explains."""
-        sums = np.add.reduceat(waves, begins, axis=-1)  # the waves have levels as well, and these are not to count
-        squares = waves @ waves.transpose(0, 2, 1) - (sums / lengths) @ sums.transpose(0, 2, 1)
-        products = waves @ found.T
-        coefficients = np.linalg.solve(squares + _RIDGE * len(where) * np.eye(2 * _HARMONICS), products)
-        power = (coefficients * products).sum(axis=(1, 2))
-        best = int(power.argmax())
-        return best, coefficients[best], float(power[best])
-
-    waves = np.concatenate([_grid()[..., start : start + n] for start, n in zip(starts, lengths, strict=True)], axis=-1)
-    best, coefficients, power = fit(waves)
+    found = levelled(coarse)
+    waves, higher = (values[..., :n_coarse] for values in _grid())
+    best, coefficients, power = _fit(waves, higher, found, which)
     rest = found - coefficients.T @ levelled(waves[best])
-    before = where - np.repeat(following, lengths)
+    before = times - following @ which
     margin = _BESIDE_P * _RATE
     outside = (before < marks[0] - margin) | (before > marks[1] + margin)
     total = max(float((found**2).sum()), 1e-9)
@@ -122,6 +156,6 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
     if explained < _MOSTLY or explained_outside < _GOES_ON:
         return PeriodicWaves(explained, there / total, explained_outside, None)
     near = _FREQUENCIES[best] + _FINE
-    best, coefficients, _ = fit(_waves(near, (where + 0.5) / _RATE))
-    throughout = _waves(near[best : best + 1], (np.arange(signal.shape[1]) + 0.5) / rate)[0]
+    best, coefficients, _ = _fit(*_waves(near, (times + 0.5) / _RATE), found, which)
+    throughout = _waves(near[best : best + 1], (np.arange(signal.shape[1]) + 0.5) / rate)[0][0]
     return PeriodicWaves(explained, there / total, explained_outside, (coefficients.T @ throughout).astype(np.float32))

@@ -7,6 +7,8 @@ sample. `ecg.training.fit_measurements` trains it.
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +27,8 @@ CENTRE = round(PAST * RATE)
 RANGES = ((-0.44, -0.03), (-0.38, 0.0), (-0.17, 0.03), (-0.02, 0.22), (0.0, 0.6), (0.08, 0.72))
 LEAD_DILATIONS = (1, 2, 4, 8)
 WHOLE_DILATIONS = (2, 8, 16, 1)
+_SECONDS = (np.arange(N_SAMPLES) - CENTRE) / RATE
+_ALLOWED = np.stack([(first <= _SECONDS) & (last >= _SECONDS) for first, last in RANGES])
 FITTED = Path(__file__).with_name("fitted.safetensors")
 
 
@@ -72,22 +76,35 @@ def use_parameters(fitted: Mapping[str, Floats]) -> None:
     _weights.cache_clear()
 
 
-def _relu(x: Floats) -> Floats:
-    """In place."""
-    return np.maximum(x, np.zeros_like(x), out=x)  # with the number 0 it takes twice as long
+class _Workspace(threading.local):
+    """Memory for the columns of a convolution, one for each thread: new memory would take as long as the product."""
+
+    memory = np.empty(0, dtype=np.float32)
+
+    def columns(self, shape: tuple[int, ...]) -> Floats:
+        size = math.prod(shape)
+        if self.memory.size < size:
+            self.memory = np.empty(size, dtype=np.float32)
+        return self.memory[:size].reshape(shape)
+
+
+_workspace = _Workspace()
 
 
 def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:
     """Convolution along the last axis of (n_in, ..., n_samples), zero beyond the ends; the result (n_out, ...)."""
     weights, bias = _weights()[f"{name}.weight"], _weights()[f"{name}.bias"]
     taps = weights.shape[1] // len(x)
-    n_samples, reach = x.shape[-1], dilation * (taps // 2)
-    columns = np.zeros((taps, *x.shape), dtype=np.float32)
-    for tap in range(taps):
-        shift = tap * dilation - reach
-        columns[tap, ..., max(0, -shift) : n_samples - max(0, shift)] = x[
-            ..., max(0, shift) : n_samples + min(0, shift)
-        ]
+    if taps > 1:
+        n_samples, columns = x.shape[-1], _workspace.columns((taps, *x.shape))
+        for tap in range(taps):
+            shift = (tap - taps // 2) * dilation
+            first, last = max(0, -shift), n_samples - max(0, shift)
+            columns[tap, ..., first:last] = x[..., first + shift : last + shift]
+            columns[tap, ..., :first] = 0
+            columns[tap, ..., last:] = 0
+    else:
+        columns = x
     product = weights @ columns.reshape(weights.shape[1], -1)
     product += bias
     return product.reshape(-1, *x.shape[1:])
@@ -96,7 +113,8 @@ def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:
 def _layers(x: Floats, name: str, dilations: tuple[int, ...]) -> Floats:
     """Convolutions with ReLU, each but the first added to what it got."""
     for k, dilation in enumerate(dilations):
-        new = _relu(_convolve(x, f"{name}.{k}", dilation))
+        new = _convolve(x, f"{name}.{k}", dilation)
+        np.maximum(new, 0, out=new)
         if k:
             new += x
         x = new
@@ -126,13 +144,13 @@ def boundary_logits(beat: Floats) -> tuple[Floats, Floats]:
     n_lead = len(of_lead)
     hidden = (weights[:, :n_lead] @ of_lead.reshape(n_lead, -1)).reshape(-1, *of_lead.shape[1:])
     hidden += (weights[:, n_lead:] @ whole + _weights()["lead_hidden.bias"])[:, np.newaxis]
-    return _convolve(whole, "whole_marks"), _convolve(_relu(hidden), "lead_marks")
+    np.maximum(hidden, 0, out=hidden)
+    return _convolve(whole, "whole_marks"), _convolve(hidden, "lead_marks")
 
 
 def allowed() -> NDArray[np.bool_]:
     """Which samples each boundary may be at, shape (6, N_SAMPLES)."""
-    seconds = (np.arange(N_SAMPLES) - CENTRE) / RATE
-    return np.stack([(seconds >= first) & (seconds <= last) for first, last in RANGES])
+    return _ALLOWED.copy()
 
 
 def read_boundaries(
@@ -142,8 +160,8 @@ def read_boundaries(
 
     Parameters
     ----------
-    logits : ndarray, shape (..., N_SAMPLES), float32
-    allowed : ndarray, shape (..., N_SAMPLES), bool
+    logits : ndarray, shape (..., n_samples), float32
+    allowed : ndarray, shape (..., n_samples), bool
         Broadcast against `logits`.
     shares : tuple of float
         Which quantiles; the median is the best guess of a boundary.
@@ -153,17 +171,19 @@ def read_boundaries(
     ndarray, shape (len(shares), ...), float64
         Samples, with fractions.
     """
-    of_which = np.broadcast_shapes(logits.shape, allowed.shape)[:-1]
-    logits = np.where(allowed, logits, -np.inf).reshape(-1, N_SAMPLES)
-    likely = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    likely = np.where(allowed, logits, -np.inf)
+    of_which = likely.shape[:-1]
+    likely = likely.reshape(-1, likely.shape[-1])
+    likely -= likely.max(axis=-1, keepdims=True)
+    np.exp(likely, out=likely)
     below = np.cumsum(likely, axis=-1, dtype=np.float64)
-    below /= below[..., -1:]
     rows = np.arange(len(below))
     quantiles = []
     for share in shares:
-        after = np.argmax(below >= share, axis=-1)
+        target = share * below[:, -1]
+        after = np.argmax(below >= target[:, np.newaxis], axis=-1)
         above = below[rows, after]
         beneath = np.where(after > 0, below[rows, after - 1], 0)
         # A sample's share lies within half a sample to either side of it.
-        quantiles.append(after - 0.5 + (share - beneath) / (above - beneath))
+        quantiles.append(after - 0.5 + (target - beneath) / (above - beneath))
     return np.reshape(quantiles, (len(shares), *of_which))

@@ -89,10 +89,12 @@ def _complex_of_leads(leads: Floats, may_be: NDArray[np.bool_], whole: Positions
     whole : ndarray, shape (2,), float64
         What the network says of all leads together, samples: further away nothing is looked for.
     """
-    near = may_be & (np.abs(np.arange(N_SAMPLES) - whole[:, np.newaxis]) < _NEAR * RATE)
-    onsets = read_boundaries(leads[0], near[0], (_EARLY,))
-    offsets = read_boundaries(leads[1], near[1], (1 - _EARLY,))
-    return float(np.sort(onsets[0])[1]), float(np.sort(offsets[0])[-2])
+    places = []
+    for logits, may, at, share in zip(leads, may_be, whole.tolist(), (_EARLY, 1 - _EARLY), strict=True):
+        first, last = max(0, math.floor(at - _NEAR * RATE) + 1), math.ceil(at + _NEAR * RATE)
+        near = slice(first, last)
+        places.append(first + np.sort(read_boundaries(logits[:, near], may[near], (share,))[0]))
+    return float(places[0][1]), float(places[1][-2])
 
 
 def delineate(

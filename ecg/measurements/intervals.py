@@ -15,6 +15,23 @@ _SMALLEST_R = 0.03  # mV
 _I, _AVF = LEADS.index("I"), LEADS.index("aVF")
 
 
+def mean_rate(intervals: NDArray[np.floating]) -> float:
+    """60 / mean RR interval, the first and the last counting half; NaN without one.
+
+    So a rhythm of short and long intervals in turn has one rate, wherever the recording is cut.
+
+    Parameters
+    ----------
+    intervals : ndarray, shape (n,), floating
+        RR intervals, s.
+    """
+    if not len(intervals):
+        return math.nan
+    weights = np.ones(len(intervals))
+    weights[[0, -1]] = 0.5
+    return 60 * float(weights.sum() / (weights @ intervals))
+
+
 def corrected_qt(qt_ms: float, heart_rate_bpm: float) -> tuple[float, float]:
     """QT corrected for the heart rate, ms: Bazett (1920), QT / RR^(1/2), and Fridericia (1920), QT / RR^(1/3)."""
     rr = 60 / heart_rate_bpm

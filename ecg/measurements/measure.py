@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
-from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.lead_reversal import suspected_swap
+from ecg.measurements.loose_electrodes import disturbed_leads, flattened, limb_faults
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
-from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, without_spikes
+from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, largest_deflections, without_spikes
 from ecg.measurements.quality import assess_quality
 from ecg.measurements.small_arrays import median, quantile
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
@@ -28,6 +29,7 @@ _SHORTEST = 0.5  # s, less shows no beat
 _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers would not be finite
 # Of folds 1 to 8 of PTB-XL this leaves 98 % of the sinus rhythms their P waves, and 2 % of fibrillation and flutter.
 _P_WAVES_FROM = 0.5
+_CUT = 0.08  # s from an end of the recording: the beat may be cut, and its position wrong
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
 
 
@@ -47,7 +49,7 @@ class Prepared:
         Samples of the beats; those of one class lie on each other.
     classes : Classes
     usable : ndarray, shape (n_beats,), bool
-        Beats that stand for the recording: of the dominant class, and not early.
+        Beats that stand for the recording: of the dominant class, not early, and with all electrodes in place.
     """
 
     signal: NDArray[np.float32]
@@ -65,18 +67,29 @@ def prepare(given: NDArray[np.float32], sampling_frequency: float) -> Prepared |
     on = np.ptp(at_rate, axis=1) > FLAT
     if not on.any():
         return None
-    spikes = find_spikes(at_rate[on], RATE)
+    spikes = find_spikes(at_rate if on.all() else at_rate[on], RATE)
     clean = without_spikes(at_rate, RATE, spikes)
     # Every second sample tells as well where the complexes are and how they look.
-    coarse = block_means(clean[on], 2)
-    found = find_complexes(coarse, RATE / 2)
+    coarse = block_means(clean if on.all() else clean[on], 2)
+    throughout = np.arange(0, coarse.shape[1], round(0.35 * RATE / 2))
+    loose = bool(disturbed_leads(coarse, RATE / 2, throughout, on).any())
+    found = find_complexes(coarse, RATE / 2, limb_faults(on) if loose else None)
     if len(found) == 0:
         return None
-    classes = sort_beats(coarse, RATE / 2, found)
+    disturbed = (
+        disturbed_leads(coarse, RATE / 2, found, on) if loose else np.zeros((len(coarse), len(found)), dtype=bool)
+    )
+    if disturbed.any():
+        coarse = flattened(coarse, RATE / 2, found, disturbed)
+        found = largest_deflections(coarse, RATE / 2, found)
+    classes = sort_beats(coarse, RATE / 2, found, disturbed)
     beats = np.clip(np.rint(2 * classes.positions).astype(np.int64), 0, clean.shape[1] - 1)
     usable = classes.of_beat == classes.dominant
     if (usable & ~classes.ectopic).any():
         usable &= ~classes.ectopic
+    calm = usable & ~disturbed.any(axis=0)
+    if int(calm.sum()) >= min(FEWEST_BEATS, int(usable.sum())):
+        usable = calm
     return Prepared(_levelled(clean, on, beats, usable), on, spikes, beats, classes, usable)
 
 
@@ -145,9 +158,7 @@ def _without_flutter(prepared: Prepared, outlined: Outline) -> Prepared:
     return replace(prepared, signal=_levelled(signal, prepared.on, prepared.beats, prepared.usable))
 
 
-def measure(
-    signal: NDArray[np.float32], sampling_frequency: float, without_mains_above: float = math.inf
-) -> Measurements:
+def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
     """Measure an ECG as an electrocardiograph does.
 
     Parameters
@@ -156,22 +167,23 @@ def measure(
         Leads in the order of `LEADS`; NaN where missing.
     sampling_frequency : float
         Hz.
-    without_mains_above : float
-        µV; powerline interference of a larger amplitude is taken off before all but `quality` is measured.
 
     Returns
     -------
     Measurements
         NaN where something can't be measured; no content of the signal raises.
     """
-    given = np.clip(signal, -_LIMIT, _LIMIT).astype(np.float32, copy=False)
-    given[~np.isfinite(signal)] = np.nan
-    absent = np.isnan(given).all(axis=1, keepdims=True)
-    if absent.any():  # a file of eight leads lacks nothing that two of them don't tell
-        given = np.where(absent, fill_missing(given), given)
+    given = signal.astype(np.float32, copy=False)
+    gaps = np.zeros(signal.shape[1], dtype=bool)
+    if not np.abs(given).max(initial=0) <= _LIMIT:  # NaN also
+        given = np.clip(given, -_LIMIT, _LIMIT)
+        given[~np.isfinite(signal)] = np.nan
+        absent = np.isnan(given).all(axis=1, keepdims=True)
+        if absent.any():  # III, aVR, aVL and aVF follow from I and II
+            given = np.where(absent, fill_missing(given), given)
+        gaps = np.asarray(np.isnan(given).all(axis=0))
     quality = assess_quality(given, sampling_frequency)
-    if quality.mains_uv > without_mains_above:
-        given = np.where(np.isnan(given), given, without_mains(fill_missing(given), sampling_frequency))
+    given = _without_mains(given, sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
         return _unmeasured(quality)
@@ -190,6 +202,8 @@ def measure(
 
     ectopic = classes.ectopic if has_p else classes.of_beat != classes.dominant  # what is early in fibrillation?
     intervals = np.diff(beats) / RATE
+    at = np.minimum(beats * sampling_frequency / RATE, len(gaps) - 1).astype(np.int64)
+    heard = np.diff(np.cumsum(gaps)[at]) == 0
     spike_distance = _spike_distance(beats, prepared.spikes)
     kinds = _kinds(classes.of_beat, ectopic, spike_distance)
     r_peaks = _r_peaks(prepared, median_beat, centre, spike_distance)
@@ -197,15 +211,17 @@ def measure(
     median_beat = replace(median_beat, r_peak=centre + shift)
     samples = np.rint(r_peaks * (sampling_frequency / RATE)).astype(np.int64)
     normal = np.array([kind != "ectopic" for kind in kinds])
-    nn = 1e3 * intervals[normal[1:] & normal[:-1]]
-    heart_rate = _heart_rate(beats)
+    between_normal = normal[1:] & normal[:-1] & heard
+    nn = 1e3 * intervals[between_normal]
+    heart_rate = _heart_rate(beats, heard, prepared.signal.shape[1])
+    dominant_is_paced = "paced" in {kinds[k] for k in np.flatnonzero(classes.of_beat == classes.dominant)}
     ms = 1e3 / RATE
     qt = (marks.t_offset - marks.qrs_onset) * ms
     bazett, fridericia = corrected_qt(qt, heart_rate)
     return Measurements(
         heart_rate_bpm=heart_rate,
         p_ms=(marks.p_offset - marks.p_onset) * ms,
-        pr_ms=(marks.qrs_onset - marks.p_onset) * ms,
+        pr_ms=math.nan if dominant_is_paced else (marks.qrs_onset - marks.p_onset) * ms,
         qrs_ms=(marks.qrs_offset - marks.qrs_onset) * ms,
         qt_ms=qt,
         qtc_bazett_ms=bazett,
@@ -216,13 +232,26 @@ def measure(
         n_beats=len(kinds),
         n_ectopic=kinds.count("ectopic"),
         rr_sd_ms=float(np.std(nn, ddof=1)) if len(nn) > 1 else math.nan,
-        rmssd_ms=_rmssd(intervals, normal),
+        rmssd_ms=_rmssd(intervals, between_normal),
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
         quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
         beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds),
         median_beat=median_beat,
     )
+
+
+def _without_mains(
+    signal: NDArray[np.float32], sampling_frequency: float, leads: tuple[str, ...]
+) -> NDArray[np.float32]:
+    """Take mains off some leads; off all limb leads if off one, so that they keep Einthoven's law."""
+    humming = np.isin(LEADS, leads)
+    humming[:6] |= humming[:6].any()
+    if not humming.any():
+        return signal
+    signal = fill_missing(signal).copy()
+    signal[humming] = without_mains(signal[humming], sampling_frequency)
+    return signal
 
 
 def _spike_distance(beats: NDArray[np.int64], spikes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -268,15 +297,17 @@ def _r_peaks(
     return position - np.where(paced, ahead, 0.0)
 
 
-def _heart_rate(beats: NDArray[np.int64]) -> float:
-    """60 / median RR interval; of five beats or more the first and the last, which may be cut, are left out."""
-    intervals = np.diff(beats[1:-1] if len(beats) >= 5 else beats) / RATE
-    return 60 / float(median(intervals)) if len(intervals) else math.nan
+def _heart_rate(beats: NDArray[np.int64], heard: NDArray[np.bool_], n_samples: int) -> float:
+    """Mean rate of the intervals without a gap in the recording (`heard`), without a beat that an end may have cut."""
+    whole = (beats >= _CUT * RATE) & (beats < n_samples - _CUT * RATE)
+    if np.count_nonzero(whole) < 3:
+        whole[:] = True
+    used = whole[1:] & whole[:-1] & heard
+    return mean_rate(np.diff(beats)[used] / RATE)
 
 
-def _rmssd(intervals: NDArray[np.float64], normal: NDArray[np.bool_]) -> float:
-    """Root mean square difference of neighbouring intervals between normal beats, ms."""
-    between = normal[1:] & normal[:-1]
+def _rmssd(intervals: NDArray[np.float64], between: NDArray[np.bool_]) -> float:
+    """Root mean square difference of neighbouring intervals that are both `between` normal beats, ms."""
     changes = np.diff(intervals)[between[1:] & between[:-1]]
     return 1e3 * float(np.sqrt(np.mean(changes**2))) if len(changes) else math.nan
 

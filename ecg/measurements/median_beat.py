@@ -19,6 +19,7 @@ _BEFORE, _AFTER = 0.08, 0.12  # s around the largest deflection that a shape is 
 _LAG = 0.04  # s, largest shift of a beat against another
 _ALIKE = 0.82  # correlation over all leads from which two complexes have the same shape
 _MOST_CLASSES = 8
+_DISTURBED = 3  # leads
 _MOST_LEADERS = 40
 _MOST_BEATS = 200  # more make no better median
 _AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
@@ -48,7 +49,7 @@ class Classes:
     ectopic: NDArray[np.bool_]
 
 
-def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
+def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[np.bool_] | None = None) -> Classes:
     """Sort beats into classes of like QRS shape, by the correlation over all leads at the best shift.
 
     Parameters
@@ -58,8 +59,10 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
         Hz.
     beats : ndarray, shape (n_beats,), int64
         Samples of the largest deflections, ascending; one at least.
+    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
+        Leads that are not to be looked at in a beat; flat there.
     """
-    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG)
+    coarse = _Windows(signal, rate, beats, step=2, lag=_LAG, disturbed=disturbed)
     leaders = spread_over(len(beats), _MOST_LEADERS)
     alike, at = coarse.match(coarse.at(leaders))
     lags = np.rint(at).astype(np.int64)
@@ -83,8 +86,10 @@ def sort_beats(signal: Signal, rate: float, beats: Samples) -> Classes:
 
     early = _premature(beats / rate)
     whole = (beats >= (_BEFORE + _LAG) * rate) & (beats <= signal.shape[1] - (_AFTER + _LAG) * rate)
+    if disturbed is not None:
+        whole &= np.count_nonzero(disturbed, axis=0) < _DISTURBED
     dominant = _dominant(of_beat, early, coarse)
-    of_beat[~whole & whole.any()] = dominant  # what is cut off shows no other shape
+    of_beat[~whole & whole.any()] = dominant  # what is cut off, or disturbed in many leads, shows no other shape
     positions = (beats + coarse.step * shift).astype(np.float64)
     members = of_beat == dominant
     fine = _Windows(signal, rate, beats[members] + coarse.step * shift[members], step=1, lag=0.012)
@@ -107,43 +112,60 @@ class _Windows:
         Every how many samples the signal is looked at.
     lag : float
         The largest shift, s.
+    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
+        As in `sort_beats`.
     """
 
-    def __init__(self, signal: Signal, rate: float, beats: Samples, step: int, lag: float) -> None:
+    def __init__(
+        self,
+        signal: Signal,
+        rate: float,
+        beats: Samples,
+        step: int,
+        lag: float,
+        disturbed: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.heard = None if disturbed is None or not disturbed.any() else (~disturbed.T).astype(np.float32)
         self.step = step
-        self.before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
-        self.width = self.before + round(_AFTER * rate / step)
-        margin = self.width + self.lag
-        smooth = block_means(signal, step)
-        self.smooth = pad_edges(smooth, margin, margin)
-        self.centres = np.minimum(beats // step, smooth.shape[1] - 1) + margin
-        self.starts = self.centres - self.before
-        # (positions, n_leads, width); a view
-        self.windows = sliding_window_view(self.smooth, self.width, axis=1).transpose(1, 0, 2)
+        self.smooth = block_means(signal, step) if step > 1 else signal
+        before, self.lag = round(_BEFORE * rate / step), round(lag * rate / step)
+        self.width = before + round(_AFTER * rate / step)
+        self.starts = np.minimum(beats // step, self.smooth.shape[1] - 1) - before
+
+    def _cut(self, starts: Samples, length: int) -> Signal:
+        """Pieces of that length, shape (n, n_leads, length); beyond the ends the first or last sample goes on."""
+        places = starts[:, np.newaxis] + np.arange(length)
+        return self.smooth.take(places, axis=1, mode="clip").swapaxes(0, 1)
 
     def at(self, which: Samples, lags: Samples | int = 0) -> Signal:
         """The windows of some beats, shape (n, n_leads, width)."""
-        return self.windows[self.starts[which] + lags]
+        return self._cut(self.starts[which] + lags, self.width)
 
     def match(self, templates: Signal) -> tuple[Signal, NDArray[np.float64]]:
         """Correlate all beats with templates (n_templates, n_leads, width).
 
         Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
         """
+        n_templates, n_leads, width = templates.shape
         centred = templates - templates.mean(axis=2, keepdims=True)
-        flat = centred.reshape(len(templates), -1)
-        flat = flat / np.maximum(np.sqrt((flat**2).sum(axis=1, keepdims=True)), 1e-9)
-        lags, ones = np.arange(-self.lag, self.lag + 1), np.ones(self.width, dtype=np.float32)
+        centred /= np.maximum(np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True)), 1e-9)
+        lags = np.arange(-self.lag, self.lag + 1)
+        # Each template at each lag as a column: one product, so small that no BLAS gives it to several threads.
+        columns = np.zeros((n_leads, width + len(lags) - 1, len(lags), n_templates), dtype=np.float32)
+        inside = np.zeros(columns.shape[1:3], dtype=np.float32)  # which samples are in the window at each lag
+        for k in range(len(lags)):
+            columns[:, k : k + width, k] = centred.transpose(1, 2, 0)
+            inside[k : k + width, k] = 1
+        columns = columns.reshape(-1, len(lags) * n_templates)
         best, at = [], []
         for first in range(0, len(self.starts), _AT_ONCE):
-            starts = self.starts[first : first + _AT_ONCE]
-            pieces = self.windows[starts[:, np.newaxis] + lags]  # (n, n_lags, n_leads, width)
-            power = np.einsum("nklw,nklw->nk", pieces, pieces)
-            sums = (pieces.reshape(-1, self.width) @ ones).reshape(pieces.shape[:3])
-            power -= (sums**2).sum(axis=2) / self.width
-            # A product for each beat, so small that no BLAS gives it to several threads.
-            products = pieces.reshape(len(starts), len(lags), -1) @ flat.T
+            pieces = self._cut(self.starts[first : first + _AT_ONCE] - self.lag, width + len(lags) - 1)
+            power = np.square(pieces).sum(axis=1) @ inside - np.square(pieces @ inside).sum(axis=1) / width
+            products = (pieces.reshape(len(pieces), -1) @ columns).reshape(len(pieces), len(lags), n_templates)
             likeness = products / np.sqrt(np.maximum(power, 1e-12))[..., np.newaxis]
+            if self.heard is not None:  # a template without the leads that are disturbed is smaller
+                heard = self.heard[first : first + _AT_ONCE] @ (centred**2).sum(axis=2).T
+                likeness /= np.sqrt(np.maximum(heard, 1e-6))[:, np.newaxis]
             k = likeness.argmax(axis=1)
             beat, template = np.arange(k.shape[0])[:, np.newaxis], np.arange(k.shape[1])
             # The top of the parabola through the best and its neighbours.
@@ -219,19 +241,20 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     """
     width = round(0.02 * rate)
     knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
-    near = np.clip(knots[:, np.newaxis] + np.arange(-width // 2, width // 2), 0, signal.shape[1] - 1)
-    levels = signal[:, near].mean(axis=2).astype(np.float64)
+    near = knots[:, np.newaxis] + np.arange(-width // 2, width // 2)
+    levels = signal.take(near, axis=1, mode="clip").mean(axis=2)
     # Before the first level and after the last one the line is flat.
     levels = np.concatenate([levels[:, :1], levels, levels[:, -1:]], axis=1)
     knots = np.concatenate([[0], knots, [signal.shape[1]]])
     lengths = np.diff(knots)
-    slopes = np.diff(levels) / np.maximum(lengths, 1)
-    steps = np.arange(lengths.max())
+    slopes = np.diff(levels) / np.maximum(lengths, 1).astype(np.float32)
+    steps = np.arange(lengths.max(), dtype=np.float32)
     levelled = np.empty_like(signal)
-    for k in np.flatnonzero(lengths):
-        between = slice(knots[k], knots[k + 1])
-        line = slopes[:, k : k + 1] * steps[: lengths[k]] + levels[:, k : k + 1]
-        levelled[:, between] = signal[:, between] - line.astype(np.float32)
+    for k in np.flatnonzero(lengths).tolist():
+        between = levelled[:, knots[k] : knots[k + 1]]
+        np.multiply(slopes[:, k : k + 1], steps[: lengths[k]], out=between)
+        between += levels[:, k : k + 1]
+        np.subtract(signal[:, knots[k] : knots[k + 1]], between, out=between)
     return levelled
 
 

@@ -24,6 +24,7 @@ _CREST = (
 )
 _LARGE = 0.2  # mV, change over 20 ms in the liveliest lead; ventricular tachycardia has large humps and nothing between
 _SMALLEST = 0.05  # mV, change over 20 ms in the liveliest lead; nothing smaller is a complex
+_FAULT = 0.85  # of the power; of a complex no fault explains that much
 _SPIKE = 0.15  # mV, second difference over 2 ms that only a pacing spike reaches
 
 
@@ -36,7 +37,7 @@ def box(signal: NDArray[np.floating], length: int) -> NDArray[np.float64]:
     return (total[length:] - total[:-length]) / length
 
 
-def find_complexes(signal: Signal, rate: float) -> Samples:
+def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) -> Samples:
     """Find the QRS complexes in all leads together.
 
     Each lead goes through a Haar wavelet of 40 ms, is weighted by what lies between its complexes, and all are summed
@@ -49,6 +50,9 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
         Finite; leads without a signal left out.
     rate : float
         Sampling frequency, Hz.
+    faults : ndarray, shape (3, n_leads), float32, optional
+        What a loose electrode of a limb would add to the leads (`loose_electrodes.limb_faults`). If given, what one
+        loose electrode could have made, of a limb or of the chest, counts for nothing.
 
     Returns
     -------
@@ -57,10 +61,10 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
-    change = _change(signal, rate)
+    change = changes(signal, rate)
     typical = median(np.abs(change[:, ::3]))
     weights = ((typical + _NOISE_FLOOR) ** -2).astype(np.float32)
-    velocity = np.sqrt(np.einsum("ln,l->n", change**2, weights))
+    velocity = _length(change, weights, faults)
     hump = _hump(velocity, rate)
     candidates, _ = find_peaks(np.concatenate([[0], hump, [0]]), distance=max(1, round(_REFRACTORY * rate)))
     candidates -= 1
@@ -69,16 +73,17 @@ def find_complexes(signal: Signal, rate: float) -> Samples:
     times, quiet = candidates / rate, median(hump[::3])
     heights = hump[candidates] - quiet
     level = _level(times, heights)
-    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, rate, candidates))]
+    found = candidates[_accept(times, heights, level, _sharpness(signal, weights, faults, rate, candidates))]
     reach = round(0.08 * rate)
     near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
     largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
-    low = np.median(heights[heights > _ACCEPT * level]) < (_CREST - 1) * quiet
+    tall = heights[heights > _ACCEPT * level]
+    low = len(tall) > 0 and median(tall) < (_CREST - 1) * quiet
     found = found[largest > (_LARGE if low else _SMALLEST)]
     return largest_deflections(signal, rate, found.astype(np.int64))
 
 
-def _change(signal: Signal, rate: float) -> Signal:
+def changes(signal: Signal, rate: float) -> Signal:
     """Mean of the next 20 ms less mean of the last 20 ms in each lead, mV."""
     half = round(_HALF * rate)
     padded = pad_edges(signal, half - 1, half)
@@ -91,6 +96,20 @@ def _change(signal: Signal, rate: float) -> Signal:
     return change
 
 
+def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
+    """Lengths (n,) of weighted vectors (n_leads, n), each without a fault that explains nearly all of it."""
+    powers = np.square(vectors)
+    powers *= weights[:, np.newaxis]
+    power = powers.sum(axis=0)
+    if faults is not None:
+        # A fault of one lead explains that lead's power; a limb's fault explains its squared product with the vector.
+        lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
+        explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)
+        explained = np.maximum(explained, powers.max(axis=0))
+        power -= np.where(explained > _FAULT * power, explained, 0)
+    return np.sqrt(np.maximum(power, 0))
+
+
 def _hump(velocity: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
     return box(velocity, 2 * round(_SMOOTHING * rate / 2) + 1)
 
@@ -100,20 +119,24 @@ def centre_of_complex(beat: Signal, rate: float, near: int) -> int:
     reach, beyond = round(0.06 * rate), round(0.15 * rate)
     first = max(0, near - beyond)
     part = beat[:, first : near + beyond + 1]
-    hump = _hump(np.sqrt((_change(part, rate) ** 2).sum(axis=0)), rate)
+    hump = _hump(np.sqrt((changes(part, rate) ** 2).sum(axis=0)), rate)
     inner = max(0, near - reach)
     return inner + int(hump[inner - first : near + reach + 1 - first].argmax())
 
 
 def _sharpness(
-    signal: Signal, weights: NDArray[np.floating], rate: float, candidates: NDArray[np.integer]
+    signal: Signal,
+    weights: NDArray[np.float32],
+    faults: Signal | None,
+    rate: float,
+    candidates: NDArray[np.integer],
 ) -> NDArray[np.floating]:
     """Largest spatial second difference over 10 ms near each candidate: T waves are as high as QRS, never as sharp."""
     step, reach = round(0.010 * rate), round(0.06 * rate)
     smooth = signal[:, :-2] + signal[:, 1:-1] + signal[:, 2:]
     bend = np.zeros(signal.shape[1] + 2 * reach, dtype=np.float32)
     second = smooth[:, 2 * step :] - 2 * smooth[:, step:-step] + smooth[:, : -2 * step]
-    bend[reach + step + 1 :][: second.shape[1]] = np.sqrt(np.einsum("ln,l->n", second**2, weights))
+    bend[reach + step + 1 :][: second.shape[1]] = _length(second, weights, faults)
     return bend[candidates[:, np.newaxis] + np.arange(2 * reach + 1)].max(axis=1)
 
 
@@ -194,8 +217,11 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)
+    second = signal[:, 2:] + signal[:, :-2]
+    second -= signal[:, 1:-1]
+    second -= signal[:, 1:-1]
     bend = np.zeros(signal.shape[1], dtype=np.float32)
-    bend[1:-1] = np.abs(signal[:, 2:] - 2 * signal[:, 1:-1] + signal[:, :-2]).max(axis=0)
+    np.maximum(second.max(axis=0), -second.min(axis=0), out=bend[1:-1])
     if bend.max() < _SPIKE:
         return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))

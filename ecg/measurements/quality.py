@@ -9,6 +9,8 @@ defined in `assess_quality`.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +25,10 @@ from ecg.signal.filtering import forward_and_backward
 _FLAT_WINDOW, _FLAT_RANGE = 2.0, 0.01  # s, mV: every heart beats at least once in 2 s and shows in every lead
 _RUN, _LONG_RUN, _LIMIT = 0.010, 0.5, 0.5  # s, s, mV
 _WINDOW = 0.1  # s: 5 periods of 50 Hz, 6 of 60 Hz; short enough to lie between two QRS complexes
+MAINS_UV = 20.0  # powerline interference of a larger amplitude is taken off a lead before it is measured
 _NOISE_BAND = (35.0, 150.0)  # Hz: above what P and T waves hold
 _QUARTILE = 0.25
+_FEW_BLOCKS = 200
 _BLOCK = 0.1  # s: baseline wander is looked at in steps of this
 _WANDER = 0.7  # Hz: below the fundamental of a rhythm of 42/min
 _LOW_PASS = butter(2, _WANDER, fs=1 / _BLOCK, output="sos")  # worked out once, not for each recording
@@ -57,13 +61,15 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
         Noise, mains and baseline are medians over the leads that are on, in µV; NaN without such a lead, without a
         window of 0.1 s, and mains also below a sampling frequency of 150 Hz.
     """
-    on = ~_are_off(signal, sampling_frequency)
+    whole = not np.isnan(signal).any()
+    on = ~_are_off(signal, sampling_frequency, whole)
     levels = np.full(3, np.nan)
+    mains = np.full(len(signal), np.nan)
     if on.any():
-        heard = signal[on]
-        noise, mains = _noise_and_mains(heard, sampling_frequency)
-        levels[:] = 1000 * noise, 1000 * mains, 1000 * _wander(heard, sampling_frequency)
-    at_limit = [k for k in np.flatnonzero(on) if _is_saturated(signal[k], sampling_frequency)]
+        heard = signal if on.all() else signal[on]
+        noise, mains[on] = _noise_and_mains(heard, sampling_frequency)
+        levels[:] = 1000 * noise, 1000 * _median(mains), 1000 * _wander(heard, sampling_frequency, whole)
+    at_limit = np.flatnonzero(on)[_are_saturated(signal[on], sampling_frequency)]
     return Quality(
         leads_off=tuple(LEADS[k] for k in np.flatnonzero(~on)),
         saturated=tuple(LEADS[k] for k in at_limit),
@@ -71,73 +77,122 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
         mains_uv=float(levels[1]),
         baseline_uv=float(levels[2]),
         suspected_swap="",
+        mains_in=tuple(LEADS[k] for k in np.flatnonzero(1000 * mains > MAINS_UV)),
     )
 
 
-def _are_off(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.bool_]:
+def _are_off(signal: NDArray[np.float32], sampling_frequency: float, whole: bool) -> NDArray[np.bool_]:
     """Which leads have no samples or stay flat in at least half of the windows, shape (n_leads,)."""
     if signal.shape[1] == 0:
         return np.ones(len(signal), dtype=bool)
     windows = _windows(signal, min(round(_FLAT_WINDOW * sampling_frequency), signal.shape[1]))
-    spans = np.fmax.reduce(windows, axis=2) - np.fmin.reduce(windows, axis=2)  # they pass over NaN
+    # fmax and fmin pass over NaN, and take several times as long
+    highest, lowest = (np.maximum, np.minimum) if whole else (np.fmax, np.fmin)
+    spans = highest.reduce(windows, axis=2) - lowest.reduce(windows, axis=2)
     return np.asarray(np.mean(spans >= _FLAT_RANGE, axis=1) <= 0.5)
 
 
-def _is_saturated(lead: NDArray[np.float32], sampling_frequency: float) -> bool:
-    """Whether a lead, shape (n_samples,), stays at its extremes for a while."""
+def _are_saturated(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.bool_]:
+    """Which leads stay at their extremes for a while, shape (n_leads,)."""
     short, long = max(3, round(_RUN * sampling_frequency)), round(_LONG_RUN * sampling_frequency)
-    for limit in (np.fmax.reduce(lead), np.fmin.reduce(lead)):
-        at_limit = lead == limit
-        if np.count_nonzero(at_limit) < 2 * short:
-            continue
-        places = np.flatnonzero(at_limit)
-        lengths = [len(run) for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)]
-        if sum(length >= short for length in lengths) >= 2 or max(lengths) >= long:
-            return bool(abs(limit - np.nanmedian(lead)) > _LIMIT)
-    return False
+    found = np.zeros(len(signal), dtype=bool)
+    for limits in (np.fmax.reduce(signal, axis=1, initial=np.nan), np.fmin.reduce(signal, axis=1, initial=np.nan)):
+        at_limit = signal == limits[:, np.newaxis]
+        for k in np.flatnonzero(at_limit.sum(axis=1) >= 2 * short):
+            places = np.flatnonzero(at_limit[k])
+            lengths = np.diff(np.flatnonzero(np.diff(places, prepend=-2, append=places[-1] + 2) > 1))
+            if np.count_nonzero(lengths >= short) >= 2 or lengths.max() >= long:
+                found[k] |= abs(limits[k] - np.nanmedian(signal[k])) > _LIMIT
+    return found
 
 
-def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[float, float]:
-    """RMS of noise and amplitude of mains, mV, medians over the leads."""
+@dataclass(frozen=True)
+class _Spectrum:
+    """What `_noise_and_mains` needs to know of the frequencies of a window.
+
+    Attributes
+    ----------
+    length : int
+        Of a window, samples.
+    scale : ndarray, shape (n_frequencies,), float32
+        Mean square (mV^2) of a frequency relative to its squared coefficient in the differences' spectrum.
+    mains, beside : list of int
+        Where 50 and 60 Hz are, and 40 and 70 Hz.
+    band : ndarray, shape (n_frequencies,), float32
+        1 where noise is looked for, 0 elsewhere.
+    """
+
+    length: int
+    scale: NDArray[np.float32]
+    mains: list[int]
+    beside: list[int]
+    band: NDArray[np.float32]
+
+
+@lru_cache(maxsize=16)
+def _spectrum(sampling_frequency: float) -> _Spectrum:
     length = round(_WINDOW * sampling_frequency)
+    frequencies = np.arange(length // 2 + 1) * sampling_frequency / max(length, 1)
+    gain = 2 * np.sin(np.pi * np.maximum(frequencies, 1.0) / sampling_frequency)
+    at = [int(np.argmin(np.abs(frequencies - hertz))) for hertz in (50, 60, 40, 70)]
+    band = (frequencies >= _NOISE_BAND[0]) & (frequencies <= min(_NOISE_BAND[1], 0.45 * sampling_frequency))
+    scale = 2 / np.square(max(length, 1) * gain)
+    return _Spectrum(length, scale.astype(np.float32), at[:2], at[2:], band.astype(np.float32))
+
+
+def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[float, NDArray[np.floating]]:
+    """RMS of noise, median over the leads, and amplitude of mains in each lead, mV."""
+    spectrum = _spectrum(sampling_frequency)
     # The difference between neighbouring samples turns the slopes of T waves and wander into a constant, so that they
     # do not leak into the higher frequencies of a window.
-    windows = _windows(np.diff(signal, axis=1), length)
+    windows = _windows(signal[:, 1:] - signal[:, :-1], spectrum.length)
+    mains: NDArray[np.floating] = np.full(len(signal), np.nan)
     if windows.shape[1] == 0:
-        return math.nan, math.nan
-    spectrum = rfft(windows, axis=2)
-    frequencies = np.arange(spectrum.shape[2]) * sampling_frequency / length
-    gain = 2 * np.sin(np.pi * np.maximum(frequencies, 1.0) / sampling_frequency)
-    # Mean square of each frequency, mV^2.
-    power = (np.square(spectrum.real) + np.square(spectrum.imag)) * (2 / np.square(length * gain))
-    at = {hertz: int(np.argmin(np.abs(frequencies - hertz))) for hertz in (40, 50, 60, 70)}
-    mains = math.nan
+        return math.nan, mains
+    values = rfft(windows, axis=2)
+    power = np.square(values.real)
+    power += np.square(values.imag)
+    power *= spectrum.scale
     if sampling_frequency >= 150:
-        beside = (power[:, :, at[40]] + power[:, :, at[70]]) / 2
-        above = np.stack([power[:, :, at[hertz]] - beside for hertz in (50, 60)])
-        mains = _median(np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0)))
-        power[:, :, [at[50], at[60]]] = beside[:, :, np.newaxis]
-    band = (frequencies >= _NOISE_BAND[0]) & (frequencies <= min(_NOISE_BAND[1], 0.45 * sampling_frequency))
-    noise = np.sqrt(_quantile(power @ band.astype(np.float64), _QUARTILE)) if band.any() else np.array([np.nan])
-    return _median(noise), mains
+        beside = power[:, :, spectrum.beside].mean(axis=2)
+        above = np.stack([power[:, :, at] - beside for at in spectrum.mains])
+        mains = np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0))
+        power[:, :, spectrum.mains] = beside[:, :, np.newaxis]
+    if not spectrum.band.any():
+        return math.nan, mains
+    return _median(np.sqrt(_quantile(power @ spectrum.band, _QUARTILE))), mains
 
 
-def _wander(signal: NDArray[np.float32], sampling_frequency: float) -> float:
+def _wander(signal: NDArray[np.float32], sampling_frequency: float, whole: bool) -> float:
     """Standard deviation below 0.7 Hz, mV, median over the leads."""
     blocks = _windows(signal, max(1, round(_BLOCK * sampling_frequency)))
-    known = np.isfinite(blocks)
-    each = np.ones(blocks.shape[2])  # a product with it is a sum over each block, in less time
-    counts = known @ each
-    with np.errstate(invalid="ignore", divide="ignore"):
-        level = np.where(known, blocks, np.float64(0)) @ each / counts
-    n_blocks = level.shape[1]
+    n_blocks, length = blocks.shape[1:]
     if n_blocks < 2:
         return math.nan
-    for lead in level[(counts == 0).any(axis=1)]:  # rows are views
-        missing = np.isnan(lead)
-        if not missing.all():
-            lead[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), lead[~missing])
-    return _median(forward_and_backward(level, _LOW_PASS, _SETTLED, min(30, n_blocks - 1)).std(axis=1))
+    each = np.full(length, 1 / length, dtype=np.float32)  # a product with it is a mean of each block, in less time
+    if whole:
+        level = blocks @ each
+    else:
+        known = np.isfinite(blocks)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            level = (np.where(known, blocks, np.float32(0)) @ each) / (known @ each)
+        for lead in level:  # rows are views
+            missing = np.isnan(lead)
+            if missing.any() and not missing.all():
+                lead[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), lead[~missing])
+    slow = level @ _low_pass(n_blocks) if n_blocks <= _FEW_BLOCKS else _filtered(level)
+    return _median(slow.std(axis=1))
+
+
+def _filtered(level: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What lies below 0.7 Hz in means of blocks, (n_leads, n_blocks)."""
+    return forward_and_backward(level, _LOW_PASS, _SETTLED, min(30, level.shape[1] - 1))
+
+
+@lru_cache(maxsize=16)
+def _low_pass(n_blocks: int) -> NDArray[np.float32]:
+    """`_filtered` as a matrix, which takes less time."""
+    return _filtered(np.eye(n_blocks)).astype(np.float32)
 
 
 def _windows(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]:
@@ -150,6 +205,8 @@ def _quantile(values: NDArray[np.float32], share: float) -> NDArray[np.float32]:
     """Along the last axis and past NaN; NaN where there is nothing else."""
     ordered = np.sort(values, axis=-1)  # NaN last
     count = np.isfinite(ordered).sum(axis=-1, keepdims=True)
+    if count.min() == values.shape[-1]:
+        return ordered[..., int(share * (values.shape[-1] - 1))]
     place = np.floor(share * np.maximum(count - 1, 0)).astype(int)
     return np.take_along_axis(ordered, place, axis=-1)[..., 0]
 

@@ -23,7 +23,11 @@ def median(values: NDArray[np.floating], axis: int = -1) -> NDArray[np.floating]
     -------
     ndarray of the same dtype, without that axis
     """
-    return _middle(np.moveaxis(np.sort(values, axis=axis), axis, 0))
+    if axis != -1:
+        return _middle(np.moveaxis(np.sort(values, axis=axis), axis, 0))
+    ordered, n = np.sort(values), values.shape[-1]
+    middle: NDArray[np.floating] = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
+    return middle
 
 
 def median_of_beats(beats: NDArray[np.floating]) -> NDArray[np.floating]:

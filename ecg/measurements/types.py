@@ -112,6 +112,8 @@ class Quality:
         Baseline wander below 0.7 Hz, RMS, µV, median over the leads that are on.
     suspected_swap : str
         Limb electrodes that seem exchanged: "", "RA-LA", "RA-LL", "LA-LL" or "RA-RL".
+    mains_in : tuple of str
+        Names of the leads with 50 or 60 Hz above 20 µV. The measurements are those without it.
     """
 
     leads_off: tuple[str, ...]
@@ -120,6 +122,7 @@ class Quality:
     mains_uv: float
     baseline_uv: float
     suspected_swap: str
+    mains_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,9 @@ class Measurements:
     Attributes
     ----------
     heart_rate_bpm : float
-        Beats per minute: 60 / the median RR interval, s, of the beats that the recording shows from P to T.
+        Beats per minute: 60 / the mean RR interval, s, over the recording.
     p_ms, pr_ms, qrs_ms, qt_ms : float
-        Global intervals of the median beat, ms.
+        Global intervals of the median beat, ms. No PR where the ventricles are paced.
     qtc_bazett_ms, qtc_fridericia_ms : float
         QT corrected for the rate, ms.
     p_axis_deg, qrs_axis_deg, t_axis_deg : float
@@ -148,6 +151,13 @@ class Measurements:
     beats : Beats
     median_beat : MedianBeat or None
         None where no beat was found.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> measured = ecg.measure(ecg.simulate("SB", seed=3))
+    >>> bool(measured.heart_rate_bpm < 60), measured.has_p_waves, measured.n_ectopic
+    (True, True, 0)
     """
 
     heart_rate_bpm: float

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
-from ecg.io.header import Header
+from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 
 
 class Batch(NamedTuple):
@@ -53,7 +54,7 @@ class Stage:
         Length of the stage at the method's full schedule; the engine scales it to the epochs asked for.
     make_loss : callable
         ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
-        challenge weights (n_classes, n_classes).
+        reward weights (n_classes, n_classes); None for a set of diagnoses without.
     make_optimizer : callable
         ``(parameters) -> Optimizer``.
     learning_rate : callable
@@ -69,7 +70,7 @@ class Stage:
 
     name: str
     epochs: int
-    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64]], Loss]
+    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64] | None], Loss]
     make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]
     learning_rate: Callable[[float], float]
     select: Literal["best", "last", "average"] = "best"
@@ -80,9 +81,8 @@ Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
 """``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
 the method's rate and units, finite."""
 
-Features = Callable[[Header, NDArray[np.float32]], NDArray[np.float32]]
-"""``(header, signal) -> features``: what goes in beside the preprocessed signal, float32 (n_features,). `signal` is the
-recording as for `Preprocess`, at the header's sampling frequency."""
+Features = Callable[[Examination], NDArray[np.float32]]
+"""``(examination) -> features``: what goes in beside the preprocessed signal, float32 (n_features,)."""
 
 Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
@@ -95,8 +95,8 @@ Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], N
 """``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
 features (n_recordings, n_features) and targets (n_recordings, n_classes)."""
 
-SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold."""
+SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+"""``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
 
 Decide = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
 """``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of them
@@ -174,6 +174,15 @@ class Training:
     prepare: Prepare | None = None
 
 
+ByConvention = Callable[
+    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], str], tuple[NDArray[np.bool_], NDArray[np.float64]]
+]
+"""``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
+
+The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
+a convention, to (n_classes,) each."""
+
+
 @dataclass(frozen=True)
 class Decision:
     """How windows, classes and members come together.
@@ -188,6 +197,8 @@ class Decision:
     moves_scores : bool
         Whether `combine` gives scores for which every threshold is one half: probabilities at stated prevalences,
         which need no calibration.
+    by_convention : ByConvention, optional
+        In place of `combine`, where hospitals' conventions are known.
     """
 
     merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -195,6 +206,7 @@ class Decision:
     decide: Decide
     combine: Combine
     moves_scores: bool = False
+    by_convention: ByConvention | None = None
 
 
 @dataclass(frozen=True)
@@ -206,9 +218,9 @@ class Method:
     name : str
         The word on the command line and in ``config.json``.
     settings : Mapping
-        JSON values that rebuild this method: ``builders[name](**settings)``.
-    classes : tuple of str
-        SNOMED CT codes in the order of the network's outputs.
+        JSON values that rebuild this method: ``builders[name](**settings, diagnoses=diagnoses)``.
+    diagnoses : Diagnoses
+        The set of diagnoses; its classes are the network's outputs.
     build_network : callable
         ``() -> nn.Module``, a fresh one at each call.
     forward : callable
@@ -219,22 +231,32 @@ class Method:
     signal_part : callable, optional
         ``(networks) -> (method, networks)``: what of them looks at the signal alone, where something beside it has a
         say too; for explanations.
+    leads : tuple of str, optional
+        Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
     """
 
     name: str
     settings: Mapping[str, Any]
-    classes: tuple[str, ...]
+    diagnoses: Diagnoses
     build_network: Callable[[], nn.Module]
     forward: Callable[[nn.Module, Batch], Tensor]
     input: Input
     training: Training
     decision: Decision
     signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
+    leads: tuple[str, ...] | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The codes of the network's outputs, in their order."""
+        return self.diagnoses.classes
 
 
-def as_scored(codes: tuple[str, ...], signal: NDArray[np.float32], classes: tuple[str, ...]) -> NDArray[np.float32]:
-    """Targets that are the scored diagnoses and nothing else, for `Training.make_targets`."""
-    return encode_labels([codes], classes)[0].astype(np.float32)
+def as_scored(
+    codes: tuple[str, ...], signal: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
+) -> NDArray[np.float32]:
+    """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`."""
+    return encode_labels([codes], diagnoses.classes, diagnoses)[0].astype(np.float32)
 
 
 def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -248,14 +270,12 @@ def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def demographic_features(header: Header, signal: NDArray[np.float32], age_mask: bool = True) -> NDArray[np.float32]:
+def demographic_features(examination: Examination, age_mask: bool = True) -> NDArray[np.float32]:
     """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.features`.
 
     Parameters
     ----------
-    header : Header
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Has no part in them.
+    examination : Examination
     age_mask : bool
         Whether the second number says if the age is known.
 
@@ -266,17 +286,18 @@ def demographic_features(header: Header, signal: NDArray[np.float32], age_mask: 
     """
     # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
     # that code expect 0 there: build them with age_mask=False.
-    known = bool(np.isfinite(header.age))
-    female, male = header.sex == "Female", header.sex == "Male"
-    age = header.age / 100 if known else 0.0
+    person = examination.recording
+    known = bool(np.isfinite(person.age))
+    female, male = person.sex == "Female", person.sex == "Male"
+    age = person.age / 100 if known else 0.0
     return np.array([age, known and age_mask, female, male, female or male], dtype=np.float32)
 
 
 MethodBuilder = Callable[..., Method]
-"""Builds a method from its settings; a registry maps names to builders."""
+"""Builds a method from its settings and `diagnoses`; a registry maps names to builders."""
 
 
-def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
+def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """A method from ``name`` or ``name:setting=value,...`` as on a command line.
 
     Parameters
@@ -284,6 +305,8 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
     text : str
         Values are JSON (``12``, ``false``); text needs no quotes.
     builders : Mapping of str to callable
+    diagnoses : Diagnoses, optional
+        The set that it is built for.
 
     Raises
     ------
@@ -293,7 +316,7 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
     name, _, rest = text.partition(":")
     if name not in builders:
         raise ValueError(f"method {text}: expected one of {', '.join(builders)}, found {name!r}")
-    known = inspect.signature(builders[name]).parameters
+    known = {key: value for key, value in inspect.signature(builders[name]).parameters.items() if key != "diagnoses"}
     settings: dict[str, Any] = {}
     for pair in filter(None, rest.split(",")):
         key, _, value = pair.partition("=")
@@ -307,4 +330,9 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder]) -> Method:
         if type(settings[key]) is not kind:
             expected = "true or false" if kind is bool else f"a value of type {kind.__name__}"
             raise ValueError(f"method {text}: expected {expected} for {key}, found {value!r}")
-    return builders[name](**settings)
+    return call_builder(builders[name], settings, diagnoses)
+
+
+def call_builder(builder: MethodBuilder, settings: Mapping[str, Any], diagnoses: Diagnoses) -> Method:
+    """The method; a builder for the Challenge 2020 alone need not take `diagnoses`."""
+    return builder(**settings, **({} if diagnoses == CHALLENGE_2020 else {"diagnoses": diagnoses}))

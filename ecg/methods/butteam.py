@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.signal import filtfilt, firwin
 from torch import Tensor, nn, optim
 
-from ecg.decisions.thresholds import Decide, coordinate_ascent
-from ecg.io.header import Header
-from ecg.labels.classes import CLASSES
+from ecg.decisions.thresholds import Decide, coordinate_ascent, f1_thresholds
+from ecg.examination.examine import Examination
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing
 from ecg.methods.base import Batch, Decision, Input, Loss, Method, Stage, Training, as_scored
 from ecg.networks import losses
@@ -89,7 +89,7 @@ def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) 
     return values.astype(np.float32)
 
 
-def no_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def no_features(examination: Examination) -> NDArray[np.float32]:
     """Nothing: age and sex were tried and are off in the published configuration."""
     return np.zeros(0, dtype=np.float32)
 
@@ -177,7 +177,7 @@ def _forward(network: nn.Module, batch: Batch) -> Tensor:
 # --- Losses -------------------------------------------------------------------------------------------------------
 
 
-def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
     """`losses.weighted_cross_entropy` weighted by these labels, bool (n_recordings, n_classes)."""
     # Corrected: in the published code a class without positives makes the loss infinite; here it is left out.
     total, count = len(labels), labels.sum(axis=0)
@@ -193,8 +193,12 @@ def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.fl
     return loss
 
 
-def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
     """`losses.challenge_metric_loss` of the logits' sigmoids, with these weights (n_classes, n_classes)."""
+    if weights is None:
+        raise ValueError(
+            "the challenge-metric loss: expected a set of diagnoses with reward weights, found one without"
+        )
     rewards = torch.from_numpy(weights.astype(np.float32))
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -330,7 +334,7 @@ CHALLENGE_STAGE = Stage(
     select="average",
     average_epochs=5,
 )
-SEARCHES = {"bayesian": bayesian_search, "coordinate": coordinate_search}
+SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
 
 
 def butteam(
@@ -339,6 +343,7 @@ def butteam(
     global_skips: bool = True,
     challenge_loss: bool = True,
     threshold_search: Literal["bayesian", "coordinate"] = "bayesian",
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> Method:
     """The method of Vicar et al. (paper 189), corrected.
 
@@ -355,6 +360,8 @@ def butteam(
     challenge_loss : bool
         False keeps the weighted cross-entropy through the second stage, at the same length.
     threshold_search : {"bayesian", "coordinate"}
+    diagnoses : Diagnoses, optional
+        Without reward weights the cross-entropy stays, and thresholds are those of the highest F1.
 
     Raises
     ------
@@ -365,8 +372,8 @@ def butteam(
         raise ValueError(f"width {width}: expected a whole number from 1 up")
     if threshold_search not in SEARCHES:
         raise ValueError(f"threshold_search {threshold_search!r}: expected one of {', '.join(SEARCHES)}")
-    second = CHALLENGE_STAGE
-    if not challenge_loss:
+    second, rewarded = CHALLENGE_STAGE, diagnoses.weights is not None
+    if not challenge_loss or not rewarded:
         second = replace(CHALLENGE_STAGE, name="wce-2", make_loss=fit_weighted_cross_entropy)
     return Method(
         name="butteam",
@@ -377,8 +384,8 @@ def butteam(
             "challenge_loss": challenge_loss,
             "threshold_search": threshold_search,
         },
-        classes=CLASSES,
-        build_network=partial(BUTNet, width=width, global_skips=global_skips),
+        diagnoses=diagnoses,
+        build_network=partial(BUTNet, n_classes=len(diagnoses.classes), width=width, global_skips=global_skips),
         forward=_forward,
         input=Input(
             sampling_frequency=SAMPLING_FREQUENCY,
@@ -393,9 +400,14 @@ def butteam(
             n_members=3,
             batch_size=32,
             stages=(WCE_STAGE, second),
-            make_targets=partial(as_scored, classes=CLASSES),
+            make_targets=partial(as_scored, diagnoses=diagnoses),
             use_for_training=is_short,
             augment=augment if augmentation else no_augmentation,
         ),
-        decision=Decision(merge=maximum, search_thresholds=SEARCHES[threshold_search], decide=decide, combine=majority),
+        decision=Decision(
+            merge=maximum,
+            search_thresholds=SEARCHES[threshold_search] if rewarded else f1_thresholds,
+            decide=decide,
+            combine=majority,
+        ),
     )

@@ -1,12 +1,12 @@
 """The default method: networks on the signal beside trees and networks on measurements.
 
-What goes into the networks is that of `robust`. Where the differences come from is in docs/experiments.md.
+What goes into the networks is that of `robust`. Where the differences come from is in docs/history/experiments.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,61 +16,33 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
+from ecg.decisions.calibration import log_odds
+from ecg.decisions.conventions import COMMONEST, RAREST, convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
-from ecg.io.header import Header
-from ecg.labels.classes import CLASSES, NORMAL_CLASS
-from ecg.leads import fill_missing
+from ecg.examination.examine import Examination
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods import robust
-from ecg.methods.base import Batch, Loss, Method, demographic_features
-from ecg.networks import losses
+from ecg.methods.base import Batch, Method, demographic_features
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_boosted_trees
-from ecg.scoring.challenge import challenge_weights
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
 # Sinus rhythm is written beside these in PTB-XL, and hardly ever in other databases.
 NOT_BESIDE_SINUS_RHYTHM = ("426177001", "427084000", "427393009", "284470004")  # SB, STach, SA, PAC
 NORMAL_RATES = (60.0, 100.0)  # beats per minute
-# Mean of the shares that a class has of PTB-XL (21,837 recordings) and of Georgia (10,344), in percent (Perez Alday et
-# al. 2020, published counts): large databases of everyday recordings, with conventions far apart.
-PREVALENCES = {
-    "10370003": 0.68,
-    "111975006": 6.99,
-    "164889003": 6.22,
-    "164890007": 1.07,
-    "164909002": 2.34,
-    "164917005": 3.50,
-    "164934002": 16.52,
-    "164947007": 0.78,
-    "251146004": 2.22,
-    "270492004": 5.54,
-    "284470004": 4.36,
-    "39732003": 16.33,
-    "426177001": 9.56,
-    "426627000": 0.03,
-    "426783006": 49.89,
-    "427084000": 7.99,
-    "427172004": 1.73,
-    "427393009": 3.97,
-    "445118002": 4.59,
-    "47665007": 1.19,
-    "59931005": 4.60,
-    "698252002": 2.79,
-    "713426002": 4.53,
-    "713427006": 4.00,
-}
-PRIOR_SHIFT = 0.25  # of the way from the training data's prior log-odds to those of `PREVALENCES`
-MAINS_UV = 20.0  # amplitude of powerline interference from which on it is taken off before measuring
+# Of the way from the training data's prior log-odds to those of the set's prevalences: the mean of the shares that a
+# class has of PTB-XL (21,837 recordings) and of Georgia (10,344; Perez Alday et al. 2020, published counts), large
+# databases of everyday recordings, with conventions far apart.
+PRIOR_SHIFT = 0.25
 # Around the typical amplitude: half of the 2.3 octaves by which headers of Georgia's recordings were wrong (4880 per mV
 # for 1000), so that what looks plausible with the right gain never does with that one. All but 3 % of PTB-XL.
 PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
-RAREST, COMMONEST = 0.002, 0.98  # no prevalence is taken for less or more
 
 
 class SignalAndMeasurements(nn.Module):
@@ -79,11 +51,11 @@ class SignalAndMeasurements(nn.Module):
     In training mode it is the network on the signal alone: the others are fitted before, each by itself.
     """
 
-    def __init__(self, width: float) -> None:
+    def __init__(self, width: float, n_classes: int = 24) -> None:
         super().__init__()
-        self.network = SEResNet(n_features=N_DEMOGRAPHICS + 3, width=width)
-        self.trees = BoostedTrees(len(CLASSES), N_TREES)
-        self.feature_network = FeatureNetwork(N_DEMOGRAPHICS + len(FEATURES), len(CLASSES))
+        self.network = SEResNet(n_classes=n_classes, n_features=N_DEMOGRAPHICS + 3, width=width)
+        self.trees = BoostedTrees(n_classes, N_TREES)
+        self.feature_network = FeatureNetwork(N_DEMOGRAPHICS + len(FEATURES), n_classes)
 
     def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Logits, (n_items, n_classes).
@@ -105,28 +77,23 @@ class SignalAndMeasurements(nn.Module):
         return torch.logit(torch.stack(each).sigmoid().mean(dim=0), eps=1e-6)
 
 
-def _fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
-    return losses.binary_cross_entropy
+STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=robust.fit_cross_entropy)
 
 
-STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=_fit_cross_entropy)
-
-
-def measured_features(header: Header, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def measured_features(examination: Examination) -> NDArray[np.float32]:
     """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable.
 
-    What a hospital's recorder does to a signal must not decide: where there is powerline interference it is taken off,
-    and where the amplitude is so unlikely that the header's gain must be wrong, the signal is brought to the typical
-    amplitude and its size is missing.
+    What a hospital's recorder does to a signal must not decide: where the amplitude is so unlikely that the header's
+    gain must be wrong, the signal is brought to the typical amplitude and its size is missing.
     """
-    rate = header.sampling_frequency
-    octaves = robust.limb_lead_octaves(robust.preprocess(fill_missing(signal)[:6], rate))
-    plausible = abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
-    scaled = signal if plausible else signal * np.float32(2.0**-octaves)
-    values = features_of(measure(scaled, rate, MAINS_UV))
-    if not plausible:
+    octaves = robust.limb_lead_octaves(examination.prepared)
+    if abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves):
+        values = features_of(examination.measurements)
+    else:
+        recording = examination.recording
+        values = features_of(measure(recording.signal * np.float32(2.0**-octaves), recording.sampling_frequency))
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
-    return np.concatenate([demographic_features(header, signal), values])
+    return np.concatenate([demographic_features(examination), values])
 
 
 def forward(network: nn.Module, batch: Batch, measurements: bool = True) -> Tensor:
@@ -155,18 +122,25 @@ def fit_to_measurements(
     fit_feature_network(network.feature_network, features[usable], targets[usable], seed)
 
 
-def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Training targets as those of `robust`, sinus rhythm counting half where hospitals differ about it, float32 (24,).
+def make_targets(
+    codes: tuple[str, ...], recording: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
+) -> NDArray[np.float32]:
+    """Training targets as those of `robust`, sinus rhythm counting half where hospitals differ about it.
 
     Parameters
     ----------
     codes : tuple of str
-        SNOMED CT codes of the header.
+        Of the recording.
     recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+    diagnoses : Diagnoses, optional
+
+    Returns
+    -------
+    ndarray, shape (n_classes,), float32
     """
-    targets = robust.make_targets(codes, recording)
-    normal = CLASSES.index(NORMAL_CLASS)
-    if targets[normal]:
+    targets = robust.make_targets(codes, recording, diagnoses)
+    normal = diagnoses.column_of.get(robust.SINUS_RHYTHM)
+    if normal is not None and targets[normal]:
         slowest, fastest = NORMAL_RATES
         rate = heart_rate(recording, robust.SAMPLING_FREQUENCY)
         if rate < slowest or rate > fastest or any(code in codes for code in NOT_BESIDE_SINUS_RHYTHM):
@@ -175,34 +149,56 @@ def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDAr
 
 
 def thresholds_of_prevalence(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> NDArray[np.float64]:
-    """Thresholds, (n_classes,), that move probabilities part of the way to the prior odds of `PREVALENCES`.
+    """Thresholds, (n_classes,), that move probabilities part of the way to the prior odds of the set's prevalences.
 
     The odds of a class change by the ratio of its prior odds (Bayes' rule; Saerens et al. 2002, eq. 4). What a class
     has in training is taken from the mean of its probabilities on the validation recordings, as rare classes need.
     """
     here = np.clip(probabilities.mean(axis=0), RAREST, COMMONEST)
-    there = np.clip([PREVALENCES[code] / 100 for code in CLASSES], RAREST, COMMONEST)
+    known = [row.prevalence for row in diagnoses.rows]
+    there = np.where(np.isnan(known), here, np.clip(known, RAREST, COMMONEST))
     moved: NDArray[np.float64] = expit(PRIOR_SHIFT * (logit(here) - logit(there)))
     return moved
 
 
 def average(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """As `robust.average`, but the scores are the probabilities that decide: moved to the stated prevalences."""
     moved = mean_of_moved(probabilities, thresholds)
-    return highest_expected_score(moved, challenge_weights()), moved
+    return highest_expected_score(moved, weights), moved
 
 
-def signal_part(width: float, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
+def by_convention(
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    features: NDArray[np.float32],
+    definitions: str,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Labels and scores of one recording as hospitals of a convention give them, for `Decision.by_convention`."""
+    there = np.clip([row.prevalence for row in CHALLENGE_2020.rows], RAREST, COMMONEST)
+    priors = expit(log_odds(there) + log_odds(thresholds) / PRIOR_SHIFT)  # undoes `thresholds_of_prevalence`
+    measured = dict(zip(FEATURES, features[N_DEMOGRAPHICS:].tolist(), strict=False))  # none of the network alone
+    weights = CHALLENGE_2020.weights
+    assert weights is not None
+    return convention(definitions, CHALLENGE_2020.classes).decide(probabilities, priors, measured, weights)
+
+
+def signal_part(width: float, diagnoses: Diagnoses, networks: Sequence[nn.Module]) -> tuple[Method, list[nn.Module]]:
     """What looks at the signal alone, for `Method.signal_part`."""
     parts: list[nn.Module] = [network.network for network in networks if isinstance(network, SignalAndMeasurements)]
-    return hybrid(width, measurements=False), parts
+    return hybrid(width, measurements=False, diagnoses=diagnoses), parts
 
 
-def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
+def hybrid(width: float = 0.5, measurements: bool = True, diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
     Parameters
@@ -211,12 +207,25 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
         Channels of the networks, relative to the published SE-ResNet.
     measurements : bool
         False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
+    diagnoses : Diagnoses, optional
+        Without reward weights thresholds are those of the highest F1 on the validation recordings.
     """
-    base = robust.robust()
-    network = partial(SignalAndMeasurements, width) if measurements else partial(SEResNet, n_features=8, width=width)
+    base, weights, n_classes = robust.robust(diagnoses), diagnoses.weights, len(diagnoses.classes)
+    network: Callable[[], nn.Module]
+    if measurements:
+        network = partial(SignalAndMeasurements, width, n_classes)
+    else:
+        network = partial(SEResNet, n_classes=n_classes, n_features=8, width=width)
+    decision = base.decision
+    if weights is not None:
+        search = partial(thresholds_of_prevalence, diagnoses=diagnoses)
+        combine = partial(average, weights=weights)
+        decision = replace(decision, search_thresholds=search, combine=combine, moves_scores=True)
+    if diagnoses == CHALLENGE_2020:  # conventions are known of its classes
+        decision = replace(decision, by_convention=by_convention)
     return replace(
         base,
-        signal_part=partial(signal_part, width) if measurements else None,
+        signal_part=partial(signal_part, width, diagnoses) if measurements else None,
         name="hybrid",
         settings={"width": width, "measurements": measurements},
         build_network=network,
@@ -226,8 +235,8 @@ def hybrid(width: float = 0.5, measurements: bool = True) -> Method:
             base.training,
             n_members=3,
             stages=(STAGE,),
-            make_targets=make_targets,
+            make_targets=partial(make_targets, diagnoses=diagnoses),
             prepare=fit_to_measurements if measurements else None,
         ),
-        decision=replace(base.decision, search_thresholds=thresholds_of_prevalence, combine=average, moves_scores=True),
+        decision=decision,
     )

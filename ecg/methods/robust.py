@@ -1,7 +1,7 @@
 """The default method: the SE-ResNet of Zhao et al. on inputs that vary less between hospitals.
 
 The signal does not depend on gain, offset, baseline or powerline interference, and no threshold is fitted to how often
-diagnoses occur in one hospital. Where this comes from is in docs/experiments.md.
+diagnoses occur in one hospital. Where this comes from is in docs/history/experiments.md.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
-from ecg.labels.classes import CLASSES, NORMAL_CLASS
-from ecg.leads import fill_missing
+from ecg.decisions.thresholds import f1_thresholds
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.leads import fill_missing, through_independent
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods.base import (
     Batch,
@@ -35,7 +36,6 @@ from ecg.methods.base import (
 from ecg.networks import losses
 from ecg.networks.masking import position_mask
 from ecg.networks.se_resnet import SEResNet
-from ecg.scoring.challenge import challenge_weights
 from ecg.signal.filtering import band_pass
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
@@ -50,7 +50,7 @@ TRAINING_WINDOW = 2624  # samples, 10.2 s: nearly all recordings are whole in it
 TYPICAL_LIMB_LEAD = 0.108  # mV, median over PTB-XL of the limb leads' median standard deviation after the filter
 PLAUSIBLE_OCTAVES = 1.5  # around it: all but 1 % of PTB-XL; a gain that is wrong by 4.88 is 2.3 octaves off
 UNSCORED = {"164884008": "427172004"}  # premature ventricular complexes: the score ignores one code of the two
-SINUS_BRADYCARDIA = "426177001"
+SINUS_RHYTHM, SINUS_BRADYCARDIA = "426783006", "426177001"
 SLOW = 60.0  # beats per minute: below it most hospitals call sinus rhythm bradycardia, by convention
 
 
@@ -69,12 +69,17 @@ def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDA
     ndarray, shape (12, n), float32, mV at 257 Hz
         Finite.
     """
-    resampled = resample(fill_missing(recording), sampling_frequency, SAMPLING_FREQUENCY)
-    return band_pass(resampled, *BAND, SAMPLING_FREQUENCY)
+
+    def filtered(leads: NDArray[np.float32]) -> NDArray[np.float32]:
+        return band_pass(resample(leads, sampling_frequency, SAMPLING_FREQUENCY), *BAND, SAMPLING_FREQUENCY)
+
+    return through_independent(fill_missing(recording), filtered)
 
 
-def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Training targets that several hospitals' conventions share, float32 (24,).
+def make_targets(
+    codes: tuple[str, ...], recording: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
+) -> NDArray[np.float32]:
+    """Training targets that several hospitals' conventions share, float32 (n_classes,).
 
     Premature ventricular complexes count under either of their codes. Sinus rhythm below 60 beats per minute is called
     bradycardia by convention, but PTB-XL does so below 50 only: the target is one half.
@@ -82,14 +87,18 @@ def make_targets(codes: tuple[str, ...], recording: NDArray[np.float32]) -> NDAr
     Parameters
     ----------
     codes : tuple of str
-        SNOMED CT codes of the header.
+        Of the recording.
     recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
+    diagnoses : Diagnoses, optional
+        What is said of a SNOMED CT code holds for the sets that have it.
     """
-    targets = as_scored(tuple(UNSCORED.get(code, code) for code in codes), recording, CLASSES)
-    slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
-    if targets[CLASSES.index(NORMAL_CLASS)] and slow:
-        bradycardia = CLASSES.index(SINUS_BRADYCARDIA)
-        targets[bradycardia] = max(targets[bradycardia], 0.5)
+    columns = diagnoses.column_of
+    known = (code if code in columns else UNSCORED.get(code, code) for code in codes)
+    targets = as_scored(tuple(known), recording, diagnoses)
+    normal, bradycardia = columns.get(SINUS_RHYTHM), columns.get(SINUS_BRADYCARDIA)
+    if normal is not None and bradycardia is not None and targets[normal]:
+        slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
+        targets[bradycardia] = max(targets[bradycardia], 0.5 * slow)
     return targets
 
 
@@ -189,7 +198,14 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
 
 
-def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> Loss:
+def fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+    """Binary cross-entropy, for `Stage.make_loss`."""
+    return losses.binary_cross_entropy
+
+
+def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+    if weights is None:
+        return losses.binary_cross_entropy
     rewards = torch.from_numpy(weights.astype(np.float32))
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -208,24 +224,31 @@ ONE_CYCLE_STAGE = Stage(
 )
 
 
-def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+def decide(
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
+) -> NDArray[np.bool_]:
     """The labels of highest expected score where a probability at its threshold counts as one half."""
-    return highest_expected_score(adjust_odds(probabilities, thresholds), challenge_weights())
+    return highest_expected_score(adjust_odds(probabilities, thresholds), weights)
 
 
 def fixed_half(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64]
+    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """One half for every class, (n_classes,), whatever the validation recordings are.
 
     Every search that was tried, of 24 thresholds or of one, follows how often diagnoses occur where the validation
-    recordings are from: better there, worse elsewhere (docs/experiments.md).
+    recordings are from: better there, worse elsewhere (docs/history/experiments.md).
     """
     return np.full(labels.shape[1], 0.5)
 
 
 def average(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
+    labels: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """One decision from the mean of the members' probabilities.
 
@@ -236,6 +259,8 @@ def average(
     probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
     thresholds : ndarray, shape (n_members, n_classes), float64
         Each member's are taken into account before the mean.
+    weights : ndarray, shape (n_classes, n_classes), float64, or None
+        Reward weights; without them a class is given from one half up.
 
     Returns
     -------
@@ -243,16 +268,17 @@ def average(
         Labels, and mean probabilities as the networks gave them.
     """
     moved = mean_of_moved(probabilities, thresholds)
-    return highest_expected_score(moved, challenge_weights()), probabilities.mean(axis=0)
+    return highest_expected_score(moved, weights), probabilities.mean(axis=0)
 
 
-def robust() -> Method:
+def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """The default method: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
+    weights = diagnoses.weights
     return Method(
         name="robust",
         settings={},
-        classes=CLASSES,
-        build_network=partial(SEResNet, n_features=8),
+        diagnoses=diagnoses,
+        build_network=partial(SEResNet, n_classes=len(diagnoses.classes), n_features=8),
         forward=forward,
         input=Input(
             sampling_frequency=SAMPLING_FREQUENCY,
@@ -268,10 +294,16 @@ def robust() -> Method:
             n_members=2,
             batch_size=64,
             stages=(ONE_CYCLE_STAGE,),
-            make_targets=make_targets,
+            make_targets=partial(make_targets, diagnoses=diagnoses),
             use_for_training=has_scored_class,
             augment=augment,
-            simulated_share=0.3,
+            # The simulator's labels are those of the Challenge 2020: of other sets they say nothing.
+            simulated_share=0.3 if set(CHALLENGE_2020.column_of) <= set(diagnoses.column_of) else 0.0,
         ),
-        decision=Decision(merge=mean_of_windows, search_thresholds=fixed_half, decide=decide, combine=average),
+        decision=Decision(
+            merge=mean_of_windows,
+            search_thresholds=f1_thresholds if weights is None else fixed_half,
+            decide=partial(decide, weights=weights),
+            combine=partial(average, weights=weights),
+        ),
     )

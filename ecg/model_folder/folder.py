@@ -25,11 +25,13 @@ from torch.overrides import TorchFunctionMode
 
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
-from ecg.decisions.expected_score import highest_expected_score
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
-from ecg.methods.base import Method, MethodBuilder
-from ecg.scoring.challenge import challenge_weights
+from ecg.methods.base import Method, MethodBuilder, call_builder
+from ecg.methods.reduced_leads import on_leads
+from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
 FORMAT = 1
@@ -38,7 +40,15 @@ _PACKAGES = ("torch", "numpy", "scipy", "wfdb", "safetensors", "scikit-learn", "
 
 
 class ModelError(ValueError):
-    """A model folder that can't be used; the message says what is wrong and how to mend it."""
+    """A model folder that can't be used; the message says what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> ecg.load_model("nowhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ecg.model_folder.folder.ModelError: nowhere/config.json: expected the config of a trained model, found none...
+    """
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ class Model:
         From the scores that `decide` gives to probabilities; None where the folder holds none.
     adaptation : Adaptation, optional
         To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
+    definitions : str
+        The convention of its labels, where the method knows conventions.
     """
 
     method: Method
@@ -91,28 +103,55 @@ class Model:
     config: Mapping[str, Any]
     calibration: Calibration | None = None
     adaptation: Adaptation | None = None
+    definitions: str = DEFAULT
 
     @property
     def checksums(self) -> list[str]:
         """SHA-256 of each member's weights, in hexadecimal."""
         return [row["sha256"] for row in self.config["members"]]
 
-    def decide(self, probabilities: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes)."""
+    def on_leads(self, leads: tuple[str, ...] | None) -> Model:
+        """The model on some leads alone; ValueError where it was trained for others. Itself for None."""
+        return replace(self, method=on_leads(self.method, leads))
+
+    def require(self, diagnoses: Diagnoses) -> None:
+        """ModelError where the model was trained for another set of diagnoses."""
+        if self.method.diagnoses != diagnoses:
+            raise ModelError(
+                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
+            )
+
+    def decide(
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32] | None = None,
+        definitions: str | None = None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
+
+        With the features that went into the networks a convention has a part in it: the model's own, or the one named.
+        """
+        by_convention = self.method.decision.by_convention
+        if by_convention is not None and features is not None and self.adaptation is None:
+            return by_convention(probabilities, self.thresholds, features, definitions or self.definitions)
         labels = self.method.decision.decide(probabilities, self.thresholds)
         combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
         if self.adaptation is not None:
             scores = self.adaptation.apply(scores)
-            combined = highest_expected_score(scores, challenge_weights(self.method.classes))
+            combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
         return combined[0], scores[0]
 
-    def decide_each(self, probabilities: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def decide_each(
+        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
+    ) -> NDArray[np.bool_]:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
         alone = [
             replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
             for k in range(len(probabilities))
         ]
-        return np.array([one.decide(row[np.newaxis])[0] for one, row in zip(alone, probabilities, strict=True)])
+        return np.array(
+            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
+        )
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -168,6 +207,9 @@ def save_model(
         "settings": dict(method.settings),
         "input": _input_of(method),
         "classes": list(method.classes),
+        **({} if method.leads is None else {"leads": list(method.leads)}),
+        **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
+        **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
@@ -226,9 +268,11 @@ def adaptation_rows(classes: Sequence[str], adaptation: Adaptation) -> dict[str,
     """
     into = adaptation.weights.T.round(6).tolist()
     intercepts = adaptation.intercepts.round(6).tolist()
+    thresholds = adaptation.thresholds
     return {
         "weights": dict(zip(classes, into, strict=True)),
         "intercepts": dict(zip(classes, intercepts, strict=True)),
+        **({} if thresholds is None else {"thresholds": dict(zip(classes, thresholds.tolist(), strict=True))}),
     }
 
 
@@ -256,6 +300,7 @@ def _input_of(method: Method) -> dict[str, Any]:
     }
 
 
+@one_torch_thread()
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
@@ -296,12 +341,17 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     name, settings = config.get("method"), config.get("settings")
     _check(isinstance(settings, dict), path, "settings of the method as a JSON object", repr(settings))
     _check(isinstance(name, str) and name in builders, path, f"one of the methods {', '.join(builders)}", repr(name))
+    diagnoses = diagnoses_of(config, path)
     try:
-        method = builders[name](**settings)
+        method = call_builder(builders[name], settings, diagnoses)
         with torch.device("meta"), _Undrawn():  # takes no memory, however large a network the settings ask for
             expected = _shapes(method.build_network().state_dict())
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: expected settings of the method {name}, found {settings!r} ({error})") from error
+    leads = config.get("leads")  # absent where any will do
+    fits = leads is None or (isinstance(leads, list) and bool(leads) and leads == [x for x in LEADS if x in leads])
+    _check(fits, path, f"leads out of {', '.join(LEADS)}, in this order", repr(leads))
+    method = on_leads(method, None if leads is None else tuple(leads))
     _check(
         config.get("classes") == list(method.classes),
         path,
@@ -314,7 +364,19 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     networks = tuple(_load_network(folder, path, row, method, expected).to(device).eval() for row in rows)
     thresholds = np.stack([_thresholds(path, row, method.classes) for row in rows])
     calibration = _calibration(path, config, method.classes)
-    return Model(method, networks, thresholds, device, config, calibration, _adaptation(path, config, method.classes))
+    adaptation = _adaptation(path, config, method.classes)
+    definitions = config.get("definitions", DEFAULT)
+    _check(definitions in CONVENTIONS, path, f"definitions out of {', '.join(CONVENTIONS)}", repr(definitions))
+    return Model(method, networks, thresholds, device, config, calibration, adaptation, definitions)
+
+
+def diagnoses_of(config: Mapping[str, Any], source: object) -> Diagnoses:
+    """The set of diagnoses that a ``config.json`` carries; ModelError where it is none."""
+    stored = config.get("diagnoses")  # absent for the Challenge 2020
+    try:
+        return CHALLENGE_2020 if stored is None else Diagnoses.from_json(stored, f"{source}: diagnoses")
+    except DiagnosesError as error:
+        raise ModelError(str(error)) from None
 
 
 def _read(path: Path) -> bytes:
@@ -385,7 +447,8 @@ def _adaptation(path: Path, config: Mapping[str, Any], classes: tuple[str, ...])
         f"an adaptation of numbers: for each class {len(classes)} weights, its own above 0, and an intercept",
         repr(stored),
     )
-    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64))
+    thresholds = _thresholds(path, stored, classes) if "thresholds" in stored else None
+    return Adaptation(np.array(weights, dtype=np.float64).T, np.array(intercepts, dtype=np.float64), thresholds)
 
 
 def _is_number(value: object) -> bool:

@@ -14,7 +14,7 @@ _HIDDEN = 256
 _LARGEST = 3.0  # standard deviations; what lies further off is taken for this far
 _SMALLEST_SPREAD = 1e-6
 _FROM_TENTH_TO_NINETIETH = 2.563  # standard deviations between these percentiles of a normal distribution
-# Chosen on fold 1 of PTB-XL and the external databases, see docs/experiments.md.
+# Chosen on fold 1 of PTB-XL and the external databases, see docs/history/experiments.md.
 _FEWEST_MISSING = 0.005  # share of the recordings; what is missing less often says nothing when it is
 _EPOCHS, _BATCH_SIZE = 40, 64
 _LEARNING_RATE, _WEIGHT_DECAY = 3e-3, 1e-2

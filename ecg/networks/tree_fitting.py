@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ecg.networks.boosted_trees import DEPTH, BoostedTrees, Tree
 
 _FEWEST = 3  # recordings of a class; from fewer there is nothing to learn
-# Chosen on fold 1 of PTB-XL, see docs/experiments.md.
+# Chosen on fold 1 of PTB-XL, see docs/history/experiments.md.
 _SETTINGS = {
     "learning_rate": 0.08,
     "max_depth": DEPTH,

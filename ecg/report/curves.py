@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.arrays import Bools, Floats
-from ecg.labels.classes import NORMAL_CLASS
-from ecg.scoring.challenge import compute_challenge_metric, compute_observed_score
+from ecg.labels.diagnoses import Diagnoses
+from ecg.scoring.challenge import compute_observed_score
+from ecg.scoring.statistics import main_metric
 
 CALIBRATION_BINS = 10
 _POINTS = 80  # of a drawn curve
@@ -90,17 +91,18 @@ class Costs:
     counts: NDArray[np.int64]
 
 
-def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str, ...]) -> Costs:
+def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:
     """Costs in units of the challenge metric, so that all of `recordings` sum to 1 less the metric.
 
     Parameters
     ----------
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    weights : ndarray, shape (n_classes, n_classes)
-    classes : tuple of str
+    diagnoses : Diagnoses
+        With reward weights.
     """
+    weights = _weights(diagnoses)
     inactive = np.zeros_like(labels)
-    inactive[:, classes.index(NORMAL_CLASS)] = True
+    inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     scale = (compute_observed_score(weights, labels, labels) - compute_observed_score(weights, labels, inactive)) or 1.0
     credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     union = np.maximum((labels | outputs).sum(axis=1), 1)[:, np.newaxis]
@@ -118,19 +120,17 @@ def costs_of(labels: Bools, outputs: Bools, weights: Floats, classes: tuple[str,
     )
 
 
-def shared_threshold_curve(
-    labels: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
-) -> tuple[Floats, Floats]:
+def shared_threshold_curve(labels: Bools, scores: Floats, diagnoses: Diagnoses) -> tuple[Floats, Floats]:
     """Challenge metric where every class at or above one threshold is given, and always the most probable one."""
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    metrics = [compute_challenge_metric(weights, labels, (scores >= t) | most, classes) for t in thresholds]
+    metrics = [main_metric(labels, (scores >= t) | most, diagnoses) for t in thresholds]
     return thresholds, np.array(metrics)
 
 
 def class_threshold_curve(
-    k: int, labels: Bools, outputs: Bools, scores: Floats, weights: Floats, classes: tuple[str, ...]
+    k: int, labels: Bools, outputs: Bools, scores: Floats, diagnoses: Diagnoses
 ) -> tuple[Floats, Floats]:
     """Challenge metric where one class is given at or above a threshold and the others as they are.
 
@@ -140,13 +140,14 @@ def class_threshold_curve(
         The class.
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
     scores : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes)
-    classes : tuple of str
+    diagnoses : Diagnoses
+        With reward weights.
 
     Returns
     -------
     thresholds, metrics : ndarray
     """
+    weights = _weights(diagnoses)
     credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     variants = []
     for given in (False, True):
@@ -154,7 +155,7 @@ def class_threshold_curve(
         changed[:, k] = given
         variants.append((credit * changed).sum(axis=1) / np.maximum((labels | changed).sum(axis=1), 1))
     inactive = np.zeros_like(labels)
-    inactive[:, classes.index(NORMAL_CLASS)] = True
+    inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     none = compute_observed_score(weights, labels, inactive)
     best = compute_observed_score(weights, labels, labels)
     thresholds = np.arange(1, 100) / 100
@@ -165,3 +166,9 @@ def class_threshold_curve(
     place = np.searchsorted(scores[order, k], thresholds, side="left")
     totals = below[place] + above[-1] - above[place]
     return thresholds, (totals - none) / (best - none) if best != none else np.zeros_like(totals)
+
+
+def _weights(diagnoses: Diagnoses) -> Floats:
+    if diagnoses.weights is None:
+        raise ValueError(f"expected a set of diagnoses with reward weights, found {diagnoses.name} without")
+    return diagnoses.weights

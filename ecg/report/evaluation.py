@@ -14,8 +14,10 @@ import numpy as np
 from ecg.arrays import Bools, Floats
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import get_database
-from ecg.io.recording import describe_failure, read_recording
-from ecg.labels.classes import SCORED_CLASSES, class_name
+from ecg.io.formats import read
+from ecg.io.recording import describe_failure
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.measurements import measure
 from ecg.report.charts import Line, chart, interval
 from ecg.report.curves import (
     Costs,
@@ -27,12 +29,10 @@ from ecg.report.curves import (
     shared_threshold_curve,
     thinned,
 )
-from ecg.report.findings import WORDS
-from ecg.report.pages import page_name, printable, render, write_assets
+from ecg.report.pages import ORDER, page_name, printable, render, write_assets, write_order
 from ecg.report.recording_page import Judged, article, look_at
 from ecg.runtime.progress import progress, say
 from ecg.scoring import score_folder, statistics
-from ecg.scoring.challenge import compute_challenge_metric, load_weights
 
 COSTLIEST = 50
 _SHADES = 5
@@ -53,8 +53,7 @@ class _Answers:
 class _Evaluation:
     headers: list[Path]
     labels: Bools
-    classes: tuple[str, ...]
-    weights: Floats
+    diagnoses: Diagnoses
     answers: list[_Answers]  # one or two
     databases: list[str]  # of each recording
 
@@ -67,7 +66,14 @@ class _Evaluation:
         return self.answers[1] if len(self.answers) > 1 else None
 
 
-def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, note: str = "") -> None:
+def evaluation_report(
+    labels: Path,
+    outputs: Sequence[Path],
+    report: Path,
+    *,
+    note: str = "",
+    diagnoses: Diagnoses = CHALLENGE_2020,
+) -> None:
     """Write ``index.html`` and a page for each of the fifty costliest recordings.
 
     Parameters
@@ -79,6 +85,8 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     report : Path
     note : str
         A sentence for the top of each page.
+    diagnoses : Diagnoses, optional
+        The model's set, with reward weights: the pages are about what errors cost.
 
     Raises
     ------
@@ -87,7 +95,7 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
     OSError
         If something can't be written.
     """
-    evaluation = _load(labels, outputs)
+    evaluation = _load(labels, outputs, diagnoses)
     for folder in (report, report / "pages"):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -108,21 +116,22 @@ def evaluation_report(labels: Path, outputs: Sequence[Path], report: Path, *, no
         "side": _side_by_side(evaluation, pages),
     }
     write_file(
-        report / "index.html", render("evaluation.html", "Evaluation report", root="", scripts=[], note=note, **context)
+        report / "index.html",
+        render("evaluation.html", "Evaluation report", root="", scripts=[], note=note, diagnoses=diagnoses, **context),
     )
 
 
-def _load(labels_folder: Path, outputs: Sequence[Path]) -> _Evaluation:
-    classes, weights = load_weights()
+def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) -> _Evaluation:
     headers = score_folder.find_headers(labels_folder)
-    labels = score_folder.load_labels(headers, classes)
+    labels = score_folder.load_labels(headers, diagnoses.classes, diagnoses)
     answers = []
     for folder in outputs:
-        given, scores = score_folder.load_outputs(score_folder.find_outputs(folder, headers), classes)
-        answers.append(_Answers(folder, given, scores, costs_of(labels, given, weights, classes)))
+        files = score_folder.find_outputs(folder, headers)
+        given, scores = score_folder.load_outputs(files, diagnoses.classes, diagnoses)
+        answers.append(_Answers(folder, given, scores, costs_of(labels, given, diagnoses)))
     paths = [Path(header) for header in headers]
     databases = [get_database(path.stem) for path in paths]
-    return _Evaluation(paths, labels, classes, weights, answers, databases)
+    return _Evaluation(paths, labels, diagnoses, answers, databases)
 
 
 def _folders(evaluation: _Evaluation) -> list[str]:
@@ -144,16 +153,12 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
         measured, intervals = [], []
         for answers in evaluation.answers:
             measured.append(
-                statistics.measure(
-                    labels, answers.scores[chosen], answers.outputs[chosen], evaluation.classes, evaluation.weights
-                )
+                statistics.measure(labels, answers.scores[chosen], answers.outputs[chosen], evaluation.diagnoses)
             )
-            intervals.append(
-                statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.classes, evaluation.weights)
-            )
+            intervals.append(statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.diagnoses))
         # Not as measured, which is rounded: a figure that is rounded twice may differ from the scorer's.
         metrics = [
-            compute_challenge_metric(evaluation.weights, labels, answers.outputs[chosen], evaluation.classes)
+            statistics.main_metric(labels, answers.outputs[chosen], evaluation.diagnoses)
             for answers in evaluation.answers
         ]
         shown = [(metric, *limits) for metric, limits in zip(metrics, intervals, strict=True)]
@@ -164,8 +169,7 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
                     labels,
                     evaluation.first.outputs[chosen],
                     evaluation.second.outputs[chosen],
-                    evaluation.classes,
-                    evaluation.weights,
+                    evaluation.diagnoses,
                 )
             ).replace("-", "\N{MINUS SIGN}")
         rows.append(
@@ -196,17 +200,17 @@ def _digits(value: float | int | None, digits: int) -> str:
 
 def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
     first = evaluation.first
-    table = statistics.measure_classes(evaluation.labels, first.scores, first.outputs, evaluation.classes)
+    table = statistics.measure_classes(evaluation.labels, first.scores, first.outputs, evaluation.diagnoses)
     rows = []
-    for k in _order(evaluation.classes):
-        code = evaluation.classes[k]
-        scores = table[class_name(code)]
+    for k in evaluation.diagnoses.by_name:
+        row = evaluation.diagnoses.rows[k]
+        scores = table[row.abbreviation]
         missed, added = first.costs.missed[:, k], first.costs.added[:, k]
         rows.append(
             {
-                "name": _name(code),
-                "abbreviation": class_name(code),
-                "anchor": f"class-{code}",
+                "name": row.words,
+                "abbreviation": row.abbreviation,
+                "anchor": f"class-{row.code}",
                 "n": int(evaluation.labels[:, k].sum()),
                 "values": [
                     _digits(scores[key], 2)
@@ -221,31 +225,23 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def _order(classes: tuple[str, ...]) -> list[int]:
-    order = list(SCORED_CLASSES)
-    return sorted(range(len(classes)), key=lambda k: order.index(classes[k]))
-
-
-def _name(code: str) -> str:
-    return WORDS[code][0] if code in WORDS else code
-
-
 def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     """Missed labels against added outputs, thousandths of the metric."""
-    order = _order(evaluation.classes)
+    order, weights = evaluation.diagnoses.by_name, evaluation.diagnoses.weights
+    assert weights is not None  # as the costs
     lost = 1000 * evaluation.first.costs.confusion[np.ix_(order, order)]
     counts = evaluation.first.costs.counts[np.ix_(order, order)]
     largest = max(float(lost.max()), 1e-12)
     # A shade for each fifth of the largest, on a root scale: small costs are many.
     shades = np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)).astype(int)
-    names = [class_name(evaluation.classes[k]) for k in order]
+    names = [evaluation.diagnoses.rows[k].abbreviation for k in order]
     rows = []
     for i, name in enumerate(names):
         cells = [
             {"words": f"{lost[i, j]:.1f}", "shade": int(shades[i, j])} if counts[i, j] else {"words": "", "shade": 0}
             for j in range(len(names))
         ]
-        rows.append({"name": name, "full": _name(evaluation.classes[order[i]]), "cells": cells})
+        rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
     pairs = sorted(
         (
             (float(lost[i, j]), int(counts[i, j]), i, j)
@@ -257,9 +253,9 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     )[:10]
     worst = [
         {
-            "missed": _name(evaluation.classes[order[i]]),
-            "added": _name(evaluation.classes[order[j]]),
-            "weight": f"{evaluation.weights[order[i], order[j]]:.2f}",
+            "missed": evaluation.diagnoses.rows[order[i]].words,
+            "added": evaluation.diagnoses.rows[order[j]].words,
+            "weight": f"{weights[order[i], order[j]]:.2f}",
             "n": count,
             "cost": f"{cost:.1f}",
         }
@@ -279,18 +275,15 @@ def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Float
 
 
 def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
-    for k in _order(evaluation.classes):
-        code = evaluation.classes[k]
-        name = _name(code)
+    for k in evaluation.diagnoses.by_name:
+        row = evaluation.diagnoses.rows[k]
         calibration, thresholds = [], []
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False):
             means, shares, counts = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
             calibration.append(Line(means, shares, kind, counts))
             thresholds.append(
                 Line(
-                    *class_threshold_curve(
-                        k, evaluation.labels, answers.outputs, answers.scores, evaluation.weights, evaluation.classes
-                    ),
+                    *class_threshold_curve(k, evaluation.labels, answers.outputs, answers.scores, evaluation.diagnoses),
                     kind,
                 )
             )
@@ -299,26 +292,28 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         margin = max(0.002, 0.1 * (high - low))
         positives = int(evaluation.labels[:, k].sum())
         yield {
-            "name": name,
-            "abbreviation": class_name(code),
-            "anchor": f"class-{code}",
+            "name": row.words,
+            "abbreviation": row.abbreviation,
+            "anchor": f"class-{row.code}",
             "n": positives,
             "charts": []
             if positives == 0
             else [
-                chart([_EVEN, *_lines(evaluation, roc_curve, k)], "1 − specificity", "sensitivity", f"{name}: ROC"),
+                chart(
+                    [_EVEN, *_lines(evaluation, roc_curve, k)], "1 − specificity", "sensitivity", f"{row.words}: ROC"
+                ),
                 chart(
                     _lines(evaluation, precision_recall_curve, k),
                     "recall",
                     "precision",
-                    f"{name}: precision against recall",
+                    f"{row.words}: precision against recall",
                 ),
-                chart([_EVEN, *calibration], "probability", "share that has it", f"{name}: calibration"),
+                chart([_EVEN, *calibration], "probability", "share that has it", f"{row.words}: calibration"),
                 chart(
                     thresholds,
                     "threshold",
                     "challenge metric",
-                    f"{name}: threshold against the score",
+                    f"{row.words}: threshold against the score",
                     y_range=(low - margin, high + margin),
                 ),
             ],
@@ -329,8 +324,8 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     lines, words = [], []
     metrics = []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
-        x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.weights, evaluation.classes)
-        given = compute_challenge_metric(evaluation.weights, evaluation.labels, answers.outputs, evaluation.classes)
+        x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
+        given = statistics.main_metric(evaluation.labels, answers.outputs, evaluation.diagnoses)
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
@@ -385,7 +380,7 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
 
 
 def _with_score(evaluation: _Evaluation, answers: _Answers, place: int, k: int) -> str:
-    return f"{_name(evaluation.classes[k])} {answers.scores[place, k]:.2f}"
+    return f"{evaluation.diagnoses.rows[k].words} {answers.scores[place, k]:.2f}"
 
 
 def _differing(evaluation: _Evaluation) -> list[int]:
@@ -403,12 +398,12 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
     gain = second.costs.recordings - evaluation.first.costs.recordings
     right = [answers.outputs == evaluation.labels for answers in evaluation.answers]
     rows = []
-    for k in _order(evaluation.classes):
+    for k in evaluation.diagnoses.by_name:
         a, b = right[0][:, k], right[1][:, k]
         with_it = evaluation.labels[:, k]
         rows.append(
             {
-                "name": _name(evaluation.classes[k]),
+                "name": evaluation.diagnoses.rows[k].words,
                 "values": [
                     int((with_it & a & ~b).sum()),
                     int((with_it & b & ~a).sum()),
@@ -431,31 +426,39 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
 
 def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note: str) -> dict[int, str]:
     """Pages of these recordings as far as their signals can be read; their addresses by place."""
-    looked = []
-    for place in places:
+    found: dict[int, str] = {}
+    order = []
+    source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
+    for place in progress(places, len(places), "Writing pages"):
         path = evaluation.headers[place]
         try:
-            header, signal = read_recording(path)
+            recording = read(path)
         except ValueError as error:
             say(describe_failure(path, error))
             continue
-        looked.append((place, path.stem, header, signal))
-    links = [{"page": f"{page_name(stem)}.html", "name": printable(stem)} for _, stem, _, _ in looked]
-    source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
-    for number, (place, stem, header, signal) in enumerate(progress(looked, len(looked), "Writing pages")):
-        judged = Judged(evaluation.classes, evaluation.first.outputs[place], evaluation.first.scores[place])
+        judged = Judged(
+            evaluation.diagnoses.classes,
+            evaluation.first.outputs[place],
+            evaluation.first.scores[place],
+            diagnoses=evaluation.diagnoses,
+        )
+        measured = measure(recording.signal, recording.sampling_frequency)
+        page = f"{page_name(path.stem)}.html"
         write_file(
-            report / "pages" / links[number]["page"],
+            report / "pages" / page,
             render(
                 "recording.html",
-                f"{printable(stem)} · Evaluation report",
+                f"{printable(path.stem)} · Evaluation report",
                 root="../",
                 scripts=["recording.js"],
+                data=ORDER,
                 note=note,
-                r=article(look_at(stem, header, signal, judged), "", "3x4"),
-                before=links[number - 1] if number else None,
-                after=links[number + 1] if number + 1 < len(links) else None,
+                diagnoses=evaluation.diagnoses,
+                r=article(look_at(path.stem, recording, measured, judged), "", "3x4"),
                 source=source,
             ),
         )
-    return {place: f"pages/{link['page']}" for (place, *_), link in zip(looked, links, strict=True)}
+        found[place] = f"pages/{page}"
+        order.append((page, printable(path.stem)))
+    write_order(report, order)
+    return found

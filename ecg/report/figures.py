@@ -46,8 +46,11 @@ def likely_bar(probability: float, threshold: float) -> Markup:
     )
 
 
-def median_beat(beat: MedianBeat) -> Markup:
-    """Twelve leads of the median beat at 50 mm/s and 10 mm/mV with the limits of P, QRS and T."""
+def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
+    """Twelve leads of the median beat at 50 mm/s and 10 mm/mV with the limits of P, QRS and T.
+
+    Another one, of the same sampling frequency, is drawn behind it with the QRS onsets on each other.
+    """
     rows = LAYOUTS["3x4"].rows
     width, height = _CELL_MM
     first, last = _shown_part(beat)
@@ -57,16 +60,31 @@ def median_beat(beat: MedianBeat) -> Markup:
         for column, lead in enumerate(names):
             left, zero = column * width + 2.0, (row + 0.6) * height
             parts += _limits(beat.marks, left - first * per_sample, per_sample, row * height, height, letters=row == 0)
-            path = trace_path(
-                beat.signal[LEADS.index(lead), first:last],
-                beat.sampling_frequency,
-                zero=0.0,
-                units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000,
-            )
-            parts.append(f'<path class="trace" transform="translate({units(left)} {units(zero)})" d="{path}"/>')
+            for each, kind in ((before, "trace before"), (beat, "trace")):
+                if each is None:
+                    continue
+                path = trace_path(
+                    _shifted(each, beat)[LEADS.index(lead), first:last],
+                    beat.sampling_frequency,
+                    zero=0.0,
+                    units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000,
+                )
+                parts.append(f'<path class="{kind}" transform="translate({units(left)} {units(zero)})" d="{path}"/>')
             parts.append(text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"
     return svg(width * 4, height * 3, title, "".join(parts), "paper beat-paper")
+
+
+def _shifted(beat: MedianBeat, other: MedianBeat) -> NDArray[np.float32]:
+    """A beat's signal with its QRS onset where the other one has it; NaN where it has no sample there."""
+    shift = other.marks.qrs_onset - beat.marks.qrs_onset
+    if beat is other or not math.isfinite(shift):
+        return beat.signal
+    moved = np.full_like(beat.signal, np.nan)
+    at = np.arange(moved.shape[1]) - round(shift)
+    inside = (at >= 0) & (at < moved.shape[1])
+    moved[:, inside] = beat.signal[:, at[inside]]
+    return moved
 
 
 def _shown_part(beat: MedianBeat) -> tuple[int, int]:

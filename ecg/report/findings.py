@@ -1,4 +1,4 @@
-"""What a recording's page says: findings, measurements beside their reference ranges, warnings, doubts."""
+"""What a recording's page says: classes, measurements beside their reference ranges, and all in one sentence."""
 
 from __future__ import annotations
 
@@ -9,36 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS, class_name
+from ecg.interpretation import Statement
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
-
-# In words that a reader of ECGs uses, and what the class is; the Challenge's own names are in SCORED_CLASSES.
-WORDS: dict[str, tuple[str, str]] = {
-    "270492004": ("First-degree AV block", "every P wave is conducted, the PR interval is longer than 200 ms"),
-    "164889003": ("Atrial fibrillation", "no P waves, irregular intervals between beats"),
-    "164890007": ("Atrial flutter", "regular flutter waves of the atria at about 250 to 350 per minute"),
-    "426627000": ("Bradycardia", "a slow rate, whatever its origin"),
-    "713427006": ("Right bundle branch block, complete", "QRS of 120 ms or more with a late R wave in V1"),
-    "713426002": ("Right bundle branch block, incomplete", "that pattern with a QRS below 120 ms"),
-    "445118002": ("Left anterior fascicular block", "left axis, small q in I and aVL, rS in the inferior leads"),
-    "39732003": ("Left axis deviation", "QRS axis left of -30 degrees"),
-    "164909002": ("Left bundle branch block", "QRS of 120 ms or more with a broad, notched R in I, aVL, V5, V6"),
-    "251146004": ("Low QRS voltages", "limb leads below 0.5 mV, or chest leads below 1 mV"),
-    "698252002": ("Nonspecific intraventricular conduction delay", "a wide QRS that is no bundle branch block"),
-    "10370003": ("Pacing rhythm", "beats that a pacemaker starts"),
-    "284470004": ("Premature atrial contractions", "early beats from the atria or the AV junction"),
-    "427172004": ("Premature ventricular contractions", "early, wide beats from the ventricles"),
-    "164947007": ("Prolonged PR interval", "PR longer than 200 ms"),
-    "111975006": ("Prolonged QT interval", "corrected QT of 450 ms (men), 460 ms (women) or more"),
-    "164917005": ("Abnormal Q waves", "Q waves too wide or too deep for their lead"),
-    "47665007": ("Right axis deviation", "QRS axis right of +90 degrees"),
-    "427393009": ("Sinus arrhythmia", "sinus rhythm whose rate varies, most often with breathing"),
-    "426177001": ("Sinus bradycardia", "sinus rhythm slower than 60 per minute"),
-    "426783006": ("Sinus rhythm", "P waves from the sinus node before every QRS"),
-    "427084000": ("Sinus tachycardia", "sinus rhythm faster than 100 per minute"),
-    "164934002": ("Abnormal T waves", "T waves of unusual shape, size or direction"),
-    "59931005": ("Inverted T waves", "T waves that point down where they should point up"),
-}
 
 # Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
 UNSCORED_WORDS: dict[str, str] = {
@@ -69,18 +42,18 @@ UNSCORED_WORDS: dict[str, str] = {
 }
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
-NOT_SAID = (
-    "The model knows 24 classes and nothing else. It says nothing of myocardial infarction or ischaemia, ST elevation "
-    "or depression, hypertrophy, AV block of second or third degree, pre-excitation, ventricular tachycardia or "
-    "fibrillation, electrolytes, drugs or genetic disease. No finding, or sinus rhythm alone, does not mean a normal "
-    "ECG."
-)
+
+
+def not_said(diagnoses: Diagnoses) -> str:
+    """What a model of a set of diagnoses can't say."""
+    return (
+        f"The model knows {len(diagnoses.rows)} classes; all else is measured by published criteria, less exactly. "
+        "Nothing is said of pericarditis, embolism, electrolytes, drugs, pacemaker failure or genetic disease. No "
+        "statement, or sinus rhythm alone, does not mean a normal ECG."
+    )
+
 
 CLOSE = 0.1  # of probability: nearer to its limit than this, a class could as well be said as not
-# Visible on paper (about 1 mm from peak to peak; a wander of 10 mm), and rare: of 966 recordings of the Challenge's
-# databases each is exceeded by 1 % at most.
-NOISY_UV, MAINS_UV, WANDER_UV = 15.0, 20.0, 250.0
-PLAUSIBLE_QRS_MV = (0.15, 4.0)  # median over leads of R to S
 
 
 @dataclass(frozen=True)
@@ -105,7 +78,7 @@ class Finding:
 
 
 def findings(
-    classes: Sequence[str],
+    diagnoses: Diagnoses,
     labels: Sequence[bool] | NDArray[np.bool_],
     probabilities: Sequence[float] | NDArray[np.float64],
     thresholds: Sequence[float] | NDArray[np.float64] | None,
@@ -115,8 +88,7 @@ def findings(
 
     Parameters
     ----------
-    classes : sequence of str
-        SNOMED CT codes.
+    diagnoses : Diagnoses
     labels, probabilities : (n_classes,)
         The output of one recording.
     thresholds : (n_classes,), optional
@@ -124,12 +96,10 @@ def findings(
     decide : bool
         Whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
     """
-    limits = [math.nan] * len(classes) if thresholds is None else list(map(float, thresholds))
+    limits = [math.nan] * len(diagnoses.rows) if thresholds is None else list(map(float, thresholds))
     rows = [
-        Finding(
-            code, class_name(code) or code, *WORDS.get(code, (code, "")), float(probability), limit, bool(label), decide
-        )
-        for code, label, probability, limit in zip(classes, labels, probabilities, limits, strict=True)
+        Finding(row.code, row.abbreviation, row.words, row.meaning, float(probability), limit, bool(label), decide)
+        for row, label, probability, limit in zip(diagnoses.rows, labels, probabilities, limits, strict=True)
     ]
     return sorted(rows, key=lambda row: -row.probability)
 
@@ -144,11 +114,11 @@ class Comparison:
     unscored: tuple[str, ...]
 
 
-def compare(rows: Sequence[Finding], codes: Sequence[str]) -> Comparison | None:
+def compare(rows: Sequence[Finding], codes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020) -> Comparison | None:
     """What was right, missed and added; None for a recording without diagnoses in its header."""
     if not codes:
         return None
-    merged = list(dict.fromkeys(EQUIVALENT_CLASSES.get(code, code) for code in codes))
+    merged = list(dict.fromkeys(diagnoses[code].code if code in diagnoses.column_of else code for code in codes))
     names = {row.code: row.name for row in rows}
     found = {row.code for row in rows if row.found}
     scored = [code for code in merged if code in names]
@@ -224,93 +194,20 @@ def signed(value: float) -> str:
     return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
 
 
-# --- Warnings and doubts ----------------------------------------------------------------------------------------------
+# --- In short ---------------------------------------------------------------------------------------------------------
 
 
-def quality_warnings(measured: Measurements) -> list[tuple[str, str]]:
-    """A short word and a sentence for each thing that is wrong with the recording as a recording."""
-    quality = measured.quality
-    warnings = []
-    if quality.leads_off:
-        warnings.append(("lead off", f"No signal in {', '.join(quality.leads_off)}: an electrode may be off."))
-    if quality.saturated:
-        warnings.append(("clipped", f"{', '.join(quality.saturated)} at the recorder's limit for a while."))
-    if quality.suspected_swap:
-        warnings.append(
-            (
-                "swapped?",
-                f"The limb electrodes {quality.suspected_swap.replace('-', ' and ')} may be "
-                "exchanged: axes and findings in the limb leads would be wrong.",
-            )
-        )
-    if quality.noise_uv > NOISY_UV:
-        warnings.append(("noise", f"High-frequency noise of {quality.noise_uv:.0f} µV (RMS)."))
-    if quality.mains_uv > MAINS_UV:
-        warnings.append(("mains", f"Mains interference of {quality.mains_uv:.0f} µV."))
-    if quality.baseline_uv > WANDER_UV:
-        warnings.append(("wander", f"The baseline wanders by {quality.baseline_uv:.0f} µV (RMS)."))
-    height = measured.amplitudes.r - measured.amplitudes.s
-    height = height[np.isfinite(height)]
-    if height.size and not PLAUSIBLE_QRS_MV[0] <= np.median(height) <= PLAUSIBLE_QRS_MV[1]:
-        warnings.append(
-            (
-                "gain?",
-                f"QRS complexes of {np.median(height):.2f} mV (median over leads): the gain that the "
-                "header states may be wrong.",
-            )
-        )
-    if measured.n_beats == 0:
-        warnings.append(("no beats", "No heart beat was found."))
-    return warnings
+def doubt(reasons: Sequence[str], statements: Sequence[Statement]) -> float:
+    """How uncertain a recording is, to sort by: the number of reasons, and the share of statements only possible."""
+    possible = sum(each.certainty == "possible" for each in statements)
+    return round(len(reasons) + possible / max(len(statements), 1), 4)
 
 
-def doubts(rows: Sequence[Finding], disagreeing: Sequence[str], noisy: bool) -> list[str]:
-    """Why the findings of a recording are unsure, in words; empty where nothing speaks for it.
-
-    Parameters
-    ----------
-    rows : sequence of Finding
-    disagreeing : sequence of str
-        Names of the classes on which the model's members decide differently; none where there is one member.
-    noisy : bool
-        Whether the recording's quality is doubtful.
-    """
-    reasons = [
-        f"{row.name}: probability {row.probability:.2f} is close to "
-        + (f"the threshold {row.threshold:.2f}" if row.decides else "one half")
-        for row in rows
-        if row.close
-    ]
-    reasons += [f"{name}: the model's networks disagree" for name in disagreeing]
-    if noisy:
-        reasons.append("the recording is disturbed, see its quality")
-    return reasons
-
-
-def doubt(rows: Sequence[Finding], n_disagreeing: int, noisy: bool) -> float:
-    """How unsure a recording's findings are, to sort by: 0 is sure.
-
-    1 less the smallest distance of a probability from its limit, as a share of the largest distance possible on
-    its side; and 1 more for each disagreement of the members and for a disturbed recording.
-    """
-    distances = [
-        abs(row.probability - row.threshold)
-        / max(row.threshold if row.probability < row.threshold else 1 - row.threshold, 1e-6)
-        for row in rows
-        if math.isfinite(row.threshold)
-    ]
-    return round((1 - min(distances, default=1.0)) + n_disagreeing + noisy, 4)
-
-
-def summary(rows: Sequence[Finding]) -> str:
-    """The findings in one sentence."""
-    found = [row for row in rows if row.found]
-    if not found:
-        return "No finding."
-    if [row.code for row in found] == [NORMAL_CLASS]:
-        return "Sinus rhythm, none of the other 23 classes."
-    names = [
-        found[0].name,
-        *(row.name[0].lower() + row.name[1:] if row.name[1].islower() else row.name for row in found[1:]),
-    ]
-    return ", ".join(names) + "."
+def summary(statements: Sequence[Statement]) -> str:
+    """The statements in one sentence, the certain ones first."""
+    if not statements:
+        return "No statement."
+    said = [each.statement for each in statements if each.certainty == "definite"]
+    said += [f"probable: {each.statement}" for each in statements if each.certainty == "probable"]
+    said += [f"possible: {each.statement}" for each in statements if each.certainty == "possible"]
+    return "; ".join(said) + "."

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ecg.io.files import write_file
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
-from ecg.report.findings import NO_DEVICE, NOT_SAID
+from ecg.report.findings import NO_DEVICE, not_said
 
 _HERE = Path(__file__).resolve().parent
 _ASSETS = "assets"
+ORDER = "order.js"
 _LONGEST_NAME = 80  # characters of a page's file name before its checksum
 
 
@@ -44,10 +46,9 @@ def write_assets(folder: Path) -> None:
         write_file(folder / _ASSETS / file.name, file.read_bytes())
 
 
-def digest_of_templates() -> str:
-    """Of everything in this package that pages are made of."""
-    files = sorted(path for path in _HERE.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+def write_order(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
+    """The script by which pages lead to each other: the file and the name of each in ``pages/``, in their order."""
+    write_file(folder / ORDER, f"window.ORDER = {as_json(list(pages))};\n")
 
 
 def render(
@@ -95,7 +96,8 @@ def _checksum(text: str) -> str:
 
 
 def _render(template: str, **context: Any) -> str:
-    return _environment().get_template(template).render(no_device=NO_DEVICE, not_said=NOT_SAID, leads=LEADS, **context)
+    words = not_said(context.pop("diagnoses", CHALLENGE_2020))
+    return _environment().get_template(template).render(no_device=NO_DEVICE, not_said=words, leads=LEADS, **context)
 
 
 @cache

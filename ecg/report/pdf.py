@@ -27,7 +27,7 @@ from ecg.report.ecg_paper import (
     strips,
     trace_points,
 )
-from ecg.report.findings import NO_DEVICE, measurement_rows
+from ecg.report.findings import NO_DEVICE, measurement_rows, summary
 from ecg.report.recording_page import Recording, facts_of, with_derived_leads
 
 PAGE_MM = (297.0, 210.0)  # A4 landscape
@@ -109,7 +109,8 @@ def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> Non
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
-    found = "; ".join(f"{row.name} {row.probability:.2f}" for row in recording.rows if row.found) or "No finding"
+    found = summary(recording.statements)
+    acute = "; ".join(each.acute for each in recording.statements if each.acute)
     header = recording.header
     measured = [
         f"{row.name} {row.value}{' (' + row.verdict + ')' if row.verdict else ''}"
@@ -117,6 +118,7 @@ def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
         if row.source
     ]
     lines = [(f"{recording.name}   {', '.join(facts_of(recording))}", 12, "bold")]
+    lines += [(words, 12, "bold") for words in _wrapped(acute)]
     lines += [(words, 10, "normal") for words in _wrapped(found)]
     lines += [(words, 8, "normal") for words in _wrapped("; ".join(measured), 165)]
     lines += [(words, 8, "normal") for words in _wrapped(" ".join(words for _, words in recording.warnings), 165)]

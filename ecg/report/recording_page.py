@@ -10,9 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.io.header import Header
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.interpretation import Statement, doubts, interpret
+from ecg.interpretation.recording_quality import quality_warnings
+from ecg.io import recording as io_recording
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS, fill_missing
-from ecg.measurements import Measurements, measure
+from ecg.measurements import Measurements
 from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
@@ -22,15 +26,14 @@ from ecg.report.findings import (
     Finding,
     compare,
     doubt,
-    doubts,
     findings,
     measurement_rows,
-    quality_warnings,
     summary,
 )
 from ecg.report.pages import printable
 
 Signal = NDArray[np.float32]
+CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
 
 
@@ -62,6 +65,10 @@ class Judged:
     kind : {"own", "calibrated", "moved", "adapted"}
         Whether probabilities and thresholds are calibrated, moved to other prior odds or adapted to a hospital (and so
         written by the driver), or the network's own.
+    diagnoses : Diagnoses
+        The set that the classes are of.
+    definitions : str
+        The convention of the statements.
     """
 
     classes: tuple[str, ...]
@@ -70,6 +77,8 @@ class Judged:
     thresholds: NDArray[np.float64] | None = None
     disagreeing: tuple[int, ...] = ()
     kind: ProbabilityKind = "own"
+    diagnoses: Diagnoses = CHALLENGE_2020
+    definitions: str = DEFAULT
 
     @property
     def by_thresholds(self) -> bool:
@@ -82,52 +91,57 @@ class Recording:
     """A recording with all that is known of it."""
 
     name: str
-    header: Header
+    header: io_recording.Recording
     signal: Signal
     judged: Judged
     measured: Measurements
     rows: list[Finding]
     comparison: Comparison | None
     warnings: list[tuple[str, str]]
+    statements: list[Statement]
 
     @property
-    def noisy(self) -> bool:
-        """Whether it is so disturbed that its findings are in doubt."""
-        return bool({word for word, _ in self.warnings} - {"wander"})
+    def leads(self) -> list[str]:
+        """Those that the file has."""
+        return [lead for lead, samples in zip(LEADS, self.signal, strict=True) if not np.isnan(samples).all()]
 
     @property
     def doubts(self) -> list[str]:
-        names = {row.code: row.name for row in self.rows}
-        return doubts(self.rows, [names[self.judged.classes[k]] for k in self.judged.disagreeing], self.noisy)
+        """Why its statements are uncertain as a whole."""
+        split = {self.judged.classes[k] for k in self.judged.disagreeing}
+        low, high = CLOSE_CALL
+        names = [row.name for row in self.rows if row.code in split and low <= row.probability < high]
+        return doubts(self.statements, self.measured, names)
 
     @property
     def doubt(self) -> float:
-        return doubt(self.rows, len(self.judged.disagreeing), self.noisy)
+        return doubt(self.doubts, self.statements)
 
 
-def look_at(name: str, header: Header, signal: Signal, judged: Judged) -> Recording:
-    """Measure a recording and put its findings into words.
+def look_at(name: str, given: io_recording.Recording, measured: Measurements, judged: Judged) -> Recording:
+    """Put the findings of a recording into words.
 
     Parameters
     ----------
     name : str
         As it is shown.
-    header : Header
-    signal : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
+    given : ecg.io.recording.Recording
+    measured : Measurements
     judged : Judged
     """
-    measured = measure(signal, header.sampling_frequency)
-    rows = findings(judged.classes, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
+    said = dict(zip(judged.classes, judged.probabilities.tolist(), strict=True))
+    statements = interpret(measured, given.age, given.sex, {"model": said}, judged.definitions)
+    rows = findings(judged.diagnoses, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
     return Recording(
         printable(name),
-        header,
-        signal,
+        given,
+        given.signal,
         judged,
         measured,
         rows,
-        compare(rows, header.labels),
+        compare(rows, given.labels, judged.diagnoses),
         quality_warnings(measured),
+        statements,
     )
 
 
@@ -188,7 +202,9 @@ def article(
         "prefix": prefix,
         "name": recording.name,
         "facts": facts_of(recording),
-        "summary": summary(recording.rows),
+        "summary": summary(recording.statements),
+        "statements": [_shown(each) for each in recording.statements],
+        "convention": CONVENTIONS[recording.judged.definitions],
         "warnings": recording.warnings,
         "doubts": recording.doubts,
         "definitions": trace_definitions(shown, header.sampling_frequency, prefix),
@@ -231,7 +247,7 @@ def facts_of(recording: Recording) -> list[str]:
     seconds = recording.signal.shape[1] / header.sampling_frequency
     age = f"{header.age:.0f} years" if math.isfinite(header.age) else "age unknown"
     sex = {"Female": "female", "Male": "male"}.get(header.sex, "sex unknown")
-    missing = [lead for lead in LEADS if lead not in header.leads]
+    missing = [lead for lead in LEADS if lead not in recording.leads]
     facts = [f"{sex}, {age}", f"{seconds:.0f} s at {header.sampling_frequency:g} Hz"]
     if missing:
         facts.append(f"not in the file: {', '.join(missing)}")
@@ -241,18 +257,18 @@ def facts_of(recording: Recording) -> list[str]:
 def _picture_words(recording: Recording) -> str:
     rate = recording.measured.heart_rate_bpm
     at = f", {rate:.0f} beats per minute" if math.isfinite(rate) else ""
-    return f"Twelve-lead ECG of {recording.name}{at}. Findings: {summary(recording.rows)}"
+    return f"Twelve-lead ECG of {recording.name}{at}. Statements: {summary(recording.statements)}"
 
 
 def _caption(recording: Recording, marked: bool) -> str:
     seconds = recording.signal.shape[1] / recording.header.sampling_frequency
     words = []
     if seconds > SECONDS + 0.05:
-        words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; findings and measurements are of all of it.")
+        words.append(f"The first {SECONDS:g} s of {seconds:.0f} s; statements and measurements are of all of it.")
     if marked:
         words.append("▼ over lead II: a beat unlike the others.")
-    missing = [lead for lead in LEADS[:6] if lead not in recording.header.leads]
-    if missing and sum(lead in recording.header.leads for lead in LEADS[:6]) >= 2:
+    missing = [lead for lead in LEADS[:6] if lead not in recording.leads]
+    if missing and sum(lead in recording.leads for lead in LEADS[:6]) >= 2:
         words.append(f"{', '.join(missing)} computed from the other limb leads.")
     measured = dict(zip(LEADS[:6], np.isfinite(recording.measured.amplitudes.r[:6]), strict=True))
     words += [
@@ -274,6 +290,18 @@ def _how_decided(recording: Recording) -> str:
             f"may be found below {limit}, or left out above it."
         )
     return " ".join(words)
+
+
+def _shown(statement: Statement) -> dict[str, Any]:
+    known = math.isfinite(statement.probability)
+    return {
+        "words": statement.statement,
+        "code": statement.code,
+        "certainty": statement.certainty,
+        "evidence": statement.evidence,
+        "acute": statement.acute,
+        "bar": figures.likely_bar(statement.probability, math.nan) if known else "",
+    }
 
 
 def _beats_words(measured: Measurements) -> str:

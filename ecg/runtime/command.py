@@ -1,4 +1,4 @@
-"""How a command ends: with an exit status and a sentence, whatever happens to it."""
+"""How a command starts and ends: with an exit status and a sentence, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,53 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import click
+
+_EXTRAS = {"jinja2": "report", "matplotlib": "report"}  # packages that only some commands need
+_SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
+
+
+class Command(click.Command):
+    """A command whose function returns the exit status; it can be called with the words of a command line.
+
+    Parameters
+    ----------
+    name : str
+    when_stopped : str
+        As of `run_command`.
+    """
+
+    def __init__(self, name: str, when_stopped: str = "nothing was written", **settings: Any) -> None:
+        settings["context_settings"] = _SETTINGS | settings.get("context_settings", {})
+        super().__init__(name, **settings)
+        self.name: str = name
+        self.when_stopped = when_stopped
+
+    def invoke(self, ctx: click.Context) -> int:
+        return run_command(ctx.command_path, lambda: click.Command.invoke(self, ctx), self.when_stopped)
+
+    def __call__(self, words: Sequence[str] | None = None) -> int:
+        return start(self, words, self.name if "." in self.name else f"ecg {self.name}")
+
+
+def command(name: str, when_stopped: str = "nothing was written") -> Callable[[Callable[..., int]], Command]:
+    """Make a `Command` of a function with click's options and arguments; its docstring is the help."""
+    return click.command(name, cls=Command, when_stopped=when_stopped)
+
+
+def start(command: click.Command, words: Sequence[str] | None, name: str) -> int:
+    """Exit status of a command or group with these words, those of the process if None; 2 where they make no sense."""
+    try:
+        status: int | None = command.main(words, name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:  # Ctrl-C while the words were read
+        return 130
+    return status or 0
 
 
 def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
@@ -29,6 +74,11 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped; {when_stopped}", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        extra = _EXTRAS[error.name]
+        print(f"{name}: expected the package {error.name} (pip install '.[{extra}]'), found none", file=sys.stderr)
     except (FileExistsError, NotADirectoryError) as error:
         found = "found a file in its place or above it"
         print(f"{name}: {error.filename}: expected a folder that exists or can be made, {found}", file=sys.stderr)

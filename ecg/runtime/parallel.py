@@ -1,14 +1,26 @@
-"""Work done ahead in threads, in order and in bounded memory."""
+"""Work done ahead in threads or processes, in order and in bounded memory."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import Any, TypeVar
+
+from ecg.runtime.threads import limit_blas_threads
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+class WorkerDiedError(Exception):
+    """The process that worked on an item was ended from outside, or ran out of memory."""
 
 
 def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int) -> Iterator[T]:
@@ -29,3 +41,101 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int, a
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def map_in_processes(
+    function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int
+) -> Iterator[tuple[S, T | WorkerDiedError]]:
+    """As `map_ahead`, in `workers` processes.
+
+    They are forks of this process: `function` may be any callable, nothing is imported anew, and they start within
+    milliseconds. So `function` must not compute with torch, whose threads no fork has.
+
+    Parameters
+    ----------
+    function : callable
+        Its results are pickled.
+    items : iterable
+        Pickled too.
+    workers : int
+        With 1 the work is done in this process.
+    ahead : int
+
+    Yields
+    ------
+    item, result
+        In the order of `items`. In place of the result of an item that ends its process there is a
+        `WorkerDiedError`; the other items that were under way are done again.
+    """
+    limit_blas_threads()
+    if workers == 1:
+        for item in items:
+            yield item, function(item)
+        return
+    pool = _fork(function, workers)
+    waiting: deque[tuple[S, Future[T]]] = deque()
+
+    def submit(item: S) -> None:
+        nonlocal pool
+        try:
+            waiting.append((item, pool.submit(_call, item)))
+        except BrokenProcessPool:
+            pool = _fork(function, workers)
+            waiting.append((item, pool.submit(_call, item)))
+
+    def first() -> tuple[S, T | WorkerDiedError]:
+        item, future = waiting.popleft()
+        try:
+            return item, future.result()
+        except BrokenProcessPool:
+            return item, _alone(function, item)  # nobody knows which of the items under way it was
+
+    try:
+        for item in items:
+            submit(item)
+            if len(waiting) >= ahead:
+                yield first()
+        while waiting:
+            yield first()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone(function: Callable[[S], T], item: S) -> T | WorkerDiedError:
+    """The result of one item in a process of its own."""
+    with _fork(function, 1) as pool:
+        try:
+            result: T = pool.submit(_call, item).result()
+            return result
+        except BrokenProcessPool:
+            return WorkerDiedError("its process was ended from outside, or ran out of memory")
+
+
+def _fork(function: Callable[[S], T], workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, get_context("fork"), initializer=_begin, initargs=(function,))
+
+
+_function: Callable[[Any], Any]
+
+
+def _begin(function: Callable[[Any], Any]) -> None:
+    global _function
+    _function = function
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process; the parent ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    limit_blas_threads()
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody; without this its workers would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _call(item: Any) -> Any:
+    return _function(item)

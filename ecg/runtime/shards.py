@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -32,45 +30,9 @@ class Shard:
 WHOLE = Shard()
 
 
-def add_shard_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--shard",
-        metavar="K/N",
-        default=str(WHOLE),
-        help="only the K-th of N equal shares of the recordings, for N processes on one or several machines",
-    )
-
-
 def parse_shard(text: str) -> Shard:
-    """A shard from what `--shard` was given; ValueError if it is none."""
+    """A shard from its text, such as "3/16"; ValueError if it is none."""
     match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise ValueError(f"--shard {text}: expected K/N with K from 1 to N, such as 3/16")
+        raise ValueError(f"{text}: expected K/N with K from 1 to N, such as 3/16")
     return Shard(int(match[1]), int(match[2]))
-
-
-def places_of_groups(groups: Iterable[Iterable[str]]) -> list[int]:
-    """By which place each group of recordings is shared out: its own, from 0, or an earlier one's.
-
-    Groups that have a name in common get one place: of recordings of one name the first that can be read counts, which
-    one process has to find out.
-
-    Parameters
-    ----------
-    groups : iterable of iterables of str
-        The names in each group, in the order of the folder.
-    """
-    places: list[int] = []
-    first: dict[str, int] = {}
-
-    def place_of(number: int) -> int:
-        while places[number] != number:
-            number = places[number]
-        return number
-
-    for number, names in enumerate(groups):
-        places.append(number)
-        for name in names:
-            one, other = sorted((place_of(first.setdefault(name, number)), place_of(number)))
-            places[other] = one
-    return [place_of(number) for number in range(len(places))]

@@ -9,8 +9,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,11 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from ecg.arrays import Bools, Floats
 from ecg.io.errors import RecordingError
 from ecg.io.files import read_file
-from ecg.labels.classes import CLASSES, EQUIVALENT_CLASSES, NORMAL_CLASS
+from ecg.labels.classes import NORMAL_CLASS
+from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, DiagnosesError, read_weights
 
 StrPath = str | os.PathLike[str]
-
-WEIGHTS_FILE = Path(__file__).resolve().parents[2] / "weights.csv"
 
 
 class EvaluationError(ValueError):
@@ -39,15 +36,19 @@ class Scores:
     support: NDArray[np.intp]  # number of recordings with the class
 
 
-def load_weights(path: StrPath | None = None, classes: Sequence[str] | None = None) -> tuple[tuple[str, ...], Floats]:
+def load_weights(
+    path: StrPath | None = None, classes: Sequence[str] | None = None, diagnoses: Diagnoses = CHALLENGE_2020
+) -> tuple[tuple[str, ...], Floats]:
     """Read the table of rewards of the challenge metric, with equivalent codes merged (27 codes give 24 classes).
 
     Parameters
     ----------
     path : path, optional
-        A CSV table with the same codes along its first row and first column; the project's `weights.csv`.
+        A CSV table with the same codes along its first row and first column; that of the set of diagnoses.
     classes : sequence of str, optional
-        Representative codes in the order wanted; the order of the table if left out.
+        Codes of the set in the order wanted; the order of the table if left out.
+    diagnoses : Diagnoses, optional
+        Their set.
 
     Returns
     -------
@@ -61,36 +62,19 @@ def load_weights(path: StrPath | None = None, classes: Sequence[str] | None = No
         If the table is not square, named the same along both sides, finite, and the same for equivalent classes, or
         lacks a class that is asked for.
     """
-    path = WEIGHTS_FILE if path is None else path
-    rows = [[cell.strip() for cell in line.split(",")] for line in read_text(path).splitlines() if line.strip()]
-    names = [row[0] for row in rows[1:]]
-    if not names or any(len(row) != len(rows) for row in rows) or names != rows[0][1:] or len(set(names)) != len(names):
-        raise EvaluationError(
-            f"{path}: expected a square table with the same distinct codes in one order along both sides, "
-            f"found rows {names} and columns {rows[0][1:] if rows else []}"
-        )
-    table = np.array([[parse_number(cell) for cell in row[1:]] for row in rows[1:]], dtype=np.float64)  # None: nan
-    if not np.isfinite(table).all():
-        raise EvaluationError(f"{path}: expected finite numbers, found something else")
-    names = [EQUIVALENT_CLASSES.get(name, name) for name in names]
-    first = [names.index(name) for name in names]
-    if not np.array_equal(table, table[np.ix_(first, first)]):
-        raise EvaluationError(f"{path}: expected the same rewards for equivalent classes, found different ones")
-    wanted = tuple(dict.fromkeys(names)) if classes is None else tuple(classes)
+    lines = diagnoses.weights_table if path is None else read_text(path).splitlines()
+    source = diagnoses.weights_source if path is None else os.fspath(path)
+    try:
+        names, table = read_weights(lines, source, diagnoses)
+    except DiagnosesError as error:
+        raise EvaluationError(str(error)) from None
+    wanted = names if classes is None else tuple(classes)
     if not set(wanted) <= set(names):
         raise EvaluationError(
-            f"{path}: expected a row for each class, found none for {sorted(set(wanted) - set(names))}"
+            f"{source}: expected a row for each class, found none for {sorted(set(wanted) - set(names))}"
         )
     picked = [names.index(code) for code in wanted]
     return wanted, table[np.ix_(picked, picked)]
-
-
-@lru_cache(maxsize=8)
-def challenge_weights(classes: tuple[str, ...] = CLASSES) -> Floats:
-    """The rewards of scored classes in their order, shape (n_classes, n_classes), float64; not to be changed."""
-    weights = load_weights(classes=classes)[1]
-    weights.flags.writeable = False
-    return weights
 
 
 def _as_flags(labels: ArrayLike, outputs: ArrayLike) -> tuple[Bools, Bools]:
@@ -238,16 +222,34 @@ def compute_sensitivity_specificity(labels: ArrayLike, outputs: ArrayLike) -> tu
 
 
 def compute_scores(
-    weights: ArrayLike, labels: ArrayLike, outputs: ArrayLike, scalar_outputs: ArrayLike, classes: Sequence[str]
+    weights: ArrayLike | None,
+    labels: ArrayLike,
+    outputs: ArrayLike,
+    scalar_outputs: ArrayLike,
+    classes: Sequence[str],
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> Scores:
-    """All measures at once; arguments as in `compute_challenge_metric` and `compute_auc`."""
+    """All measures that fit a set of diagnoses; arguments as in `compute_challenge_metric` and `compute_auc`.
+
+    F-beta and G-beta are those of the Challenge 2020 alone. Without weights there is no challenge metric. Where the
+    set has superclasses, their areas come last: one has the labels of all its classes and the highest of their scores.
+    """
     overall: dict[str, float] = {}
     by_class: dict[str, Floats] = {}
     overall["AUROC"], overall["AUPRC"], by_class["AUROC"], by_class["AUPRC"] = compute_auc(labels, scalar_outputs)
     overall["Accuracy"] = compute_accuracy(labels, outputs)
     overall["F-measure"], by_class["F-measure"] = compute_f_measure(labels, outputs)
-    overall["Fbeta-measure"], overall["Gbeta-measure"] = compute_beta_measures(labels, outputs)
-    overall["Challenge metric"] = compute_challenge_metric(weights, labels, outputs, classes)
+    if diagnoses.name == DEFAULT:
+        overall["Fbeta-measure"], overall["Gbeta-measure"] = compute_beta_measures(labels, outputs)
+    if weights is not None:
+        normal = str(diagnoses.normal)
+        overall["Challenge metric"] = compute_challenge_metric(weights, labels, outputs, classes, normal)
+    if groups := [
+        [k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses
+    ]:
+        above = np.stack([np.asarray(labels)[:, group].any(axis=1) for group in groups], axis=1)
+        highest = np.stack([np.asarray(scalar_outputs)[:, group].max(axis=1) for group in groups], axis=1)
+        overall["AUROC of superclasses"], overall["AUPRC of superclasses"], *_ = compute_auc(above, highest)
     by_class["Sensitivity"], by_class["Specificity"] = compute_sensitivity_specificity(labels, outputs)
     return Scores(tuple(classes), overall, by_class, np.asarray(np.count_nonzero(np.asarray(labels), axis=0)))
 

@@ -1,8 +1,7 @@
-"""The Challenge score of a folder of outputs: the command behind `evaluate_model.py`."""
+"""The Challenge score of a folder of outputs."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import sys
@@ -14,10 +13,10 @@ from numpy.typing import NDArray
 from ecg.arrays import Bools, Floats
 from ecg.io import folders
 from ecg.io.errors import RecordingError
-from ecg.io.files import write_file
 from ecg.io.header import load_header
-from ecg.labels.classes import class_name, encode_labels, index_classes
-from ecg.runtime.command import run_command
+from ecg.io.label_tables import clean_code, read_label_table
+from ecg.labels.classes import encode_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, index_classes, load_diagnoses, set_of, shipped
 from ecg.scoring.challenge import (
     EvaluationError,
     Scores,
@@ -47,6 +46,11 @@ def _check_folder(folder: StrPath, content: str) -> None:
         raise EvaluationError(f"{os.fspath(folder)}: expected a folder {content}, found none")
 
 
+def check_place(file: StrPath) -> None:
+    """EvaluationError where there is no folder to write a file to."""
+    _check_folder(os.path.dirname(os.path.abspath(file)), f"to write {os.fspath(file)} to")
+
+
 def find_headers(labels_folder: StrPath) -> list[str]:
     """Paths of the header files in a folder and below; EvaluationError for none, or two of one name."""
     _check_folder(labels_folder, "of header files")
@@ -62,11 +66,8 @@ def find_headers(labels_folder: StrPath) -> list[str]:
 
 def find_outputs(outputs_folder: StrPath, header_files: Sequence[str]) -> list[str]:
     """Path of the output file `<record>.csv` of each header file; EvaluationError where one is missing."""
-    _check_folder(outputs_folder, "of output files")
-    folder = os.fspath(outputs_folder)
-    present = set(os.listdir(folder))
     names = [os.path.basename(path)[: -len(".hea")] + ".csv" for path in header_files]
-    start = os.path.join(folder, "")
+    present, start = set(_list_outputs(outputs_folder)), os.path.join(os.fspath(outputs_folder), "")
     missing = [start + name for name in names if name not in present]
     if missing:
         found = f"found none for {len(missing)}"
@@ -74,7 +75,14 @@ def find_outputs(outputs_folder: StrPath, header_files: Sequence[str]) -> list[s
     return [start + name for name in names]
 
 
-def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bools:
+def _list_outputs(outputs_folder: StrPath) -> list[str]:
+    _check_folder(outputs_folder, "of output files")
+    return os.listdir(os.fspath(outputs_folder))
+
+
+def load_labels(
+    header_files: Iterable[StrPath], classes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020
+) -> Bools:
     """Read the `#Dx` lines of header files, shape (n_recordings, n_classes); EvaluationError where one has none."""
     codes = []
     for path in header_files:
@@ -86,11 +94,40 @@ def load_labels(header_files: Iterable[StrPath], classes: Sequence[str]) -> Bool
         lines = DX_LINE.findall(text, text.rfind("\n", 0, text.find("#")) + 1)
         if not lines:
             raise EvaluationError(f"{path}: expected a line '#Dx: ...' with the diagnoses, found none")
-        codes.append(re.split(r"[,;\s]+", ",".join(lines)))
-    return encode_labels(codes, classes)
+        codes.append(list(map(clean_code, re.split(r"[,;\s]+", ",".join(lines)))))
+    return encode_labels(codes, classes, diagnoses)
 
 
-def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tuple[Bools, Floats]:
+def load_labelled(
+    table_file: StrPath, outputs_folder: StrPath, classes: Sequence[str], diagnoses: Diagnoses
+) -> tuple[list[str], Bools]:
+    """The output files of a folder and their labels from a table, see `ecg.io.label_tables.read_label_table`.
+
+    EvaluationError where an output has no row, or a record of one's own table no output.
+    """
+    try:
+        table = read_label_table(table_file, diagnoses.column_of)
+    except RecordingError as error:
+        raise EvaluationError(str(error)) from None
+    names = sorted(name[: -len(".csv")] for name in _list_outputs(outputs_folder) if name.endswith(".csv"))
+    rows = [table.codes.get(table.key(name)) for name in names]
+    folder = os.fspath(outputs_folder)
+    if not names or None in rows:
+        found = f"none for {names[rows.index(None)]}" if names else f"no outputs in {folder}"
+        raise EvaluationError(f"{os.fspath(table_file)}: expected a row for each output in {folder}, found {found}")
+    missing = sorted(set(table.codes) - set(names))
+    if missing and not table.is_ptb_xl:
+        raise EvaluationError(
+            f"{os.path.join(folder, missing[0])}.csv: expected an output file for each of the {len(table.codes)} "
+            f"records of {os.fspath(table_file)}, found none for {len(missing)}"
+        )
+    files = [os.path.join(folder, f"{name}.csv") for name in names]
+    return files, encode_labels([row for row in rows if row is not None], classes, diagnoses)
+
+
+def load_outputs(
+    output_files: Sequence[StrPath], classes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020
+) -> tuple[Bools, Floats]:
     """Read output files: comment lines (#), then a line each of codes, binary outputs and scalar outputs.
 
     As in the official 2020 scorer, codes come in any order, codes that `classes` lacks are ignored, a class that the
@@ -103,12 +140,22 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     which none has such a spelling, but some have `1.0`, were evidently written as floats: there `1.0` is positive.
     Where the spellings are mixed the official reading stands. Either way it is said on stderr.
 
+    All sets but `challenge-2020` go by the official 2021 scorer: equivalent codes may be joined by `|`, `1.0` is
+    positive, and a score that is not finite is 0.
+
     Parameters
     ----------
     output_files : sequence of path
         One file for each recording.
     classes : sequence of str
         Codes of the columns wanted.
+    diagnoses : Diagnoses, optional
+        Their set.
+
+    Raises
+    ------
+    EvaluationError
+        If a file can't be read, or outputs have the columns of another set.
 
     Returns
     -------
@@ -116,7 +163,7 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     scalar_outputs : ndarray, shape (n_recordings, n_classes), float64
     """
     files = [os.fspath(path) for path in output_files]
-    index = index_classes(classes)
+    by_2020, index = diagnoses.name == DEFAULT, index_classes(classes, diagnoses)
     columns_of: dict[str, NDArray[np.intp]] = {}  # nearly always one line of codes for all files
     rows, columns, binary_lines, scalar_lines, malformed = [], [], [], [], []
     for i, path in enumerate(files):
@@ -125,7 +172,9 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
             malformed.append(path)
             continue
         if lines[0] not in columns_of:
-            columns_of[lines[0]] = np.array([index.get(code.strip(), -1) for code in lines[0].split(",")])
+            names = [code.strip() for code in lines[0].split(",")]
+            _check_columns(path, names, diagnoses)
+            columns_of[lines[0]] = np.array([_column(name, index, joined=not by_2020) for name in names])
         rows.append(i)
         columns.append(columns_of[lines[0]])
         binary_lines.append(lines[1])
@@ -137,8 +186,10 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     # From here on all cells of all files are one flat list, so that odd files need no second way of reading.
     cell_rows, cell_columns = np.repeat(rows, [len(row) for row in columns]), np.concatenate(columns)
     cells, n_cells = cell_rows * len(classes) + cell_columns, len(files) * len(classes)
-    binary = _parse_binary(",".join(binary_lines).split(","), files, cell_rows)
+    binary = _parse_binary(",".join(binary_lines).split(","), files, cell_rows, by_2020)
     scalar = _parse_scalar(",".join(scalar_lines).split(","), files, cell_rows)
+    if not by_2020:
+        scalar[~np.isfinite(scalar)] = 0.0
     known = cell_columns >= 0
     binary_outputs = np.bincount(cells[known & binary], minlength=n_cells) > 0
     known &= ~np.isnan(scalar)
@@ -148,9 +199,26 @@ def load_outputs(output_files: Sequence[StrPath], classes: Sequence[str]) -> tup
     return binary_outputs.reshape(len(files), -1), scalar_outputs.reshape(len(files), -1)
 
 
-def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp]) -> Bools:
+def _column(name: str, index: dict[str, int], *, joined: bool) -> int:
+    """The column of a code, or of the first known one of several that are joined; -1 where there is none."""
+    codes = [name, *name.split("|")] if joined else [name]
+    return next((index[code] for code in codes if code in index), -1)
+
+
+def _check_columns(path: str, names: list[str], diagnoses: Diagnoses) -> None:
+    """EvaluationError where outputs are evidently those of a model for another set of diagnoses."""
+    codes = {code for name in names for code in (name, *name.split("|"))}
+    other = set_of(names)
+    if codes & set(diagnoses.column_of) and (other is None or set(other.classes) == set(diagnoses.classes)):
+        return
+    best = other or max(map(load_diagnoses, shipped()), key=lambda each: len(codes & set(each.column_of)))
+    found = f"those of the set {best.name}" if codes & set(best.column_of) else f"others ({', '.join(names)[:80]})"
+    raise EvaluationError(f"{path}: expected columns of the set of diagnoses {diagnoses.name}, found {found}")
+
+
+def _parse_binary(words: list[str], files: list[str], rows: NDArray[np.intp], by_2020: bool) -> Bools:
     values = {word: parse_number(word) for word in set(words)}
-    positive = {word for word in values if word.strip() in TRUE_SPELLINGS}
+    positive = {word for word in values if word.strip() in TRUE_SPELLINGS or (not by_2020 and values[word] == 1)}
     ones = {word for word in values if values[word] == 1} - positive
     zeros = {word for word in values if values[word] == 0 or word.strip() in FALSE_SPELLINGS}
     as_floats = not positive
@@ -181,13 +249,29 @@ def _files_with(strange: set[str], words: list[str], files: list[str], rows: NDA
     return [f"{files[row]} ('{word.strip()}')" for word, row in zip(words, rows, strict=True) if word in strange]
 
 
-def evaluate_model(labels_folder: StrPath, outputs_folder: StrPath) -> Scores:
-    """Score a folder of output files against a folder of headers; EvaluationError or OSError name what is wrong."""
-    classes, weights = load_weights()
-    header_files = find_headers(labels_folder)
-    output_files = find_outputs(outputs_folder, header_files)
-    labels = load_labels(header_files, classes)
-    return compute_scores(weights, labels, *load_outputs(output_files, classes), classes)
+def evaluate_model(labels: StrPath, outputs_folder: StrPath, diagnoses: Diagnoses = CHALLENGE_2020) -> Scores:
+    """Score a folder of output files.
+
+    Parameters
+    ----------
+    labels : path
+        A folder of headers, or a table of records and their codes.
+    outputs_folder : path
+    diagnoses : Diagnoses, optional
+
+    Raises
+    ------
+    EvaluationError, OSError
+        Name what is wrong.
+    """
+    classes, weights = load_weights(diagnoses=diagnoses) if diagnoses.weights_table else (diagnoses.classes, None)
+    if os.path.isfile(labels):
+        output_files, truth = load_labelled(labels, outputs_folder, classes, diagnoses)
+    else:
+        header_files = find_headers(labels)
+        output_files = find_outputs(outputs_folder, header_files)
+        truth = load_labels(header_files, classes, diagnoses)
+    return compute_scores(weights, truth, *load_outputs(output_files, classes, diagnoses), classes, diagnoses)
 
 
 def format_scores(scores: Scores) -> str:
@@ -202,42 +286,13 @@ def format_class_scores(scores: Scores) -> str:
     return "\n".join(map(",".join, lines))
 
 
-def format_class_table(scores: Scores) -> str:
+def format_class_table(scores: Scores, diagnoses: Diagnoses = CHALLENGE_2020) -> str:
     """Table for the eye, with a row for each class."""
     lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
     for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
         lines.append(
-            f"{code:<10} {class_name(code):<11}" + "".join(f"{value:13.3f}" for value in values) + f"{support:13d}"
+            f"{code:<10} {diagnoses[code].abbreviation:<11}"
+            + "".join(f"{value:13.3f}" for value in values)
+            + f"{support:13d}"
         )
     return "\n".join(lines)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("evaluate_model.py", lambda: _evaluate(arguments), "nothing was written")
-
-
-def _evaluate(arguments: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        description="Score the outputs of a model with the measures of the PhysioNet/CinC Challenge 2020.",
-        epilog="example:\n  python evaluate_model.py training_data outputs scores.csv class_scores.csv",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("labels", help="folder of header files (.hea) with the diagnoses")
-    parser.add_argument("outputs", help="folder with an output file <record>.csv for each header")
-    parser.add_argument("scores", nargs="?", help="file for the scores (printed if left out)")
-    parser.add_argument("class_scores", nargs="?", help="file for the AUROC, AUPRC and F-measure of each class")
-    parser.add_argument("--classes", action="store_true", help="print a table of all classes")
-    options = parser.parse_args(arguments)
-    for file in filter(None, (options.scores, options.class_scores)):
-        _check_folder(os.path.dirname(os.path.abspath(file)), f"to write {file} to")
-    scores = evaluate_model(options.labels, options.outputs)
-    if options.scores is None:
-        print(format_scores(scores))
-    else:
-        write_file(options.scores, format_scores(scores))
-    if options.class_scores is not None:
-        write_file(options.class_scores, format_class_scores(scores))
-    if options.classes:
-        print(format_class_table(scores))
-    return 0

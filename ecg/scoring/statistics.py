@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ecg.arrays import Bools, Floats
-from ecg.labels.classes import NORMAL_CLASS, SCORED_CLASSES, class_name
+from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.challenge import (
     compute_auc,
     compute_challenge_metric,
@@ -21,31 +21,42 @@ Scores = dict[str, float | int | None]
 _CALIBRATION_BINS = 15
 
 
-def measure(labels: Bools, probabilities: Floats, outputs: Bools, classes: tuple[str, ...], weights: Floats) -> Scores:
-    """The Challenge's measures of one set of recordings.
+def metric_name(diagnoses: Diagnoses) -> str:
+    """The measure that decides between models of a set: "challenge_metric" with reward weights, or else "f_measure"."""
+    return "f_measure" if diagnoses.weights is None else "challenge_metric"
+
+
+def main_metric(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> float:
+    """The value of what `metric_name` names; labels and outputs (n_recordings, n_classes)."""
+    if diagnoses.weights is None:
+        return compute_f_measure(labels, outputs)[0]
+    return compute_challenge_metric(diagnoses.weights, labels, outputs, diagnoses.classes, str(diagnoses.normal))
+
+
+def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> Scores:
+    """The measures of one set of recordings.
 
     Parameters
     ----------
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_recordings, n_classes), float64
-    classes : tuple of str
-    weights : ndarray, shape (n_classes, n_classes)
+    diagnoses : Diagnoses
+        Its classes are the columns.
 
     Returns
     -------
     dict
-        Number of recordings, challenge metric, macro AUROC, AUPRC and F-measure as the Challenge's scorer gives them;
-        sensitivity, specificity and calibration error pooled over all (recording, class) pairs. None where a measure
-        is not defined.
+        Number of recordings; challenge metric (where the set has reward weights), macro AUROC, AUPRC (average
+        precision) and F-measure as the Challenge's scorer gives them; sensitivity, specificity and calibration error
+        pooled over all (recording, class) pairs. None where a measure is not defined.
     """
     auroc, auprc, _, _ = compute_auc(labels, probabilities)
-    f_measure, _ = compute_f_measure(labels, outputs)
     positives, negatives = labels.sum(), (~labels).sum()
     values = {
-        "challenge_metric": compute_challenge_metric(weights, labels, outputs, classes),
+        metric_name(diagnoses): main_metric(labels, outputs, diagnoses),
         "auroc": auroc,
         "auprc": auprc,
-        "f_measure": f_measure,
+        "f_measure": compute_f_measure(labels, outputs)[0],
         "sensitivity": (labels & outputs).sum() / positives if positives else np.nan,
         "specificity": (~labels & ~outputs).sum() / negatives if negatives else np.nan,
         "calibration_error": calibration_error(labels, probabilities),
@@ -53,16 +64,15 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, classes: tuple
     return {"recordings": len(labels), **_rounded(values)}
 
 
-def measure_classes(
-    labels: Bools, probabilities: Floats, outputs: Bools, classes: tuple[str, ...]
-) -> dict[str, Scores]:
-    """The measures of each class, in the Challenge's order of classes.
+def measure_classes(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> dict[str, Scores]:
+    """The measures of each class, in the order of tables.
 
     Parameters
     ----------
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
     probabilities : ndarray, shape (n_recordings, n_classes), float64
-    classes : tuple of str
+    diagnoses : Diagnoses
+        Its classes are the columns.
 
     Returns
     -------
@@ -73,10 +83,9 @@ def measure_classes(
     _, _, auroc, auprc = compute_auc(labels, probabilities)
     _, f_measure = compute_f_measure(labels, outputs)
     sensitivity, specificity = compute_sensitivity_specificity(labels, outputs)
-    order = list(SCORED_CLASSES)
     table = {}
-    for k in sorted(range(len(classes)), key=lambda k: order.index(classes[k])):
-        table[class_name(classes[k])] = {
+    for k in diagnoses.by_name:
+        table[diagnoses.rows[k].abbreviation] = {
             "positives": int(labels[:, k].sum()),
             **_rounded(
                 {
@@ -140,15 +149,14 @@ def log_loss(labels: Bools, probabilities: Floats) -> float:
 
 
 def bootstrap_interval(
-    labels: Bools, outputs: Bools, classes: tuple[str, ...], weights: Floats, *, repeats: int = 1000, seed: int = 0
+    labels: Bools, outputs: Bools, diagnoses: Diagnoses, *, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of the challenge metric over recordings drawn with replacement (percentile bootstrap).
+    """95 % interval of `main_metric` over recordings drawn with replacement (percentile bootstrap).
 
     Parameters
     ----------
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    classes : tuple of str
-    weights : ndarray, shape (n_classes, n_classes)
+    diagnoses : Diagnoses
     repeats, seed : int
 
     Returns
@@ -156,21 +164,14 @@ def bootstrap_interval(
     tuple of float
         2.5th and 97.5th percentile.
     """
-    low, high = np.percentile(_bootstrap(labels, [outputs], classes, weights, repeats, seed)[0], [2.5, 97.5])
+    low, high = np.percentile(_bootstrap(labels, [outputs], diagnoses, repeats, seed)[0], [2.5, 97.5])
     return float(low), float(high)
 
 
 def difference_interval(
-    labels: Bools,
-    first: Bools,
-    second: Bools,
-    classes: tuple[str, ...],
-    weights: Floats,
-    *,
-    repeats: int = 1000,
-    seed: int = 0,
+    labels: Bools, first: Bools, second: Bools, diagnoses: Diagnoses, *, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float, float]:
-    """Challenge metric of the first outputs less that of the second on the same recordings, with its 95 % interval.
+    """`main_metric` of the first outputs less that of the second on the same recordings, with its 95 % interval.
 
     Both are scored on the same draws of recordings (paired percentile bootstrap), so that what makes a draw easy or
     hard for both cancels.
@@ -178,8 +179,7 @@ def difference_interval(
     Parameters
     ----------
     labels, first, second : ndarray, shape (n_recordings, n_classes), bool
-    classes : tuple of str
-    weights : ndarray, shape (n_classes, n_classes)
+    diagnoses : Diagnoses
     repeats, seed : int
 
     Returns
@@ -187,22 +187,31 @@ def difference_interval(
     tuple of float
         The difference, 2.5th and 97.5th percentile.
     """
-    whole = [compute_challenge_metric(weights, labels, outputs, classes) for outputs in (first, second)]
-    drawn = _bootstrap(labels, [first, second], classes, weights, repeats, seed)
+    whole = [main_metric(labels, outputs, diagnoses) for outputs in (first, second)]
+    drawn = _bootstrap(labels, [first, second], diagnoses, repeats, seed)
     low, high = np.percentile(drawn[0] - drawn[1], [2.5, 97.5])
     return whole[0] - whole[1], float(low), float(high)
 
 
-def _bootstrap(
-    labels: Bools, outputs: list[Bools], classes: tuple[str, ...], weights: Floats, repeats: int, seed: int
-) -> Floats:
-    """Challenge metric of each of the outputs on the same draws of recordings, (n_outputs, repeats)."""
+def _bootstrap(labels: Bools, outputs: list[Bools], diagnoses: Diagnoses, repeats: int, seed: int) -> Floats:
+    """`main_metric` of each of the outputs on the same draws of recordings, (n_outputs, repeats)."""
+    rng, n_recordings = np.random.default_rng(seed), len(labels)
+    weights = diagnoses.weights
+    if weights is None:
+        draws = (rng.integers(0, n_recordings, n_recordings) for _ in range(repeats))
+        counts = np.array([np.bincount(rows, minlength=n_recordings) for rows in draws], dtype=np.float64)
+        drawn = np.full((len(outputs), repeats), np.nan)
+        for metrics, given in zip(drawn, outputs, strict=True):
+            right, either = counts @ (labels & given), counts @ (labels.astype(np.float64) + given)
+            f = np.divide(2 * right, either, out=np.full(either.shape, np.nan), where=either > 0)
+            known = ~np.isnan(f)
+            np.divide(np.nansum(f, axis=1), known.sum(axis=1), out=metrics, where=known.any(axis=1))
+        return drawn
     # The metric is a ratio of sums over recordings, so a draw needs no more than to add its recordings up.
     inactive = np.zeros_like(labels)
-    inactive[:, classes.index(NORMAL_CLASS)] = True
+    inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     each = np.stack([observed_scores(labels, given, weights) for given in (labels, inactive, *outputs)], axis=1)
-    rng = np.random.default_rng(seed)
-    sums = np.array([each[rng.integers(0, len(labels), len(labels))].sum(axis=0) for _ in range(repeats)])
+    sums = np.array([each[rng.integers(0, n_recordings, n_recordings)].sum(axis=0) for _ in range(repeats)])
     best, none = sums[:, 0], sums[:, 1]
     metrics = np.zeros((len(outputs), repeats))
     return np.divide(sums[:, 2:].T - none, best - none, out=metrics, where=best != none)

@@ -1,20 +1,18 @@
 """Picture of what models cost beside how good they are, for the documents.
 
-    python -m ecg.studies.cost_quality docs/performance.md docs/cost-quality.png
+    ecg benchmark cost-quality docs/performance.md docs/cost-quality.png
 
 Draws the table below "## Cost and quality" of the page, and nothing that is not in it.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecg.io.files import read_text, write_file
-from ecg.runtime.command import leave, run_command
 
 HEADING = "## Cost and quality"
 # Columns of the table; those of the metric begin with it.
@@ -97,25 +95,3 @@ def plot_costs(costs: Sequence[Cost], path: Path) -> None:
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=110)
     write_file(path, image.getvalue())
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("python -m ecg.studies.cost_quality", lambda: _draw(words), "nothing was written")
-
-
-def _draw(words: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ecg.studies.cost_quality",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("page", type=Path, help="page with the table")
-    parser.add_argument("picture", type=Path, help="PNG file to write")
-    arguments = parser.parse_args(words)
-    plot_costs(read_costs(arguments.page), arguments.picture)
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())

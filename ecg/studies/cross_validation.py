@@ -18,9 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
+from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read_signal
+from ecg.io.label_tables import LabelTable
+from ecg.io.recording import Recording
 from ecg.methods.base import Method, MethodBuilder
 from ecg.model_folder.folder import Model, load_model, save_model
 from ecg.runtime.device import pick_device
@@ -29,7 +33,6 @@ from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
 from ecg.training.dataset import Dataset, build_dataset
-from ecg.training.folds import assign_folds
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import scaled_epochs, train_member, validation_scores
 
@@ -54,6 +57,8 @@ class Options:
     epochs, limit : int or None
     seed, workers : int
     device : str
+    labels : StatementTable or LabelTable, optional
+        As for `build_dataset`.
     """
 
     data: Path
@@ -66,6 +71,7 @@ class Options:
     seed: int = 2020
     workers: int = 2
     device: str = "auto"
+    labels: StatementTable | LabelTable | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_
     given = np.unique(numbers[numbers > 0])
     n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
     anew = np.where((numbers > 0) & (len(given) > 1), np.searchsorted(given, numbers) + 1, 0)
-    parts = assign_folds(dataset.labels[rows], [entry.database for entry in entries], anew.tolist(), n_parts, seed)
+    parts = dataset.split(rows, n_parts, seed, anew.tolist())
     return parts == 0
 
 
@@ -172,8 +178,9 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
     dict
         ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
     """
-    items = (Item(row, signal, features) for row, (signal, features) in zip(rows, inputs, strict=True))
-    decided = [model.decide(values) for _, values in predict(model.method, model.networks, items, model.device)]
+    items = (Item(features, signal, features) for signal, features in inputs)
+    found = predict(model.method, model.networks, items, model.device)
+    decided = [model.decide(values, features) for features, values in found]
     return {
         "rows": rows,
         "probabilities": np.stack([scores for _, scores in decided]),
@@ -189,6 +196,8 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
     words = [
         method.name,
         dict(method.settings),
+        method.diagnoses.as_json(),
+        method.leads,
         sides,
         labels,
         len(dataset),
@@ -215,6 +224,7 @@ class Validation:
             self.folder / "cache",
             workers=options.workers,
             limit=options.limit,
+            statements=options.labels,
         )
         for problem in problems:
             say(f"Left out: {problem}")
@@ -226,14 +236,14 @@ class Validation:
             raise ValueError(f"{options.data}: expected recordings with a scored diagnosis to test on, found none")
 
     def _make_splits(self) -> list[Split]:
-        options, labels, databases = self.options, self.dataset.labels[: len(self.entries)], list(self.databases)
+        options, rows = self.options, range(len(self.entries))
         given = [entry.fold for entry in self.entries]
         if options.split == "databases":
             return database_splits(self.databases)
         if options.split == "hold-out":
             n_folds = max(given) if max(given) > 1 else _FOLDS_WHERE_NONE_ARE_GIVEN
-            return [hold_out_split(self.databases, assign_folds(labels, databases, given, n_folds, options.seed))]
-        return fold_splits(assign_folds(labels, databases, given, options.n_folds, options.seed), options.n_folds)
+            return [hold_out_split(self.databases, self.dataset.split(rows, n_folds, options.seed))]
+        return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
     def predictions(self, disturbance: str | None = None) -> Predictions:
         """The answers of all splits, to the recordings as they were read for training or disturbed anew."""
@@ -305,8 +315,9 @@ class Validation:
                     continue
                 if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
                     disturbed, fs = disturb(signal, header.sampling_frequency)
-                    features = self.method.input.features(replace(header, sampling_frequency=fs), disturbed)
-                    return self.method.input.preprocess(disturbed, fs), features
+                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                    examined = Examination(changed, self.method.input)
+                    return examined.prepared, examined.features
             raise RecordingError(
                 f"{paths[entry.recording_id][0]}: expected the samples that were there "
                 "when this command began, found others"

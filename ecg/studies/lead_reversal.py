@@ -1,21 +1,20 @@
 """Electrodes exchanged on purpose: fit `ecg.measurements.lead_reversal`, and count what it finds.
 
-    python -m ecg.studies.lead_reversal fit DATA
-    python -m ecg.studies.lead_reversal test DATA [--folds 9]
+    ecg benchmark fit-lead-reversal DATA
+    ecg benchmark lead-reversal DATA [--folds 9]
 
-DATA is a folder of recordings with a `folds.csv` (record, database, fold); without one `test` takes all recordings.
+DATA is a folder of recordings with a `folds.csv` (record, database, fold); without one the test takes all recordings.
 Their electrodes are taken to be where they should, though some may not be.
 
-`fit` uses folds 1 to 8 of PTB-XL and prints the constants. First the limb leads are regressed on the chest leads wave
+The fit uses folds 1 to 8 of PTB-XL and prints the constants. First the limb leads are regressed on the chest leads wave
 by wave, each beat with the same weight. Then the arrangement as named has to win against the five others: a conditional
 logistic regression (McFadden 1974) on the features of each arrangement, with a small ridge penalty.
 
-`test` measures every recording as it is, and with its limb leads as each exchange would record them.
+The test measures every recording as it is, and with its limb leads as each exchange would record them.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +30,6 @@ from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
 from ecg.measurements.lead_reversal import ARRANGEMENTS, AS_NAMED, EXCHANGES, features_of, suspected_swap, waves_of
 from ecg.measurements.types import MedianBeat
-from ecg.runtime.command import leave
 from ecg.runtime.progress import progress, say
 
 _RIDGE = 1e-3  # both penalties: relative to the mean energy of a chest lead, and to features scaled to unit variance
@@ -134,8 +132,9 @@ def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
     return "" if beat is None else suspected_swap(beat)
 
 
-def _paths(data: Path, folds: Sequence[int] | None) -> list[Path]:
-    if folds is None:
+def paths_of(data: Path, folds: Sequence[int]) -> list[Path]:
+    """The recordings in these folds of a folder's `folds.csv`, all of the folder where none is named."""
+    if not folds:
         return list(map(Path, find_recordings(data)))
     with open(data / "folds.csv", newline="") as file:
         return [data / f"{row['record']}.hea" for row in csv.DictReader(file) if int(row["fold"]) in folds]
@@ -165,24 +164,3 @@ def fit(paths: Sequence[Path]) -> str:
             f"MARGINS = {margins}",
         ]
     )
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ecg.studies.lead_reversal",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("what", choices=["fit", "test"])
-    parser.add_argument("data", type=Path, help="folder of recordings")
-    parser.add_argument("--folds", type=int, nargs="+", help="only the recordings in these folds of folds.csv (test)")
-    arguments = parser.parse_args()
-    if arguments.what == "fit":
-        print(fit(_paths(arguments.data, range(1, 9))))
-    else:
-        print(test(_paths(arguments.data, arguments.folds)))
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())

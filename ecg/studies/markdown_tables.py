@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ecg.decisions.expected_score import expected_score
+from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring import statistics
-from ecg.scoring.challenge import compute_challenge_metric, load_weights
 from ecg.studies.predictions import Predictions
 
 # Databases of one hospital, or of hospitals that a comparison takes together, get a row together where two are there.
@@ -51,17 +51,16 @@ def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
     return rows
 
 
-def format_databases(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
-    """Methods by database, with 95 % bootstrap intervals of the challenge metric.
+def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
+    """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric`.
 
     Parameters
     ----------
     results : Mapping of str to Predictions
         By method.
-    classes : tuple of str
-        Codes in the order of all results' columns.
+    diagnoses : Diagnoses
+        Its classes are all results' columns.
     """
-    _, weights = load_weights(classes=classes)
     lines = []
     for group, names in groups(results.values()).items():
         for label, result in results.items():
@@ -69,50 +68,50 @@ def format_databases(results: Mapping[str, Predictions], classes: tuple[str, ...
             if not rows.any():
                 continue
             labels, outputs = result.labels[rows], result.outputs[rows]
-            scores = statistics.measure(labels, result.probabilities[rows], outputs, classes, weights)
-            low, high = statistics.bootstrap_interval(labels, outputs, classes, weights)
+            scores = statistics.measure(labels, result.probabilities[rows], outputs, diagnoses)
+            low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
             lines.append(
                 [
                     group,
                     label,
                     str(scores["recordings"]),
-                    f"{scores['challenge_metric']:.3f} ({low:.3f} to {high:.3f})",
+                    f"{scores[statistics.metric_name(diagnoses)]:.3f} ({low:.3f} to {high:.3f})",
                     *_measured(scores),
                 ]
             )
-    return _table(["database", "method", "recordings", "challenge metric (95 %)", *MEASURES.values()], lines)
+    return _table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *MEASURES.values()], lines)
 
 
-def format_least_sure(results: Mapping[str, Predictions], classes: tuple[str, ...], share: float = 0.1) -> str:
-    """Challenge metric of all recordings, and of the rest without those that are least sure (`expected_score`).
+def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, share: float = 0.1) -> str:
+    """The metric of all recordings, and of the rest without those that are least sure (`expected_score`).
 
     Parameters as for `format_databases`; `share` of the recordings of a row is left out.
     """
-    _, weights = load_weights(classes=classes)
     lines = []
     for group, names in groups(results.values()).items():
         for label, result in results.items():
             rows = np.flatnonzero(np.isin(result.databases, names))
             if not len(rows):
                 continue
-            sure = expected_score(result.probabilities[rows], result.outputs[rows], weights)
+            sure = expected_score(result.probabilities[rows], result.outputs[rows], diagnoses.weights)
             kept = rows[np.argsort(sure, kind="stable")[int(share * len(rows)) :]]
             cells = []
             for which in (rows, kept):
                 labels, outputs = result.labels[which], result.outputs[which]
-                low, high = statistics.bootstrap_interval(labels, outputs, classes, weights)
-                metric = compute_challenge_metric(weights, labels, outputs, classes)
+                low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
+                metric = statistics.main_metric(labels, outputs, diagnoses)
                 cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
             lines.append([group, label, str(len(rows)), cells[0], str(len(kept)), cells[1]])
-    return _table(["database", "method", "recordings", "challenge metric (95 %)", "kept", "without the others"], lines)
+    return _table(
+        ["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", "kept", "without the others"], lines
+    )
 
 
-def format_differences(results: Mapping[str, Predictions], classes: tuple[str, ...]) -> str:
-    """Challenge metric of the first method less that of each other one, on the recordings that both were tested on.
+def format_differences(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
+    """The metric of the first method less that of each other one, on the recordings that both were tested on.
 
     Parameters as for `format_databases`.
     """
-    _, weights = load_weights(classes=classes)
     (first_label, first), *others = results.items()
     lines = []
     for group, names in groups(results.values()).items():
@@ -123,31 +122,34 @@ def format_differences(results: Mapping[str, Predictions], classes: tuple[str, .
                 continue
             mine = own[in_own]
             interval = statistics.difference_interval(
-                first.labels[mine], first.outputs[mine], other.outputs[theirs], classes, weights
+                first.labels[mine], first.outputs[mine], other.outputs[theirs], diagnoses
             )
             lines.append([group, label, str(len(common)), _signed(*interval)])
-    return _table(["database", f"{first_label} less", "recordings", "difference of challenge metric (95 %)"], lines)
+    return _table(
+        ["database", f"{first_label} less", "recordings", f"difference of {_metric(diagnoses)} (95 %)"], lines
+    )
 
 
-def format_classes(result: Predictions, names: Sequence[str], classes: tuple[str, ...]) -> str:
-    """One method by class on the recordings of these databases together; `classes` as for `format_databases`."""
+def format_classes(result: Predictions, names: Sequence[str], diagnoses: Diagnoses) -> str:
+    """One method by class on the recordings of these databases together; `diagnoses` as for `format_databases`."""
     rows = np.isin(result.databases, names)
-    scores = statistics.measure_classes(result.labels[rows], result.probabilities[rows], result.outputs[rows], classes)
+    scores = statistics.measure_classes(
+        result.labels[rows], result.probabilities[rows], result.outputs[rows], diagnoses
+    )
     lines = [[name, str(values["positives"]), *_measured(values)] for name, values in scores.items()]
     return _table(["class", "recordings with it", *MEASURES.values()], lines)
 
 
-def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], classes: tuple[str, ...]) -> str:
-    """Challenge metric by disturbance, and what was lost against the first of them, with a 95 % interval.
+def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], diagnoses: Diagnoses) -> str:
+    """The metric by disturbance, and what was lost against the first of them, with a 95 % interval.
 
     Parameters
     ----------
     results : Mapping of str to Mapping of str to Predictions
         By method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
-    classes : tuple of str
+    diagnoses : Diagnoses
         As for `format_databases`.
     """
-    _, weights = load_weights(classes=classes)
     divided = parts(by_name[name] for by_name in results.values() for name in by_name)
     columns, cells = ["disturbance"], {name: [name] for by_name in results.values() for name in by_name}
     for part, names in divided.items():
@@ -157,10 +159,14 @@ def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], classes: 
             columns += [f"{label}, {part}", "loss (95 %)"]
             for name, result in by_name.items():
                 labels, outputs = result.labels[rows], result.outputs[rows]
-                metric = compute_challenge_metric(weights, labels, outputs, classes)
-                loss = statistics.difference_interval(labels, reference.outputs[rows], outputs, classes, weights)
+                metric = statistics.main_metric(labels, outputs, diagnoses)
+                loss = statistics.difference_interval(labels, reference.outputs[rows], outputs, diagnoses)
                 cells[name] += [f"{metric:.3f}", "–" if result is reference else _signed(*loss)]
     return _table(columns, cells.values())
+
+
+def _metric(diagnoses: Diagnoses) -> str:
+    return statistics.metric_name(diagnoses).replace("_", " ")
 
 
 def _measured(scores: Mapping[str, float | int | None]) -> list[str]:

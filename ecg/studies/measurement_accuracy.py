@@ -1,26 +1,27 @@
 """How far measurements are off: against cardiologists, against the simulator, against labels.
 
-    python -m ecg.studies.measurement_accuracy ludb FOLDER TRUTH.csv [--refit DATA]
-    python -m ecg.studies.measurement_accuracy simulated [--records 2000] [--seed 1]
-    python -m ecg.studies.measurement_accuracy labels DATA [--fold 9]
+    ecg benchmark ludb FOLDER TRUTH.csv [--refit DATA]
+    ecg benchmark simulated [--records 2000] [--seed 1]
+    ecg benchmark labels DATA [--fold 9]
+    ecg benchmark disturbed [FOLDER] [--records 100] [--seed 1]
 
 FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-186190) with their annotations in each
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
 T over the leads) and qt_median_ms (to the median end), empty where not marked. Where qt_ms is longer than rr_ms the
 marks are those of the next beat's waves, so that QT has a row without these. What was fitted has seen recordings of
 LUDB; with --refit it is fitted anew for each fifth of them, on the others and on DATA
-(`ecg.training.fit_measurements`), and the
-figures are those of recordings that it has not seen. DATA holds Challenge recordings and, for --fold and --refit, their
-`folds.csv` (record, database, fold). Each prints Markdown tables.
+(`ecg.training.fit_measurements`), and the figures are those of recordings that it has not seen. DATA holds Challenge
+recordings and, for --fold and --refit, their `folds.csv` (record, database, fold). `disturbed` compares recordings of
+FOLDER and simulated ones, as they are, with the same recordings disturbed. Each prints Markdown tables.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,12 @@ from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.boundary_network import use_parameters
-from ecg.runtime.command import leave
+from ecg.measurements.intervals import mean_rate
 from ecg.runtime.progress import progress
+from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
+from ecg.studies.disturbed_measurements import disturbed_table
 
 _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute
@@ -146,8 +149,8 @@ def rates_line(differences: Differences) -> str:
 
 
 def rate_of(r_seconds: NDArray[np.floating]) -> float:
-    """Beats per minute from R peaks in s: of the median RR interval."""
-    return 60 / float(np.median(np.diff(r_seconds))) if len(r_seconds) > 1 else math.nan
+    """Beats per minute from R peaks in s."""
+    return mean_rate(np.diff(r_seconds))
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
@@ -188,7 +191,7 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
         truths = list(csv.DictReader(file))
     found = _measure_all(folder, truths) if data is None else _measure_unseen(folder, truths, data, n_steps)
     intervals = {name: Differences() for name in (*_MARKED, _WITHIN_RR)}
-    rates, truth_rates, detections = Differences(), Differences(), Detections()
+    rates, detections = Differences(), Detections()
     for truth in truths:
         header, one = found[truth["record"]]
         marked = {column: float(value or "nan") for column, value in truth.items() if column != "record"}
@@ -199,13 +202,11 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
         peaks = annotated_r_peaks(_path(folder, truth), header.sampling_frequency)
         detections.add(one.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
         rates.add(one.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
-        truth_rates.add(one.heart_rate_bpm, 60000 / marked["rr_ms"])
     return "\n\n".join(
         [
             differences_table(intervals),
             detections_table({"all": detections}),
-            rates_line(rates) + " Against the median of the marked RR intervals.",
-            rates_line(truth_rates) + " Against rr_ms.",
+            rates_line(rates) + " Against the mean of the marked RR intervals.",
         ]
     )
 
@@ -264,10 +265,10 @@ def against_simulator(n_records: int, seed: int) -> str:
             differences.add(getattr(found, name), getattr(truth, name))
         if not truth.reversed_arms:  # then the axis of the signal is another one than the heart's
             axis.add((found.qrs_axis_deg - truth.qrs_axis_deg + 180) % 360 - 180, 0.0)
-        rates.add(found.heart_rate_bpm, rate_of(truth.r_samples[1:-1] / simulated.sampling_frequency))
         tolerance, margin = _TOLERANCE * simulated.sampling_frequency, _WHOLE * simulated.sampling_frequency
         whole = (truth.r_samples >= margin) & (truth.r_samples < simulated.signal.shape[1] - margin)
         peaks = truth.r_samples[whole]
+        rates.add(found.heart_rate_bpm, rate_of(peaks / simulated.sampling_frequency))
         rhythm = simulated.parameters.rhythm
         ectopic = simulated.parameters.pac + simulated.parameters.pvc > 0
         for name in {"all", "premature beats" if ectopic else "sinus rhythm" if rhythm == "sinus" else rhythm}:
@@ -285,6 +286,19 @@ def against_simulator(n_records: int, seed: int) -> str:
             rates_line(rates),
         ]
     )
+
+
+# ---- disturbances ----------------------------------------------------------------------------------------------------
+
+
+def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
+    """Table of what disturbances do to recordings of a folder, if one is given, and to simulated ones."""
+    limit_blas_threads()
+    paths = [] if folder is None else list(find_recordings(folder))
+    real = ((signal, header.sampling_frequency) for header, signal in map(read_recording, map(Path, paths)))
+    made = (simulate_recording(seed, k) for k in range(1, n_records + 1))
+    simulated = ((one.signal.astype(np.float32), one.sampling_frequency) for one in made)
+    return disturbed_table(progress(chain(real, simulated), len(paths) + n_records, "Measuring"))
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
@@ -356,41 +370,11 @@ def against_labels(paths: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def _in_fold(data: Path, fold: int | None) -> list[Path]:
+def in_fold(data: Path, fold: int | None) -> list[Path]:
+    """The recordings in one fold of a folder's `folds.csv`, all of the folder where none is named."""
     paths: Iterable[str] = find_recordings(data)
     if fold is None:
         return list(map(Path, paths))
     with open(data / "folds.csv", newline="") as file:
         names = {row["record"] for row in csv.DictReader(file) if int(row["fold"]) == fold}
     return [Path(path) for path in paths if Path(path).stem in names]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m ecg.studies.measurement_accuracy",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="against", required=True)
-    ludb = commands.add_parser("ludb", help="against cardiologists' marks")
-    ludb.add_argument("folder", type=Path)
-    ludb.add_argument("truth", type=Path)
-    ludb.add_argument("--refit", type=Path, metavar="DATA", help="fit anew, without the recordings that are measured")
-    simulated = commands.add_parser("simulated", help="against the simulator's truth")
-    simulated.add_argument("--records", type=int, default=2000)
-    simulated.add_argument("--seed", type=int, default=1)
-    labels = commands.add_parser("labels", help="against labels")
-    labels.add_argument("data", type=Path)
-    labels.add_argument("--fold", type=int)
-    options = parser.parse_args()
-    if options.against == "ludb":
-        print(against_ludb(options.folder, options.truth, options.refit))
-    elif options.against == "simulated":
-        print(against_simulator(options.records, options.seed))
-    else:
-        print(against_labels(_in_fold(options.data, options.fold)))
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())

@@ -1,16 +1,14 @@
 """Pictures of median beats with their marks, for the documents.
 
-    python -m ecg.studies.median_beats docs/median-beats.png
+    ecg benchmark median-beats docs/median-beats.png
 
 The recordings are simulated; each title has what was measured and, in brackets, what the simulator laid down, ms.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,6 @@ from ecg.io.files import write_file
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.types import MedianBeat
-from ecg.runtime.command import leave, run_command
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import Truth, truth_of
@@ -102,18 +99,3 @@ def _compare(found: Measurements, truth: Truth) -> str:
 
 def _shown(value: float) -> str:
     return f"{value:.0f}" if math.isfinite(value) else "–"
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    return run_command("python -m ecg.studies.median_beats", lambda: _plot(words), "nothing was written")
-
-
-def _plot(words: Sequence[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m ecg.studies.median_beats", description="Draw median beats.")
-    parser.add_argument("output", type=Path, help="PNG file")
-    plot_median_beats(parser.parse_args(words).output)
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())

@@ -14,48 +14,71 @@ from typing import Any
 import numpy as np
 
 from ecg.io.files import write_file
-from ecg.model_folder.folder import ModelError, adaptation_words
+from ecg.labels.diagnoses import Diagnoses
+from ecg.model_folder.folder import ModelError, adaptation_words, diagnoses_of
 from ecg.scoring import statistics
-from ecg.scoring.challenge import load_weights
 from ecg.studies import markdown_tables as tables
 from ecg.studies.predictions import Predictions
 
 
-def measured_rows(result: Predictions, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, Any]]:
     """`statistics.measure` of held-out predictions, by database and pooled, with 95 % intervals.
 
     Parameters
     ----------
     result : Predictions
-    classes : tuple of str
-        Codes in the order of its columns.
+    diagnoses : Diagnoses
+        Its classes are the columns.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
     """
-    _, weights = load_weights(classes=classes)
+    if result.classes != diagnoses.classes:
+        raise ValueError(f"expected predictions of the diagnoses of {diagnoses.name}, found those of another set")
     rows = []
     for group, names in tables.groups([result]).items():
         chosen = np.isin(result.databases, names)
         labels, outputs = result.labels[chosen], result.outputs[chosen]
-        interval = statistics.bootstrap_interval(labels, outputs, classes, weights)
-        scores = statistics.measure(labels, result.probabilities[chosen], outputs, classes, weights)
+        interval = statistics.bootstrap_interval(labels, outputs, diagnoses)
+        scores = statistics.measure(labels, result.probabilities[chosen], outputs, diagnoses)
         rows.append({"database": group, **scores, "interval_95": [round(value, 4) for value in interval]})
     return rows
 
 
-def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
-    """Put a card into a model's ``config.json``, in place of one that was there.
+def add_card(model_folder: Path, trained: Mapping[str, Any], predictions: Path, measured: Mapping[str, Any]) -> str:
+    """Write a card with what trained a model and what was measured; the card as Markdown.
 
-    Raises
-    ------
-    ModelError
-        If there is no config to put it into.
+    Parameters
+    ----------
+    model_folder : Path
+    trained : mapping
+        The training's command, commit, minutes and machine.
+    predictions : Path
+        File of held-out `Predictions`.
+    measured : mapping
+        Command and commit that wrote them.
     """
+    result = Predictions.load(predictions)
+    rows = measured_rows(result, diagnoses_of(read_config(model_folder), model_folder))
+    write_card(model_folder, {"trained": dict(trained), "measured": {**measured, "rows": rows}})
+    return as_markdown(read_config(model_folder))
+
+
+def read_config(model_folder: Path) -> dict[str, Any]:
+    """What a model's ``config.json`` says; ModelError where there is none."""
     path = model_folder / "config.json"
     try:
-        config = json.loads(path.read_bytes())
-        config["card"] = dict(card)
+        return dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: expected the config of a trained model, found none ({error})") from error
-    write_file(path, json.dumps(config, indent=1) + "\n")
+
+
+def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
+    """Put a card into a model's ``config.json``, in place of one that was there; ModelError where there is none."""
+    config = read_config(model_folder) | {"card": dict(card)}
+    write_file(model_folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
 def _adapted(config: Mapping[str, Any]) -> dict[str, str]:
@@ -68,6 +91,7 @@ def _adapted(config: Mapping[str, Any]) -> dict[str, str]:
 def as_markdown(config: Mapping[str, Any]) -> str:
     """The card of a `config.json` with what else it says of the training."""
     card, training = config["card"], config["training"]
+    metric = statistics.metric_name(diagnoses_of(config, "config.json"))
     databases = ", ".join(f"{name} {count}" for name, count in training["databases"].items())
     facts = {
         "method": config["method"] + "".join(f", {key} {value}" for key, value in config["settings"].items()),
@@ -81,13 +105,14 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
     }
     lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
-    lines.append(f"| database | recordings | challenge metric (95 %) | {' | '.join(tables.MEASURES.values())} |")
+    lines.append(
+        f"| database | recordings | {metric.replace('_', ' ')} (95 %) | {' | '.join(tables.MEASURES.values())} |"
+    )
     lines.append("|---" * (len(tables.MEASURES) + 3) + "|")
     for row in card["measured"]["rows"]:
         low, high = row["interval_95"]
         values = " | ".join("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
         lines.append(
-            f"| {row['database']} | {row['recordings']} | {row['challenge_metric']:.3f} "
-            f"({low:.3f} to {high:.3f}) | {values} |"
+            f"| {row['database']} | {row['recordings']} | {row[metric]:.3f} ({low:.3f} to {high:.3f}) | {values} |"
         )
     return "\n".join(lines) + "\n"

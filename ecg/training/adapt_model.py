@@ -12,19 +12,18 @@ import numpy as np
 
 from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.adaptation import choose_penalty, cross_validate, fit_adaptation
-from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.files import is_same_file
+from ecg.io.label_tables import LabelTable, load_labels
+from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import Model, load_model, save_adapted
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress, say
-from ecg.scoring.challenge import challenge_weights, compute_challenge_metric
-from ecg.scoring.statistics import difference_interval, log_loss
+from ecg.scoring.statistics import difference_interval, log_loss, main_metric, metric_name
 from ecg.training.dataset import Dataset, build_dataset
-from ecg.training.folds import assign_folds
 
 FEWEST = 100  # recordings
 N_FOLDS = 5
@@ -39,13 +38,14 @@ class Comparison:
     recordings, left_out : int
         How many took part, and how many could not.
     metric, log_loss : tuple of float
-        Challenge metric, and mean log-loss over all pairs of recording and class: before and after.
+        Before and after: `main_metric`, and mean log-loss over all pairs of recording and class.
     gain : float
-        Of the challenge metric.
+        Of that metric.
     interval : tuple of float
         Its 95 % interval (paired bootstrap).
     seed : int
         Of the split.
+    metric_name : str
     """
 
     recordings: int
@@ -55,6 +55,7 @@ class Comparison:
     gain: float
     interval: tuple[float, float]
     seed: int
+    metric_name: str = "challenge metric"
 
 
 def adapt_model(
@@ -62,7 +63,8 @@ def adapt_model(
     data_folder: Path,
     adapted_folder: Path,
     *,
-    statements: StatementTable | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    least_likelihood: float = 0.0,
     seed: int = 2020,
     device: str = "auto",
 ) -> Comparison:
@@ -72,8 +74,10 @@ def adapt_model(
     ----------
     model_folder, data_folder, adapted_folder : Path
         ``folds.csv`` in the data folder keeps a patient's recordings in one part of the cross-validation.
-    statements : StatementTable, optional
-        Labels for recordings in clinical formats.
+    labels : path, optional
+        The recordings' diagnoses, see `ecg.io.label_tables.load_labels`; those of headers if left out.
+    least_likelihood : float
+        Of codes in `labels`, in percent.
     seed : int
         Of the split.
     device : str
@@ -101,6 +105,7 @@ def adapt_model(
         raise ValueError(
             f"{model_folder}: expected a model that is not adapted, found an adapted one; adapt what it was made from"
         )
+    statements = load_labels(labels, model.method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
         dataset, left_out = _read(model, data_folder, Path(cache), statements)
         if len(dataset) < FEWEST:
@@ -108,11 +113,11 @@ def adapt_model(
                 f"{data_folder}: expected at least {FEWEST} different recordings with scored diagnoses, "
                 f"found {len(dataset)} ({left_out} left out)"
             )
-        labels, folds = dataset.labels, _split(data_folder, dataset, seed)
+        truth, folds = dataset.labels, _split(data_folder, dataset, seed)
         outputs, scores = _judge(model, dataset)
-    compared = compare(labels, scores, outputs, folds, model.method.classes, seed, left_out)
+    compared = compare(truth, scores, outputs, folds, model.method.diagnoses, seed, left_out)
     if compared.gain > 0:
-        penalty = choose_penalty(labels, scores, folds)
+        penalty = choose_penalty(truth, scores, folds)
         fitted = {
             "recordings": compared.recordings,
             "metric_before": round(compared.metric[0], 4),
@@ -124,7 +129,10 @@ def adapt_model(
             "folds": N_FOLDS,
             "seed": seed,
         }
-        save_adapted(model_folder, adapted_folder, fit_adaptation(labels, scores, penalty), fitted, model)
+        adaptation = fit_adaptation(truth, scores, penalty)
+        if model.method.diagnoses.weights is None:
+            adaptation = adaptation.with_thresholds(truth, scores)
+        save_adapted(model_folder, adapted_folder, adaptation, fitted, model)
     return compared
 
 
@@ -133,7 +141,7 @@ def compare(
     scores: Floats,
     outputs: Bools,
     folds: Ints,
-    classes: tuple[str, ...],
+    diagnoses: Diagnoses,
     seed: int = 2020,
     left_out: int = 0,
 ) -> Comparison:
@@ -146,27 +154,27 @@ def compare(
     scores : ndarray, shape (n_recordings, n_classes), float64
         The model's.
     folds : ndarray, shape (n_recordings,), int
-    classes : tuple of str
+    diagnoses : Diagnoses
     seed, left_out : int
         For the record.
     """
-    weights = challenge_weights(classes)
-    adapted = cross_validate(labels, scores, folds)
-    after = highest_expected_score(adapted, weights)
-    before, then = (compute_challenge_metric(weights, labels, each, classes) for each in (outputs, after))
-    gain, low, high = difference_interval(labels, after, outputs, classes, weights)
+    adapted, after = cross_validate(labels, scores, folds, diagnoses.weights)
+    before, then = (main_metric(labels, each, diagnoses) for each in (outputs, after))
+    gain, low, high = difference_interval(labels, after, outputs, diagnoses)
     losses = log_loss(labels, scores), log_loss(labels, adapted)
-    return Comparison(len(labels), left_out, (before, then), losses, gain, (low, high), seed)
+    return Comparison(
+        len(labels), left_out, (before, then), losses, gain, (low, high), seed, metric_name(diagnoses).replace("_", " ")
+    )
 
 
 def _read(
-    model: Model, data_folder: Path, cache_folder: Path, statements: StatementTable | None
+    model: Model, data_folder: Path, cache_folder: Path, statements: StatementTable | LabelTable | None
 ) -> tuple[Dataset, int]:
     """Recordings with scored diagnoses, and how many others were left out."""
     # As the Challenge scores them, whatever the method takes for its training; nothing simulated.
     training = replace(
         model.method.training,
-        make_targets=partial(as_scored, classes=model.method.classes),
+        make_targets=partial(as_scored, diagnoses=model.method.diagnoses),
         use_for_training=has_scored_class,
         simulated_share=0.0,
     )
@@ -181,9 +189,7 @@ def _read(
 
 
 def _split(data_folder: Path, dataset: Dataset, seed: int) -> Ints:
-    entries = dataset.entries
-    databases, given = [entry.database for entry in entries], [entry.fold for entry in entries]
-    folds = assign_folds(dataset.labels, databases, given, N_FOLDS, seed)
+    folds = dataset.split(range(len(dataset)), N_FOLDS, seed)
     found = len(np.unique(folds))
     if found < N_FOLDS:
         raise ValueError(

@@ -13,23 +13,32 @@ import numpy as np
 from ecg.decisions.calibration import fit_calibration
 from ecg.inference.predict import Item, predict
 from ecg.io.files import write_file
+from ecg.io.label_tables import load_labels
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import calibration_rows, load_model
 from ecg.runtime.device import pick_device
 from ecg.scoring.challenge import compute_auc
 from ecg.scoring.statistics import calibration_error
 from ecg.training.dataset import build_dataset
-from ecg.training.folds import assign_folds
 
 _TOLERANCE = 0.002  # of the stored validation AUROC: another machine rounds differently
 
 
-def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, float]:
+def calibrate_model(
+    model_folder: Path,
+    data_folder: Path,
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    least_likelihood: float = 0.0,
+) -> tuple[int, float, float]:
     """Fit a model's probabilities on the validation parts of the recordings that it was trained on, and store it.
 
     Parameters
     ----------
     model_folder, data_folder : Path
+    labels : path, optional
+    least_likelihood : float
+        As it was trained with.
 
     Returns
     -------
@@ -49,17 +58,12 @@ def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, 
         raise ValueError(f"{model_folder}: expected a method to calibrate, found {model.method.name}, which needs none")
     # Simulated recordings are there to be trained on and take part in no validation.
     method = replace(model.method, training=replace(model.method.training, simulated_share=0.0))
+    table = load_labels(labels, method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
-        dataset, _ = build_dataset(method, data_folder, Path(cache), workers=os.cpu_count() or 1)
-        entries, n_folds = dataset.entries, method.training.n_folds
-        folds = assign_folds(
-            dataset.labels,
-            [entry.database for entry in entries],
-            [entry.fold for entry in entries],
-            n_folds,
-            model.config["training"]["seed"],
-        )
-        labels, scores = [], []
+        workers = os.cpu_count() or 1
+        dataset, _ = build_dataset(method, data_folder, Path(cache), workers=workers, statements=table)
+        folds = dataset.split(range(len(dataset)), method.training.n_folds, model.config["training"]["seed"])
+        truth, scores = [], []
         for number, network in enumerate(model.networks):
             rows = np.flatnonzero(folds == number).tolist()
             items = (Item(row, dataset.signal(row), dataset.features(row)) for row in rows)
@@ -71,14 +75,15 @@ def calibrate_model(model_folder: Path, data_folder: Path) -> tuple[int, float, 
                 dataset.labels[rows],
                 found,
             )
-            labels.append(dataset.labels[rows])
+            truth.append(dataset.labels[rows])
             scores.append(found)
-    truth, given = np.concatenate(labels), np.concatenate(scores)
-    calibration = fit_calibration(truth, given)
+    given = np.concatenate(scores)
+    labelled = np.concatenate(truth)
+    calibration = fit_calibration(labelled, given)
     config = {**model.config, "calibration": calibration_rows(method.classes, calibration)}
     write_file(model_folder / "config.json", json.dumps(config, indent=1) + "\n")
-    before, after = calibration_error(truth, given), calibration_error(truth, calibration.apply(given))
-    return len(truth), before, after
+    before, after = (calibration_error(labelled, each) for each in (given, calibration.apply(given)))
+    return len(labelled), before, after
 
 
 def _require_same(

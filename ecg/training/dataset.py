@@ -5,36 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.examination.examine import Examination
+from ecg.examination.examine_folder import Candidates, examine_folder
+from ecg.examination.journal import key_of, step_key
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.files import write_file
 from ecg.io.folders import get_database
-from ecg.io.formats import find_recordings, read_signal
-from ecg.io.header import Header
-from ecg.io.recording import describe_failure
+from ecg.io.formats import find_recordings, read
+from ecg.io.label_tables import LabelTable
+from ecg.io.recording import Recording
+from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
-from ecg.leads import LEADS
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses, shipped
 from ecg.methods.base import Input, Method
+from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
-from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
-from ecg.training.folds import read_folds
+from ecg.training.folds import assign_folds, read_folds
 
-S = TypeVar("S")
 _SIMULATION_SEED = 2020
-# Below this a pool of processes takes longer to start than it saves.
-_RECORDINGS_PER_WORKER = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Entry:
     start: int  # of the signal among the stored values, the features follow it
     n_samples: int
     n_features: int
+    patient: str = ""  # where the labels say
 
 
 class Dataset:
@@ -67,25 +68,42 @@ class Dataset:
         The method's training targets.
     unused : int
         Recordings beside these that the method is not trained on.
+    unknown : dict of str to int
+        Codes that the set of diagnoses lacks, and how many recordings have each, the most frequent first.
     """
 
     def __init__(
         self,
         entries: list[Entry],
         signals: NDArray[np.float32],
-        classes: tuple[str, ...],
+        diagnoses: Diagnoses = CHALLENGE_2020,
         unused: int = 0,
         n_simulated: int = 0,
+        unknown: dict[str, int] | None = None,
     ) -> None:
         self.entries = entries
         self.n_recorded = len(entries) - n_simulated
-        self.unused = unused
-        self.labels = encode_labels([entry.labels for entry in entries], classes)
+        self.unused, self.unknown = unused, unknown or {}
+        self.labels = encode_labels([entry.labels for entry in entries], diagnoses.classes, diagnoses)
         self.targets = np.array([entry.targets for entry in entries], dtype=np.float32)
         self._signals = signals
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def split(
+        self, rows: Sequence[int] | NDArray[np.int64], n_folds: int, seed: int, given: list[int] | None = None
+    ) -> NDArray[np.int64]:
+        """`assign_folds` of some recordings; `given` folds in place of those that came with the data."""
+        entries = [self.entries[row] for row in rows]
+        return assign_folds(
+            self.labels[list(rows)],
+            [entry.database for entry in entries],
+            [entry.fold for entry in entries] if given is None else given,
+            n_folds,
+            seed,
+            [entry.patient for entry in entries],
+        )
 
     def signal(self, index: int) -> NDArray[np.float32]:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
@@ -107,7 +125,7 @@ def build_dataset(
     *,
     workers: int,
     limit: int | None = None,
-    statements: StatementTable | None = None,
+    statements: StatementTable | LabelTable | None = None,
     resume: bool = False,
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
@@ -125,8 +143,9 @@ def build_dataset(
         Processes that read at once.
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
-    statements : StatementTable, optional
-        As for `read_signal`: labels for recordings in clinical formats.
+    statements : StatementTable or LabelTable, optional
+        As for `read_signal`: labels for recordings in clinical formats; or a table of records. Its codes replace
+        those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
 
@@ -140,11 +159,17 @@ def build_dataset(
     RecordingError
         If the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
     """
-    limit_blas_threads()
     folds = read_folds(data_folder)
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
     if not headers:
         raise RecordingError(f"{data_folder}: expected recordings, found none")
+    table = statements if isinstance(statements, LabelTable) else None
+    if table is not None:
+        if lacking := table.check({header.stem for header in headers}):
+            say(lacking)
+        codes = Counter(code for each in table.codes.values() for code in each)
+        if not codes.keys() & method.diagnoses.column_of.keys():
+            raise RecordingError(f"{table.path}: expected codes of {_found_instead(method.diagnoses, codes)}")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -170,8 +195,8 @@ def build_dataset(
             )
             for row in stored["entries"]
         ]
-        dataset = Dataset(entries, _open_signals(signal_file), method.classes, stored["unused"], stored["simulated"])
-        return dataset, stored["problems"]
+        counts = stored["unused"], stored["simulated"], stored["unknown"]
+        return Dataset(entries, _open_signals(signal_file), method.diagnoses, *counts), stored["problems"]
     if resume:
         found = "none" if stored is None else "one with another method, other data or another limit"
         raise RecordingError(
@@ -182,17 +207,19 @@ def build_dataset(
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
     with open(signal_file, "wb") as file:
-        cache = _CacheWriter(file, signal_file, method)
-        prepare = partial(_prepare, statements)
-        problems, unused = _write_recorded(cache, prepare, headers, folds, data_folder, workers)
+        cache = _CacheWriter(file, signal_file, method, table)
+        in_words = statements if isinstance(statements, StatementTable) else None
+        problems, unused = _write_recorded(cache, in_words, headers, folds, data_folder, workers)
         n_simulated = round(method.training.simulated_share * len(cache.entries))
         _write_simulated(cache, n_simulated, workers)
         cache.finish()
     entries = cache.entries
+    unknown = dict(cache.unknown.most_common())
     if not entries:
         raise RecordingError(
-            f"{data_folder}: expected recordings with at least one of the scored diagnoses, "
-            f"found none among {len(headers)}" + "".join(f"\n  {problem}" for problem in problems[:5])
+            f"{data_folder}: expected recordings with at least one of the scored diagnoses of "
+            f"{_found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
+            + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {
         "fingerprint": fingerprint,
@@ -200,9 +227,18 @@ def build_dataset(
         "problems": problems,
         "unused": unused,
         "simulated": n_simulated,
+        "unknown": unknown,
     }
     write_file(index_file, json.dumps(stored))
-    return Dataset(entries, _open_signals(signal_file), method.classes, unused, n_simulated), problems
+    return Dataset(entries, _open_signals(signal_file), method.diagnoses, unused, n_simulated, unknown), problems
+
+
+def _found_instead(diagnoses: Diagnoses, codes: Counter[str]) -> str:
+    """The name of the set, and for an error what was found in place of its codes."""
+    best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
+    others = f"none, but {', '.join(code for code, _ in codes.most_common(10))}" if codes else "none"
+    of = f" of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
+    return f"{diagnoses.name}, found {others}{of}"
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
@@ -220,43 +256,37 @@ def _open_signals(signal_file: Path) -> NDArray[np.float32]:
     return np.memmap(signal_file, dtype=np.float32, mode="r")
 
 
-def _source_files() -> list[Path]:
-    """The package's code in all its sub-packages, and the entry's own method."""
-    root = Path(__file__).resolve().parents[2]
-    return sorted([root / "team_code.py", *(root / "ecg").rglob("*.py")])
-
-
 def _fingerprint(
     method: Method,
     headers: list[Path],
     folds: dict[str, tuple[str, int]],
-    statements: StatementTable | None,
+    statements: StatementTable | LabelTable | None,
 ) -> str:
-    words = statements.digest() if statements is not None else ""
-    parts = [method.name, dict(method.settings), sorted(folds.items()), words]
-    digest = hashlib.sha256(json.dumps(parts).encode())
-    for code in _source_files():
-        digest.update(code.read_bytes())  # what another version of the program has read is read anew
-    for header in headers:
-        for file in (header, header.with_suffix(".mat"), header.with_suffix(".dat")):
-            try:
-                status = os.stat(file)
-            except OSError:
-                continue
-            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    words = "" if statements is None else statements.digest()
+    arguments = method.name, method.settings, method.diagnoses.as_json(), method.leads, sorted(folds.items()), words
+    step = step_key("training", *arguments)
+    return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
 
 class _CacheWriter:
     """Writes preprocessed signals one after another into one file, and keeps what is known of each."""
 
-    def __init__(self, file: BinaryIO, path: Path, method: Method) -> None:
-        self.file, self.path, self.method = file, path, method
+    def __init__(self, file: BinaryIO, path: Path, method: Method, table: LabelTable | None) -> None:
+        self.file, self.path, self.method, self.table = file, path, method, table
         self.entries: list[Entry] = []
+        self.unknown: Counter[str] = Counter()
         self.n_values = 0
 
+    def labelled(self, name: str, prepared: _Prepared) -> _Prepared:
+        """The recording with the codes of the table, if there is one; codes that the set lacks are counted."""
+        if self.table is not None:
+            labels = self.table.codes.get(self.table.key(name), ())
+            prepared = replace(prepared, recording=replace(prepared.recording, labels=labels))
+        self.unknown.update(set(prepared.recording.labels) - self.method.diagnoses.column_of.keys())
+        return prepared
+
     def targets(self, prepared: _Prepared) -> NDArray[np.float32]:
-        return self.method.training.make_targets(prepared.header.labels, prepared.signal)
+        return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
 
     def add(self, name: str, database: str, fold: int, prepared: _Prepared) -> None:
         signal = np.ascontiguousarray(prepared.signal)
@@ -265,13 +295,14 @@ class _CacheWriter:
                 name,
                 database,
                 fold,
-                prepared.header.labels,
+                prepared.recording.labels,
                 prepared.seconds,
                 tuple(map(float, self.targets(prepared))),
                 prepared.digest,
                 self.n_values,
                 signal.shape[1],
                 len(prepared.features),
+                "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
             )
         )
         self._write(signal.data)
@@ -292,7 +323,7 @@ class _CacheWriter:
 
 def _write_recorded(
     cache: _CacheWriter,
-    prepare: Callable[[Input, Path], _Prepared | RecordingError],
+    statements: StatementTable | None,
     headers: list[Path],
     folds: dict[str, tuple[str, int]],
     data_folder: Path,
@@ -303,12 +334,18 @@ def _write_recorded(
     paths: dict[str, Path] = {}
     names: dict[str, str] = {}  # by the digest of the samples
     unused = 0
-    read = _each(prepare, cache.method, headers, workers)
-    for path, prepared in zip(headers, progress(read, len(headers), "Reading"), strict=True):
-        name = path.stem
-        if isinstance(prepared, RecordingError):
-            problems.append(str(prepared))
-        elif not cache.method.training.use_for_training(cache.targets(prepared) > 0, prepared.seconds):
+
+    def prepare(path: Path) -> _Prepared:
+        return _preprocessed(cache.method.input, read(path, statements))
+
+    candidates = [Candidates(path.stem, (str(path),)) for path in headers]
+    for each in progress(examine_folder(candidates, prepare, workers=workers), len(headers), "Reading"):
+        path, name = each.path, each.name
+        if each.result is None:
+            problems += each.problems
+            continue
+        prepared = cache.labelled(name, each.result)
+        if not cache.method.training.use_for_training(cache.targets(prepared) > 0, prepared.seconds):
             unused += 1
         elif name in paths:
             problems.append(f"{path}: another recording of this name was read from {paths[name].parent}")
@@ -316,79 +353,45 @@ def _write_recorded(
             problems.append(f"{path}: same samples as {names[prepared.digest]}")
         else:
             paths[name], names[prepared.digest] = path, name
-            cache.add(name, *folds.get(name, (_database(path, data_folder), 0)), prepared)
+            given = 0 if cache.table is None else cache.table.folds.get(cache.table.key(name), 0)
+            cache.add(name, *folds.get(name, (_database(path, data_folder), given)), prepared)
     return problems, unused
 
 
 def _write_simulated(cache: _CacheWriter, n_recordings: int, workers: int) -> None:
-    numbers = range(1, n_recordings + 1)
-    simulated = _each(_simulate, cache.method, numbers, workers)
-    for prepared in progress(simulated, n_recordings, "Simulating") if numbers else ():
-        if isinstance(prepared, RecordingError):
+    simulate, numbers = partial(_simulate, cache.method.input), range(1, n_recordings + 1)
+    simulated = map_in_processes(simulate, numbers, workers=workers, ahead=8 * workers)
+    for _, prepared in progress(simulated, n_recordings, "Simulating") if numbers else ():
+        if isinstance(prepared, WorkerDiedError):
             raise prepared
-        cache.add(prepared.header.recording_id, "simulated", 0, prepared)
-
-
-def _each(
-    prepare: Callable[[Input, S], _Prepared | RecordingError], method: Method, what: Sequence[S], workers: int
-) -> Iterator[_Prepared | RecordingError]:
-    """What `prepare` makes of each header or number, in order, in worker processes where that is worth it."""
-    workers = max(1, min(workers, len(what) // _RECORDINGS_PER_WORKER))
-    done = 0
-    if workers > 1:
-        jobs = (joblib.delayed(prepare)(method.input, item) for item in what)
-        try:
-            for prepared in joblib.Parallel(n_jobs=workers, return_as="generator")(jobs):
-                yield prepared
-                done += 1
-        except BrokenProcessPool:
-            say("A process that read recordings has died (killed, or out of memory); going on without such processes")
-    for item in what[done:]:
-        yield prepare(method.input, item)
+        cache.add(prepared.recording.name, "simulated", 0, prepared)
 
 
 @dataclass(frozen=True)
 class _Prepared:
     """One recording, read and preprocessed."""
 
-    header: Header
+    recording: Recording  # without its signal
     signal: NDArray[np.float32]  # in the method's units
     seconds: float
     digest: str  # of the signal in mV
     features: NDArray[np.float32]
 
 
-def _preprocessed(input_: Input, header: Header, signal: NDArray[np.float32]) -> _Prepared:
-    fs = header.sampling_frequency
+def _preprocessed(input_: Input, recording: Recording) -> _Prepared:
+    examined = Examination(recording, input_)
+    signal, rate = recording.signal, recording.sampling_frequency
     digest = hashlib.sha256(signal.tobytes()).hexdigest()
-    return _Prepared(
-        header, input_.preprocess(signal, fs), signal.shape[1] / fs, digest, input_.features(header, signal)
-    )
+    without_signal = replace(recording, signal=signal[:, :0])
+    return _Prepared(without_signal, examined.prepared, signal.shape[1] / rate, digest, examined.features)
 
 
 def _simulate(input_: Input, number: int) -> _Prepared:
     made = simulate_recording(_SIMULATION_SEED, number)
-    header = Header(
-        f"simulated-{number:05d}",
-        made.sampling_frequency,
-        made.signal.shape[1],
-        LEADS,
-        (1000.0,) * 12,
-        (0.0,) * 12,
-        (),
-        (),
-        made.age,
-        made.sex,
-        made.labels,
+    name, signal = f"simulated-{number:05d}", made.signal.astype(np.float32)
+    return _preprocessed(
+        input_, Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
     )
-    return _preprocessed(input_, header, made.signal.astype(np.float32))
-
-
-def _prepare(statements: StatementTable | None, input_: Input, path: Path) -> _Prepared | RecordingError:
-    try:
-        return _preprocessed(input_, *read_signal(path, statements))
-    except Exception as error:  # one recording must never cost the others theirs, whatever it triggers
-        return RecordingError(describe_failure(path, error))
 
 
 def _database(path: Path, data_folder: Path) -> str:

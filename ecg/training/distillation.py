@@ -33,7 +33,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     ----------
     teacher : Model
     student : Method
-        With the teacher's classes and preprocessing; it makes use of the first features that the teacher has.
+        With the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
     data_folder, model_folder : Path
         The recordings that trained the teacher, and where the model goes.
     options : TrainingOptions
@@ -46,11 +46,10 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     RecordingError
         If the data folder can't be trained on.
     """
-    same = teacher.method.classes == student.classes and teacher.method.input.preprocess is student.input.preprocess
-    if not same:
+    teacher.require(student.diagnoses)
+    if teacher.method.input.preprocess != student.input.preprocess:
         raise ValueError(
-            f"expected a model of a method with the classes and the preprocessing of {student.name}, found "
-            f"{teacher.method.name}"
+            f"expected a model of a method with the preprocessing of {student.name}, found {teacher.method.name}"
         )
     if teacher.adaptation is not None:
         raise ValueError("expected a model that is not adapted, found an adapted one; adapt what was distilled instead")
@@ -58,7 +57,9 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     method = replace(
         student,
         input=replace(student.input, features=teacher.method.input.features),
-        training=replace(student.training, simulated_share=SIMULATED_SHARE),
+        training=replace(
+            student.training, simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0
+        ),
     )
     workers = options.workers or os.cpu_count() or 1
     dataset, problems = build_dataset(

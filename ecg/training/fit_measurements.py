@@ -1,17 +1,16 @@
 """Fit what `ecg.measurements` has learned: the network that marks boundaries, and what tells P waves.
 
-    python -m ecg.training.fit_measurements LUDB DATA [--steps 2500]
+    ecg benchmark fit-measurements LUDB DATA [--steps 2500]
 
 LUDB is the folder of that database's recordings with their annotations in each lead (Kalyakulina et al. 2020, IEEE
 Access 8:186181-186190), DATA a folder of Challenge recordings, of which sinus rhythms and atrial fibrillation and
 flutter are used, fold 9 of `folds.csv` excepted. Simulated recordings join both. Writes `fitted.safetensors` beside
 this file. How far the measurements are off on recordings that had no part in the fit:
-`ecg.studies.measurement_accuracy ludb --refit`.
+`ecg benchmark ludb --refit`.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 from collections.abc import Sequence
@@ -31,7 +30,6 @@ from ecg.leads import LEADS
 from ecg.measurements import boundary_network as marks
 from ecg.measurements.measure import RATE, Prepared, outline, p_wave_evidence, periodic_waves_from, prepare
 from ecg.measurements.median_beat import FUTURE, PAST
-from ecg.runtime.command import leave
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
 from ecg.simulator.simulate import simulate_recording
@@ -377,21 +375,9 @@ def fit_all(
     return fitted
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ecg.training.fit_measurements", description="Fit the measurements."
-    )
-    parser.add_argument("ludb", type=Path, help="recordings of LUDB with their annotations")
-    parser.add_argument("data", type=Path, help="Challenge recordings with folds.csv")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training the network ({STEPS})")
-    options = parser.parse_args(arguments)
+def fit_folder(ludb: Path, data: Path, steps: int) -> None:
+    """Fit to the recordings of LUDB and of a folder with `folds.csv`, and write the package's parameters anew."""
     torch.set_num_threads(1)  # more are not faster on so little, and differ in the last bit
-    paths = sorted(map(Path, find_recordings(options.ludb)), key=lambda path: int(path.stem))
+    paths = sorted(map(Path, find_recordings(ludb)), key=lambda path: int(path.stem))
     real = [ludb_example(path) for path in progress(paths, len(paths), "Reading")]
-    write_file(marks.FITTED, save(fit_all(real, simulated_examples(), options.data, options.steps)))
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())
+    write_file(marks.FITTED, save(fit_all(real, simulated_examples(), data, steps)))

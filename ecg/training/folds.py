@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,12 @@ from ecg.io.errors import RecordingError
 
 
 def assign_folds(
-    labels: NDArray[np.bool_], databases: list[str], given: list[int], n_folds: int, seed: int
+    labels: NDArray[np.bool_],
+    databases: list[str],
+    given: list[int],
+    n_folds: int,
+    seed: int,
+    patients: Sequence[str] = (),
 ) -> NDArray[np.int64]:
     """Split recordings into folds.
 
@@ -26,6 +32,9 @@ def assign_folds(
         Fold k of them becomes fold ``(k - 1) mod n_folds``.
     n_folds : int
     seed : int
+    patients : sequence of str, optional
+        Of each recording, "" where not known. A patient's recordings in a database go into one fold: that of one of
+        them where it is given.
 
     Returns
     -------
@@ -38,15 +47,26 @@ def assign_folds(
     numbers = np.asarray(given, dtype=np.int64)
     folds = np.where(numbers > 0, (numbers - 1) % n_folds, -1)
     names = np.asarray(databases)
+    known = [f"{name}\0{who}" if who else "" for name, who in zip(databases, patients, strict=bool(patients))]
+    first = np.arange(len(labels))  # of the patient's recordings
+    if any(known):
+        seen: dict[str, int] = {}
+        order = np.argsort(folds < 0, kind="stable").tolist()  # those with a fold come first
+        for row in order:
+            first[row] = seen.setdefault(known[row], row) if known[row] else row
+        folds = np.where(folds < 0, folds[first], folds)
+        labels = np.array([labels[first == row].any(axis=0) if first[row] == row else labels[row] for row in order])[
+            np.argsort(order)
+        ]
     for database in sorted(set(databases)):
-        rows = np.flatnonzero((names == database) & (folds < 0))
+        rows = np.flatnonzero((names == database) & (folds < 0) & (first == np.arange(len(labels))))
         if len(rows) < n_folds:
             folds[rows] = np.arange(len(rows)) % n_folds
             continue
         splitter = MultilabelStratifiedKFold(n_splits=n_folds, shuffle=True, random_state=seed)
         for fold, (_, held_out) in enumerate(splitter.split(rows, labels[rows].astype(int))):
             folds[rows[held_out]] = fold
-    return folds
+    return folds[first] if any(known) else folds
 
 
 def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:

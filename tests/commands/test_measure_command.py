@@ -105,7 +105,9 @@ def test_an_error_of_the_program_costs_one_row_only(tmp_path, monkeypatch):
 
     write_good(tmp_path / "in", ["A1", "A2"])
     monkeypatch.setattr(measure_folder, "measure", fail_once)
-    n_measured, problems = measure_folder.measure_folder(tmp_path / "in", tmp_path / "out.csv")
+    n_measured, problems = measure_folder.measure_folder(
+        tmp_path / "in", tmp_path / "out.csv", measure_folder.MeasureOptions(workers=1)
+    )
     assert n_measured == 1
     assert len(problems) == 1
     assert [row["problem"][-26:] for row in read_rows(tmp_path / "out.csv")] == ["ZeroDivisionError: a fault", ""]
@@ -137,7 +139,7 @@ def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
             assert done.returncode == 1, done.stderr
             assert "Traceback" not in done.stderr
             assert "Measuring: 100% 3/3" in done.stderr
-        outputs.append({str(f.relative_to(place)): f.read_bytes() for f in place.rglob("*") if f.is_file()})
+        outputs.append({str(f.relative_to(place)): f.read_bytes() for f in place.rglob("[!.]*") if f.is_file()})
     assert len(outputs[0]) == 2
     assert outputs[0] == outputs[1]
 
@@ -145,9 +147,9 @@ def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["absent", "o.csv"], "absent: expected a folder of recordings, found no folder"),
+        (["absent", "o.csv"], "absent: expected a recording, or a folder"),
         (["empty", "o.csv"], "expected recordings"),
-        (["in", "o.csv", "--workers", "0"], "expected a whole number from 1 up"),
+        (["in", "o.csv", "--workers", "0"], "Invalid value for '--workers'"),
         (["in", "in"], "in: expected a file to write, found a folder"),
         (["in", "o.csv", "--json", "o.csv"], "expected one file for the table and another for JSON"),
         (["in", "in/A1.hea/o.csv"], "A1.hea: expected a folder .* found a file"),
@@ -160,7 +162,7 @@ def test_what_can_not_begin_ends_with_2_and_a_sentence(tmp_path, monkeypatch, ca
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run_main(*words) == 2
-    assert re.search(f"^ecg measure: .*{message}", capsys.readouterr().err)
+    assert re.search(f"(?m)^(ecg measure|Error): .*{message}", capsys.readouterr().err)
     assert not (tmp_path / "o.csv").exists()
 
 
@@ -179,10 +181,10 @@ def test_a_run_that_is_stopped_leaves_the_old_table_and_nothing_beside_it(tmp_pa
     write_good(tmp_path / "in", ["A1"])
     (tmp_path / "o.csv").write_text("old\n")
     monkeypatch.setattr(measure_folder, "row_of", stop if status == 130 else row_of)
-    monkeypatch.setattr(measure_folder, "_results", stop if status == 2 else measure_folder._results)
+    monkeypatch.setattr(measure_folder.Run, "note", stop if status == 2 else measure_folder.Run.note)
     assert run_main(tmp_path / "in", tmp_path / "o.csv", "--workers", 1) == status
     assert (tmp_path / "o.csv").read_text() == "old\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "o.csv"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["in", "o.csv"]
     assert "Traceback" not in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from ecg.commands import unsure
 from ecg.decisions.expected_score import expected_score
 from ecg.decisions.unsure import least_sure
 from ecg.labels.classes import CLASSES
-from ecg.scoring.challenge import challenge_weights
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.scoring.output_files import save_outputs
 from test_project import ROOT
 
@@ -41,7 +41,8 @@ def test_the_least_sure_come_first_and_what_could_not_be_judged_before_them(outp
     assert np.isnan(found[0][1])
     labels = np.arange(24) == CLASSES.index("164889003")
     scores = np.where(labels, np.float32(0.3), np.float32(0.01))
-    assert found[1][1] == pytest.approx(expected_score(scores[np.newaxis], labels[np.newaxis], challenge_weights())[0])
+    expected = expected_score(scores[np.newaxis], labels[np.newaxis], CHALLENGE_2020.weights)[0]
+    assert found[1][1] == pytest.approx(expected)
 
 
 @settings(max_examples=30, deadline=None)
@@ -83,7 +84,7 @@ def test_what_can_not_be_listed_is_said_and_nothing_is_written(outputs, tmp_path
 
     assert "found no .csv files" in complaint(outputs, table)
     write(outputs, "A1", 0.5)
-    assert "--share 1.5: expected a number from 0 to 1" in complaint(outputs, table, "--share", "1.5")
+    assert "Invalid value for '--share'" in complaint(outputs, table, "--share", "1.5")
     assert "expected a place outside the folder of outputs" in complaint(outputs, outputs / "unsure.csv")
     save_outputs(outputs / "A2.csv", "A2", ["1", "2"], [0, 1], [0.1, 0.9])
     assert f"{outputs / 'A2.csv'}: expected the 24 scored classes" in complaint(outputs, table)

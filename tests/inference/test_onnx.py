@@ -22,11 +22,13 @@ from commands import ENVIRONMENT, ROOT
 from ecg.commands import export
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score
+from ecg.examination.examine import Examination
 from ecg.inference.onnx_compare import compare
 from ecg.inference.onnx_export import export_onnx
 from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import Item, predict
 from ecg.io.folders import find_headers
+from ecg.io.formats import read
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.methods.butteam import butteam
@@ -38,7 +40,7 @@ from ecg.simulator.simulate import simulate_recording
 from tiny import changed, heart_like, tiny, write_recording
 
 CPU = torch.device("cpu")
-EXAMPLE = ROOT / "docs" / "examples" / "judge_with_onnx.py"
+EXAMPLE = ROOT / "docs" / "examples" / "classify_with_onnx.py"
 PAGE = ROOT / "docs" / "examples" / "browser"
 CHROMIUM, DRIVER = shutil.which("chromium") or shutil.which("chromium-browser"), shutil.which("chromedriver")
 
@@ -103,7 +105,7 @@ def model(folder):
 def file(folder):
     """What the command writes for preprocessed signals."""
     path = folder.parent / "model.onnx"
-    assert export.main([str(folder), str(path)]) == 0
+    assert export.main(["--model", str(folder), str(path)]) == 0
     return path
 
 
@@ -111,7 +113,7 @@ def file(folder):
 def raw_file(folder):
     """What the command writes for raw signals at 500 Hz."""
     path = folder.parent / "raw.onnx"
-    assert export.main([str(folder), str(path), "--from-raw", "500"]) == 0
+    assert export.main(["--model", str(folder), str(path), "--from-raw", "500"]) == 0
     return path
 
 
@@ -224,7 +226,7 @@ def shipped(tmp_path_factory):
 @pytest.mark.parametrize("words", [[], ["--from-raw", "500"]], ids=["preprocessed", "raw"])
 def test_the_shipped_model_equals_its_file_on_simulated_recordings(shipped, words, capsys):
     path = shipped / "model.onnx"
-    words = [str(ROOT / "model" / "distilled"), str(path), *words]
+    words = ["--model", str(ROOT / "model" / "distilled"), str(path), *words]
     assert export.main(words) == 0
     model = load_model(ROOT / "model" / "distilled", team_code.METHODS, CPU)
     found = compare(path.read_bytes(), model, 500 if "--from-raw" in words else None, find_headers(shipped / "data"))
@@ -287,7 +289,7 @@ def test_the_same_model_gives_the_same_bytes_and_no_path_of_this_machine(file, m
 @pytest.mark.slow
 def test_one_member_alone(folder, file, model, capsys):
     path = folder.parent / "second.onnx"
-    assert export.main([str(folder), str(path), "--member", "2"]) == 0
+    assert export.main(["--model", str(folder), str(path), "--member", "2"]) == 0
     assert "1 of the model's members" in capsys.readouterr().out
     about = metadata_of(path)
     assert json.loads(about["weights_sha256"]) == json.loads(metadata_of(file)["weights_sha256"])[1:]
@@ -338,19 +340,19 @@ def test_more_than_a_window_at_once_is_an_error_of_the_runtime(name, request, ca
     ],
 )
 def test_what_can_not_be_exported_is_said_and_nothing_is_written(folder, tmp_path, capsys, words, message):
-    assert export.main([str(folder), str(tmp_path / "model.onnx"), *words]) == 2
+    assert export.main(["--model", str(folder), str(tmp_path / "model.onnx"), *words]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_model_is_said(tmp_path, capsys):
-    assert export.main([str(tmp_path), str(tmp_path / "model.onnx")]) == 2
+    assert export.main(["--model", str(tmp_path), str(tmp_path / "model.onnx")]) == 2
     assert "expected the config of a trained model, found none" in capsys.readouterr().err
 
 
 def test_missing_packages_are_named_with_how_to_install_them(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    assert export.main([str(folder), str(tmp_path / "model.onnx")]) == 2
+    assert export.main(["--model", str(folder), str(tmp_path / "model.onnx")]) == 2
     said = capsys.readouterr().err
     assert "found not all of them" in said
     assert "pip install .[onnx]" in said
@@ -371,7 +373,7 @@ def test_a_file_that_differs_from_pytorch_is_not_written(folder, tmp_path, monke
         return [output + np.float32(2e-5) for output in real(*arguments)]
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", spoilt)
-    assert export.main([str(folder), str(tmp_path / "model.onnx")]) == 2
+    assert export.main(["--model", str(folder), str(tmp_path / "model.onnx")]) == 2
     assert "expected probabilities within 1e-05 of PyTorch's" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -381,9 +383,8 @@ def test_a_file_that_differs_from_pytorch_is_not_written(folder, tmp_path, monke
 
 def judged(model, header):
     """What the model decides on a recording: {code: probability} of the labels, and all the probabilities."""
-    parsed, signal = read_recording(header)
-    prepared = model.method.input.preprocess(signal, 500)
-    members = probabilities(model, [Item(0, prepared, model.method.input.features(parsed, signal))])[0]
+    examined = Examination(read(header), model.method.input)
+    members = probabilities(model, [Item(0, examined.prepared, examined.features)])[0]
     labels, scores = model.decide(members)
     assert 0 < labels.sum() < 24
     return {code: f"{scores[k]:.3f}" for k, code in enumerate(model.method.classes) if labels[k]}, scores

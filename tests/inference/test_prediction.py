@@ -19,10 +19,11 @@ import driver
 import helper_code
 import team_code
 from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
+from ecg.examination.examine import Examination
 from ecg.inference import predict as prediction
 from ecg.inference import run_folder as driving
 from ecg.inference.fast_cpu import ChannelsLastConv1d, ChannelsLastMaxPool1d, fold_batch_norms, make_fast
-from ecg.inference.predict import Item, make_batch, predict
+from ecg.inference.predict import SOMEBODY, Item, make_batch, predict
 from ecg.inference.run_folder import run_folder
 from ecg.methods.butteam import butteam
 from ecg.networks.toom_cook import ToomCookConv1d
@@ -41,12 +42,9 @@ METHODS = {"zhao": team_code.zhao, "robust": team_code.robust, "butteam": partia
 def items_of(method, seconds, seed=0):
     """Preprocessed noise as recordings of a woman of 60, one of each length."""
     rng = np.random.default_rng(seed)
-    header = helper_code.parse_header("A 1 500 5000\nA.mat 16+24 1000/mV 16 0 0 0 0 I\n#Age: 60\n#Sex: F\n")
     signals = [rng.normal(0, 0.3, (12, int(500 * length))).astype(np.float32) for length in seconds]
-    return [
-        Item(k, method.input.preprocess(signal, 500), method.input.features(header, signal))
-        for k, signal in enumerate(signals)
-    ]
+    examined = [Examination(replace(SOMEBODY, signal=signal), method.input) for signal in signals]
+    return [Item(k, each.prepared, each.features) for k, each in enumerate(examined)]
 
 
 def trained_like(method):

@@ -16,7 +16,6 @@ from hypothesis.extra.numpy import arrays
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
-from ecg.signal.filtering import without_mains
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import record, simulate_recording
@@ -294,16 +293,3 @@ def test_limb_leads_that_follow_from_two_others_are_not_off():
     assert found.qrs_ms == pytest.approx(expected.qrs_ms, abs=1)
     eight[0] = np.nan  # one limb lead alone tells nothing of the others
     assert measure(eight, 500).quality.leads_off == ("I", "III", "aVR", "aVL", "aVF")
-
-
-def test_mains_above_a_limit_is_taken_off_before_measuring_and_its_size_is_kept(healthy):
-    signal = healthy[0].signal.astype(np.float32)
-    hum = 0.1 * np.sin(2 * np.pi * 50 * np.arange(signal.shape[1]) / 500).astype(np.float32)
-    given, cleaned = measure(signal + hum, 500.0), measure(signal + hum, 500.0, without_mains_above=50.0)
-    assert given.quality.mains_uv == pytest.approx(100, rel=0.1)
-    assert cleaned.quality == given.quality
-    np.testing.assert_array_equal(
-        cleaned.median_beat.signal, measure(without_mains(signal + hum, 500.0), 500.0).median_beat.signal
-    )
-    left_alone = measure(signal + hum, 500.0, without_mains_above=150.0)
-    np.testing.assert_array_equal(left_alone.median_beat.signal, given.median_beat.signal)

@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import helper_code
 from ecg.inference import predict as prediction
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.methods import butteam as but
 from ecg.methods.butteam import BUTNet, butteam
 from ecg.model_folder import folder as model_folder
 from ecg.training import trainer as training
 from ecg.training.dataset import Dataset, Entry
 from ecg.training.options import MemberOptions
-from evaluate_model import compute_observed_score, load_weights
+from evaluate_model import compute_observed_score
 
-CLASSES, WEIGHTS = but.CLASSES, load_weights(classes=but.CLASSES)[1]
+CLASSES, WEIGHTS = CHALLENGE_2020.classes, CHALLENGE_2020.weights
 CPU = torch.device("cpu")
 
 
@@ -366,7 +366,7 @@ def tiny_dataset():
         )
         signals.append(signal.ravel())
         start += signal.size
-    return Dataset(entries, np.concatenate(signals), CLASSES)
+    return Dataset(entries, np.concatenate(signals))
 
 
 def train(method, seed=1):
@@ -426,8 +426,7 @@ def test_model_folder_gives_back_the_trained_member(method, tmp_path):
 def test_long_recording_is_predicted_in_chunks(method):
     network = method.build_network().eval()
     recording = np.random.default_rng(6).normal(size=(12, 33_000)).astype(np.float32)
-    header = helper_code.parse_header("A0001 12 125 33000\n" + "A0001.mat 16 1000/mV 16 0 0 0 0 I\n" * 12)
-    items = [prediction.Item(0, recording, method.input.features(header, recording))]
+    items = [prediction.Item(0, recording, np.empty(0, np.float32))]
     [(_, probabilities)] = prediction.predict(method, [network], items, CPU)
     with torch.inference_mode():
         alone = [

@@ -1,5 +1,7 @@
 """The default method: trees that say what scikit-learn's say, measurements as features, prior odds, targets."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,8 +13,10 @@ from sklearn.metrics import roc_auc_score
 
 import team_code
 from ecg.decisions.expected_score import adjust_odds
+from ecg.examination.examine import Examination
 from ecg.inference.predict import SOMEBODY
 from ecg.labels.classes import CLASSES
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.methods import hybrid, robust
@@ -293,11 +297,10 @@ def test_prior_odds_go_a_quarter_of_the_way_to_those_of_the_stated_prevalences()
     rng = np.random.default_rng(0)
     probabilities = np.tile(rng.uniform(0.05, 0.6, 24), (10, 1))  # all recordings alike: the mean is the probability
     thresholds = hybrid.thresholds_of_prevalence(probabilities > 1, probabilities, np.eye(24))
-    wanted = np.array([hybrid.PREVALENCES[code] for code in CLASSES]) / 100
+    wanted = np.array([row.prevalence for row in CHALLENGE_2020.rows])
     wanted = np.clip(wanted, hybrid.RAREST, hybrid.COMMONEST)
     expected = 0.75 * logit(probabilities[0]) + 0.25 * logit(wanted)
     np.testing.assert_allclose(logit(adjust_odds(probabilities, thresholds)[0]), expected)
-    assert set(hybrid.PREVALENCES) == set(CLASSES)
 
 
 def test_scores_are_the_moved_probabilities_of_all_members():
@@ -321,18 +324,22 @@ def test_settings_rebuild_the_method(measurements):
 # --- What a recorder does to a signal
 
 
+def features_with_age_and_sex(signal):
+    return Examination(replace(SOMEBODY, signal=signal), hybrid.hybrid().input).features
+
+
 @pytest.mark.parametrize("octaves", [-1.1, 0.0, 1.1])  # low, usual and high voltage, all plausible
 @pytest.mark.parametrize("gain", [4.88, 1 / 4.88])
 def test_features_where_the_gain_must_be_wrong_are_those_of_any_other_wrong_gain(gain, octaves):
     made = simulate_recording(0, 2, "NSR")
-    header, signal = SOMEBODY, made.signal.astype(np.float32)
+    signal = made.signal.astype(np.float32)
     of_signal = robust.limb_lead_octaves(robust.preprocess(signal, made.sampling_frequency))
     signal *= np.float32(2.0 ** (octaves - of_signal))
-    wrong, more = (hybrid.measured_features(header, signal * np.float32(f)) for f in (gain, gain**1.5))
+    wrong, more = (features_with_age_and_sex(signal * np.float32(f)) for f in (gain, gain**1.5))
     np.testing.assert_allclose(wrong, more, rtol=2e-3, atol=2e-3)
     names = ("age", "known", "female", "male", "sex", *FEATURES)
     assert all(np.isnan(wrong[names.index(name)]) for name in ("limb_qrs_mv", "chest_qrs_mv"))
-    right = hybrid.measured_features(header, signal)
+    right = features_with_age_and_sex(signal)
     assert np.isfinite(right[names.index("limb_qrs_mv")])
     for name in ("heart_rate_bpm", "pr_ms", "qrs_ms", "qrs_axis_deg"):
         assert wrong[names.index(name)] == pytest.approx(right[names.index(name)], rel=0.02)
@@ -343,7 +350,7 @@ def test_powerline_interference_hardly_changes_a_feature(mains):
     made = simulate_recording(0, 2, "NSR")
     signal = made.signal.astype(np.float32)
     hum = 0.1 * np.sin(2 * np.pi * mains * np.arange(signal.shape[1]) / 500).astype(np.float32)
-    quiet, loud = hybrid.measured_features(SOMEBODY, signal), hybrid.measured_features(SOMEBODY, signal + hum)
+    quiet, loud = features_with_age_and_sex(signal), features_with_age_and_sex(signal + hum)
     assert np.array_equal(np.isnan(quiet), np.isnan(loud))
     known = np.isfinite(quiet)
     assert np.isclose(quiet[known], loud[known], rtol=0.05, atol=0.02).mean() > 0.97

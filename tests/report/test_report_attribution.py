@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from commands import ROOT
-from ecg.io.recording import read_recording
+from ecg.examination.examine import Examination
+from ecg.io.formats import read
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import load_model
 from ecg.report.attribution import Attribution, attribute, in_bins
@@ -143,9 +144,8 @@ def test_without_what_it_marks_the_logit_falls_more_than_without_as_much_at_rand
 def test_the_shipped_model_is_explained_and_masking_shows_it(diagnosis, tmp_path):
     model = load_model(ROOT / "model", find_methods(), CPU)
     path = write_recording(tmp_path, "A0001", simulate_recording(3, 1, diagnosis))
-    header, signal = read_recording(path)
-    prepared = model.method.input.preprocess(signal, header.sampling_frequency)
-    demographics = model.method.input.features(header, signal)
+    examined = Examination(read(path), model.method.input)
+    prepared, demographics = examined.prepared, examined.features
     method, (network, *_) = model.method.signal_part(model.networks)
     logits = logits_without(method, network, prepared, [np.ones((12, 250), bool)], demographics)[0]
     k = int(logits.argmax())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ecg.labels.classes import CLASSES
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.report.curves import (
     calibration_curve,
     class_threshold_curve,
@@ -14,7 +15,6 @@ from ecg.report.curves import (
     thinned,
 )
 from ecg.scoring.challenge import (
-    challenge_weights,
     compute_auc,
     compute_challenge_metric,
     compute_observed_score,
@@ -69,12 +69,12 @@ def metric(labels, outputs):
 
 def test_the_recordings_lose_what_is_missing_to_a_full_score(judged):
     labels, _, outputs = judged
-    assert costs_of(labels, outputs, WEIGHTS, CLASSES).recordings.sum() == pytest.approx(1 - metric(labels, outputs))
+    assert costs_of(labels, outputs, CHALLENGE_2020).recordings.sum() == pytest.approx(1 - metric(labels, outputs))
 
 
 def test_an_error_costs_what_the_metric_gains_without_it(judged):
     labels, _, outputs = judged
-    costs = costs_of(labels, outputs, WEIGHTS, CLASSES)
+    costs = costs_of(labels, outputs, CHALLENGE_2020)
     rng = np.random.default_rng(1)
     for kind, errors in (("missed", labels & ~outputs), ("added", outputs & ~labels)):
         found = getattr(costs, kind)
@@ -87,7 +87,7 @@ def test_an_error_costs_what_the_metric_gains_without_it(judged):
 
 def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged):
     labels, _, outputs = judged
-    costs = costs_of(labels, outputs, WEIGHTS, CLASSES)
+    costs = costs_of(labels, outputs, CHALLENGE_2020)
     normal = np.zeros_like(labels)
     normal[:, CLASSES.index("426783006")] = True
     scale = compute_observed_score(WEIGHTS, labels, labels) - compute_observed_score(WEIGHTS, labels, normal)
@@ -104,7 +104,7 @@ def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged)
 
 def test_the_curve_of_one_threshold_is_brute_force(judged):
     labels, scores, _ = judged
-    thresholds, metrics = shared_threshold_curve(labels, scores, WEIGHTS, CLASSES)
+    thresholds, metrics = shared_threshold_curve(labels, scores, CHALLENGE_2020)
     outputs = scores >= thresholds[41]
     outputs[np.arange(80), scores.argmax(axis=1)] = True
     assert metrics[41] == pytest.approx(metric(labels, outputs))
@@ -113,7 +113,7 @@ def test_the_curve_of_one_threshold_is_brute_force(judged):
 @pytest.mark.parametrize("k", [0, 7, 14])
 def test_the_curve_of_a_class_is_brute_force(judged, k):
     labels, scores, outputs = judged
-    thresholds, metrics = class_threshold_curve(k, labels, outputs, scores, WEIGHTS, CLASSES)
+    thresholds, metrics = class_threshold_curve(k, labels, outputs, scores, CHALLENGE_2020)
     for place in (0, 30, 54, 55, 98):
         changed = outputs.copy()
         changed[:, k] = scores[:, k] >= thresholds[place]
@@ -122,6 +122,6 @@ def test_the_curve_of_a_class_is_brute_force(judged, k):
 
 def test_a_recording_without_labels_and_outputs_costs_nothing():
     nothing = np.zeros((1, 24), dtype=bool)
-    costs = costs_of(nothing, nothing, challenge_weights(), CLASSES)
+    costs = costs_of(nothing, nothing, CHALLENGE_2020)
     assert not costs.recordings.any()
     assert not costs.added.any()

@@ -5,19 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.io.header import Header
-from ecg.labels.classes import CLASSES, SCORED_CLASSES, class_name
+from ecg.interpretation import Statement, interpret
+from ecg.interpretation.recording_quality import quality_warnings
+from ecg.interpretation.statement_list import words_of as list_words
+from ecg.io.recording import Recording
+from ecg.labels.classes import CLASSES, SCORED_CLASSES
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.types import Quality
 from ecg.report.findings import (
-    WORDS,
     compare,
     doubt,
-    doubts,
     findings,
     measurement_rows,
-    quality_warnings,
     summary,
 )
 from ecg.report.recording_page import Judged, article, look_at
@@ -34,17 +35,17 @@ def measured():
 def rows_of(found=(), probabilities=None, thresholds=0.5):
     labels = [code in found for code in CLASSES]
     given = probabilities or dict.fromkeys(found, 0.97)
-    return findings(CLASSES, labels, [given.get(code, 0.02) for code in CLASSES], np.full(24, thresholds))
+    return findings(CHALLENGE_2020, labels, [given.get(code, 0.02) for code in CLASSES], np.full(24, thresholds))
 
 
-def test_every_class_has_words_and_no_other():
-    assert set(WORDS) == set(CLASSES)
-    assert all(name[0].isupper() and meaning for name, meaning in WORDS.values())
+def test_every_class_has_words():
+    assert all(row.words[0].isupper() and row.meaning for row in CHALLENGE_2020.rows)
 
 
 def test_equivalent_codes_share_a_name():
-    assert class_name(CRBBB) == "CRBBB/RBBB"
-    assert {name for code in CLASSES for name in class_name(code).split("/")} == {a for a, _ in SCORED_CLASSES.values()}
+    assert CHALLENGE_2020[CRBBB].abbreviation == "CRBBB/RBBB"
+    names = {name for row in CHALLENGE_2020.rows for name in row.abbreviation.split("/")}
+    assert names == {a for a, _ in SCORED_CLASSES.values()}
 
 
 def test_findings_come_most_probable_first():
@@ -53,10 +54,11 @@ def test_findings_come_most_probable_first():
     assert [row.found for row in rows[:2]] == [False, True]
 
 
-def test_the_summary_names_what_was_found():
-    assert summary(rows_of([AF, PVC])) == "Atrial fibrillation, premature ventricular contractions."
-    assert summary(rows_of([NSR])) == "Sinus rhythm, none of the other 23 classes."
-    assert summary(rows_of()) == "No finding."
+def test_the_summary_names_what_is_said_and_how_certainly():
+    statements = said((82, "possible"), (50, "definite"), (106, "probable"))
+    expected = "Atrial fibrillation; probable: Right bundle-branch block; possible: Prolonged PR interval."
+    assert summary(statements) == expected
+    assert summary([]) == "No statement."
 
 
 def test_labels_are_compared_with_equivalent_codes_merged():
@@ -127,25 +129,42 @@ def test_a_gain_that_is_far_off_is_suspected(factor):
     assert "gain?" in [word for word, _ in quality_warnings(measure(heart_like(10) * np.float32(factor), 500))]
 
 
-def test_doubts_are_close_calls_disagreement_and_disturbance():
-    sure = rows_of([AF])
-    assert doubts(sure, [], noisy=False) == []
-    assert doubt(sure, 0, noisy=False) == pytest.approx(1 - 0.47 / 0.5)
-    close = rows_of([AF], {AF: 0.97, PVC: 0.45})
-    (reason,) = doubts(close, [], noisy=False)
-    assert "Premature ventricular contractions" in reason
-    assert doubt(close, 0, noisy=False) == pytest.approx(0.9)
-    assert len(doubts(close, ["Atrial flutter"], noisy=True)) == 3
-    assert doubt(sure, 1, noisy=True) > 2
+def said(*given):
+    return [Statement(code, list_words(code), certainty, 0.9, "seen") for code, certainty in given]
 
 
-def test_without_thresholds_nothing_is_close():
-    rows = findings(CLASSES, [False] * 24, [0.5] * 24, None)
-    assert doubts(rows, [], noisy=False) == []
-    assert doubt(rows, 0, noisy=False) == 0
+def test_what_is_uncertain_sorts_by_its_reasons():
+    assert doubt([], said((20, "definite"))) == 0
+    assert doubt([], said((20, "definite"), (82, "possible"))) == 0.5
+    assert doubt(["noise"], said((20, "definite"))) == 1
+    assert doubt([], []) == 0
 
 
-HEADER = Header("A1", 500.0, 5000, LEADS, (1000.0,) * 12, (0.0,) * 12, (), (), 60.0, "Female", ())
+def test_only_networks_that_disagree_about_a_close_call_make_a_recording_unsure(measured):
+    for probability, unsure in ((0.5, True), (0.2, False), (0.9, False)):
+        probabilities = np.array([probability if code == PVC else 0.02 for code in CLASSES])
+        probabilities[CLASSES.index(NSR)] = 0.95
+        judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5), (CLASSES.index(PVC),))
+        reasons = looked_at(heart_like(), judged).doubts
+        assert any("networks disagree on Premature ventricular" in reason for reason in reasons) == unsure
+
+
+def test_what_is_acute_stands_first_on_a_page():
+    signal = heart_like(10)
+    probabilities = np.array([0.95 if code == NSR else 0.02 for code in CLASSES])
+    judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5))
+    recording = looked_at(signal, judged)
+    slow = replace(recording.measured, heart_rate_bpm=35.0, has_p_waves=True)
+    statements = interpret(slow, 60, "Female", {"model": {NSR: 0.95}})
+    page = article(replace(recording, measured=slow, statements=statements), "", "3x4")
+    assert page["statements"][0]["acute"] == "RATE BELOW 40/min"
+    assert "MUSE" in page["convention"]
+    assert all(each["evidence"] for each in page["statements"])
+
+
+def looked_at(signal, judged):
+    given = Recording(signal, 500.0, "A1", 60.0, "Female")
+    return look_at("A1", given, measure(signal, 500), judged)
 
 
 @pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
@@ -153,7 +172,7 @@ def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
     signal = heart_like()
     signal[[LEADS.index(lead) for lead in off]] = 0
     judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
-    caption = article(look_at("A1", HEADER, signal, judged), "", "3x4")["caption"]
+    caption = article(looked_at(signal, judged), "", "3x4")["caption"]
     assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
 
 
@@ -172,11 +191,9 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
     probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
         judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
-        recording = look_at("A1", HEADER, heart_like(), judged)
+        recording = looked_at(heart_like(), judged)
         page = article(recording, "", "3x4")
         (row,) = [row for row in page["findings"] if row["code"] == AF]
         assert row["limit"] == words
         if found != (probability >= 0.5):
             assert ("found below its threshold" if kind == "own" else "found below one half") in page["how_decided"]
-        for reason in recording.doubts:
-            assert ("threshold" in reason) == (kind == "own")

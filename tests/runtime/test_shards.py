@@ -1,6 +1,5 @@
 """A folder shared out over several processes: each recording once, and what one process writes, to the same bytes."""
 
-import math
 import shutil
 from dataclasses import replace
 
@@ -14,10 +13,9 @@ from bad_recordings import write_refused
 from commands import run, torchrun, visible_bytes, write_recordings
 from ecg.commands import measure as measure_command
 from ecg.inference import predict as prediction
-from ecg.inference.run_folder import recordings_of_shard, run_folder
-from ecg.inference.run_notes import take_up
+from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.runtime.processes import ALONE, Processes, launched
-from ecg.runtime.shards import WHOLE, Shard, parse_shard, places_of_groups
+from ecg.runtime.shards import WHOLE, Shard, parse_shard
 from ecg.training.trainer import train
 from report_pages import run_report, table_of, write_model
 from tiny import heart_like, quick, tiny, write_recording
@@ -46,18 +44,19 @@ def judge(place, monkeypatch):
     plan = replace(prediction.batching(CPU), n_recordings=3)
     monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
 
-    def run_shard(output, shard=WHOLE, model="model", **options):
-        names, loaded = [], team_code.load_model(place / model, device="cpu")
-        outcome = run_folder(
-            loaded,
-            place / "data",
-            output,
-            workers=1,
-            shard=shard,
-            see_members=lambda name, probabilities: names.append(name),
-            **options,
-        )
-        return names, outcome
+    def run_shard(output, shard=WHOLE, model="model", resume=False):
+        names, loaded, classify = [], team_code.load_model(place / model, device="cpu"), driving.classify
+        with monkeypatch.context() as patch:
+            patch.setattr(driving, "classify", lambda *words: map(note(names), classify(*words)))
+            options = ClassifyOptions(workers=1, resume=resume, shard=shard)
+            return names, run_folder(loaded, place / "data", output, options)
+
+    def note(names):
+        def noted(result):
+            names.extend([result.name] if len(result.members) else [])
+            return result
+
+        return noted
 
     return run_shard
 
@@ -96,58 +95,28 @@ def test_what_shards_have_finished_is_kept_by_a_run_that_is_shared_out_otherwise
     before = visible_bytes(tmp_path / "out")
     judged, outcome = judge(tmp_path / "out", again, resume=True)
     # Groups with a bad recording are judged again, and those that have a name in common with them.
-    assert outcome.judged_before >= 3
+    assert outcome.classified_before >= 3
     assert not {f"HR{number:05d}" for number in range(9, 18)} & set(judged)
     assert visible_bytes(tmp_path / "out") == before
 
 
-def test_outputs_of_a_shard_that_is_not_there_are_not_taken_for_this_runs(judge, tmp_path):
-    """They may be another model's; the run that goes on notes that it has begun that shard."""
+def test_outputs_of_another_model_are_not_taken_for_this_runs(judge, tmp_path):
     judge(tmp_path / "whole")
     judge(tmp_path / "out", model="other")
     judge(tmp_path / "out", Shard(1, 2))
-    judge(tmp_path / "out", resume=True)
+    assert judge(tmp_path / "out", resume=True)[1].classified_before == 3  # of three groups two have problems
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
-    assert sorted(path.name for path in (tmp_path / "out").glob(".run*")) == [".run-1-of-2.json", ".run-2-of-2.json"]
 
 
-def test_a_new_run_replaces_the_notes_of_one_that_was_shared_out_otherwise(judge, tmp_path):
+def test_a_new_run_removes_what_was_noted_by_one_that_was_shared_out_otherwise(judge, tmp_path):
     judge(tmp_path / "out", Shard(2, 3))
     judge(tmp_path / "out", model="other")
-    assert [path.name for path in (tmp_path / "out").glob(".run*")] == [".run.json"]
-    with pytest.raises(ValueError, match="expected outputs of this model, found those of another"):
-        judge(tmp_path / "out", Shard(2, 3), resume=True)
-
-
-def test_a_shard_does_not_go_on_beside_shards_of_another_model(judge, tmp_path):
-    for number, model in ((1, "model"), (2, "other")):
-        judge(tmp_path / "out", Shard(number, 2), model=model)
-    with pytest.raises(ValueError, match="found those of another"):
-        judge(tmp_path / "out", Shard(1, 2), resume=True)
-
-
-def test_a_shard_that_has_not_begun_has_finished_nothing(tmp_path):
-    (tmp_path / ".run-2-of-3.json").write_text('{"model": "m", "computed": "c"}')
-    started = take_up(tmp_path, {"model": "m", "computed": "c"}, WHOLE)
-    assert [started.of(place) == math.inf for place in range(4)] == [True, False, True, True]
+    assert [path.name for path in (tmp_path / "out").glob(".run*")] == [".run.jsonl"]
 
 
 def test_more_shards_than_groups_leave_some_with_nothing_to_do(judge, tmp_path):
     names, outcome = judge(tmp_path / "out", Shard(40, 40))
-    assert (names, outcome.judged, outcome.problems) == ([], 0, [])
-
-
-def test_groups_with_a_name_in_common_have_one_place():
-    assert places_of_groups(["ab", "cd", "ea", "fg", "dg", "h"]) == [0, 1, 0, 1, 1, 5]
-    assert places_of_groups(["ab", "cd", "ef", "bd", "df"]) == [0, 0, 0, 0, 0]
-    assert places_of_groups([]) == []
-
-
-def test_the_report_is_told_the_recordings_of_its_shard(judge, place, tmp_path):
-    model = team_code.load_model(place / "model", device="cpu")
-    shares = [{path.stem for path in recordings_of_shard(model, place / "data", Shard(k, 2))} for k in (1, 2)]
-    assert not shares[0] & shares[1]
-    assert len(shares[0] | shares[1]) == 19
+    assert (names, outcome.classified, outcome.problems) == ([], 0, [])
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "1/2/3", "a/b", "-1/2", "1/0", "", "١/٢"])
@@ -155,7 +124,7 @@ def test_a_shard_that_is_none_is_refused(text, monkeypatch, capsys, tmp_path):
     with pytest.raises(ValueError, match=r"expected K/N with K from 1 to N, such as 3/16"):
         parse_shard(text)
     assert measure_command.main([str(tmp_path), str(tmp_path / "o.csv"), f"--shard={text}"]) == 2
-    assert "ecg measure: --shard" in capsys.readouterr().err
+    assert "Invalid value for '--shard'" in capsys.readouterr().err
 
 
 def test_the_launchers_environment_is_read_and_nonsense_in_it_refused(monkeypatch, capsys):
@@ -199,23 +168,22 @@ def test_the_last_shard_makes_the_table_of_one_process(measured, tmp_path, capsy
         assert status in (0, 1)
     assert table.read_bytes() == (measured / "whole.csv").read_bytes()
     assert (tmp_path / "table.csv.jsonl").read_bytes() == (measured / "whole.csv.jsonl").read_bytes()
-    assert f"of {count} missing: 1" in capsys.readouterr().err
+    assert "of 5 are missing" in capsys.readouterr().err
 
 
-def test_a_part_of_another_folder_or_an_earlier_run_is_not_put_into_the_table(measured, tmp_path, monkeypatch, capsys):
+def test_shards_of_another_folder_or_of_changed_recordings_are_not_put_into_the_table(measured, tmp_path, capsys):
     table = tmp_path / "table.csv"
     shutil.copytree(measured / "in", tmp_path / "in")
     assert measure_shard(tmp_path / "in", table, "--shard", "1/2") in (0, 1)
-    (tmp_path / "in" / "HR00000.hea").unlink()
-    (tmp_path / "in" / "HR00000.mat").unlink()
+    write_recording(tmp_path / "in", "HR00000", heart_like(2, seed=50))
     assert measure_shard(tmp_path / "in", table, "--shard", "2/2") in (0, 1)
     assert not table.exists()
-    assert "of 2 missing: 1" in capsys.readouterr().err
-    assert measure_shard(tmp_path / "in", table, "--shard", "1/2") in (0, 1)
+    assert "1 of 5 are missing" in capsys.readouterr().err
+    for suffix in (".hea", ".mat"):
+        (tmp_path / "in" / f"HR00000{suffix}").unlink()
+    for shard in ("1/2", "2/2"):
+        assert measure_shard(tmp_path / "in", table, "--shard", shard) in (0, 1)
     assert table.read_text().count("\n") == 5
-    monkeypatch.setattr("ecg.examination.measure_folder.row_of", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert measure_shard(tmp_path / "in", table, "--shard", "2/2") == 130
-    assert not (tmp_path / "table.csv.parts" / "2-of-2").exists()
 
 
 # --- The report -------------------------------------------------------------------------------------------------------
@@ -236,7 +204,7 @@ def test_shards_write_the_pages_of_a_report_and_a_last_run_its_index(tmp_path, m
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
     assert len(table_of(tmp_path / "out")["recordings"]) == 5
     changed = {name for name, ns in before.items() if (tmp_path / "out" / "pages" / name).stat().st_mtime_ns != ns}
-    assert changed == {"HR00001.html", "HR00003.html"}  # next to the one that could not be judged
+    assert changed == set()
     assert run_report(monkeypatch, *words, tmp_path / "one", "--single", "--shard", "1/2") == 2
 
 
@@ -251,5 +219,5 @@ def test_under_torchrun_the_driver_writes_what_one_process_does_and_sums_up_once
     alone = run("driver", place / "model", data, tmp_path / "whole", "--allow-failures", check=0)
     done = torchrun("driver", place / "model", data, tmp_path / "out", "--allow-failures", check=0)
     assert done.stdout == alone.stdout.replace("whole", "out")
-    assert "82 recordings judged, 1 could not be" in done.stdout
+    assert "82 recordings classified, 1 could not be" in done.stdout
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")

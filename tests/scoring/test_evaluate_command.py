@@ -67,7 +67,7 @@ def test_command_prints_nan_as_the_official_scorer_does(tmp_path):
 def test_help_has_an_example():
     run = run_command("--help")
     assert run.returncode == 0
-    assert "python evaluate_model.py training_data outputs" in run.stdout
+    assert "python evaluate_model.py labels outputs" in run.stdout
 
 
 def assert_fails(run, *words):

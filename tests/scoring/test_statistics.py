@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import evaluate_model
 import team_code
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.scoring import statistics as report
 
 CLASSES = team_code.CLASSES
@@ -74,19 +75,19 @@ def test_true_probabilities_are_calibrated_and_overconfident_ones_are_not():
 
 def test_all_measures_can_be_stored_as_json_also_where_they_are_not_defined():
     labels, probabilities, outputs = some_answers(20)
-    scores = report.measure(labels, probabilities, outputs, CLASSES, WEIGHTS)
+    scores = report.measure(labels, probabilities, outputs, CHALLENGE_2020)
     assert json.loads(json.dumps(scores)) == scores
     assert scores["calibration_error"] == round(report.calibration_error(labels, probabilities), 4)
-    nothing = report.measure(labels & False, probabilities, outputs & False, CLASSES, WEIGHTS)
+    nothing = report.measure(labels & False, probabilities, outputs & False, CHALLENGE_2020)
     assert nothing["auroc"] is None and nothing["sensitivity"] is None
-    by_class = report.measure_classes(labels & False, probabilities, outputs & False, CLASSES)
+    by_class = report.measure_classes(labels & False, probabilities, outputs & False, CHALLENGE_2020)
     assert json.loads(json.dumps(by_class)) == by_class
     assert by_class["AF"]["auprc"] is None and by_class["AF"]["positives"] == 0
 
 
 def test_the_table_by_class_has_the_scorers_numbers_for_every_class():
     labels, probabilities, outputs = some_answers(200)
-    table = report.measure_classes(labels, probabilities, outputs, CLASSES)
+    table = report.measure_classes(labels, probabilities, outputs, CHALLENGE_2020)
     scores = evaluate_model.compute_scores(WEIGHTS, labels, outputs, probabilities, CLASSES)
     printed = {line.split()[1]: line.split()[2:] for line in evaluate_model.format_class_table(scores).splitlines()[1:]}
     assert list(table)[:5] == ["IAVB", "AF", "AFL", "Brady", "CRBBB/RBBB"]
@@ -104,8 +105,8 @@ def test_the_table_by_class_has_the_scorers_numbers_for_every_class():
 def test_the_interval_holds_the_metric_and_narrows_with_more_recordings():
     labels, _, outputs = some_answers(400)
     whole = evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES)
-    low, high = report.bootstrap_interval(labels, outputs, CLASSES, WEIGHTS)
-    few_low, few_high = report.bootstrap_interval(labels[:40], outputs[:40], CLASSES, WEIGHTS)
+    low, high = report.bootstrap_interval(labels, outputs, CHALLENGE_2020)
+    few_low, few_high = report.bootstrap_interval(labels[:40], outputs[:40], CHALLENGE_2020)
     assert low < whole < high
     assert high - low < 0.6 * (few_high - few_low)
 
@@ -117,14 +118,14 @@ def test_the_interval_is_that_of_the_scorers_metric_on_every_draw():
     for _ in range(50):
         rows = rng.integers(0, 30, 30)
         metrics.append(evaluate_model.compute_challenge_metric(WEIGHTS, labels[rows], outputs[rows], CLASSES))
-    found = report.bootstrap_interval(labels, outputs, CLASSES, WEIGHTS, repeats=50, seed=5)
+    found = report.bootstrap_interval(labels, outputs, CHALLENGE_2020, repeats=50, seed=5)
     assert found == pytest.approx(np.percentile(metrics, [2.5, 97.5]), abs=1e-12)
 
 
 def test_recordings_that_are_all_normal_have_a_metric_of_zero_on_every_draw():
     labels = np.zeros((5, 24), dtype=bool)
     labels[:, CLASSES.index(evaluate_model.NORMAL_CLASS)] = True
-    assert report.bootstrap_interval(labels, ~labels, CLASSES, WEIGHTS, repeats=20) == (0.0, 0.0)
+    assert report.bootstrap_interval(labels, ~labels, CHALLENGE_2020, repeats=20) == (0.0, 0.0)
 
 
 @settings(deadline=None, derandomize=True, max_examples=20)
@@ -132,21 +133,21 @@ def test_recordings_that_are_all_normal_have_a_metric_of_zero_on_every_draw():
 def test_a_difference_turns_its_sign_when_the_methods_change_places_and_is_zero_between_equals(seed, one, another):
     labels, _, first = some_answers(25, seed, one)
     second = labels ^ (np.random.default_rng(seed + 1).random(labels.shape) < another)
-    value, low, high = report.difference_interval(labels, first, second, CLASSES, WEIGHTS, repeats=60)
-    turned = report.difference_interval(labels, second, first, CLASSES, WEIGHTS, repeats=60)
+    value, low, high = report.difference_interval(labels, first, second, CHALLENGE_2020, repeats=60)
+    turned = report.difference_interval(labels, second, first, CHALLENGE_2020, repeats=60)
     assert turned == pytest.approx((-value, -high, -low), abs=1e-12)
     assert low <= high
-    assert report.difference_interval(labels, first, first, CLASSES, WEIGHTS, repeats=60) == (0.0, 0.0, 0.0)
+    assert report.difference_interval(labels, first, first, CHALLENGE_2020, repeats=60) == (0.0, 0.0, 0.0)
 
 
 def test_a_difference_is_that_of_the_metrics_and_surer_than_two_separate_intervals():
     labels, _, first = some_answers(200, error=0.04)
     second = first ^ (np.random.default_rng(9).random(first.shape) < 0.01)  # mostly the same answers
-    value, low, high = report.difference_interval(labels, first, second, CLASSES, WEIGHTS)
+    value, low, high = report.difference_interval(labels, first, second, CHALLENGE_2020)
     one, other = (
         evaluate_model.compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES) for outputs in (first, second)
     )
     assert value == pytest.approx(one - other)
     assert 0 < low < value < high
-    own_low, own_high = report.bootstrap_interval(labels, first, CLASSES, WEIGHTS)
+    own_low, own_high = report.bootstrap_interval(labels, first, CHALLENGE_2020)
     assert high - low < 0.7 * (own_high - own_low)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.leads import fill_missing
+from ecg.leads import fill_missing, through_independent, twelve_leads
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
 from helper_code import LEADS
@@ -155,3 +155,23 @@ def test_padding_adds_zeros_on_the_right_only():
     assert padded.shape == (12, 8)
     assert not padded[:, 5:].any()
     assert pad_right(signal, 3) is signal
+
+
+def test_limb_leads_that_follow_from_two_others_are_computed_after_a_filter():
+    rng = np.random.default_rng(0)
+    twelve = twelve_leads(rng.normal(0, 1, (8, 700)).astype(np.float32))
+    calls = []
+
+    def linear(leads):
+        calls.append(len(leads))
+        return resample(leads, 500.0, 257.0)
+
+    np.testing.assert_allclose(through_independent(twelve, linear), resample(twelve, 500.0, 257.0), atol=1e-5)
+    np.testing.assert_allclose(through_independent(twelve[:6], linear), resample(twelve[:6], 500.0, 257.0), atol=1e-5)
+    assert calls == [8, 2]
+    rounded = np.round(twelve / 0.00488) * np.float32(0.00488)
+    np.testing.assert_allclose(through_independent(rounded, linear), resample(rounded, 500.0, 257.0), atol=0.012)
+    off = twelve.copy()
+    off[4] = 0  # aVL does not follow
+    np.testing.assert_array_equal(through_independent(off, linear), resample(off, 500.0, 257.0))
+    assert calls == [8, 2, 8, 12]

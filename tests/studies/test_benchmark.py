@@ -15,7 +15,7 @@ from torch import nn
 
 import helper_code
 import team_code
-from ecg.commands import benchmark as benchmark
+from ecg.__main__ import main
 from ecg.decisions.thresholds import coordinate_ascent
 from ecg.measurements import measure
 from ecg.methods.base import Batch
@@ -327,9 +327,11 @@ def test_a_method_can_be_sent_to_a_process_of_its_own(method):
 
 
 @pytest.mark.usefixtures("_small_and_quick")
-def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path):
+def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
-    assert benchmark.main(["all", "--records", "4", "--repeats", "1", "--output", str(page)]) == 0
+    words = ["benchmark", "speed", "all", "--records", "4", "--repeats", "1", "--output", str(page)]
+    monkeypatch.setattr("sys.argv", ["ecg", *words])
+    assert main() == 0
     printed = capsys.readouterr().out
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
@@ -360,7 +362,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path):
     assert "Measurements: not compared, NeuroKit2 is not installed (pip install .[benchmark])." in printed
     text = page.read_text()
     assert text.startswith("# How fast it is\n")
-    assert f"`ecg benchmark all --records 4 --repeats 1 --output {page}`" in text
+    assert f"`ecg benchmark speed all --records 4 --repeats 1 --output {page}`" in text
     assert all(line in text for line in printed.splitlines() if line.startswith("| "))
 
 
@@ -374,28 +376,30 @@ def test_seeds_compare_the_two_ways_to_train(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_and_quick")
-def test_a_page_keeps_its_text_and_gets_new_numbers(tmp_path, capsys):
+def test_a_page_keeps_its_text_and_gets_new_numbers(tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("# Speed\n\nWhat is measured.\n\n## Measured\n\nold numbers\n")
-    assert benchmark.main(["thresholds", "--records", "4", "--repeats", "1", "--output", str(page)]) == 0
+    words = ["benchmark", "speed", "thresholds", "--records", "4", "--repeats", "1", "--output", str(page)]
+    monkeypatch.setattr("sys.argv", ["ecg", *words])
+    assert main() == 0
     text = page.read_text()
-    assert text.startswith("# Speed\n\nWhat is measured.\n\n## Measured\n\nBy `ecg benchmark thresholds")
+    assert text.startswith("# Speed\n\nWhat is measured.\n\n## Measured\n\nBy `ecg benchmark speed thresholds")
     assert "old numbers" not in text and "| thresholds | 4 |" in text
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--records", "0"], "--records 0: expected a whole number from 1 up"),
-        (["--repeats", "0"], "--repeats 0: expected a whole number from 1 up"),
-        (["--seed", "-1"], "--seed -1: expected a whole number from 0 up"),
+        (["--records", "0"], "Invalid value for '--records'"),
+        (["--repeats", "0"], "Invalid value for '--repeats'"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
         (["--model", "nowhere"], "--model nowhere: expected the folder of a trained model"),
         (["thresholds", "--seeds", "2"], "--seeds 2: expected it with training, found thresholds"),
         (["thresholds", "--output", "no/such/folder/page.md"], "--output no/such/folder/page.md: expected a folder"),
     ],
 )
 def test_what_can_not_be_measured_is_said_before_anything_is(capsys, words, complaint):
-    assert benchmark.main(words) == 2
+    assert main(["benchmark", "speed", *words]) == 2
     captured = capsys.readouterr()
     assert complaint in captured.err
     assert captured.out == ""

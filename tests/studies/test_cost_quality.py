@@ -1,5 +1,6 @@
 """The picture of cost and quality: it draws what the document's table says, and nothing else."""
 
+from ecg.__main__ import main
 from ecg.studies import cost_quality
 from test_project import ROOT
 
@@ -28,12 +29,12 @@ def test_rows_with_a_metric_are_read(tmp_path):
 def test_the_documents_table_is_drawn(tmp_path):
     page = ROOT / "docs" / "performance.md"
     assert len(cost_quality.read_costs(page)) >= 6
-    assert cost_quality.main([str(page), str(tmp_path / "costs.png")]) == 0
+    assert main(["benchmark", "cost-quality", str(page), str(tmp_path / "costs.png")]) == 0
     assert (tmp_path / "costs.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_page_without_the_table_is_refused(tmp_path, capsys):
     (tmp_path / "page.md").write_text("# Page\n\n| model |\n|---|\n| one |\n")
-    assert cost_quality.main([str(tmp_path / "page.md"), str(tmp_path / "costs.png")]) == 2
+    assert main(["benchmark", "cost-quality", str(tmp_path / "page.md"), str(tmp_path / "costs.png")]) == 2
     assert f"{tmp_path / 'page.md'}: expected a table of model" in capsys.readouterr().err
     assert not (tmp_path / "costs.png").exists()

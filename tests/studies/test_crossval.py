@@ -14,6 +14,7 @@ import helper_code
 import team_code
 from ecg.commands import validate as command
 from ecg.inference.run_folder import run_folder
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.methods.base import build_method
 from ecg.model_folder.folder import load_model
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES
@@ -96,7 +97,7 @@ def test_test_recordings_take_no_part_in_training_thresholds_or_choice_of_epoch(
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("nobody", "expected one of .*zhao, butteam, found 'nobody'"),
+        ("nobody", "expected one of .*butteam, zhao, found 'nobody'"),
         ("zhao:depth=3", "expected settings out of age_mask, challenge_stage, found 'depth'"),
         ("zhao:age_mask=False", "expected true or false for age_mask, found 'False'"),
         ("zhao:age_mask", "expected true or false"),
@@ -374,10 +375,10 @@ def test_differences_match_recordings_by_name():
     first = made_up(40, "A", True)
     order = np.random.default_rng(1).permutation(40)[:30]
     shuffled = replace(first, **{key: values[order] for key, values in arrays(first).items()})
-    [line] = tables.format_differences({"a": first, "b": shuffled}, team_code.CLASSES).splitlines()[2:]
+    [line] = tables.format_differences({"a": first, "b": shuffled}, CHALLENGE_2020).splitlines()[2:]
     assert line == "| A | b | 30 | +0.000 (+0.000 to +0.000) |"
     nothing = replace(shuffled, outputs=shuffled.outputs & False)
-    [line] = tables.format_differences({"a": first, "b": nothing}, team_code.CLASSES).splitlines()[2:]
+    [line] = tables.format_differences({"a": first, "b": nothing}, CHALLENGE_2020).splitlines()[2:]
     assert line.startswith("| A | b | 30 | +0.") and "(+0." in line
 
 
@@ -385,7 +386,7 @@ def test_a_disturbance_loses_what_the_metric_falls():
     result = made_up(40, "A", True)
     perfect = replace(result, outputs=result.labels)
     text = tables.format_disturbed(
-        {"m": {AS_RECORDED: perfect, "same": replace(perfect), "worse": result}}, team_code.CLASSES
+        {"m": {AS_RECORDED: perfect, "same": replace(perfect), "worse": result}}, CHALLENGE_2020
     )
     undisturbed, same, worse = (line.strip("| ").split(" | ") for line in text.splitlines()[2:])
     assert undisturbed[:2] == [AS_RECORDED, "1.000"]
@@ -411,7 +412,7 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
 @pytest.mark.parametrize("words", [("--epochs", "0"), ("--folds", "1"), ("--limit", "-1"), ("--workers", "0")])
 def test_numbers_out_of_range_are_refused(tmp_path, capsys, words):
     assert command.main([str(tmp_path), str(tmp_path / "out"), *words]) == 2
-    assert f"{words[0]} {words[1]}: expected a whole number" in capsys.readouterr().err
+    assert f"Invalid value for '{words[0]}': {words[1]}" in capsys.readouterr().err
 
 
 def test_a_wrong_path_ends_with_a_sentence(tmp_path, capsys):
@@ -433,7 +434,7 @@ def test_the_least_sure_tenth_is_left_out():
         outputs=probabilities > 0.5,
         classes=team_code.CLASSES,
     )
-    row = tables.format_least_sure({"tiny": result}, team_code.CLASSES).splitlines()[-1]
+    row = tables.format_least_sure({"tiny": result}, CHALLENGE_2020).splitlines()[-1]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[4] == "18"
     assert cells[5].startswith("1.000")

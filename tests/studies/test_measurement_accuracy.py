@@ -20,12 +20,14 @@ from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.studies import measurement_accuracy
+from ecg.studies.disturbed_measurements import DISTURBANCES
 from ecg.studies.measurement_accuracy import (
     Detections,
     Differences,
     against_labels,
     against_ludb,
     against_simulator,
+    against_undisturbed,
     annotated_r_peaks,
     auroc,
     differences_table,
@@ -152,11 +154,19 @@ def test_labels_are_told_by_the_numbers_that_define_them(tmp_path):
     table = against_labels(sorted(tmp_path.glob("*.hea")))
     assert "| SB | -heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
     assert "| STach | heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
-    assert measurement_accuracy._in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
+    assert measurement_accuracy.in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
 
 
 def test_the_command(tmp_path):
-    words = [sys.executable, "-m", "ecg.studies.measurement_accuracy", "simulated", "--records", "2"]
+    words = [sys.executable, "-m", "ecg", "benchmark", "simulated", "--records", "2"]
     done = subprocess.run(words, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| | mean (ms) | SD (ms) |")
+
+
+def test_disturbances_are_told_in_a_row_each():
+    table = against_undisturbed(None, 1, 3).splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in table[2:]] == list(DISTURBANCES)
+    alone = table[-1].split(" | ")
+    assert alone[0].endswith("lead II alone") and alone[7] == "empty"
+    assert all("±" in cell for cell in table[2].split(" | ")[1:])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from ecg.__main__ import main
 from ecg.simulator.noise import Noise
 from ecg.studies import median_beats
 
@@ -12,7 +13,7 @@ from ecg.studies import median_beats
 def test_the_command_draws_a_small_picture(tmp_path, monkeypatch):
     titles = []
     monkeypatch.setattr(median_beats, "_compare", lambda found, truth: titles.append((found, truth)) or "")
-    assert median_beats.main([str(tmp_path / "beats.png")]) == 0
+    assert main(["benchmark", "median-beats", str(tmp_path / "beats.png")]) == 0
     assert (tmp_path / "beats.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "beats.png").stat().st_size < 250_000
     found, truth = titles[0]  # sinus rhythm
@@ -30,6 +31,6 @@ def test_what_was_not_measured_has_a_dash_beside_what_is_true():
 def test_a_picture_of_a_recording_without_beats_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(median_beats, "_PANELS", (("Noise", "NSR", Noise(muscle=50.0)),) * 6)
     monkeypatch.setattr(median_beats, "measure", lambda signal, rate: SimpleNamespace(median_beat=None))
-    assert median_beats.main([str(tmp_path / "beats.png")]) == 2
+    assert main(["benchmark", "median-beats", str(tmp_path / "beats.png")]) == 2
     assert "expected a median beat, found none" in capsys.readouterr().err
     assert not (tmp_path / "beats.png").exists()

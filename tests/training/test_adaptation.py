@@ -15,10 +15,10 @@ from ecg.decisions.adaptation import Adaptation, choose_penalty, cross_validate,
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.model_folder.folder import ModelError, load_model
 from ecg.report import recordings as report
 from ecg.runtime.device import pick_device
-from ecg.scoring.challenge import challenge_weights
 from ecg.scoring.statistics import log_loss
 from ecg.studies.model_card import as_markdown
 from ecg.training import adapt_model
@@ -105,10 +105,10 @@ def test_few_recordings_without_any_difference_get_the_strongest_penalty_and_man
 def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
     labels, scores = hospital(150)
     folds = np.arange(150) % 5
-    before = cross_validate(labels, scores, folds)
+    before = cross_validate(labels, scores, folds)[0]
     turned = labels.copy()
     turned[folds == 2] ^= True
-    after = cross_validate(turned, scores, folds)
+    after = cross_validate(turned, scores, folds)[0]
     np.testing.assert_array_equal(after[folds == 2], before[folds == 2])
     assert not np.allclose(after[folds != 2], before[folds != 2])
 
@@ -116,7 +116,7 @@ def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
 def test_classes_that_nobody_has_do_no_harm():
     labels, scores = hospital(100)
     labels[:, 2] = False
-    adapted = cross_validate(labels, scores, np.arange(100) % 5)
+    adapted = cross_validate(labels, scores, np.arange(100) % 5)[0]
     assert np.isfinite(adapted).all()
     assert adapted[:, 2].mean() < scores[:, 2].mean()
 
@@ -149,7 +149,7 @@ def few(monkeypatch):
 
 @pytest.fixture
 def adapted(place, few, tmp_path):
-    assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
+    assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
     return tmp_path / "adapted"
 
 
@@ -160,7 +160,7 @@ def test_the_command_writes_a_whole_model_beside_the_old_one_and_says_what_it_ga
         signal, dx = heart_like(2, seed=100 if name == "twin" else 900), OFTEN if name == "twin" else "1"
         write_recording(place / "data" / "more", name, signal, dx=dx)
     try:
-        assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
+        assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 0
     finally:
         shutil.rmtree(place / "data" / "more")
         (place / "data" / "HR99999.hea").unlink()
@@ -195,7 +195,7 @@ def test_an_adapted_model_decides_by_its_adapted_scores_alone(place, adapted):
     labels, scores = model.decide(probabilities)
     expected = model.adaptation.apply(plain.decide(probabilities)[1])
     np.testing.assert_array_equal(scores, expected)
-    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], challenge_weights())[0])
+    np.testing.assert_array_equal(labels, highest_expected_score(expected[np.newaxis], CHALLENGE_2020.weights)[0])
     assert scores.argmax() == CODES.index(OFTEN)
     each = model.decide_each(probabilities)
     for row, found in zip(probabilities, each, strict=True):
@@ -230,7 +230,7 @@ def test_an_onnx_file_of_an_adapted_model_is_refused(adapted):
 
 
 def test_an_adapted_model_is_neither_adapted_again_nor_calibrated(place, adapted, few, capsys):
-    assert adapt.main([str(adapted), str(place / "data"), str(adapted.parent / "again")]) == 2
+    assert adapt.main(["--model", str(adapted), str(place / "data"), str(adapted.parent / "again")]) == 2
     assert "adapt what it was made from" in capsys.readouterr().err
     assert not (adapted.parent / "again").exists()
     assert calibrate.main([str(adapted), str(place / "training")]) == 2
@@ -246,7 +246,7 @@ def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
         codes = [code for code, flag in zip(names.split(","), given.split(","), strict=True) if flag.strip() == "1"]
         write_data(tmp_path / "data", [], first=0)
         write_recording(tmp_path / "data", f"HR{number:05d}", heart_like(2, seed=100 + number), dx=",".join(codes))
-    assert adapt.main([str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]) == 1
+    assert adapt.main(["--model", str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]) == 1
     said = capsys.readouterr()
     assert "Not adapted: challenge metric 1.000" in said.out
     assert "not written, as adapting gains nothing" in said.err
@@ -255,7 +255,7 @@ def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
 
 def test_too_few_recordings_are_refused(place, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
-    assert adapt.main([str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
+    assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
     assert "expected at least 100 different recordings with scored diagnoses, found 60" in capsys.readouterr().err
     assert not (tmp_path / "adapted").exists()
 
@@ -264,7 +264,7 @@ def test_the_model_itself_is_never_replaced(place, few, tmp_path, capsys):
     before = visible_bytes(place / "model")
     (tmp_path / "link").symlink_to(place / "model")
     for target in (place / "model", tmp_path / "link", place / "model" / ".." / "model"):
-        assert adapt.main([str(place / "model"), str(place / "data"), str(target)]) == 2
+        assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(target)]) == 2
         assert "expected another folder than that of the model" in capsys.readouterr().err
     assert visible_bytes(place / "model") == before
 
@@ -272,7 +272,7 @@ def test_the_model_itself_is_never_replaced(place, few, tmp_path, capsys):
 def test_what_cant_be_used_is_named(place, few, tmp_path, capsys):
     file = tmp_path / "file"
     file.write_text("")
-    words = [str(place / "model"), str(place / "data")]
+    words = ["--model", str(place / "model"), str(place / "data")]
     for more, complaint in (
         ([str(file)], f"{file}: expected a folder"),
         ([str(tmp_path / "adapted"), "--seed", "-1"], "seed -1: expected a whole number from 0 up"),
@@ -283,7 +283,7 @@ def test_what_cant_be_used_is_named(place, few, tmp_path, capsys):
 
 def test_folds_that_come_with_the_data_are_kept_and_too_few_of_them_refused(place, few, tmp_path, capsys):
     shutil.copytree(place / "data", tmp_path / "data")
-    words = [str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]
+    words = ["--model", str(place / "model"), str(tmp_path / "data"), str(tmp_path / "adapted")]
     for n_folds, status in ((5, 0), (3, 2)):
         rows = [f"HR{number:05d},HR,{number % n_folds + 1}" for number in range(N)]
         (tmp_path / "data" / "folds.csv").write_text("record,database,fold\n" + "\n".join(rows) + "\n")
@@ -329,6 +329,15 @@ def test_scores_of_no_change_come_out_as_they_went_in():
 
 def test_it_runs_as_a_command_of_its_own(place, tmp_path):
     write_data(tmp_path / "data", [OFTEN if number % 4 else RARELY for number in range(100)])
-    run("ecg.commands.adapt", place / "model", tmp_path / "data", tmp_path / "adapted", check=0, cwd=tmp_path)
+    run(
+        "ecg.__main__",
+        "adapt",
+        "--model",
+        place / "model",
+        tmp_path / "data",
+        tmp_path / "adapted",
+        check=0,
+        cwd=tmp_path,
+    )
     out = run("driver", tmp_path / "adapted", place / "data", tmp_path / "out", check=0)
     assert f"{N} recordings" in out.stdout + out.stderr

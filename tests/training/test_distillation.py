@@ -10,8 +10,9 @@ import torch
 import team_code
 from ecg.commands import distill as command
 from ecg.decisions.adaptation import Adaptation
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
-from ecg.io.formats import read_signal
+from ecg.io.formats import read
 from ecg.model_folder.folder import load_model
 from ecg.training import distillation
 from ecg.training.dataset import build_dataset
@@ -57,9 +58,9 @@ def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place
     assert len(dataset) == 18
     assert sorted([*seen["training"], *seen["validation"]]) == list(range(18))
     assert set(seen["validation"]) <= set(range(15))
-    header, signal = read_signal(place / "data" / "HR00004.hea")
     method = teacher.method
-    item = Item(0, method.input.preprocess(signal, 500.0), method.input.features(header, signal))
+    examined = Examination(read(place / "data" / "HR00004.hea"), method.input)
+    item = Item(0, examined.prepared, examined.features)
     [(_, members)] = predict(method, teacher.networks, [item], CPU)
     label = np.array([code == CODES[1] for code in team_code.CLASSES])
     wanted = (1 - TEACHERS_SHARE) * label + TEACHERS_SHARE * members.mean(axis=0)
@@ -95,7 +96,7 @@ def test_an_adapted_teacher_is_refused(place, tmp_path):
 
 
 def test_the_ensembles_own_folder_is_refused(place, capsys):
-    words = [str(place / "teacher"), str(place / "data"), str(place / "teacher")]
+    words = ["--model", str(place / "teacher"), str(place / "data"), str(place / "teacher")]
     assert command.main(words) == 2
     assert "expected another folder than that of the ensemble" in capsys.readouterr().err
 

@@ -2,15 +2,15 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 import helper_code
+from ecg.examination.examine import Examination
+from ecg.io.formats import read
 from ecg.methods.base import Stage
-from ecg.training import dataset as dataset_module
 from ecg.training import trainer as training
 from ecg.training.dataset import build_dataset
 from ecg.training.folds import assign_folds, read_folds
@@ -189,9 +189,9 @@ def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(dat
     assert [entry.recording_id for entry in dataset.entries] == [f"HR{k:05d}" for k in range(12)]
     assert problems == []
     assert dataset.entries[3].database == "PTB-XL"
-    header, signal = helper_code.read_recording(data / "deep/er/HR00003.hea")
-    assert np.array_equal(dataset.signal(3), method.input.preprocess(signal, header.sampling_frequency))
-    assert np.array_equal(dataset.features(3), method.input.features(header, signal))
+    examined = Examination(read(data / "deep/er/HR00003.hea"), method.input)
+    assert np.array_equal(dataset.signal(3), examined.prepared)
+    assert np.array_equal(dataset.features(3), examined.features)
     assert dataset.labels[3, CLASSES.index("426783006")]
 
 
@@ -212,8 +212,7 @@ def test_what_was_read_once_is_used_again_until_something_changes(data, tmp_path
     cache = tmp_path / "cache"
     first, _ = build_dataset(zhao(), data, cache, workers=1)
     reads = []
-    real = helper_code.read_recording
-    monkeypatch.setattr("ecg.training.dataset.read_signal", lambda path, *_: reads.append(path) or real(path))
+    monkeypatch.setattr("ecg.training.dataset.read", lambda path, *_: reads.append(path) or read(path))
     second, _ = build_dataset(zhao(), data, cache, workers=1)
     assert not reads
     assert first.entries == second.entries
@@ -259,19 +258,6 @@ def test_a_patients_recordings_stay_on_one_side(data, tmp_path, monkeypatch):
         assert sorted([*inside, *outside]) == list(range(12))
         assert not {row // 2 for row in inside} & {row // 2 for row in outside}
     assert [sorted(outside) for _, outside in splits] == [[0, 1, 10, 11], [2, 3]]
-
-
-def test_signals_read_by_another_version_of_any_module_are_read_anew(data, tmp_path, monkeypatch):
-    files = dataset_module._source_files()
-    names = {path.relative_to(Path(dataset_module.__file__).parents[1]).as_posix() for path in files[:-1]}
-    assert {"io/readers/matlab.py", "signal/filtering.py", "simulator/dipole.py"} <= names
-    assert files[-1].name == "team_code.py"
-    changed = tmp_path / "resampling.py"
-    changed.write_text("# another version\n")
-    build_dataset(zhao(), data, tmp_path / "cache", workers=1)
-    monkeypatch.setattr(dataset_module, "_source_files", lambda: [changed])
-    with pytest.raises(helper_code.RecordingError, match="train anew without resume"):
-        build_dataset(zhao(), data, tmp_path / "cache", workers=1, resume=True)
 
 
 def test_a_folds_file_from_a_spreadsheet_is_read_and_one_that_fits_no_recording_is_refused(data, tmp_path):

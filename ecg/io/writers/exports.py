@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,27 @@ def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Pa
     header_file = folder / f"{name}.hea"
     write_file(header_file, "\n".join(lines) + "\n")
     return header_file
+
+
+def header_comments(stored: Stored, source: str, identity: Identity = NOBODY) -> Iterator[str]:
+    """What the device said and the reader noted, as lines of a header; `source` is the format it came in."""
+    device = stored.device
+    yield f"Source: {source}"
+    if device.maker or device.model:
+        yield f"Device: {' '.join(filter(None, (device.maker, device.model)))}"
+    for key, value in device.measurements.items():
+        yield f"Measurement: {key} {value:.12g}"
+    for statement in device.statements:
+        yield f"Statement: {statement}"
+    for note in stored.notes:
+        yield f"Note: {note}"
+    if identity is not NOBODY:
+        yield f"Patient name: {identity.name}"
+        yield f"Patient id: {identity.patient_id}"
+        yield f"Birth date: {identity.birth_date or ''}"
+        yield f"Acquired: {device.acquired or ''}"
+        for what, text in identity.others.items():
+            yield f"Identifier: {what}: {text}"
 
 
 def _one_line(text: str) -> str:

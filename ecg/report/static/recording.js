@@ -40,6 +40,17 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const step = (by) => zoom(LEADS[(LEADS.indexOf(now) + by + 12) % 12]);
 
+  // The recordings before and after, from order.js.
+  const order = window.ORDER ?? [];
+  const at = order.findIndex(([page]) => location.pathname.endsWith(`/${page}`));
+  for (const [id, place] of at < 0 ? [] : [["before", at - 1], ["after", at + 1]]) {
+    const link = document.getElementById(id);
+    const [page, name] = order[place] ?? [];
+    link.hidden = !page;
+    link.href = page ?? "#";
+    link.querySelector("bdi").textContent = name ?? "";
+  }
+
   for (const group of document.querySelectorAll(".leads")) group.hidden = false;
   document.addEventListener("click", (event) => {
     const lead = event.target.closest?.("[data-lead]");

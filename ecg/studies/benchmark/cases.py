@@ -23,7 +23,7 @@ from ecg.arrays import Bools, Floats
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import make_batch
-from ecg.inference.run_folder import READERS, run_folder
+from ecg.inference.run_folder import run_folder
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
@@ -139,7 +139,7 @@ def count_measuring() -> int:
 def first_windows(method: Method, header_files: Sequence[Path]) -> Batch:
     read = [read_recording(path) for path in header_files]
     signals = [method.input.preprocess(signal, header.sampling_frequency) for header, signal in read]
-    features = [method.input.features(header, signal) for header, signal in read]
+    features = [reference.features_of(method, header, signal) for header, signal in read]
     return make_batch([method.input.windows(signal)[0] for signal in signals], features, CPU)
 
 
@@ -200,7 +200,7 @@ def run_driver(recordings: Path, output: Path, model: Model) -> float:
     """What driver.py does without options; the share of its time in which the network's threads were idle."""
     forward = TimedForward(model.method)
     timed = replace(model, method=replace(model.method, forward=forward))
-    run_folder(timed, recordings, output, workers=READERS)
+    run_folder(timed, recordings, output)
     return forward.idle()
 
 

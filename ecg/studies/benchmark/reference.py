@@ -23,8 +23,10 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from ecg.arrays import Bools, Floats
+from ecg.examination.examine import Examination
 from ecg.inference.predict import make_batch
 from ecg.io.header import Header, parse_header
+from ecg.io.recording import Recording
 from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS
 from ecg.leads import LEADS
 from ecg.methods.base import Method
@@ -84,23 +86,37 @@ def reference_preprocess(method: Method, signal: Signal, fs: float, resample: Re
     return resampled * np.float32({"uV": 1000.0, "mV": 1.0}[method.input.units])
 
 
+def features_of(method: Method, header: Header, signal: Signal) -> Signal:
+    """What goes into the method's networks beside the signal."""
+    person = Recording(signal, header.sampling_frequency, age=header.age, sex=header.sex)
+    return Examination(person, method.input).features
+
+
 def reference_probabilities(
     method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
 ) -> Floats:
     """A recording's probabilities, (n_networks, n_classes), one network after another."""
+    return _reference_pass(method, networks, header_file, resample)[0]
+
+
+def _reference_pass(
+    method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
+) -> tuple[Floats, Signal]:
+    """Probabilities, and the features that went into the networks."""
     header, signal = reference_read(header_file)
     windows = method.input.windows(reference_preprocess(method, signal, header.sampling_frequency, resample))
-    batch = make_batch(windows, [method.input.features(header, signal)] * len(windows), torch.device("cpu"))
+    features = features_of(method, header, signal)
+    batch = make_batch(windows, [features] * len(windows), torch.device("cpu"))
     with torch.no_grad():
         logits = [method.forward(network, batch) for network in networks]
-    return np.stack([method.decision.merge(torch.sigmoid(each.double()).numpy()) for each in logits])
+    return np.stack([method.decision.merge(torch.sigmoid(each.double()).numpy()) for each in logits]), features
 
 
 def reference_run_folder(header_files: Sequence[Path], output_folder: Path, model: Model) -> None:
     """One recording after another, an output file each."""
     output_folder.mkdir(exist_ok=True)
     for path in header_files:
-        labels, scores = model.decide(reference_probabilities(model.method, model.networks, path))
+        labels, scores = model.decide(*_reference_pass(model.method, model.networks, path))
         with open(output_folder / f"{path.stem}.csv", "w", newline="") as file:
             file.write(f"#{path.stem}\n")
             csv.writer(file).writerows([model.method.classes, labels.astype(int), scores])
@@ -129,7 +145,7 @@ def reference_train(
                     header, signal = reference_read(header_files[row])
                     item = reference_preprocess(method, signal, header.sampling_frequency, reference_interpolate)
                     items.append(method.training.augment(item, rng))
-                    features.append(method.input.features(header, signal))
+                    features.append(features_of(method, header, signal))
                 logits = method.forward(network, make_batch(items, features, device))
                 loss = loss_of(logits, torch.from_numpy(dataset.targets[rows]).to(device))
                 optimizer.zero_grad()

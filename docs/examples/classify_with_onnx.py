@@ -1,6 +1,8 @@
-"""Classifies one Challenge recording with numpy and onnxruntime alone: python judge_with_onnx.py model.onnx A0001.hea
+"""Classifies one Challenge recording with numpy and onnxruntime alone.
 
-The model is from `ecg export model/distilled model.onnx --from-raw 500`. The recording has 500 Hz, no missing
+    python classify_with_onnx.py model.onnx A0001.hea
+
+The model is from `ecg export model.onnx --model model/distilled --from-raw 500`. The recording has 500 Hz, no missing
 samples, and its signals in a MATLAB file of level 4 beside the header, as those of the Challenge of 2020.
 """
 

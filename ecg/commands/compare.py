@@ -1,0 +1,69 @@
+"""`ecg compare`: what changed between two recordings of a patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ecg.commands import options
+from ecg.resources import shipped_models
+from ecg.runtime.command import command
+
+
+@command("compare")
+@click.argument("before", type=options.PATH)
+@click.argument("after", type=options.PATH)
+@click.argument("output", type=options.PATH)
+@options.definitions
+@options.models
+@options.device
+def main(
+    before: Path, after: Path, output: Path, definitions: str | None, models: tuple[Path, ...], device: str
+) -> int:
+    """Compare two ECGs of a patient: measured changes and comparison statements of the AHA/ACC/HRS list.
+
+    OUTPUT ends in .csv, .json or .html, which is a page with both median beats over one another. Where BEFORE is a
+    folder, AFTER is a table that says whose the recordings are: a row for each with the columns `record` and `patient`,
+    a patient's earlier recordings first; each is compared with the one before it. This is research software, not a
+    medical device.
+
+    \b
+    examples:
+      ecg compare before.dcm after.dcm changes.csv
+      ecg compare before.hea after.hea changes.html
+      ecg compare recordings patients.csv changes.json
+
+    Exit status: 0 all compared, 1 some could not be, 2 the command could not start or continue, 130 Ctrl-C.
+    """
+    from ecg.decisions.conventions import DEFAULT
+    from ecg.inference.classifier import load_model
+    from ecg.inference.interpret_recordings import NO_DEVICE, interpret_recordings
+    from ecg.interpretation.comparison import Ecg, compare
+    from ecg.io.files import write_file
+    from ecg.io.inputs import recording_path
+    from ecg.report.comparison_page import Pair, comparison_page
+    from ecg.report.comparison_tables import changes_as_csv, changes_as_json, pairs_of
+    from ecg.runtime.progress import say
+
+    writers = {".csv": changes_as_csv, ".json": changes_as_json, ".html": comparison_page}
+    kind = output.suffix.lower()
+    if kind not in writers:
+        raise ValueError(f"{output}: expected a name that ends in .csv, .json or .html")
+    one = (Path(recording_path(before)), Path(recording_path(after)))
+    wanted = list(pairs_of(before, after)) if before.is_dir() else [one]
+    loaded = [load_model(folder, device=device) for folder in models or shipped_models()]
+    paths = list(dict.fromkeys(path for pair in wanted for path in pair))
+    found = dict(zip(paths, interpret_recordings(paths, loaded, definitions or DEFAULT), strict=True))
+    pairs = []
+    for each in found.values():
+        if each.problem:
+            say(each.problem)
+    for first, second in wanted:
+        sides = [Ecg(one.measured, one.statements) for one in (found[first], found[second]) if one.measured is not None]
+        if len(sides) == 2:
+            pairs.append(Pair((first.stem, second.stem), sides[0], sides[1], compare(*sides)))
+    if pairs:
+        write_file(output, writers[kind](pairs))
+    print(f"{len(pairs)} of {len(wanted)} pairs compared; written to {output}. {NO_DEVICE}")
+    return 0 if len(pairs) == len(wanted) else 1

@@ -1,0 +1,71 @@
+"""`ecg train`: a model from labelled recordings, what `train_model.py` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ecg.commands import options
+from ecg.runtime.command import command
+
+
+@command("train", "the same command continues after the last finished epoch")
+@click.argument("data")
+@click.argument("model")
+@click.option(
+    "--method",
+    metavar="NAME[:SETTING=VALUE,...]",
+    help="which method to train, of docs/methods.md (default: the first there, or that of the model to start from)",
+)
+@click.option(
+    "--from", "start", metavar="MODEL", help="start from the weights of a trained model rather than from random ones"
+)
+@click.option(
+    "--members",
+    "--folds",  # its name up to version 0.2, which keeps working
+    type=click.IntRange(1),
+    metavar="K",
+    help="networks to train, each validated on another fold of the data (default: the method's number)",
+)
+@options.epochs
+@options.seed
+@options.device
+@options.workers
+@options.limit
+@options.diagnoses
+@options.labels
+@options.least_likelihood
+@click.option(
+    "--leads",
+    metavar="12|6|4|3|2|NAMES|any",
+    help="leads that the model uses and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: all, but "
+    "half of the training items lack those that smaller sets lack (default: the leads that are there)",
+)
+@click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
+@click.option(
+    "--spread-members",
+    is_flag=True,
+    help="under torchrun: each process trains other members, rather than all of them one member after another",
+)
+@click.pass_obj
+def main(training_code: Callable[..., None] | None, /, data: str, model: str, **settings: Any) -> int:
+    """Train a model on a folder of labelled recordings.
+
+    DATA holds the recordings, in it or in folders below it; an optional folds.csv (record, database, fold) keeps
+    patients together. MODEL is the folder that the model is written to; a stopped training continues from there.
+
+    \b
+    examples:
+      ecg train data model
+      ecg train data model --epochs 12 --members 1
+      ecg train hospital fitted --from model --epochs 3
+      torchrun --nproc-per-node 8 -m ecg train data model
+    """
+    if training_code is None:
+        from ecg.training.train_folder import train_folder
+
+        training_code = train_folder
+    training_code(data, model, **settings)
+    return 0

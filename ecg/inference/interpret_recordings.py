@@ -1,0 +1,193 @@
+"""Statements of recordings: each read once, measured once, run through every model once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.examination.examine import Examination
+from ecg.examination.examine_folder import CORES, Candidates, examine_folder
+from ecg.inference.predict import Item, predict
+from ecg.interpretation import Statement, doubts, interpret
+from ecg.interpretation.interpret import Opinions
+from ecg.io.files import write_file
+from ecg.io.formats import read
+from ecg.io.recording import Recording
+from ecg.measurements import Measurements, measure
+from ecg.methods.base import Input
+from ecg.model_folder.folder import Model
+
+COLUMNS = ("record", "code", "statement", "certainty", "probability", "evidence")
+NO_DEVICE = "Research software, not a medical device, often wrong. Don't use it for a person's care."
+_AT_ONCE = 32  # recordings that go through the networks together
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """What is said of a recording.
+
+    Attributes
+    ----------
+    record : str
+    statements : list of Statement
+        What is acute first.
+    uncertain : list of str
+        Reasons to doubt all of it; empty for most.
+    problem : str
+        Why there is no statement; "" where there are.
+    measured : Measurements, optional
+
+    Examples
+    --------
+    >>> import ecg
+    >>> found = ecg.interpret(ecg.simulate("AF", seed=7), models=())
+    >>> found.record, found.problem, found.measured.has_p_waves
+    ('AF-7', '', False)
+    """
+
+    record: str
+    statements: list[Statement] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
+    problem: str = ""
+    measured: Measurements | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A recording without its signal, its measurements, and what the networks of each model need."""
+
+    recording: Recording
+    measured: Measurements
+    items: list[Item]
+
+
+def interpret_recordings(
+    paths: Iterable[str | os.PathLike[str]],
+    models: Sequence[Model] = (),
+    definitions: str = DEFAULT,
+    workers: int = CORES,
+) -> Iterator[Interpretation]:
+    """Interpret recordings one after the other.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    models : sequence of Model
+        Of the Challenge's classes or PTB-XL's statements; none for the criteria alone.
+    definitions : str
+        A convention; models that know conventions follow it too.
+    workers : int
+        Processes that read and measure while the networks run.
+
+    Yields
+    ------
+    Interpretation
+        In the order of `paths`; one that can't be read has a problem and costs the others nothing.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convention.
+    """
+    if definitions not in CONVENTIONS:
+        raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")
+    candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
+    examined = examine_folder(candidates, partial(_prepare, [model.method.input for model in models]), workers=workers)
+    while some := list(islice(examined, _AT_ONCE)):
+        ready = [each.result for each in some if each.result is not None]
+        opinions = iter(opinions_of(ready, models, definitions))
+        for each in some:
+            if each.result is None:
+                yield Interpretation(each.name, problem=each.problems[0])
+            else:
+                yield _interpretation(each.name, each.result, next(opinions), definitions)
+
+
+def interpret_recording(
+    recording: Recording, models: Sequence[Model] = (), definitions: str = DEFAULT
+) -> Interpretation:
+    """As `interpret_recordings`, one recording that is in memory; what is wrong with it is raised."""
+    ready = examined_for(recording, [model.method.input for model in models])
+    [opinions] = opinions_of([ready], models, definitions)
+    return _interpretation(recording.name, ready, opinions, definitions)
+
+
+def _interpretation(name: str, ready: Ready, opinions: Opinions, definitions: str) -> Interpretation:
+    recording, measured = ready.recording, ready.measured
+    statements = interpret(measured, recording.age, recording.sex, opinions, definitions)
+    return Interpretation(name, statements, doubts(statements, measured), measured=measured)
+
+
+def _prepare(inputs: Sequence[Input], path: Path) -> Ready:
+    return examined_for(read(path), inputs)
+
+
+def examined_for(recording: Recording, inputs: Sequence[Input]) -> Ready:
+    """Measure a recording once, and make what each network takes."""
+    measured = measure(recording.signal, recording.sampling_frequency)
+    examined = [Examination(recording, each, measured) for each in inputs]
+    items = [Item(None, each.prepared, each.features) for each in examined]
+    return Ready(replace(recording, signal=recording.signal[:, :0]), measured, items)
+
+
+def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: str) -> list[Opinions]:
+    """Calibrated probabilities of each model for each recording, by class."""
+    opinions: list[dict[str, dict[str, float]]] = [{} for _ in ready]
+    for number, model in enumerate(models):
+        method = model.method
+        items = [replace(each.items[number], key=k) for k, each in enumerate(ready)]
+        for k, members in predict(method, model.networks, items, model.device):
+            _, scores = model.decide(members, items[k].features, definitions)
+            if model.calibration is not None and not method.decision.moves_scores and model.adaptation is None:
+                scores = model.calibration.apply(scores)
+            opinions[k][f"model {number}"] = dict(zip(method.classes, scores.tolist(), strict=True))
+    return list(opinions)
+
+
+def write_table(path: Path, interpretations: Iterable[Interpretation], definitions: str) -> list[Interpretation]:
+    """Write statements as CSV, or as JSON where the file's name ends in ``.json``; whole or not at all.
+
+    Returns what was written, without measurements.
+    """
+    done = [Interpretation(each.record, each.statements, each.uncertain, each.problem) for each in interpretations]
+    write_file(path, _json(done, definitions) if path.suffix.lower() == ".json" else _csv(done))
+    return done
+
+
+def _csv(interpretations: Iterable[Interpretation]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for each in interpretations:
+        for one in each.statements:
+            probability = "" if math.isnan(one.probability) else f"{one.probability:.3f}"
+            writer.writerow([each.record, one.code, one.statement, one.certainty, probability, one.evidence])
+    return text.getvalue()
+
+
+def _json(interpretations: Iterable[Interpretation], definitions: str) -> str:
+    def statement(one: Statement) -> dict[str, Any]:
+        row = asdict(one)
+        return row | {"probability": None if math.isnan(one.probability) else round(one.probability, 4)}
+
+    rows = [
+        {
+            "record": each.record,
+            "acute": [one.acute for one in each.statements if one.acute],
+            "statements": [statement(one) for one in each.statements],
+            "uncertain": each.uncertain,
+            **({"problem": each.problem} if each.problem else {}),
+        }
+        for each in interpretations
+    ]
+    return json.dumps({"note": NO_DEVICE, "definitions": definitions, "recordings": rows}, indent=1) + "\n"

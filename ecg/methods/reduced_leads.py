@@ -1,0 +1,111 @@
+"""Methods on fewer than twelve leads, as the 2021 Challenge asks for: 12, 6, 4, 3 and 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecg.examination.examine import Examination
+from ecg.io.errors import problem
+from ecg.leads import LEAD_SETS, LEADS
+from ecg.methods.base import Features, Method
+
+Signal = NDArray[np.float32]
+_CHEST = np.arange(6, 12)
+MASKED_SHARE = 0.5  # of the training items, where a method is trained for any of the sets
+
+
+def keep_leads(signal: Signal, leads: tuple[str, ...]) -> Signal:
+    """The recording with these leads alone, (12, n_samples), float32, mV; NaN in the others.
+
+    Two limb leads stand for all six (Einthoven, Goldberger), as in `ecg.leads.fill_missing`.
+
+    Raises
+    ------
+    RecordingError
+        If it lacks one of them.
+    """
+    there = np.asarray(~np.isnan(signal).all(axis=1))
+    known = there | ((np.arange(12) < 6) & (there[:6].sum() >= 2))
+    lacking = [lead for lead in leads if not known[LEADS.index(lead)]]
+    if lacking:
+        found = [lead for lead, is_there in zip(LEADS, there, strict=True) if is_there]
+        raise problem("recording", f"the leads {', '.join(leads)}", f"{', '.join(found)} (not {', '.join(lacking)})")
+    kept = signal.copy()
+    wanted = np.isin(LEADS, leads)
+    limbs = there[:6] & wanted[:6]
+    if limbs.sum() >= min(2, wanted[:6].sum()):  # or else the others are needed to derive those wanted
+        kept[:6][~wanted[:6]] = np.nan
+    kept[6:][~wanted[6:]] = np.nan
+    return kept
+
+
+@dataclass(frozen=True)
+class OnLeads:
+    """`Input.preprocess` of some leads alone."""
+
+    preprocess: Callable[[Signal, float], Signal]
+    leads: tuple[str, ...]
+
+    def __call__(self, signal: Signal, sampling_frequency: float) -> Signal:
+        return self.preprocess(keep_leads(signal, self.leads), sampling_frequency)
+
+
+@dataclass(frozen=True)
+class FeaturesOnLeads:
+    """`Input.features` of some leads alone."""
+
+    features: Features
+    leads: tuple[str, ...]
+
+    def __call__(self, examination: Examination) -> Signal:
+        recording = examination.recording
+        kept = replace(recording, signal=keep_leads(recording.signal, self.leads))
+        return self.features(Examination(kept, examination.network_input))
+
+
+@dataclass(frozen=True)
+class MaskLeads:
+    """`Training.augment` that takes chest leads off half of the items, as one of `LEAD_SETS` lacks them."""
+
+    augment: Callable[[Signal, np.random.Generator], Signal]
+
+    def __call__(self, recording: Signal, rng: np.random.Generator) -> Signal:
+        item = self.augment(recording, rng)
+        if rng.random() < MASKED_SHARE:
+            few = [leads for count, leads in LEAD_SETS.items() if count < 12]
+            off = ~np.isin(LEADS, few[int(rng.integers(len(few)))])
+            item = item.copy()
+            item[_CHEST[off[_CHEST]]] = 0  # limb leads follow from I and II, which every set has
+        return item
+
+
+def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
+    """A method that looks at some leads alone, and asks for them; as it is for None.
+
+    Raises
+    ------
+    ValueError
+        If it needs others.
+    """
+    if leads is None or leads == method.leads:
+        return method
+    if method.leads is not None:
+        if set(method.leads) <= set(leads):
+            return method
+        needed, found = ", ".join(method.leads), ", ".join(leads)
+        raise ValueError(f"expected the leads that the model was trained for, {needed}, found {found}")
+    input_ = replace(
+        method.input,
+        preprocess=OnLeads(method.input.preprocess, leads),
+        features=FeaturesOnLeads(method.input.features, leads),
+    )
+    return replace(method, leads=leads, input=input_)
+
+
+def with_masked_leads(method: Method) -> Method:
+    """A method whose network learns to do without the leads that smaller sets lack."""
+    return replace(method, training=replace(method.training, augment=MaskLeads(method.training.augment)))

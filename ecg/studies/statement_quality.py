@@ -1,0 +1,190 @@
+"""How good statements are, on recordings with diagnoses in their headers.
+
+    python -m ecg.studies.statement_quality data --model model --fold 9
+    python -m ecg.studies.statement_quality data --model model --definitions ptb-xl
+
+A statement counts as right if the header has a scored diagnosis that means the same. Sinus rhythm is left out, and so
+are statements that no scored diagnosis stands for. The models must not have been trained on these recordings. With a
+`folds.csv` (record, database, fold) in the folder there is a column for each database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ecg.interpretation import Statement, contradictions, doubts
+from ecg.interpretation.statement_list import terms_of_class
+from ecg.labels.diagnoses import CHALLENGE_2020
+from ecg.measurements.types import Measurements
+from ecg.runtime.command import leave, run_command
+
+SINUS_RHYTHM = 20
+_MORE_CODES = {"164884008": 60}  # ventricular ectopic beats, which PTB-XL's headers have and no score asks for
+
+
+@dataclass
+class Quality:
+    """What was counted over recordings.
+
+    Attributes
+    ----------
+    recordings, statements, contradicted, uncertain, acute : int
+    by_certainty : mapping of str to Counter
+        Right (True) and wrong (False) statements.
+    right, wrong, missed : int
+        Of the statements said as definite or probable; of the header's diagnoses those that none of them says.
+    sure : Counter
+        Right and wrong ones of the recordings that are not uncertain.
+    """
+
+    recordings: int = 0
+    statements: int = 0
+    contradicted: int = 0
+    uncertain: int = 0
+    acute: int = 0
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+    found: int = 0
+    by_certainty: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
+    sure: Counter[bool] = field(default_factory=Counter)
+
+    def add(
+        self,
+        statements: Sequence[Statement],
+        measured: Measurements,
+        labels: Iterable[str],
+        *,
+        age: float = math.nan,
+        definitions: str = "clinical",
+    ) -> None:
+        """Count a recording.
+
+        Parameters
+        ----------
+        statements : sequence of Statement
+        measured : Measurements
+        labels : iterable of str
+            SNOMED CT codes of its header.
+        age : float
+            Years.
+        definitions : str
+            The convention of the statements.
+        """
+        wanted = codes_of_labels(labels)
+        unsure = bool(doubts(statements, measured))
+        self.recordings += 1
+        self.statements += len(statements)
+        self.uncertain += unsure
+        self.acute += any(each.acute for each in statements)
+        self.contradicted += bool(contradictions(statements, measured, age=age, definitions=definitions))
+        said = set()
+        for each in statements:
+            if each.code not in SCORED:
+                continue
+            right = each.code in wanted
+            self.by_certainty[each.certainty][right] += 1
+            if each.certainty != "possible":
+                said.add(each.code)
+                self.right, self.wrong = self.right + right, self.wrong + (not right)
+                self.sure[right] += not unsure
+        self.found += len(wanted & said)
+        self.missed += len(wanted - said)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """What was found, for people."""
+        shares = {word: _share(count[True], count[False]) for word, count in self.by_certainty.items()}
+        return [
+            ("recordings", str(self.recordings)),
+            ("precision of definite and probable", _share(self.right, self.wrong)),
+            ("recall", _share(self.found, self.missed)),
+            *(
+                (f"precision of {word}", shares[word])
+                for word in ("definite", "probable", "possible")
+                if word in shares
+            ),
+            ("recordings with a contradiction", _share(self.contradicted, self.recordings - self.contradicted)),
+            ("statements a recording", f"{self.statements / max(self.recordings, 1):.2f}"),
+            ("recordings with an acute statement", _share(self.acute, self.recordings - self.acute)),
+            ("uncertain recordings", _share(self.uncertain, self.recordings - self.uncertain)),
+            ("precision without the uncertain", _share(self.sure[True], self.sure[False])),
+        ]
+
+
+def codes_of_labels(labels: Iterable[str]) -> set[int]:
+    """The statements that mean what a header's diagnoses mean, without sinus rhythm."""
+    found: set[int] = set()
+    for label in labels:
+        column = CHALLENGE_2020.column_of.get(label)
+        terms = terms_of_class(CHALLENGE_2020.classes[column]) if column is not None else ()
+        found |= {term.code for term in terms} | ({_MORE_CODES[label]} if label in _MORE_CODES else set())
+    return found - {SINUS_RHYTHM}
+
+
+SCORED = codes_of_labels([*CHALLENGE_2020.classes, *_MORE_CODES])
+
+
+def _share(yes: int, no: int) -> str:
+    return f"{yes / max(yes + no, 1):.3f} ({yes} of {yes + no})"
+
+
+def table(qualities: Mapping[str, Quality]) -> str:
+    """All as a table in Markdown, a column for each group of recordings."""
+    columns = {name: dict(quality.rows()) for name, quality in qualities.items()}
+    names = dict.fromkeys(name for rows in columns.values() for name in rows)
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {name} | {' | '.join(rows.get(name, '') for rows in columns.values())} |" for name in names]
+    return "\n".join(lines) + "\n"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status."""
+    return run_command("ecg.studies.statement_quality", lambda: _run(words), "nothing was printed")
+
+
+def _run(words: Sequence[str] | None) -> int:
+    from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+    from ecg.inference.interpret_recordings import interpret_recordings
+    from ecg.io.formats import find_recordings, read_signal
+    from ecg.methods.registry import find_methods
+    from ecg.model_folder.folder import load_model
+    from ecg.runtime.device import pick_device
+    from ecg.runtime.progress import progress
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder of recordings with diagnoses")
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="FOLDER")
+    parser.add_argument("--definitions", choices=[*CONVENTIONS], default=DEFAULT)
+    parser.add_argument("--fold", type=int, help="only recordings of this fold")
+    arguments = parser.parse_args(words)
+    folds: dict[str, tuple[str, int]] = {}
+    if (arguments.data / "folds.csv").exists():
+        with open(arguments.data / "folds.csv", encoding="utf-8", newline="") as file:
+            folds = {row["record"]: (row["database"], int(row["fold"])) for row in csv.DictReader(file)}
+    paths = [Path(path) for path in find_recordings(arguments.data)]
+    if arguments.fold is not None:
+        paths = [path for path in paths if folds.get(path.stem, ("", -1))[1] == arguments.fold]
+    if not paths:
+        raise ValueError(f"{arguments.data}: expected recordings (of the fold), found none")
+    models = [load_model(folder, find_methods(), pick_device("auto")) for folder in arguments.model]
+    qualities: dict[str, Quality] = defaultdict(Quality)
+    found = interpret_recordings(paths, models, arguments.definitions)
+    for path, each in zip(paths, progress(found, len(paths), "Interpreting"), strict=True):
+        if each.measured is not None:
+            header, _ = read_signal(path)
+            name = folds.get(path.stem, ("all", 0))[0]
+            qualities[name].add(
+                each.statements, each.measured, header.labels, age=header.age, definitions=arguments.definitions
+            )
+    print(table(qualities))
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main())

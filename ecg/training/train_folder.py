@@ -1,0 +1,78 @@
+"""Training as a command line gives it: method and model to start from by name and folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from ecg.io.label_tables import load_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
+from ecg.leads import parse_leads
+from ecg.methods.base import MethodBuilder, build_method
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
+from ecg.methods.registry import DEFAULT_METHOD, find_methods
+from ecg.model_folder.folder import load_model
+from ecg.runtime.device import pick_device
+from ecg.training.options import TrainingOptions
+from ecg.training.trainer import train
+
+
+def train_folder(
+    data: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    *,
+    method: str | None = None,
+    members: int | None = None,
+    epochs: int | None = None,
+    seed: int = 2020,
+    device: str = "auto",
+    workers: int | None = None,
+    limit: int | None = None,
+    diagnoses: str | None = None,
+    labels: str | None = None,
+    least_likelihood: float = 0.0,
+    leads: str | None = None,
+    resume: bool = False,
+    spread_members: bool = False,
+    start: str | os.PathLike[str] | None = None,
+    methods: Mapping[str, MethodBuilder] | None = None,
+    default_method: str = DEFAULT_METHOD,
+) -> None:
+    """Train a model on every recording of a folder and store it.
+
+    Parameters
+    ----------
+    data, model : path
+    method : str, optional
+        One of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of `start`.
+    members, epochs, seed, device, workers, limit, resume, spread_members
+        See `ecg.training.options.TrainingOptions`.
+    diagnoses : str, optional
+        A set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or of `start`.
+    labels : str, optional
+        CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
+    least_likelihood : float
+        Of codes in `labels`, in percent.
+    leads : str, optional
+        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
+        smaller sets lack masked in half of the training items.
+    start : path, optional
+        A model folder, from whose weights the training starts.
+    methods : Mapping of str to callable, optional
+        The methods' builders by name, those of `find_methods` if not given.
+    default_method : str
+    """
+    builders = find_methods() if methods is None else methods
+    first = None if start is None else load_model(start, builders, pick_device("cpu"))
+    own = CHALLENGE_2020 if first is None else first.method.diagnoses
+    wanted = own if diagnoses is None else load_diagnoses(diagnoses)
+    if first is not None and method is None:
+        first.require(wanted)
+        chosen = first.method
+    else:
+        chosen = build_method(default_method if method is None else method, builders, wanted)
+    if leads is not None:
+        chosen = with_masked_leads(chosen) if leads == "any" else on_leads(chosen, parse_leads(leads))
+    table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
+    options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
+    train(chosen, data, model, options)

@@ -1,0 +1,108 @@
+"""The command `ecg` as people type it: help, mistakes, Ctrl-C, completion, inputs of every kind."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import ecg
+from commands import ENVIRONMENT, ROOT
+from ecg.__main__ import SECTIONS, main
+
+COMMANDS = [name for names in SECTIONS.values() for name in names]
+SOMEWHERE = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
+
+
+def run(*words, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "ecg", *map(str, words)],
+        cwd=cwd,
+        env={**SOMEWHERE, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_every_file_of_a_command_is_listed_in_the_help(capsys):
+    files = {path.stem for path in (ROOT / "ecg" / "commands").glob("*.py")} - {"__init__", "options"}
+    assert files == set(COMMANDS)
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"\n  {name} " in said for name in COMMANDS) and all(f"\n{title}:" in said for title in SECTIONS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_does_with_an_example(capsys, name):
+    assert main([name, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: ecg {name} ")
+    assert f"\n    ecg {name} " in said or name == "benchmark"
+
+
+def test_help_loads_no_torch():
+    code = "import sys; from ecg.__main__ import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"torch", "scipy"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["mesure"], "No such command 'mesure'. (Did you mean one of: 'measure'"),
+        (["measure", "in", "out.csv", "--worker", "3"], "No such option '--worker'. Did you mean '--workers'?"),
+        (["convert", "in", "out", "--to", "dicon"], "'dicon' is not one of 'challenge', 'dicom', 'edf', 'csv'"),
+        (["measure"], "Missing argument 'INPUT...'"),
+        (["interpret", "in", "out.csv", "--criteria-only", "--model", "m"], "expected one of them, found both"),
+        (["validate", "in", "out", "--folds", "3", "--hold-out"], "found several"),
+    ],
+)
+def test_a_mistake_gets_a_suggestion_and_exit_status_2(capsys, words, said):
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err and "Usage: ecg" in captured.err
+    assert captured.out == ""
+
+
+def test_the_version_is_said(capsys):
+    assert main(["--version"]) == 0
+    assert ecg.__version__ in capsys.readouterr().out
+
+
+def test_the_shell_completes_commands_and_options(tmp_path):
+    found = run(cwd=tmp_path, _ECG_COMPLETE="bash_complete", COMP_WORDS="ecg me", COMP_CWORD="1")
+    assert "measure" in found.stdout
+    found = run(cwd=tmp_path, _ECG_COMPLETE="bash_complete", COMP_WORDS="ecg measure --wo", COMP_CWORD="2")
+    assert "--workers" in found.stdout
+
+
+def test_files_folders_patterns_and_lists_are_measured_from_any_folder(tmp_path):
+    for name in ("a/one", "a/two", "b/three"):
+        ecg.write(ecg.simulate(seed=len(name)), tmp_path / f"{name}.hea")
+    (tmp_path / "list.txt").write_text("a/one\nb\n")
+    inputs = {
+        ("a/one.mat",): ["one"],
+        ("a/two", "b"): ["a/two", "b/three"],
+        ("a/*.hea",): ["one", "two"],
+        (tmp_path / "list.txt",): ["a/one", "b/three"],
+    }
+    for words, expected in inputs.items():
+        done = run("measure", *words, "table.csv", "--workers", 1, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with open(tmp_path / "table.csv", newline="") as file:
+            assert [row["record"] for row in csv.DictReader(file)] == expected
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_a_sentence(tmp_path):
+    words = [sys.executable, "-m", "ecg", "simulate", "out", "--records", "100000"]
+    with subprocess.Popen(words, cwd=tmp_path, env=SOMEWHERE, stderr=subprocess.PIPE, text=True) as process:
+        while not os.path.exists(tmp_path / "out" / "SIM00002.hea"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said == "ecg simulate: stopped; recordings written so far are whole\n"

@@ -1,0 +1,124 @@
+"""Conventions: prior odds by Bayes' rule, definitions that weigh labels down, and the habit with sinus rhythm."""
+
+import csv
+import math
+from dataclasses import replace
+from importlib.resources import files
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+from ecg.decisions.conventions import CONTRADICTED, CONVENTIONS, convention
+from ecg.decisions.expected_score import highest_expected_score
+from ecg.labels.diagnoses import CHALLENGE_2020
+
+CLASSES, WEIGHTS = CHALLENGE_2020.classes, CHALLENGE_2020.weights
+AF, NSR, SB, STACH, LAD, IAVB = "164889003", "426783006", "426177001", "427084000", "39732003", "270492004"
+
+
+def column(code):
+    return CLASSES.index(code)
+
+
+def moved(name, probabilities, measured, priors=0.1):
+    given = np.full((1, 24), 0.05)
+    for code, value in probabilities.items():
+        given[0, column(code)] = value
+    return convention(name, CLASSES).moved(given, np.full((1, 24), priors), measured)
+
+
+def test_prior_odds_move_a_probability_as_bayes_says():
+    (found,) = moved("ptb-xl", {AF: 0.3}, {}, priors=0.2)
+    there = 0.0693  # PTB-XL: 1,514 of 21,837
+    expected = expit(logit(0.3) + logit(there) - logit(0.2))
+    assert found[column(AF)] == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_clinical_convention_goes_half_the_way_for_each_database():
+    found = moved("clinical", {AF: 0.3}, {}, priors=0.2)
+    shares = [0.1775, 0.0443, 0.0693, 0.0551, 0.1737, 0.002]  # Ningbo wrote no fibrillation: the rarest that counts
+    expected = expit(logit(0.3) + 0.5 * (logit(shares) - logit(0.2)))
+    np.testing.assert_allclose(found[:, column(AF)], expected, rtol=1e-3)
+
+
+def test_shares_are_the_published_counts():
+    counts = {"CPSC": (1221, 6877), "Georgia": (570, 10344), "Chapman_Shaoxing": (1780, 10247)}
+    text = files("ecg.decisions").joinpath("data", "clinical.csv").read_text()
+    row = next(row for row in csv.DictReader(text.splitlines()) if row["code"] == AF)
+    for name, (count, size) in counts.items():
+        assert float(row[name]) == pytest.approx(count / size, abs=5e-5)
+
+
+@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+def test_a_convention_knows_every_class_of_the_challenge(name):
+    found = convention(name, CLASSES)
+    assert np.isfinite(found.priors).all()
+    assert found.priors.shape[1] == 24
+
+
+@pytest.mark.parametrize(
+    ("code", "measured", "value", "shift"),
+    [
+        (SB, "heart_rate_bpm", 59.0, 0.0),
+        (SB, "heart_rate_bpm", 60.0, -CONTRADICTED),
+        (STACH, "heart_rate_bpm", 100.0, -CONTRADICTED),
+        (STACH, "heart_rate_bpm", 101.0, 0.0),
+        (LAD, "qrs_axis_deg", -31.0, 0.0),
+        (LAD, "qrs_axis_deg", -29.0, -CONTRADICTED),
+        (LAD, "qrs_axis_deg", 120.0, -CONTRADICTED),
+        (IAVB, "pr_ms", 201.0, 0.0),
+        (IAVB, "pr_ms", 199.0, -CONTRADICTED),
+        (NSR, "heart_rate_bpm", 60.0, 0.0),
+        (NSR, "heart_rate_bpm", 59.0, -CONTRADICTED),
+        (LAD, "qrs_axis_deg", math.nan, 0.0),
+    ],
+)
+def test_a_definition_weighs_down_what_the_measurement_contradicts(code, measured, value, shift):
+    plain = replace(convention("clinical", CLASSES), sinus=(), rhythms=())
+    given, priors = np.full((1, 24), 0.3), np.full((1, 24), 0.1)
+    without = plain.moved(given, priors, {})[:, column(code)]
+    found = plain.moved(given, priors, {measured: value})[:, column(code)]
+    np.testing.assert_allclose(logit(found) - logit(without), shift, atol=1e-9)
+    assert not np.isclose(shift, 0) or np.allclose(found, without)
+
+
+def test_a_slow_rate_with_p_waves_speaks_for_sinus_bradycardia():
+    without = moved("clinical", {SB: 0.3}, {"heart_rate_bpm": 50.0, "has_p_waves": 0.0})
+    found = moved("clinical", {SB: 0.3}, {"heart_rate_bpm": 50.0, "has_p_waves": 1.0})
+    assert (found[:, column(SB)] > without[:, column(SB)]).all()
+
+
+def test_ptb_xl_has_no_definitions_and_writes_sinus_rhythm_beside_others():
+    plain = moved("ptb-xl", {NSR: 0.9, SB: 0.9}, {})
+    np.testing.assert_array_equal(plain, moved("ptb-xl", {NSR: 0.9, SB: 0.9}, {"heart_rate_bpm": 80.0}))
+    alone, beside = (moved("clinical", {NSR: 0.9, AF: other}, {})[:, column(NSR)] for other in (0.01, 0.95))
+    assert (beside < alone / 3).all()
+
+
+def test_labels_maximise_the_mean_expected_score_over_the_databases():
+    rng = np.random.default_rng(1)
+    weights = WEIGHTS[:4, :4]
+    for _ in range(20):
+        places = rng.uniform(size=(3, 1, 4))
+        found = highest_expected_score(places, weights)[0]
+
+        def expected(outputs, places=places):
+            credit = ((places[:, 0] @ weights) * outputs).sum(axis=1)
+            return (credit / (outputs.sum() + (places[:, 0] * ~outputs).sum(axis=1))).mean()
+
+        best = max(expected(np.array(each)) for each in product([False, True], repeat=4) if any(each))
+        assert expected(found) >= 0.98 * best  # greedy
+
+
+def test_one_place_gives_the_labels_of_a_plain_decision():
+    probabilities = np.random.default_rng(2).uniform(size=(30, 24)) ** 2
+    plain = highest_expected_score(probabilities, WEIGHTS)
+    np.testing.assert_array_equal(highest_expected_score(probabilities[np.newaxis], WEIGHTS), plain)
+    np.testing.assert_array_equal(highest_expected_score(np.stack([probabilities] * 3), WEIGHTS), plain)
+
+
+def test_an_unknown_convention_is_named():
+    with pytest.raises(ValueError, match="definitions 'muse': expected one of clinical, ptb-xl"):
+        convention("muse", CLASSES)

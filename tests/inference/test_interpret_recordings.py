@@ -1,0 +1,110 @@
+"""`ecg interpret` from files to a table: every recording once, bad ones named, the convention followed."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from commands import ENVIRONMENT, ROOT
+from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
+from ecg.interpretation import contradictions
+from ecg.io.formats import find_recordings, read
+from ecg.simulator.simulate import simulate
+from ecg.simulator.write import write_recording
+
+NAMES = ("own", "clinical", "ptb-xl")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    for number in range(8):
+        write_recording(folder, f"S{number}", simulate(np.random.default_rng(number)))
+    (folder / "broken.hea").write_text("broken 12 500 5000\n")
+    return folder
+
+
+def run(*words):
+    line = [sys.executable, "-m", "ecg", "interpret", *map(str, words)]
+    done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def test_the_table_has_a_row_for_each_statement_and_names_what_could_not_be_read(recordings, tmp_path):
+    done = run(recordings, tmp_path / "said.csv")
+    assert done.returncode == 1
+    assert "broken.hea" in done.stderr
+    assert "not a medical device" in done.stdout
+    with open(tmp_path / "said.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert len({row["record"] for row in rows}) == 8
+    for row in rows:
+        assert row["certainty"] in ("definite", "probable", "possible")
+        assert row["evidence"]
+        assert not row["probability"] or 0 <= float(row["probability"]) <= 1
+    # The same in JSON, with the convention, and with nothing lost.
+    done = run(recordings, tmp_path / "said.json", "--allow-failures")
+    assert done.returncode == 0
+    found = json.loads((tmp_path / "said.json").read_text())
+    assert found["definitions"] == "clinical"
+    assert sum(len(each["statements"]) for each in found["recordings"]) == len(rows)
+    (broken,) = [each for each in found["recordings"] if "problem" in each]
+    assert broken["record"] == "broken"
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["{in}", "{out}/said.txt"], "expected a name that ends in .csv or .json"),
+        (["{in}", "{out}/said.csv", "--criteria-only", "--model", "model"], "expected one of them, found both"),
+        (["{out}", "{out}/said.csv"], "expected recordings, found none"),
+        (["{out}/absent", "{out}/said.csv", "--allow-failures"], ""),
+    ],
+)
+def test_what_can_not_be_done_is_said(recordings, tmp_path, words, complaint):
+    done = run(*(word.format(**{"in": recordings, "out": tmp_path}) for word in words))
+    assert complaint in done.stderr
+    assert done.returncode == (2 if complaint else 0)
+
+
+def test_criteria_alone_need_no_model_and_contradict_nothing(recordings):
+    paths = [path for path in map(str, find_recordings(recordings)) if "broken" not in path]
+    for each in interpret_recordings(paths):
+        assert each.statements
+        assert contradictions(each.statements, each.measured) == []
+        assert all(np.isnan(one.probability) for one in each.statements)
+
+
+def test_an_unknown_convention_is_refused(recordings):
+    with pytest.raises(ValueError, match="expected one of clinical, ptb-xl"):
+        next(interpret_recordings([recordings / "x.hea"], definitions="other"))
+
+
+def test_a_model_gives_the_scores_that_the_driver_writes_by_each_convention(recordings):
+    import team_code
+
+    model = team_code.load_model("model", device="cpu")
+    paths = [path for path in find_recordings(recordings) if "broken" not in path][:3]
+    ready = [examined_for(read(path), [model.method.input]) for path in paths]
+    by_name = {name: opinions_of(ready, [model], name) for name in ("clinical", "ptb-xl")}
+    for k in range(3):
+        first, second = (next(iter(by_name[name][k].values())) for name in by_name)
+        assert set(first) == set(model.method.classes)
+        assert first != second
+
+
+def test_the_driver_follows_the_convention_that_is_named(recordings, tmp_path):
+    for name in ("clinical", "ptb-xl"):
+        words = [sys.executable, "driver.py", "model", recordings, tmp_path / name, "--definitions", name]
+        done = subprocess.run([*map(str, words), "--allow-failures"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)
+        assert done.returncode == 0, done.stderr
+    words = [sys.executable, "driver.py", "model", recordings, tmp_path / "own", "--allow-failures"]
+    subprocess.run([*map(str, words)], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=True)
+    outputs = {name: {file.name: file.read_text() for file in (tmp_path / name).glob("*.csv")} for name in NAMES}
+    assert len(outputs["own"]) == 9
+    assert outputs["own"] == outputs["clinical"] != outputs["ptb-xl"]

@@ -1,0 +1,127 @@
+"""Two ECGs of a patient: each comparison statement by its criterion in the list, and none without."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from commands import ENVIRONMENT, ROOT
+from ecg.interpretation.comparison import Change, Ecg, compare
+from ecg.interpretation.interpret import Statement
+from ecg.interpretation.statement_list import words_of
+from ecg.measurements import measure
+from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import simulate
+from ecg.simulator.write import write_recording
+
+
+@pytest.fixture(scope="module")
+def calm():
+    one = simulate(np.random.default_rng(3), "NSR", noise=Noise(), comorbidity=False)
+    values = {"heart_rate_bpm": 70.0, "pr_ms": 160.0, "qrs_ms": 90.0, "qtc_fridericia_ms": 420.0, "qrs_axis_deg": 40.0}
+    return replace(measure(one.signal, 500), **values)
+
+
+def ecg(measured, *codes, certainty="definite"):
+    return Ecg(measured, [Statement(code, words_of(code), certainty, 0.9, "so it is") for code in codes])
+
+
+def codes(before, after):
+    return {code for code, *_ in compare(before, after).statements}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((20,), (20,), {400}),
+        ((20,), (50,), {401}),
+        ((20,), (22,), {400}),  # another rate of the same rhythm
+        ((20,), (181,), {401}),
+        ((20,), (20, 161), {402}),
+        ((20, 161), (20,), set()),  # an infarction that is gone is no new one
+        ((20,), (20, 106), {403}),
+        ((20,), (20, 82), {403}),
+        ((20,), (20, 148), {404}),
+        ((20, 148), (20,), {404}),
+        ((20,), (20, 121), {405}),
+        ((20, 142), (20,), {405}),
+        ((20,), (20, 155), {404}),
+        ((20,), (20, 23), {400}),  # a normal variant
+        ((20,), (50, 104, 161), {401, 402, 403}),
+    ],
+)
+def test_new_statements_and_those_that_are_gone_make_the_statements_of_the_list(calm, before, after, expected):
+    assert codes(ecg(calm, *before), ecg(calm, *after)) == expected
+
+
+def test_what_is_only_possible_is_neither_new_nor_gone(calm):
+    assert codes(
+        ecg(calm, 20), Ecg(calm, [*ecg(calm, 20).statements, *ecg(calm, 161, certainty="possible").statements])
+    ) == {400}
+    before = Ecg(calm, [*ecg(calm, 20).statements, *ecg(calm, 161, certainty="possible").statements])
+    assert codes(before, ecg(calm, 20, 161)) == {400}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "expected"),
+    [
+        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 110.0}, {401}),
+        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 95.0}, {400}),
+        ({"heart_rate_bpm": 95.0}, {"heart_rate_bpm": 108.0}, {400}),
+        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 456.0}, {404}),
+        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 454.0}, {400}),
+        ({"pr_ms": 240.0}, {"pr_ms": 262.0}, {400}),
+        ({"pr_ms": 240.0}, {"pr_ms": 270.0}, set()),
+    ],
+)
+def test_measured_changes_have_the_limits_of_the_list(calm, was, now, expected):
+    assert codes(ecg(replace(calm, **was), 20), ecg(replace(calm, **now), 20)) == expected
+
+
+def test_an_st_deviation_that_grows_is_worse(calm):
+    st_j = np.zeros(12, np.float32)
+    st_j[[6, 7]] = 0.12, 0.25
+    worse = st_j.copy()
+    worse[[6, 7]] = 0.25, 0.4
+    first, second = (replace(calm, amplitudes=replace(calm.amplitudes, st_j=each)) for each in (st_j, worse))
+    assert codes(ecg(first, 20, 145), ecg(second, 20, 145)) == {402}
+    assert 402 not in codes(ecg(second, 20, 145), ecg(first, 20, 145))
+
+
+def test_an_axis_turns_the_shorter_way():
+    assert Change("QRS axis", 170.0, -175.0, "°").difference == pytest.approx(15.0)
+    assert Change("QRS duration", 92.0, 148.0, " ms").words == "QRS duration 92 to 148 ms"
+
+
+def test_the_command_compares_files_and_the_recordings_of_a_patient(tmp_path):
+    data = tmp_path / "data"
+    for name, diagnosis in (("a", "NSR"), ("b", "AF"), ("c", "NSR")):
+        write_recording(data, name, simulate(np.random.default_rng(5), diagnosis, comorbidity=False))
+    (tmp_path / "patients.csv").write_text("record,patient\na,1\nc,2\nb,1\n")
+
+    def run(*words):
+        line = [sys.executable, "-m", "ecg", "compare", *map(str, words)]
+        return subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+
+    done = run(data, tmp_path / "patients.csv", tmp_path / "changes.json")
+    assert done.returncode == 0, done.stderr
+    (pair,) = json.loads((tmp_path / "changes.json").read_text())
+    assert (pair["before"], pair["after"]) == ("a", "b")
+    assert 401 in {each["code"] for each in pair["statements"]}
+    done = run(data / "a.hea", data / "b.hea", tmp_path / "changes.csv")
+    assert done.returncode == 0, done.stderr
+    with open(tmp_path / "changes.csv", newline="") as file:
+        assert {row["code"] for row in csv.DictReader(file)} >= {"401"}
+    done = run(data / "a.hea", data / "b.hea", tmp_path / "changes.html")
+    page = (tmp_path / "changes.html").read_text()
+    assert page.count('class="trace before"') == 12
+    assert "Not a medical device" in page
+    (tmp_path / "patients.csv").write_text("record,patient\na,1\nx,1\n")
+    done = run(data, tmp_path / "patients.csv", tmp_path / "other.csv")
+    assert done.returncode == 2
+    assert "found 'x', which is not there" in done.stderr
+    assert not (tmp_path / "other.csv").exists()

@@ -1,0 +1,266 @@
+"""Statements: free of contradictions whatever goes in, true to the number beside them, certain where all agree."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecg.interpretation import contradictions, interpret
+from ecg.interpretation.interpret import CERTAINTIES, probabilities_of_codes
+from ecg.interpretation.statement_list import read_table
+from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
+from ecg.measurements import measure
+from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import simulate
+
+CLASSES = {"challenge": CHALLENGE_2020.classes, "ptb-xl": load_diagnoses("ptb-xl").classes}
+SINUS = {"challenge": {"426783006": 0.95}, "ptb-xl": {"SR": 0.95}}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    one = simulate(np.random.default_rng(3), "NSR", noise=Noise(), comorbidity=False)
+    found = measure(one.signal, 500)
+    assert found.has_p_waves
+    return replace(found, pr_ms=160.0, qrs_axis_deg=40.0, qrs_ms=90.0, qtc_fridericia_ms=420.0)
+
+
+def said(measured, opinions=None, definitions="clinical", age=60.0, sex="Female"):
+    return {each.code: each for each in interpret(measured, age, sex, opinions, definitions)}
+
+
+def drawn_opinions(seed):
+    """Opinions of no, one or two models: mostly likely, anything, or mostly unlikely."""
+    rng = np.random.default_rng(seed)
+    names = [name for name in sorted(CLASSES) if rng.random() < 0.7]
+    power = rng.choice([0.3, 1.0, 3.0])
+    return {
+        name: dict(zip(CLASSES[name], (rng.uniform(size=len(CLASSES[name])) ** power).tolist(), strict=True))
+        for name in names
+    }
+
+
+def numbers(low, high):
+    return st.one_of(st.floats(low, high), st.just(math.nan))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    numbers(20, 250),
+    numbers(60, 400),
+    numbers(60, 220),
+    numbers(250, 650),
+    numbers(-180, 180),
+    st.booleans(),
+    numbers(0, 100),
+    st.sampled_from(["Female", "Male", "Unknown"]),
+    st.sampled_from(["clinical", "ptb-xl"]),
+)
+def test_no_interpretation_contradicts_itself_or_a_number(
+    measured, seed, rate, pr, qrs, qtc, axis, has_p, age, sex, definitions
+):
+    changed = replace(
+        measured,
+        heart_rate_bpm=rate,
+        pr_ms=pr if has_p else math.nan,
+        qrs_ms=qrs,
+        qtc_fridericia_ms=qtc,
+        qrs_axis_deg=axis,
+        has_p_waves=has_p,
+    )
+    found = interpret(changed, age, sex, drawn_opinions(seed), definitions)
+    assert contradictions(found, changed, age=age, definitions=definitions) == []
+    assert found
+    for each in found:
+        assert each.evidence
+        assert each.statement
+        assert each.certainty in CERTAINTIES
+    acute = [bool(each.acute) for each in found]
+    assert acute == sorted(acute, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("heart_rate_bpm", 59.0, 22),
+        ("heart_rate_bpm", 60.0, 20),
+        ("heart_rate_bpm", 100.0, 20),
+        ("heart_rate_bpm", 101.0, 21),
+        ("qrs_axis_deg", -36.0, 121),
+        ("qrs_axis_deg", 96.0, 120),
+        ("qrs_axis_deg", -120.0, 122),
+        ("pr_ms", 215.0, 82),
+        ("pr_ms", 105.0, 80),
+        ("qtc_fridericia_ms", 480.0, 148),
+        ("qtc_fridericia_ms", 370.0, 149),
+    ],
+)
+def test_a_measured_limit_makes_its_statement_with_and_without_a_model(measured, field, value, code):
+    changed = replace(measured, **{field: value})
+    assert code in said(changed)
+    assert code in said(changed, SINUS)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("qrs_axis_deg", 20.0, "39732003"),
+        ("heart_rate_bpm", 74.0, "426177001"),
+        ("pr_ms", math.nan, "270492004"),
+        ("qrs_ms", 95.0, "164909002"),
+        ("qrs_ms", 95.0, "713427006"),
+        ("qtc_fridericia_ms", 410.0, "111975006"),
+    ],
+)
+def test_no_probability_makes_a_statement_against_its_number(measured, field, value, code):
+    changed = replace(measured, **{field: value})
+    opinions = {"challenge": {"426783006": 0.5, code: 0.99}}
+    term = {"39732003": 121, "426177001": 22, "270492004": 82, "164909002": 104, "713427006": 106, "111975006": 148}
+    assert term[code] not in said(changed, opinions)
+
+
+def test_definitions_decide_what_slow_and_left_are(measured):
+    slow, left = replace(measured, heart_rate_bpm=55.0), replace(measured, qrs_axis_deg=-15.0)
+    opinions = {"challenge": {"426783006": 0.9, "39732003": 0.8}}
+    assert 22 in said(slow, SINUS)
+    assert 20 in said(slow, SINUS, "ptb-xl")
+    assert 121 not in said(left, opinions)
+    assert said(left, opinions, "ptb-xl")[121].certainty == "definite"
+
+
+@pytest.mark.parametrize(
+    ("probability", "state", "certainty"),
+    [(0.9, 40.0, None), (0.9, -52.0, "definite"), (0.35, -52.0, "probable"), (0.01, -52.0, "probable")],
+)
+def test_certainty_says_whether_model_and_criterion_agree(measured, probability, state, certainty):
+    found = said(replace(measured, qrs_axis_deg=state), {"challenge": {"426783006": 0.9, "39732003": probability}})
+    assert (found[121].certainty if 121 in found else None) == certainty
+
+
+def test_within_the_error_of_the_measurement_a_statement_is_less_certain(measured):
+    opinions = {"challenge": {"426783006": 0.9, "270492004": 0.6}}
+    assert said(replace(measured, pr_ms=204.0), opinions)[82].certainty == "probable"
+    assert said(replace(measured, pr_ms=240.0), opinions)[82].certainty == "definite"
+    assert 82 not in said(replace(measured, pr_ms=185.0), opinions)
+
+
+def test_a_child_has_no_statement_of_adult_limits(measured):
+    changed = replace(measured, heart_rate_bpm=130.0, qrs_axis_deg=110.0, qtc_fridericia_ms=470.0)
+    assert set(said(changed, age=5.0)) == {20}
+
+
+def test_a_normal_ecg_stands_alone_and_gives_way_to_what_is_certain(measured):
+    opinions = {"challenge": {"426783006": 0.98}, "ptb-xl": {"NORM": 0.9, "SR": 0.98, "LVH": 0.31}}
+    calm = replace(measured, heart_rate_bpm=70.0, qtc_fridericia_ms=420.0)
+    assert set(said(calm, opinions)) == {1, 20}
+    assert set(said(replace(calm, heart_rate_bpm=52.0), opinions)) == {2, 22}
+    assert 1 not in said(calm, {**opinions, "ptb-xl": {"NORM": 0.9, "SR": 0.98, "IMI": 0.9}})
+
+
+def test_pacing_leaves_no_statement_of_qrs_and_st(measured):
+    opinions = {"challenge": {"10370003": 0.9, "164909002": 0.9, "164934002": 0.9, "39732003": 0.9}}
+    found = said(replace(measured, qrs_ms=160.0, qrs_axis_deg=-60.0, has_p_waves=False, pr_ms=math.nan), opinions)
+    assert set(found) == {121, 181}
+
+
+def test_secondary_statements_stand_beside_their_primary_one_only(measured):
+    ischaemia = {"challenge": {"426783006": 0.9}, "ptb-xl": {"SR": 0.9, "ISC_": 0.9}}
+    assert 226 not in said(measured, ischaemia)
+    found = said(measured, {**ischaemia, "challenge": {"426783006": 0.9, "164934002": 0.9}})
+    assert found[226].statement == "Consider ischemia"
+    assert "T-wave abnormality" in found[226].evidence
+
+
+def test_without_a_heart_beat_an_ecg_is_uninterpretable():
+    (only,) = interpret(measure(np.zeros((12, 5000), np.float32), 500), 60, "Male")
+    assert (only.code, only.certainty) == (4, "definite")
+
+
+def test_a_loose_or_exchanged_electrode_is_stated(measured):
+    quality = replace(measured.quality, leads_off=("V3",), suspected_swap="RA-LA")
+    found = said(replace(measured, quality=quality))
+    assert "V3" in found[12].evidence
+    assert "RA and LA" in found[10].evidence
+
+
+@pytest.mark.parametrize(
+    ("changes", "opinions", "words"),
+    [
+        ({"heart_rate_bpm": 34.0}, SINUS, "BELOW 40"),
+        ({"heart_rate_bpm": 170.0}, SINUS, "ABOVE 150"),
+        ({"qtc_fridericia_ms": 530.0}, SINUS, "QTc"),
+        ({}, {"challenge": {"426783006": 0.9}, "ptb-xl": {"SR": 0.9, "3AVB": 0.6}}, "COMPLETE AV BLOCK"),
+        (
+            {"heart_rate_bpm": 180.0, "qrs_ms": 170.0, "has_p_waves": False, "pr_ms": math.nan, "rr_sd_ms": 4.0},
+            {"challenge": {"164890007": 0.7}},
+            "VENTRICULAR TACHYCARDIA",
+        ),
+    ],
+)
+def test_what_is_acute_comes_first_in_words_that_stand_out(measured, changes, opinions, words):
+    first = interpret(replace(measured, **changes), 60, "Male", opinions)[0]
+    assert words in first.acute
+
+
+def test_st_elevation_is_said_whatever_the_model_says(measured):
+    st_j = measured.amplitudes.st_j.copy()
+    st_j[[6, 7, 8, 9]] = 0.0, 0.31, 0.35, 0.22
+    raised = replace(measured, qrs_ms=95.0, amplitudes=replace(measured.amplitudes, st_j=st_j))
+    normal = {"challenge": {"426783006": 0.99}, "ptb-xl": {"NORM": 0.95, "SR": 0.99, "STE_": 0.001}}
+    first = interpret(raised, 60, "Male", normal)[0]
+    assert (first.code, first.statement) == (145, "ST deviation, elevation, leads V2, V3, V4")
+    assert "ST 0.35 mV in V3" in first.evidence
+    assert first.acute
+    # In a wide complex the ST segment follows from the QRS complex.
+    assert not any(each.acute for each in interpret(replace(raised, qrs_ms=150.0), 60, "Male", normal))
+
+
+@pytest.mark.parametrize(
+    ("age", "sex", "lead", "limit"),
+    [
+        (60, "Male", "V2", 0.2),
+        (30, "Male", "V2", 0.25),
+        (60, "Female", "V2", 0.15),
+        (30, "Female", "V2", 0.15),
+        (60, "Male", "II", 0.1),
+        (60, "Unknown", "V2", 0.2),
+    ],
+)
+def test_limits_of_st_elevation_are_those_of_the_universal_definition(measured, age, sex, lead, limit):
+    pair = {"V2": [7, 8], "II": [1, 5]}[lead]
+    for value, expected in ((limit - 0.01, False), (limit + 0.01, True)):
+        st_j = np.zeros(12, np.float32)
+        st_j[pair] = value
+        raised = replace(measured, qrs_ms=95.0, amplitudes=replace(measured.amplitudes, st_j=st_j))
+        assert (
+            145 in said(raised, age=age, sex=sex) and "elevation" in said(raised, age=age, sex=sex)[145].statement
+        ) == (expected)
+
+
+def test_probabilities_of_two_models_meet_in_log_odds():
+    found, _ = probabilities_of_codes({"challenge": {"164889003": 0.9}, "ptb-xl": {"AFIB": 0.5}})
+    assert found[50] == pytest.approx(0.75)  # odds of 9 and 1: their geometric mean is 3
+    both, _ = probabilities_of_codes({"challenge": {"270492004": 0.5, "164947007": 0.2}})
+    assert both[82] == pytest.approx(0.6)
+    assert probabilities_of_codes({"challenge": {"164889003": math.nan}})[0] == {}
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_a_class_of_the_map_is_one_of_its_set(name):
+    mapped = {row["class"] for row in read_table("classes.csv") if row["set"] == name}
+    assert mapped <= set(CLASSES[name])
+    if name == "challenge":
+        assert set(CLASSES[name]) - mapped == {"164917005"}  # the list has no statement of Q waves alone
+
+
+@pytest.mark.parametrize(("diagnosis", "code"), [("AF", 50), ("LBBB", 104), ("SB", 22), ("STach", 21), ("LAD", 121)])
+def test_measurements_alone_find_what_was_simulated(diagnosis, code):
+    found = 0
+    for seed in range(6):
+        one = simulate(np.random.default_rng(seed), diagnosis, comorbidity=False)
+        found += code in said(measure(one.signal, one.sampling_frequency), age=60.0)
+    assert found >= 4

@@ -1,0 +1,140 @@
+"""Sets of diagnoses: the shipped ones, a user's file, and faults of a file."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg.labels.classes import CLASSES, EQUIVALENT_CLASSES, SCORED_CLASSES, encode_labels
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError, load_diagnoses, set_of, shipped
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference tables are not there")
+
+
+def write(folder, text, weights=None):
+    (folder / "own.csv").write_text(text)
+    if weights is not None:
+        (folder / "own-weights.csv").write_text(weights)
+    return folder / "own.csv"
+
+
+def rows_of(name):
+    return list(csv.DictReader((REFERENCE / name).read_text().splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("name", "n_classes", "n_codes", "has_weights"),
+    [
+        ("challenge-2020", 24, 27, True),
+        ("challenge-2021", 26, 30, True),
+        ("ptb-xl", 71, 71, False),
+        ("ptb-xl-superclasses", 5, 44 + 4, False),  # NORM is a statement too
+    ],
+)
+def test_the_shipped_sets_have_their_classes(name, n_classes, n_codes, has_weights):
+    found = load_diagnoses(name)
+    assert len(found.classes) == n_classes
+    assert len({code for row in found.rows for code in row.codes}) == n_codes
+    assert (found.weights is not None) == has_weights
+    assert all(row.words and row.abbreviation and all(row.names) for row in found.rows)
+    assert set_of(found.classes[::-1]) == found
+    assert name in shipped() and shipped()[0] == "challenge-2020"
+
+
+@needs_reference
+@pytest.mark.parametrize("year", ["", "_2021"])
+def test_names_and_weights_of_the_challenges_are_the_official_ones(year):
+    found = load_diagnoses("challenge" + (year.replace("_", "-") or "-2020"))
+    official = {
+        row["SNOMED CT Code" if not year else "SNOMEDCTCode"]: row for row in rows_of(f"dx_mapping_scored{year}.csv")
+    }
+    names = {
+        code: each for row in found.rows for code, *each in zip(row.codes, row.abbreviations, row.names, strict=True)
+    }
+    assert {code: row["Abbreviation"] for code, row in official.items()} == {
+        code: name for code, (name, _) in names.items()
+    }
+    assert all(official[code]["Dx"].lower() == name for code, (_, name) in names.items())
+    head, *lines = [line.split(",") for line in (REFERENCE / f"weights{year}.csv").read_text().splitlines()]
+    for line in lines:
+        for column, value in zip(head[1:], line[1:], strict=True):
+            i, j = (found.column_of[code] for code in (line[0], column))
+            assert found.weights[i, j] == float(value)
+
+
+@needs_reference
+def test_ptb_xls_statements_are_the_published_ones():
+    found = load_diagnoses("ptb-xl")
+    assert [(row["code"], row["name"], row["superclass"]) for row in rows_of("ptbxl_codes.csv")] == [
+        (row.code, row.names[0], row.superclass) for row in found.rows
+    ]
+    above = load_diagnoses("ptb-xl-superclasses")
+    for row in found.rows:
+        assert (row.code in above.column_of) == bool(row.superclass)
+        assert not row.superclass or above[row.code].code == row.superclass
+
+
+def test_the_challenges_names_stand_for_the_default_set():
+    assert load_diagnoses() is CHALLENGE_2020
+    assert CLASSES == CHALLENGE_2020.classes == tuple(sorted(CLASSES))
+    assert EQUIVALENT_CLASSES == {"59118001": "713427006", "63593006": "284470004", "17338001": "427172004"}
+    assert len(SCORED_CLASSES) == 27 and SCORED_CLASSES["713427006"][0] == "CRBBB"
+    assert CHALLENGE_2020["59118001"].abbreviation == "CRBBB/RBBB"
+
+
+def test_a_users_file_needs_codes_alone(tmp_path):
+    found = load_diagnoses(write(tmp_path, "code\nAFIB\nSR\n"))
+    assert (found.name, found.classes, found.normal, found.weights) == ("own", ("AFIB", "SR"), None, None)
+    assert [row.words for row in found.rows] == ["AFIB", "SR"]
+    assert encode_labels([["SR", "?"], []], found.classes, found).tolist() == [[False, True], [False, False]]
+
+
+def test_a_file_from_a_spreadsheet_has_equivalents_words_and_weights(tmp_path):
+    text = "\ufeffcode,equivalents,abbreviation,words,normal\r\na,x|y,A,Alpha,\r\nb|c,,B|C,,1\r\n"
+    found = load_diagnoses(write(tmp_path, text, ",b|c,a\nb|c,1,0.5\na,0.5,1\n"))
+    assert found.classes == ("a", "b|c") and found.normal == "b|c"
+    assert found["y"].words == "Alpha" and found["c"].abbreviation == "B/C"
+    assert found.weights.tolist() == [[1, 0.5], [0.5, 1]]
+    assert encode_labels([["y"], ["c"]], found.classes, found).tolist() == [[True, False], [False, True]]
+    assert Diagnoses.from_json(found.as_json(), "a model folder") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "weights", "message"),
+    [
+        ("code\na\na\n", None, r"own\.csv: expected each code once, found a twice"),
+        ("code,equivalents\na,b\nb,\n", None, r"own\.csv: expected each code once, found b twice"),
+        ("name\na\n", None, r"own\.csv: expected a column 'code', found the columns name"),
+        ("", None, r"expected a column 'code', found the columns none"),
+        ("code\n", None, "expected a row for each diagnosis, found no rows"),
+        ("code,normal\na,1\nb,1\n", None, "expected one normal rhythm at the most, found 2 rows"),
+        ("code,normal\na,yes\n", None, "expected 1 in the column 'normal', or nothing, found 'yes'"),
+        (
+            "code,name\na|b,x|y|z\n",
+            None,
+            "expected one name for a|b, or one for each of its 2 codes, found 3".replace("|", r"\|"),
+        ),
+        ("code,prevalence_percent\na,200\n", None, "expected a prevalence of a from 0 to 100, found '200'"),
+        ('code\n"a,b"\n', None, "expected codes without comma"),
+        ("code,normal\na,1\nb,\n", ",a\na,1\n", r"own-weights\.csv: .*each class of the set own, found none for b"),
+        ("code,normal\na,1\n", ",a,c\na,1,0\nc,0,1\n", r"own-weights\.csv: expected codes of the set own, found c"),
+        ("code,normal\na,1\nb,\n", ",a,b\na,1\nb,0\n", r"own-weights\.csv: expected a square table"),
+        ("code\na\n", ",a\na,1\n", r"own\.csv: expected a row with normal 1, as the set has reward weights"),
+    ],
+)
+def test_what_is_wrong_with_a_set_is_said(tmp_path, text, weights, message):
+    with pytest.raises(DiagnosesError, match=message):
+        load_diagnoses(write(tmp_path, text, weights))
+
+
+def test_a_set_that_is_not_there_is_an_error_that_names_those_that_are():
+    with pytest.raises(DiagnosesError, match=r"nothing: expected .* one of challenge-2020, challenge-2021, ptb-xl"):
+        load_diagnoses("nothing")
+
+
+def test_weights_are_not_to_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        CHALLENGE_2020.weights[0, 0] = 2
+    assert np.array_equal(np.diag(CHALLENGE_2020.weights), np.ones(24))

@@ -1,0 +1,95 @@
+"""The features of three hearts made here are those of the golden file: names, order, units and places.
+
+`python tests/measurements/test_features.py` writes the golden file anew: read what has changed before you commit it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecg.leads import twelve_leads
+from ecg.measurements import measure
+from ecg.measurements.features import FEATURES, features_of
+
+GOLDEN = Path(__file__).with_name("golden_features.json")
+RATE = 500.0
+SMALL = {"mv": 0.004, "ms": 1.5, "deg": 1.5, "bpm": 0.3}
+
+# Waves of a beat: (centre in s after the QRS onset, standard deviation in s, mV in I, II, V1..V6).
+P = (-0.110, 0.018, (0.08, 0.13, 0.06, 0.06, 0.06, 0.06, 0.06, 0.06))
+NARROW = (
+    (0.020, 0.007, (-0.08, -0.10, 0.15, 0.12, -0.05, -0.08, -0.08, -0.06)),
+    (0.042, 0.010, (0.70, 1.00, 0.15, 0.45, 0.80, 1.30, 1.20, 0.90)),
+    (0.066, 0.009, (-0.12, -0.15, -0.80, -1.20, -0.70, -0.35, -0.15, -0.08)),
+)
+WIDE = (
+    (0.050, 0.018, (0.60, 0.30, -0.60, -0.80, -0.50, 0.20, 0.60, 0.70)),
+    (0.095, 0.022, (0.70, 0.25, -0.90, -1.30, -0.90, 0.10, 0.70, 0.90)),
+)
+T = (0.300, 0.045, (0.20, 0.28, -0.05, 0.35, 0.45, 0.45, 0.35, 0.25))
+DISCORDANT_T = (0.340, 0.050, (-0.20, -0.08, 0.30, 0.45, 0.30, 0.05, -0.20, -0.25))
+
+
+def _heart(name):
+    """Twelve leads, (12, 5000), mV."""
+    times = np.arange(round(10 * RATE)) / RATE
+    eight = np.zeros((8, len(times)))
+
+    def add(start, waves):
+        for centre, width, sizes in waves:
+            eight[:] += np.outer(sizes, np.exp(-0.5 * ((times - start - centre) / width) ** 2))
+
+    if name == "normal":
+        for k in range(12):
+            add(0.4 + 0.82 * k, (P, *NARROW, T))
+    elif name == "wide":
+        for k in range(10):
+            add(0.45 + 0.95 * k, (P, *WIDE, DISCORDANT_T))
+    else:  # early beats of another shape, without P waves otherwise, at irregular intervals
+        start = 0.3
+        for k, interval in enumerate((0.62, 0.84, 0.55, 0.71, 0.93, 0.58, 0.8, 0.66, 0.88, 0.6, 0.75, 0.69, 0.7)):
+            add(start, (*WIDE, DISCORDANT_T) if k == 6 else (*NARROW, T))
+            start += interval
+    return twelve_leads(eight).astype(np.float32)
+
+
+HEARTS = ("normal", "wide", "irregular")
+
+
+@pytest.mark.parametrize("name", HEARTS)
+def test_features_are_golden(name):
+    golden = json.loads(GOLDEN.read_text())[name]
+    assert tuple(golden) == FEATURES
+    found = features_of(measure(_heart(name), RATE))
+    for feature, value in zip(FEATURES, found.tolist(), strict=True):
+        if golden[feature] is None:
+            assert np.isnan(value), feature
+        else:
+            assert value == pytest.approx(golden[feature], abs=SMALL.get(feature.rsplit("_", 1)[-1], 0.02)), feature
+
+
+def test_places_and_units_are_those_of_the_waves_laid_down():
+    found = dict(zip(FEATURES, features_of(measure(_heart("normal"), RATE)).tolist(), strict=True))
+    assert found["heart_rate_bpm"] == pytest.approx(60 / 0.82, abs=0.2)
+    assert found["rr_mean"] == pytest.approx(1, abs=0.01)
+    for row, lead in enumerate(("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")):
+        assert found[f"{lead}_r_mv"] == pytest.approx(max(0.0, *(w[2][row] for w in NARROW)), abs=0.12), lead
+        assert found[f"{lead}_t_mv"] == pytest.approx(T[2][row], abs=0.03), lead
+    # ST-T is sampled from the J point on in sixths of the way to the end of T: the first lies before T, the peak later.
+    for lead in ("I", "II", "V4", "V5"):
+        points = [found[f"{lead}_st_t_{k}_mv"] for k in range(1, 7)]
+        assert abs(points[0]) < 0.25 * max(points) and 2 <= int(np.argmax(points)) <= 4, lead
+        assert points[0] == pytest.approx(found[f"{lead}_st_j_mv"], abs=0.02)
+
+
+if __name__ == "__main__":
+    golden = {}
+    for heart in HEARTS:
+        values = np.round(features_of(measure(_heart(heart), RATE)).astype(float), 3).tolist()
+        golden[heart] = {n: None if np.isnan(v) else v for n, v in zip(FEATURES, values, strict=True)}
+    lines = (f"{json.dumps(heart)}: {json.dumps(values)}" for heart, values in golden.items())
+    GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    sys.exit()
