@@ -43,6 +43,18 @@ from ecg.runtime.command import command
     help="leads that the model uses and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: all, but "
     "half of the training items lack those that smaller sets lack (default: the leads that are there)",
 )
+@click.option(
+    "--also",
+    nargs=2,
+    metavar="NAME|FILE.csv FOLDER",
+    help="train the networks on a second set of diagnoses too, whose codes --labels has, and write a model for it",
+)
+@click.option(
+    "--shape-only",
+    multiple=True,
+    metavar="DATABASE",
+    help="database of folds.csv whose recordings have an invented size, from which nothing is learned; may be repeated",
+)
 @click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
 @click.option(
     "--spread-members",

@@ -9,6 +9,8 @@ A set is a CSV file with a row for each class. Only the column `code` is needed:
 - `normal`: 1 for normal rhythm.
 - `prevalence_percent`: how common the class is, for prior odds.
 - `superclass`: the class's place at a second level.
+- `size`: 1 where the shape of a recording does not show it, only how large it is.
+- `part`: of two sets in one, that which the class is from. A recording without a code of it has unknown labels there.
 
 The reward weights of `NAME.csv` stand beside it in `NAME-weights.csv`; those of `challenge-2020` in the project's
 `weights.csv`.
@@ -42,6 +44,8 @@ COLUMNS = (
     "normal",
     "prevalence_percent",
     "superclass",
+    "size",
+    "part",
 )
 
 
@@ -69,6 +73,10 @@ class Diagnosis:
         From 0 to 1, NaN where not known.
     is_normal : bool
         Whether it is normal rhythm.
+    by_size : bool
+        Whether only the size of a recording shows it.
+    part : str
+        The set that it is from, in two sets joined; "" elsewhere.
     """
 
     code: str
@@ -80,6 +88,8 @@ class Diagnosis:
     superclass: str = ""
     prevalence: float = math.nan
     is_normal: bool = False
+    by_size: bool = False
+    part: str = ""
 
     @property
     def abbreviation(self) -> str:
@@ -168,6 +178,8 @@ class Diagnoses:
             text["superclass"],
             prevalence,
             text["normal"] == "1",
+            text["size"] == "1",
+            text["part"],
         )
 
     @cached_property
@@ -352,6 +364,17 @@ def _lines(path: Path) -> tuple[str, ...]:
         return tuple(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=None).read().splitlines())
     except UnicodeDecodeError as error:
         raise _problem(str(path), "UTF-8 text", f"a byte that is not at {error.start}") from None
+
+
+def join(first: Diagnoses, second: Diagnoses) -> Diagnoses:
+    """Two sets of different codes as one, to train networks on both; normal rhythm is that of the first."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for each in (first, second):
+        changed = {"part": each.name, **({} if each is first else {"normal": ""})}
+        writer.writerows({**row, **changed} for row in csv.DictReader(each.table) if any(row.values()))
+    return Diagnoses(f"{first.name}+{second.name}", tuple(file.getvalue().splitlines()))
 
 
 def set_of(classes: Sequence[str]) -> Diagnoses | None:

@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Maps logits and 0/1 targets, both (n_items, n_classes) float32, to a scalar."""
+"""Maps logits and targets as of `MakeTargets`, both (n_items, n_classes) float32, to a scalar."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,13 @@ Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float3
 
 MakeTargets = Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float32]]
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
-this preprocessed signal, float32 (n_classes,) from 0 to 1."""
+this preprocessed signal, float32 (n_classes,) from 0 to 1, NaN where not known."""
+
+WithoutSize = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""``(signal, features) -> signal, features``: the same without what says how large the recording is."""
+
+SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
+"""``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
 Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], None]
 """``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
@@ -161,6 +167,10 @@ class Training:
         Simulated recordings that are trained on beside each recording of the data folder.
     prepare : Prepare, optional
         Before the first epoch.
+    without_size : WithoutSize, optional
+        For recordings whose size is invented; None where a method can't be trained on those.
+    select_classes : SelectClasses, optional
+        None where a method can't be trained on two sets of diagnoses at once.
     """
 
     n_folds: int
@@ -172,6 +182,8 @@ class Training:
     augment: Augment
     simulated_share: float = 0.0
     prepare: Prepare | None = None
+    without_size: WithoutSize | None = None
+    select_classes: SelectClasses | None = None
 
 
 ByConvention = Callable[
@@ -255,8 +267,13 @@ class Method:
 def as_scored(
     codes: tuple[str, ...], signal: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
 ) -> NDArray[np.float32]:
-    """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`."""
-    return encode_labels([codes], diagnoses.classes, diagnoses)[0].astype(np.float32)
+    """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`.
+
+    NaN in the parts of the set that a recording has no code of.
+    """
+    labels = encode_labels([codes], diagnoses.classes, diagnoses)[0]
+    parts = np.array([row.part for row in diagnoses.rows])
+    return np.where(np.isin(parts, ["", *parts[labels]]), labels, np.nan).astype(np.float32)
 
 
 def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:

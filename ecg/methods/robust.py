@@ -96,7 +96,7 @@ def make_targets(
     known = (code if code in columns else UNSCORED.get(code, code) for code in codes)
     targets = as_scored(tuple(known), recording, diagnoses)
     normal, bradycardia = columns.get(SINUS_RHYTHM), columns.get(SINUS_BRADYCARDIA)
-    if normal is not None and bradycardia is not None and targets[normal]:
+    if normal is not None and bradycardia is not None and targets[normal] > 0:
         slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
         targets[bradycardia] = max(targets[bradycardia], 0.5 * slow)
     return targets

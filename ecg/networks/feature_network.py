@@ -91,7 +91,7 @@ def fit_feature_network(
     features : ndarray, shape (n_recordings, n_features), float32
         NaN where missing.
     targets : ndarray, shape (n_recordings, n_classes), float32
-        From 0 to 1.
+        From 0 to 1; NaN where not known.
     seed : int
     """
     device = network.centre.device

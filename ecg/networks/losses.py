@@ -13,8 +13,10 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     Parameters
     ----------
     logits, targets : Tensor, shape (n_items, n_classes), float32
+        A target that is NaN is not known, and has no part in the mean.
     """
-    return functional.binary_cross_entropy_with_logits(logits, targets)
+    known = ~targets.isnan()
+    return functional.binary_cross_entropy_with_logits(logits[known], targets[known])
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, positive: Tensor, negative: Tensor) -> Tensor:

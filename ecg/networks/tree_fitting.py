@@ -32,16 +32,18 @@ def fit_boosted_trees(
     features : ndarray, shape (n_recordings, n_features), float32
         NaN where missing.
     targets : ndarray, shape (n_recordings, n_classes), float32
-        0, 1, or between them for what counts half.
+        0, 1, or between them for what counts half; NaN where not known.
     seed : int
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # here: prediction has no use for scikit-learn
 
     usable = np.where(np.isfinite(features).any(axis=0), features, 0)
-    # Every recording twice, one that counts half with either label: weights would cost twenty times the time.
-    twice = np.concatenate([usable, usable])
     for k in range(targets.shape[1]):
-        label = np.concatenate([targets[:, k] > 0, targets[:, k] >= 1])
+        known = np.isfinite(targets[:, k])
+        wanted = targets[known, k]
+        # Every recording twice, one that counts half with either label: weights would cost twenty times the time.
+        twice = np.concatenate([usable[known], usable[known]])
+        label = np.concatenate([wanted > 0, wanted >= 1])
         if label.sum() < 2 * _FEWEST or label.all():
             share = (label.sum() + 0.5) / (len(label) + 1)
             trees.set_trees(k, math.log(share / (1 - share)), [])

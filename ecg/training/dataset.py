@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -91,6 +91,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.entries)
 
+    def with_labels_of(self, diagnoses: Diagnoses) -> Dataset:
+        """The same recordings with the labels of another set of diagnoses."""
+        simulated = len(self) - self.n_recorded
+        return Dataset(self.entries, self._signals, diagnoses, self.unused, simulated, self.unknown)
+
     def split(
         self, rows: Sequence[int] | NDArray[np.int64], n_folds: int, seed: int, given: list[int] | None = None
     ) -> NDArray[np.int64]:
@@ -127,6 +132,7 @@ def build_dataset(
     limit: int | None = None,
     statements: StatementTable | LabelTable | None = None,
     resume: bool = False,
+    shape_only: Collection[str] = (),
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
 
@@ -148,6 +154,8 @@ def build_dataset(
         those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
+    shape_only : collection of str
+        Databases in which the size of recordings is invented: nothing is learned from it.
 
     Returns
     -------
@@ -180,7 +188,7 @@ def build_dataset(
         )
     if placed < len(headers) and folds:
         say(f"folds.csv places {placed} of {len(headers)} recordings; the others are placed without regard to patients")
-    fingerprint = _fingerprint(method, headers, folds, statements)
+    fingerprint = _fingerprint(method, headers, folds, statements, shape_only)
     index_file, signal_file = cache_folder / "index.json", cache_folder / "signals.f32"
     stored = _read_index(index_file, signal_file)
     if stored is not None and stored["fingerprint"] == fingerprint:
@@ -207,7 +215,7 @@ def build_dataset(
     cache_folder.mkdir(parents=True, exist_ok=True)
     index_file.unlink(missing_ok=True)
     with open(signal_file, "wb") as file:
-        cache = _CacheWriter(file, signal_file, method, table)
+        cache = _CacheWriter(file, signal_file, method, table, shape_only)
         in_words = statements if isinstance(statements, StatementTable) else None
         problems, unused = _write_recorded(cache, in_words, headers, folds, data_folder, workers)
         n_simulated = round(method.training.simulated_share * len(cache.entries))
@@ -261,9 +269,18 @@ def _fingerprint(
     headers: list[Path],
     folds: dict[str, tuple[str, int]],
     statements: StatementTable | LabelTable | None,
+    shape_only: Collection[str],
 ) -> str:
     words = "" if statements is None else statements.digest()
-    arguments = method.name, method.settings, method.diagnoses.as_json(), method.leads, sorted(folds.items()), words
+    arguments = (
+        method.name,
+        method.settings,
+        method.diagnoses.as_json(),
+        method.leads,
+        sorted(folds.items()),
+        words,
+        *sorted(shape_only),
+    )
     step = step_key("training", *arguments)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
@@ -271,16 +288,24 @@ def _fingerprint(
 class _CacheWriter:
     """Writes preprocessed signals one after another into one file, and keeps what is known of each."""
 
-    def __init__(self, file: BinaryIO, path: Path, method: Method, table: LabelTable | None) -> None:
-        self.file, self.path, self.method, self.table = file, path, method, table
+    def __init__(
+        self, file: BinaryIO, path: Path, method: Method, table: LabelTable | None, shape_only: Collection[str]
+    ) -> None:
+        self.file, self.path, self.method, self.table, self.shape_only = file, path, method, table, shape_only
+        self.by_size = np.array([row.by_size for row in method.diagnoses.rows])
+        self.in_parts = any(row.part for row in method.diagnoses.rows)
         self.entries: list[Entry] = []
         self.unknown: Counter[str] = Counter()
         self.n_values = 0
 
     def labelled(self, name: str, prepared: _Prepared) -> _Prepared:
-        """The recording with the codes of the table, if there is one; codes that the set lacks are counted."""
+        """The recording with the codes of the table, if there is one; codes that the set lacks are counted.
+
+        Of two sets in one the header has the codes of the first.
+        """
         if self.table is not None:
             labels = self.table.codes.get(self.table.key(name), ())
+            labels = (*(prepared.recording.labels if self.in_parts else ()), *labels)
             prepared = replace(prepared, recording=replace(prepared.recording, labels=labels))
         self.unknown.update(set(prepared.recording.labels) - self.method.diagnoses.column_of.keys())
         return prepared
@@ -289,7 +314,12 @@ class _CacheWriter:
         return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
 
     def add(self, name: str, database: str, fold: int, prepared: _Prepared) -> None:
-        signal = np.ascontiguousarray(prepared.signal)
+        signal, features, targets = prepared.signal, prepared.features, self.targets(prepared)
+        if database in self.shape_only:
+            assert self.method.training.without_size is not None
+            signal, features = self.method.training.without_size(signal, features)
+            targets[self.by_size] = np.nan
+        signal = np.ascontiguousarray(signal)
         self.entries.append(
             Entry(
                 name,
@@ -297,17 +327,17 @@ class _CacheWriter:
                 fold,
                 prepared.recording.labels,
                 prepared.seconds,
-                tuple(map(float, self.targets(prepared))),
+                tuple(map(float, targets)),
                 prepared.digest,
                 self.n_values,
                 signal.shape[1],
-                len(prepared.features),
+                len(features),
                 "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
             )
         )
         self._write(signal.data)
-        self._write(np.ascontiguousarray(prepared.features).data)
-        self.n_values += signal.size + len(prepared.features)
+        self._write(np.ascontiguousarray(features).data)
+        self.n_values += signal.size + len(features)
 
     def finish(self) -> None:
         self._write(b"")

@@ -44,6 +44,8 @@ class TrainingOptions:
     start : Model, optional
         A trained model of the same method and settings, from whose weights the training goes on: member k from network
         k modulo their number. What `Training.prepare` has fitted stays as it is.
+    shape_only : tuple of str
+        Databases in which the size of recordings is invented.
     """
 
     members: int | None = None
@@ -56,6 +58,7 @@ class TrainingOptions:
     resume: bool = False
     spread_members: bool = False
     start: Model | None = None
+    shape_only: tuple[str, ...] = ()
 
     def n_members(self, method: Method) -> int:
         """The number of members of this method; ValueError where an option is out of range."""
@@ -67,6 +70,8 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} {value}: expected a whole number from 1 up")
+        if self.shape_only and method.training.without_size is None:
+            raise ValueError(f"shape only: expected a method that can do without the size, found {method.name}")
         if self.seed < 0:
             raise ValueError(f"seed {self.seed}: expected a whole number from 0 up")
         if self.start is not None:

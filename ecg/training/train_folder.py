@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 from ecg.io.label_tables import load_labels
-from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
+from ecg.labels.diagnoses import CHALLENGE_2020, join, load_diagnoses
 from ecg.leads import parse_leads
-from ecg.methods.base import MethodBuilder, build_method
+from ecg.methods.base import Method, MethodBuilder, build_method
 from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.methods.registry import DEFAULT_METHOD, find_methods
 from ecg.model_folder.folder import load_model
@@ -35,6 +37,8 @@ def train_folder(
     resume: bool = False,
     spread_members: bool = False,
     start: str | os.PathLike[str] | None = None,
+    shape_only: Sequence[str] = (),
+    also: tuple[str, str | os.PathLike[str]] | None = None,
     methods: Mapping[str, MethodBuilder] | None = None,
     default_method: str = DEFAULT_METHOD,
 ) -> None:
@@ -58,9 +62,20 @@ def train_folder(
         smaller sets lack masked in half of the training items.
     start : path, optional
         A model folder, from whose weights the training starts.
+    shape_only : sequence of str
+        Databases in which the size of recordings is invented.
+    also : tuple of (str, path), optional
+        A second set of diagnoses and the folder of a model for it. The networks are trained on both sets; the two
+        models differ in their outputs. A recording has the codes of its header and of `labels`; what it has no code
+        of a set of, is not known there.
     methods : Mapping of str to callable, optional
         The methods' builders by name, those of `find_methods` if not given.
     default_method : str
+
+    Raises
+    ------
+    ValueError
+        If the method can't be trained on two sets, or would start from a model of one.
     """
     builders = find_methods() if methods is None else methods
     first = None if start is None else load_model(start, builders, pick_device("cpu"))
@@ -71,8 +86,20 @@ def train_folder(
         chosen = first.method
     else:
         chosen = build_method(default_method if method is None else method, builders, wanted)
+    parts: list[tuple[Method, Path]] = []
+    if also is not None:
+        if first is not None or chosen.training.select_classes is None:
+            found = f"{chosen.name}, from {'a trained model' if start is not None else 'random weights'}"
+            raise ValueError(f"also {also[0]}: expected the method hybrid, from random weights, found {found}")
+        second, builder = load_diagnoses(also[0]), partial(builders[chosen.name], **chosen.settings)
+        parts = [(chosen, Path(model)), (builder(diagnoses=second), Path(also[1]))]
+        wanted = join(wanted, second)
+        chosen = builder(diagnoses=wanted)
     if leads is not None:
-        chosen = with_masked_leads(chosen) if leads == "any" else on_leads(chosen, parse_leads(leads))
+        fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads))
+        chosen, parts = fit(chosen), [(fit(part), folder) for part, folder in parts]
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
-    options = TrainingOptions(members, epochs, seed, device, workers, limit, table, resume, spread_members, first)
-    train(chosen, data, model, options)
+    options = TrainingOptions(
+        members, epochs, seed, device, workers, limit, table, resume, spread_members, first, tuple(shape_only)
+    )
+    train(chosen, data, model, options, parts)

@@ -10,8 +10,9 @@ import shutil
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def train(
     data_folder: str | os.PathLike[str],
     model_folder: str | os.PathLike[str],
     options: TrainingOptions,
+    parts: Sequence[tuple[Method, Path]] = (),
 ) -> None:
     """Train a method on a folder of recordings and store the model.
 
@@ -66,6 +68,9 @@ def train(
     method : Method
     data_folder, model_folder : path
     options : TrainingOptions
+    parts : sequence of (Method, Path)
+        Models to store in place of one with all of the method's classes: the same method for a part of them, and its
+        folder.
 
     Raises
     ------
@@ -78,7 +83,7 @@ def train(
     """
     device = pick_device(options.device)
     with joined(device) as processes, silence() if not processes.is_first else nullcontext():
-        _train(method, Path(data_folder), Path(model_folder), options, device, processes)
+        _train(method, Path(data_folder), Path(model_folder), options, parts, device, processes)
 
 
 def _train(
@@ -86,6 +91,7 @@ def _train(
     data_folder: Path,
     model_folder: Path,
     options: TrainingOptions,
+    parts: Sequence[tuple[Method, Path]],
     device: torch.device,
     processes: Processes,
 ) -> None:
@@ -111,6 +117,7 @@ def _train(
             limit=options.limit,
             statements=options.labels,
             resume=options.resume,
+            shape_only=options.shape_only,
         ),
     )
     folds = split_into_folds(method, dataset, options.seed)
@@ -135,10 +142,44 @@ def _train(
     if options.spread_members:
         trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
     if processes.is_first:
-        store(method, dataset, [trained[fold] for fold in range(members)], model_folder, summary)
+        whole = [trained[fold] for fold in range(members)]
+        for part, folder in parts:
+            own_labels = dataset.with_labels_of(part.diagnoses)
+            selected = [select_part(method, member, part, own_labels, device) for member in whole]
+            store(part, own_labels, selected, folder, summary)
+        if not parts:
+            store(method, dataset, whole, model_folder, summary)
         shutil.rmtree(scratch)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
+
+
+def select_part(method: Method, member: Member, part: Method, dataset: Dataset, device: torch.device) -> Member:
+    """A member with a part of its method's classes, validated on the recordings that have labels of those.
+
+    Parameters
+    ----------
+    method : Method
+        Of `member`.
+    member : Member
+    part : Method
+        The same for a part of the classes.
+    dataset : Dataset
+        With the labels of the part.
+    device : torch.device
+    """
+    assert method.training.select_classes is not None
+    columns = [method.classes.index(code) for code in part.classes]
+    state = method.training.select_classes(member.state, columns)
+    network = part.build_network()
+    network.load_state_dict(state)
+    network.to(device).eval()
+    rows = member.rows[dataset.labels[member.rows].any(axis=1)]
+    items = (Item(k, dataset.signal(row), dataset.features(row)) for k, row in enumerate(rows))
+    found = dict(predict(part, [network], items, device))
+    probabilities = np.array([found[k][0] for k in range(len(rows))])
+    thresholds = part.decision.search_thresholds(dataset.labels[rows], probabilities, part.diagnoses.weights)
+    return replace(member, state=state, thresholds=thresholds, rows=rows, probabilities=probabilities)
 
 
 def store(method: Method, dataset: Dataset, trained: list[Member], model_folder: Path, summary: dict[str, Any]) -> None:
