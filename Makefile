@@ -16,11 +16,11 @@ SIMULATED := These recordings are simulated, and the model was trained on such r
 demo: .venv/made
 ifdef DATA
 	rm -rf demo/report
-	$(PY) -m ecg report model "$(DATA)" demo/report --allow-failures
+	$(PY) -m ecg report "$(DATA)" demo/report --allow-failures
 else
 	rm -rf demo
 	$(PY) -m ecg simulate demo/recordings --records 24 --seed 7
-	$(PY) -m ecg report model demo/recordings demo/report --note "$(SIMULATED)"
+	$(PY) -m ecg report demo/recordings demo/report --note "$(SIMULATED)"
 	$(PY) evaluate_model.py demo/recordings demo/report/outputs --classes
 	@echo
 	@echo "$(SIMULATED)"

@@ -329,7 +329,7 @@ def load_model(
 def run_model(
     model: Model, header: str, recording: NDArray[np.generic]
 ) -> tuple[list[str], NDArray[np.int_], NDArray[np.float64]]:
-    """Judge one recording; the hook of the Challenge's ``test_model.py``.
+    """Classify one recording; the hook of the Challenge's ``test_model.py``.
 
     Parameters
     ----------

@@ -297,7 +297,7 @@ def write(recording: Recording, path: StrPath) -> Path:
     header = make_header(
         path, leads, recording.sampling_frequency, samples, gains, age=recording.age, sex=recording.sex
     )
-    stored = Stored(replace(header, labels=recording.labels), samples, recording.device, notes=recording.notes)
+    stored = Stored(replace(header, labels=recording.labels, notes=recording.notes), samples, recording.device)
     path.parent.mkdir(parents=True, exist_ok=True)
     return writers[path.suffix](path.parent, stored)
 

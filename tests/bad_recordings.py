@@ -95,7 +95,7 @@ def _pipe(suffix: str) -> Callable[[Path], None]:
 
 _RANDOM = np.random.default_rng(7).bytes(3000)
 
-# Name: (what is done to a good recording, what is said of it after the file's name). These can't be judged.
+# Name: (what is done to a good recording, what is said of it after the file's name). These can't be classified.
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "no_mat": (_unlink(".mat"), r"\.mat: expected a file, found none"),
     "no_hea": (_unlink(".hea"), r"\.hea: expected a file, found none"),
@@ -122,9 +122,9 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "fs_0": (_edit(" 12 500 ", " 12 0 ", 1), r"\.hea: expected a sampling frequency of 50 to 5000 Hz .*, found 0 Hz"),
     "fs_1e9": (_edit(" 12 500 ", " 12 1e9 ", 1), r"\.hea: expected a sampling frequency of .*, found 1e\+09 Hz"),
     "ten_hours": (_edit(" 500 1000", " 500 18000000", 1), r"\.mat: expected 12 signals x 18000000 samples, found 12 x"),
-    "traversal": (_edit("traversal.mat", "../../x.mat"), r"\.hea: expected a signal file name without a folder, found"),
-    "loop_hea": (_loop(".hea"), r"\.hea: expected a file, found something else"),
-    "loop_mat": (_loop(".mat"), r"\.mat: expected a file, found something else"),
+    "traversal": (_edit("traversal.mat", "../../x.mat"), r"\.hea: expected a signal file name that stays in .* found"),
+    "loop_hea": (_loop(".hea"), r"\.hea: expected a file, found a link to something that is not there"),
+    "loop_mat": (_loop(".mat"), r"\.mat: expected a file, found a link to something that is not there"),
     "pipe_hea": (_pipe(".hea"), r"\.hea: expected a file, found something else"),
     "pipe_mat": (_pipe(".mat"), r"\.mat: expected a file, found something else"),
     "objects": (_matrix(lambda _: np.array([[1, "a"]], dtype=object)), r"\.mat: expected a matrix .*, found cells"),
@@ -133,8 +133,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     f"{UNREADABLE}_mat": (_forbid(".mat"), r"\.mat: expected a readable file, found Permission denied"),
 }  # fmt: skip
 
-# These look odd and can be judged all the same.
-JUDGED: dict[str, Callable[[Path], None]] = {
+# These look odd and can be classified all the same.
+CLASSIFIED: dict[str, Callable[[Path], None]] = {
     "one_lead": _leads(("II",), [1]),
     "fifteen_leads": _leads((*LEADS, "X", "Y", "Z"), [*range(12), 0, 1, 2]),
     "same_lead_twice": _leads((*LEADS, "I"), [*range(12), 0]),
@@ -149,18 +149,18 @@ JUDGED: dict[str, Callable[[Path], None]] = {
 
 
 def write_refused(folder: Path, kinds: list[str] | None = None) -> list[str]:
-    """The recordings that can't be judged; returns their names."""
+    """The recordings that can't be classified; returns their names."""
     names = list(REFUSED) if kinds is None else kinds
     for name in names:
         REFUSED[name][0](_good(folder, name))
     return names
 
 
-def write_judged(folder: Path) -> list[str]:
-    """Odd recordings that can be judged; returns their names."""
-    for name, change in JUDGED.items():
+def write_classified(folder: Path) -> list[str]:
+    """Odd recordings that can be classified; returns their names."""
+    for name, change in CLASSIFIED.items():
         header = _good(folder, "renamed")
         change(header)
         for suffix in (".hea", ".mat"):
             header.with_suffix(suffix).rename(folder / f"{name}{suffix}")
-    return list(JUDGED)
+    return list(CLASSIFIED)

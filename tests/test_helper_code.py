@@ -100,8 +100,8 @@ def test_lead_named_twice_is_kept_once_if_identical_and_refused_otherwise():
 
 
 def test_refuses_recording_without_any_of_the_twelve_leads():
-    text = "x 2 500\nx.mat 16+24 1000/mV 16 0 0 0 0 MLII\nx.mat 16+24 1000/mV 16 0 0 0 0 V7\n"
-    with pytest.raises(RecordingError, match=r"expected some of the leads .* found 'MLII, V7'"):
+    text = "x 2 500\nx.mat 16+24 1000/mV 16 0 0 0 0 MCL1\nx.mat 16+24 1000/mV 16 0 0 0 0 V7\n"
+    with pytest.raises(RecordingError, match=r"expected some of the leads .* found 'MCL1, V7'"):
         to_millivolts(np.zeros((2, 600), np.int16), parse_header(text))
 
 
@@ -306,7 +306,7 @@ def test_finds_recordings_without_a_header_too_and_ends_at_links_to_themselves(t
     for name in ("loop", "loop.hea", "loop2.mat"):
         (tmp_path / name).symlink_to(name)
     found = [os.path.relpath(path, tmp_path) for path in helper_code.find_recordings(tmp_path)]
-    assert found == ["a.hea", "b.hea", "loop.hea", "loop2.hea", "z/c.hea"]
+    assert found == ["a.hea", "b.hea", "loop.hea", "loop2.hea", "z/c.hea", "z/d.hea"]
 
 
 def test_follows_a_link_to_a_folder_elsewhere(tmp_path):

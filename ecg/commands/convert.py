@@ -16,15 +16,21 @@ from ecg.runtime.shards import Shard
 @click.argument("output", type=options.PATH)
 @click.option(
     "--to",
-    type=click.Choice(["challenge", "dicom", "edf", "csv"]),
+    type=click.Choice(["challenge", "dicom", "edf", "csv", "aecg"]),
     default="challenge",
-    help="what to write: Challenge files (.hea and .mat), DICOM, EDF or CSV",
+    help="what to write: Challenge files (.hea and .mat), DICOM, EDF, CSV or HL7 aECG",
 )
 @options.statements
 @click.option(
     "--keep-identity",
     is_flag=True,
     help="also write names, identifiers, birth date and date of the recording, where the files have them",
+)
+@click.option(
+    "--anonymize",
+    is_flag=True,
+    help="leave out free text too, keep of dates the year, and keep no file in which a check finds a name, an "
+    "identifier or a date of the original",
 )
 @options.workers
 @options.resume
@@ -36,6 +42,7 @@ def main(
     to: str,
     labels: str | None,
     keep_identity: bool,
+    anonymize: bool,
     workers: int | None,
     resume: bool,
     shard: Shard,
@@ -55,7 +62,7 @@ def main(
     from ecg.examination.examine_folder import CORES
 
     n_converted, problems, summary = convert_recordings(
-        recordings, output, ConvertOptions(workers or CORES, resume, shard, to, labels, keep_identity)
+        recordings, output, ConvertOptions(workers or CORES, resume, shard, to, labels, keep_identity, anonymize)
     )
     for line in summary:
         print(line)

@@ -20,7 +20,7 @@ def least_sure(outputs: Path, share: float, diagnoses: Diagnoses | None = None) 
     outputs : Path
         A folder that `driver.py` has written to, of a model whose scores are probabilities.
     share : float
-        Of the recordings that were judged, rounded up to whole recordings; all of one expected score count if one does.
+        Of the recordings that were classified, rounded up; all of one expected score count if one does.
     diagnoses : Diagnoses, optional
         The model's set; if left out, the shipped one that the first output is of. Without reward weights the expected
         score is the share of labels that are right.
@@ -28,7 +28,7 @@ def least_sure(outputs: Path, share: float, diagnoses: Diagnoses | None = None) 
     Returns
     -------
     list of tuple
-        The least sure first. The expected score of a recording that could not be judged is NaN, and it is unsure.
+        The least sure first. The expected score of a recording that could not be classified is NaN, and it is unsure.
 
     Raises
     ------

@@ -13,14 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from ecg.examination.anonymous import anonymous, write_checked
 from ecg.examination.examine_folder import Run, RunOptions, by_name
 from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.files import remove_leftovers, write_file
-from ecg.io.formats import CHALLENGE, format_of, read_any
+from ecg.io.folders import is_header
+from ecg.io.formats import CHALLENGE, find_ignored, format_of, read_any
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
+from ecg.io.writers.aecg_writer import write_aecg
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
 
@@ -49,7 +52,13 @@ _COLUMNS = (
     "codes",
     "statements",
 )
-_SUFFIXES = {"challenge": (".hea", ".mat"), "dicom": (".dcm",), "edf": (".edf", ".bdf"), "csv": (".csv", ".json")}
+_SUFFIXES = {
+    "challenge": (".hea", ".mat"),
+    "dicom": (".dcm",),
+    "edf": (".edf", ".bdf"),
+    "csv": (".csv", ".json"),
+    "aecg": (".aecg",),
+}
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
@@ -59,16 +68,19 @@ class ConvertOptions(RunOptions):
 
     Attributes
     ----------
-    to : {"challenge", "dicom", "edf", "csv"}
+    to : {"challenge", "dicom", "edf", "csv", "aecg"}
     labels : str, optional
         As for `load_statements`: take diagnoses from the device's statements.
     keep_identity : bool
         Also write names, identifiers and dates.
+    anonymize : bool
+        Leave out free text too; a file that still holds anything identifying is not kept (`examination.anonymous`).
     """
 
     to: str = "challenge"
     labels: str | None = None
     keep_identity: bool = False
+    anonymize: bool = False
 
 
 def convert_recordings(
@@ -100,16 +112,19 @@ def convert_recordings(
     RecordingError
         If there is nothing to convert.
     ValueError
-        If the output folder is that of a recording, or above or below one that was given.
+        If the output folder is that of a recording, or above or below one that was given; where the identity is both
+        to be kept and to be left out.
     """
     options = options or ConvertOptions()
+    if options.anonymize and options.keep_identity:
+        raise ValueError("anonymize: expected it without keep_identity, found both")
     table = load_statements(options.labels) if options.labels else None
     paths = [found.path for found in expand_inputs(recordings)]
     _require_apart(recordings, paths, output)
     output.mkdir(parents=True, exist_ok=True)
     remove_leftovers(output)
     suffixes = _SUFFIXES[options.to]
-    step = step_key("examination", options.to, options.keep_identity, table and table.digest())
+    step = step_key("examination", options.to, options.keep_identity, options.anonymize, table and table.digest())
 
     def files(name: str) -> list[Path]:
         return [file for suffix in suffixes if (file := output / f"{name}{suffix}").exists()]
@@ -131,7 +146,10 @@ def convert_recordings(
         unknown.update(one["unknown"])
         n_withheld += one["n_withheld"]
     write_file(output / REPORTS, _as_table(rows, options.keep_identity))
-    return n_converted, problems, list(_summary(n_withheld, unknown))
+    if options.anonymize:  # the journal has the names that the input's files have
+        for journal in output.glob(".run*.jsonl"):
+            journal.unlink()
+    return n_converted, problems, [*_summary(n_withheld, unknown), *_ignored(recordings)]
 
 
 def _require_apart(given: Paths, paths: list[str], output: Path) -> None:
@@ -155,26 +173,33 @@ class _Converted:
 def _convert(output: Path, options: ConvertOptions, table: StatementTable | None, path: Path) -> _Converted:
     """Convert one recording. Raises RecordingError where it can't be read or written in the wanted format."""
     stored = read_any(path)
-    kind = None if path.suffix == ".hea" else format_of(path)
+    kind = None if is_header(path) else format_of(path)
     name = kind.name if kind else CHALLENGE
     # An output's name has to stand in a header, where white space ends it.
     stored = replace(stored, header=replace(stored.header, recording_id=_bare(stored.header.recording_id)))
-    millivolts = to_millivolts(stored.samples, stored.header, path)
+    to_millivolts(stored.samples, stored.header, path)  # refuses what has no usable lead
     n_statements = len(stored.device.statements)
-    if not options.keep_identity:
+    if not options.keep_identity and not options.anonymize:
         stored = _without_identity(stored)
     n_withheld = n_statements - len(stored.device.statements)
     stored, unknown = _with_labels(stored, table)
     identity = stored.identity if options.keep_identity else NOBODY
-    if options.to == "challenge":
-        write_challenge(output, stored, list(header_comments(stored, name, identity)))
-    elif options.to == "dicom":
-        write_dicom(output, stored, identity)
-    elif options.to == "edf":
-        write_edf(output, stored, identity)
+    if options.anonymize:
+        original, stored = stored, anonymous(stored)
+        n_withheld = n_statements - len(stored.device.statements)
+        write_checked(output, original, stored, lambda folder, one: _write(options.to, folder, one, name, NOBODY))
     else:
-        write_csv(output, stored, millivolts)
+        _write(options.to, output, stored, name, identity)
     return _Converted(_row(stored, name, options.keep_identity), unknown, n_withheld)
+
+
+def _write(to: str, folder: Path, stored: Stored, name: str, identity: Identity) -> None:
+    if to == "challenge":
+        write_challenge(folder, stored, list(header_comments(stored, name, identity)))
+    elif to == "csv":
+        write_csv(folder, stored, to_millivolts(stored.samples, stored.header))
+    else:
+        {"dicom": write_dicom, "edf": write_edf, "aecg": write_aecg}[to](folder, stored, identity)
 
 
 def _without_identity(stored: Stored) -> Stored:
@@ -227,6 +252,16 @@ def _as_table(rows: list[dict[str, object]], keep_identity: bool) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _ignored(given: Paths) -> Iterator[str]:
+    """How many files of the folders that were given belong to no recording, by their suffixes."""
+    given = [given] if isinstance(given, (str, os.PathLike)) else given
+    files = [file for one in given if os.path.isdir(one) for file in find_ignored(one)]
+    if files:
+        kinds = Counter(Path(file).suffix.lower() or "without suffix" for file in files)
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
+        yield f"{len(files)} files are no recordings and were not looked at ({counts})"
 
 
 def _summary(n_withheld: int, unknown: Counter[str]) -> Iterator[str]:

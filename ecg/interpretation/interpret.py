@@ -245,7 +245,9 @@ class _Reader:
         probability = rivals[code]
         fast = any(self.verdict(each).state == "met" for each in _MEASURED_TACHYCARDIAS)
         if probability < LIMITS["model"][0 if fast else 2]:
-            return replace(self._measured_rhythm(), certainty="possible")
+            # No rhythm is likely. P waves before every complex still are what sinus rhythm is.
+            found = self._measured_rhythm()
+            return found if found.code in _SINUS_RHYTHMS else replace(found, certainty="possible")
         limits = zip(CERTAINTIES, LIMITS["model"], strict=True)
         certainty: Certainty = next(word for word, limit in limits if probability >= limit)
         p_waves = self.quantities["p_waves"].value

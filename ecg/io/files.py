@@ -23,11 +23,22 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open for reading; what the system has against it becomes RecordingError. Folders, pipes, devices are refused."""
     try:
         if not Path(path).is_file():
-            raise problem(path, "a file", "something else" if os.path.lexists(path) else "none")
+            raise problem(path, "a file", _instead_of_a_file(path))
         with open(path, "rb") as file:
             yield file
     except OSError as error:
         raise problem(path, "a readable file", error.strerror or error) from error
+
+
+def _instead_of_a_file(path: str | os.PathLike[str]) -> str:
+    if is_dangling(path):
+        return "a link to something that is not there"
+    return "something else" if os.path.lexists(path) else "none"
+
+
+def is_dangling(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a link that leads nowhere, as git-annex leaves them for content that was not fetched."""
+    return os.path.islink(path) and not os.path.exists(path)
 
 
 def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
@@ -49,7 +60,7 @@ def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
             os.close(descriptor)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise problem(path, "a file", "something else" if os.path.lexists(path) else "none") from None
+            raise problem(path, "a file", _instead_of_a_file(path)) from None
         raise problem(path, "a readable file", error.strerror or error) from error
 
 

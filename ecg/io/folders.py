@@ -49,11 +49,16 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def is_header(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a Challenge (WFDB) header by its suffix, `.hea` or `.HEA`."""
+    return os.fspath(path)[-4:].lower() == ".hea"
+
+
 def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the paths of the headers in a folder and below, in the order of `walk`."""
     for place, names in walk(folder):
         for name in names:
-            if name.endswith(".hea"):
+            if is_header(name):
                 yield os.path.join(place, name)
 
 
@@ -62,14 +67,14 @@ def find_challenge_files(
 ) -> tuple[list[str], list[str]]:
     """Paths of the headers that have a recording (`.mat`, else `.dat`) of their name beside them, and of these.
 
-    Sorted. One flat folder as in the Challenge; with `recursive` those below it too.
+    Suffixes may be in capitals. Sorted. One flat folder as in the Challenge; with `recursive` those below it too.
     """
     folder = os.fspath(data_directory)
-    flat = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if re.fullmatch(r"[^.].*\.hea", name))
+    flat = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if is_header(name) and name[0] != ".")
     header_files, recording_files = [], []
     for header_file in find_headers(folder) if recursive else flat:
-        root = header_file.removesuffix(".hea")
-        recordings = [root + suffix for suffix in (".mat", ".dat") if os.path.isfile(root + suffix)]
+        root = header_file[: -len(".hea")]
+        recordings = [root + suffix for suffix in (".mat", ".MAT", ".dat", ".DAT") if os.path.isfile(root + suffix)]
         if recordings and os.path.isfile(header_file):
             header_files.append(header_file)
             recording_files.append(recordings[0])

@@ -13,17 +13,23 @@ from numpy.typing import NDArray
 
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
-from ecg.io.files import read_file
-from ecg.io.folders import walk
-from ecg.io.header import Header, load_header
+from ecg.io.files import is_dangling, read_file
+from ecg.io.folders import is_header, walk
+from ecg.io.header import Header, load_header, read_header
 from ecg.io.readers.aecg import is_aecg, read_aecg
+from ecg.io.readers.cardiosoft import is_cardiosoft, read_cardiosoft
 from ecg.io.readers.dicom import is_dicom, read_dicom
 from ecg.io.readers.edf import is_edf, read_edf
 from ecg.io.readers.ishne import is_ishne, read_ishne
+from ecg.io.readers.kardia import is_kardia, read_kardia
+from ecg.io.readers.mfer import is_mfer, read_mfer
+from ecg.io.readers.mortara import is_mortara, read_mortara
 from ecg.io.readers.muse import is_muse, read_muse
 from ecg.io.readers.philips import is_philips, read_philips
+from ecg.io.readers.schiller import is_schiller, read_schiller
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
-from ecg.io.readers.tables import is_table, read_table
+from ecg.io.readers.tables import TABLE_SUFFIXES, is_sidecar, is_table, read_table
+from ecg.io.readers.unknown import PICTURE_SUFFIXES, describe_unknown, picture_kind
 from ecg.io.readers.xml_files import measurements_of
 from ecg.io.recording import Recording, read_recording, require_signal, to_millivolts
 from ecg.io.stored import DeviceReport, Stored, make_header
@@ -64,11 +70,16 @@ FORMATS: tuple[Format, ...] = (
     Format("GE MUSE XML", (".xml",), is_muse, read_muse),
     Format("Philips SierraECG XML", (".xml",), is_philips, read_philips),
     Format("HL7 aECG", (".xml", ".aecg"), is_aecg, read_aecg),
-    Format("table of samples", (".csv", ".npy", ".npz", ".parquet"), is_table, read_table),
+    Format("GE CardioSoft XML", (".xml",), is_cardiosoft, read_cardiosoft),
+    Format("Schiller XML", (".xml",), is_schiller, read_schiller),
+    Format("Mortara ELI XML", (".xml",), is_mortara, read_mortara),
+    Format("MFER", (".mwf", ".mfer", ".mfr"), is_mfer, read_mfer),
+    Format("AliveCor Kardia JSON", (".json",), is_kardia, read_kardia),
+    Format("table of samples", TABLE_SUFFIXES, is_table, read_table),
 )
 SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
 # What else has these suffixes, or none, is no recording: it is taken for one only if its content is.
-_COMMON_SUFFIXES = ("", *FORMATS[-1].suffixes)
+_COMMON_SUFFIXES = ("", ".json", *TABLE_SUFFIXES)
 
 
 def format_of(path: str | os.PathLike[str]) -> Format | None:
@@ -87,13 +98,17 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
         of the same name.
     """
     path = Path(path)
-    if path.suffix == ".hea":
+    if is_header(path):
         return read_challenge(path)
     kind = format_of(path)
+    if kind is None and path.suffix.lower() in TABLE_SUFFIXES and not describe_unknown(read_file(path, START)):
+        kind = FORMATS[-1]  # it says what is wrong with the table
     if kind is None:
+        if path.suffix.lower() == ".json" and is_sidecar(path):
+            raise problem(path, f"the table that it describes ({path.stem}.csv or the like) beside it", "none")
         expected = "an ECG (" + ", ".join(one.name for one in FORMATS) + ")"
         # Not the first bytes, as elsewhere: they may be a patient's name.
-        raise problem(path, expected, "another content" if read_file(path, 1) else "an empty file")
+        raise problem(path, expected, describe_unknown(read_file(path, START)) or "another content")
     suffixes = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
     siblings = [path.with_name(path.stem + suffix) for suffix in suffixes]
     if others := [one.name for one in siblings if one.name != path.name and is_recording(one)]:
@@ -135,7 +150,8 @@ def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
         sex=header.sex,
     )
     device, notes = _said_in(load_header(path))
-    return Stored(replace(new, labels=header.labels), samples, device, notes=notes)
+    header = replace(new, labels=header.labels, notes=(*header.notes, *notes))
+    return Stored(header, samples, device)
 
 
 def _said_in(text: str) -> tuple[DeviceReport, tuple[str, ...]]:
@@ -152,14 +168,18 @@ def _said_in(text: str) -> tuple[DeviceReport, tuple[str, ...]]:
 def is_recording(path: str | os.PathLike[str]) -> bool:
     """Whether a file is one that a scan of its folder takes for a recording.
 
-    By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, and files without a suffix, are taken
-    only if their content is of a known format.
+    By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, JSON files and files without a suffix
+    are taken only if their content is of a known format; tables also where a sidecar stands beside them.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if not path.is_file() or (suffix not in _COMMON_SUFFIXES and suffix not in (".hea", *SUFFIXES)):
+    if suffix not in (*_COMMON_SUFFIXES, ".hea", *SUFFIXES):
         return False
-    if suffix not in _COMMON_SUFFIXES:
+    if is_dangling(path):
+        return suffix != ""
+    if not path.is_file():
+        return False
+    if suffix not in _COMMON_SUFFIXES or (suffix in TABLE_SUFFIXES and path.with_suffix(".json").is_file()):
         return True
     try:
         kind = format_of(path)
@@ -171,19 +191,69 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
 def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
 
-    Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` is there); else files
-    of which `is_recording` holds. Of several files that would give a recording of the same name a Challenge header is
-    taken and the rest passed over; without one the first is taken, and `read_any` refuses it and names the others. What
-    is hidden is passed over. Links to folders are followed, each folder once.
+    Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` or `.dat` is there);
+    else files of which `is_recording` holds. Of several files that would give a recording of the same name a Challenge
+    header is taken and the rest passed over; without one the first is taken, and `read_any` refuses it and names the
+    others.
+
+    So that nothing is left out without a word, these are given too, and `read_any` says what is wrong with them: links
+    that lead nowhere, sidecars without their table, pictures (scanned pages) without a recording of their name. What is
+    hidden is passed over. Links to folders are followed, each folder once. All else is what `find_ignored` gives.
     """
     for place, files in walk(folder):
-        parts = [os.path.splitext(name) for name in files]
-        names = {stem: f"{stem}.hea" for stem, suffix in parts if suffix in (".hea", ".mat")}
-        for name, (stem, _) in zip(files, parts, strict=True):
-            if stem not in names and is_recording(os.path.join(place, name)):
-                names[stem] = name
-        for name in sorted(names.values()):
+        for name in sorted(_recordings_in(place, files).values()):
             yield os.path.join(place, name)
+
+
+def find_ignored(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the paths of the files that belong to no recording in a folder and below: texts, archives and the like."""
+    for place, files in walk(folder):
+        taken = _recordings_in(place, files)
+        signals = _signal_files(place, files)
+        for name in files:
+            if os.path.splitext(name)[0] not in taken and name.lower() not in signals:
+                yield os.path.join(place, name)
+
+
+def _recordings_in(place: str, files: list[str]) -> dict[str, str]:
+    """The files of one folder that `find_recordings` gives, by their names without suffix."""
+    parts = [(name, *os.path.splitext(name)) for name in files]
+    names = {stem: name for name, stem, _ in parts if is_header(name)}
+    for _, stem, suffix in parts:
+        if suffix.lower() == ".mat":
+            names.setdefault(stem, f"{stem}.hea")
+    others = [(name, stem) for name, stem, _ in parts if stem not in names]
+    for name, stem in others:
+        if stem not in names and is_recording(os.path.join(place, name)):
+            names[stem] = name
+    for name, stem in others:
+        if stem not in names and _is_unread(Path(place, name)):
+            names[stem] = name
+    lost = [(name, stem) for name, stem in others if stem not in names and name.lower().endswith(".dat")]
+    signals = _signal_files(place, files) if lost else ()
+    return names | {stem: f"{stem}.hea" for name, stem in lost if name.lower() not in signals}
+
+
+def _is_unread(path: Path) -> bool:
+    """Whether a file is a sidecar or a picture; of those with a recording of their name nobody asks."""
+    suffix = path.suffix.lower()
+    if suffix not in (".json", *PICTURE_SUFFIXES):
+        return False
+    try:
+        return is_sidecar(path) if suffix == ".json" else picture_kind(read_file(path, START)) is not None
+    except RecordingError:
+        return False
+
+
+def _signal_files(place: str, files: list[str]) -> set[str]:
+    """Names, in lower case, of the signal files that the headers of a folder name."""
+    names: set[str] = set()
+    for name in filter(is_header, files):
+        try:
+            names.update(file.rpartition("/")[2].lower() for file in read_header(os.path.join(place, name)).file_names)
+        except RecordingError:  # is said where the recording is read
+            continue
+    return names
 
 
 def read(path: str | os.PathLike[str], statements: StatementTable | None = None) -> Recording:
@@ -213,17 +283,18 @@ def read_signal(
 
 
 def _read(path: Path, statements: StatementTable | None) -> tuple[Header, Recording]:
-    if path.suffix == ".hea":
+    if is_header(path):
         header, millivolts = read_recording(path)
-        device, notes, name = *_said_in(load_header(path)), CHALLENGE
+        device, notes = _said_in(load_header(path))
+        header, name = replace(header, notes=(*header.notes, *notes)), CHALLENGE
     else:
         stored = read_any(path)
         kind = format_of(path)
-        header, device, notes, name = stored.header, stored.device, stored.notes, kind.name if kind else CHALLENGE
+        header, device, name = stored.header, stored.device, kind.name if kind else CHALLENGE
         if statements is not None:
             codes = [code for each in device.statements for code in statements.codes_of(each) or ()]
             header = replace(header, labels=tuple(dict.fromkeys([*header.labels, *codes])))
         millivolts = to_millivolts(stored.samples, header, path)
         require_signal(millivolts, path)
-    facts = (header.age, header.sex, header.labels, device, notes, name, path)
+    facts = (header.age, header.sex, header.labels, device, header.notes, name, path)
     return header, Recording(millivolts, header.sampling_frequency, path.stem, *facts)

@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from ecg.io.errors import problem, shown
 from ecg.io.files import read_text
-from ecg.leads import LEADS, STANDARD_NAMES
+from ecg.io.readers.dates import known_age
+from ecg.io.readers.lead_labels import lead_of, notes_on
+from ecg.leads import LEADS
 
 # Hz. The methods are made for 100 to 1000; a figure outside these bounds is a broken header, not an ECG.
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 50.0, 5000.0
@@ -49,11 +51,13 @@ class Header:
     file_names, formats : tuple of str
         Per signal, as written ("A0001.mat", "16+24").
     age : float
-        Years, 0 to 110; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
+        Years, 0 to 120; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
     sex : str
         "Female", "Male" or "Unknown".
     labels : tuple of str
         SNOMED CT codes of the Dx line in their order, without empties and doubles.
+    notes : tuple of str
+        What was assumed in reading that whoever uses the recording should know.
     """
 
     recording_id: str
@@ -67,12 +71,14 @@ class Header:
     age: float
     sex: str
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Signal(NamedTuple):
     """One signal line."""
 
     lead: str
+    label: str  # the lead as written
     gain: float
     baseline: float
     file_name: str
@@ -87,6 +93,9 @@ def parse_header(text: str, source: str = "header") -> Header:
     the record line, the rest are signal lines. Dates are ignored. By WFDB's rules (header(5)) an absent gain means 200
     ADC units per mV, absent units mean mV, and a baseline not given in parentheses is the ADC zero field, or else 0.
     Unlike in WFDB, a gain of zero and a missing sampling frequency are errors: their defaults would be guesses.
+
+    Where the leads have several samples in a frame (format `16x10`), sampling frequency and number of samples are those
+    of the leads, not of the frames.
 
     Parameters
     ----------
@@ -105,32 +114,59 @@ def parse_header(text: str, source: str = "header") -> Header:
     if match is None or match[3] is None:
         raise problem(source, "a record line with a sampling frequency such as 'A0001 12 500 5000'", shown(record_line))
     name, n_signals, frequency, n_samples = match[1], int(match[2]), float(match[3]), int(match[4] or 0) or None
-    if re.fullmatch(r".*/\d+", name):
+    if _is_multi_segment(name, signal_lines):
         raise problem(source, "a record of one segment", f"the multi-segment record {shown(name)}")
-    _check_bare_name(name, "record name", source)
+    name = _checked_name(name, "record name", source).rpartition("/")[2]
     if n_signals == 0 or n_signals != len(signal_lines):
         raise problem(source, f"{max(n_signals, 1)} signal lines", len(signal_lines))
-    if not LOWEST_FREQUENCY <= frequency <= HIGHEST_FREQUENCY:
-        bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz (the methods are made for 100 to 1000 Hz)"
-        raise problem(source, f"a sampling frequency of {bounds}", f"{frequency:g} Hz")
     signals = [parse_signal_line(line, source) for line in signal_lines]
-    leads, gains, baselines, file_names, formats, _ = zip(*signals, strict=True)
+    leads, labels, gains, baselines, file_names, formats, _ = zip(*signals, strict=True)
+    per_frame = _samples_per_frame(signals, source)
+    if not LOWEST_FREQUENCY <= frequency * per_frame <= HIGHEST_FREQUENCY:
+        bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz (the methods are made for 100 to 1000 Hz)"
+        raise problem(source, f"a sampling frequency of {bounds}", f"{frequency * per_frame:g} Hz")
     age, sex = (comments[key][0] if comments[key] else "" for key in ("age", "sex"))
+    years, age_notes = known_age(90.0 if _number(age) == 300 else _number(age))
     # What is not a number ("Unknown") is no SNOMED CT code.
     codes = re.findall(r"(?<![^,;\s])(\d+)(?:\.0+)?(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
     return Header(
         recording_id=re.sub(r"\.(mat|dat|hea)$", "", name, flags=re.IGNORECASE),
-        sampling_frequency=frequency,
-        n_samples=n_samples,
+        sampling_frequency=frequency * per_frame,
+        n_samples=n_samples and n_samples * per_frame,
         leads=leads,
         adc_gains=gains,
         baselines=baselines,
         file_names=file_names,
         formats=formats,
-        age=_clean_age(age),
+        age=years,
         sex=_SEXES.get(sex.lower(), "Unknown"),
         labels=tuple(dict.fromkeys(codes)),
+        notes=(*notes_on(labels), *age_notes, *(("age 300 is 90 or older",) if _number(age) == 300 else ())),
     )
+
+
+def _is_multi_segment(name: str, lines: list[str]) -> bool:
+    """Whether a record is in segments: `name/3` before three lines of names and lengths (header(5)).
+
+    PTB-XL's `records500/00001` is a name with a folder.
+    """
+    _, slash, number = name.rpartition("/")
+    is_count = bool(slash) and re.fullmatch(r"\d{1,6}", number, re.ASCII) is not None and int(number) == len(lines)
+    return is_count and all(re.fullmatch(r"\S+\s+\d+", line, re.ASCII) for line in lines)
+
+
+def _samples_per_frame(signals: list[Signal], source: str) -> int:
+    """How many samples the leads have in a frame; RecordingError where they differ."""
+    counts = {samples_per_frame(signal.format) for signal in signals if signal.lead in LEADS} or {1}
+    if len(counts) > 1:
+        raise problem(source, "one sampling frequency of all leads", f"{sorted(counts)} samples a frame")
+    return counts.pop()
+
+
+def samples_per_frame(format_: str) -> int:
+    """Samples that a signal has in a frame, by its format ("16x10" has 10)."""
+    match = re.match(r"\d+x(\d+)", format_)
+    return max(int(match[1]), 1) if match else 1
 
 
 def split_header(text: str, source: str) -> tuple[str, list[str], dict[str, list[str]]]:
@@ -156,14 +192,14 @@ def parse_signal_line(line: str, source: str) -> Signal:
     if len(fields) < 2 or not _FORMAT.fullmatch(fields[1]):
         raise problem(source, "a signal line such as 'A0001.mat 16+24 1000/mV 16 0 0 0 0 I'", shown(line))
     file_name, format_, *rest = fields
-    _check_bare_name(file_name, "signal file name", source)
+    file_name = _checked_name(file_name, "signal file name", source)
     # The lead may follow the format at once: then the gain is absent.
-    gain_field = rest.pop(0) if rest and rest[0].lower() not in STANDARD_NAMES else ""
+    gain_field = rest.pop(0) if rest and lead_of(rest[0]) is None else ""
     numbers: list[str] = []
     while rest and len(numbers) < 5 and re.fullmatch(r"-?\d{1,12}", rest[0], re.ASCII):
         numbers.append(rest.pop(0))
-    lead = " ".join(rest)
-    lead = STANDARD_NAMES.get(lead.lower(), lead)
+    label = " ".join(rest)
+    lead = lead_of(label) or label
     match = _GAIN.fullmatch(gain_field)
     gain = baseline = math.nan
     if match is not None:
@@ -173,22 +209,22 @@ def parse_signal_line(line: str, source: str) -> Signal:
         if lead in LEADS:
             raise problem(source, f"a non-zero gain such as 1000/mV for lead {lead}", shown(gain_field))
         gain = baseline = math.nan  # a breathing or pressure channel, which nobody asks for
-    return Signal(lead, gain, baseline, file_name, format_, tuple(numbers))
+    return Signal(lead, label, gain, baseline, file_name, format_, tuple(numbers))
 
 
-def _check_bare_name(name: str, what: str, source: str) -> None:
-    """Refuse names that lead out of the header's folder: they become paths."""
-    if not name.isprintable() or re.search(r"[/\\]", name) or name in (".", "..") or len(name) > 200:
-        raise problem(source, f"a {what} without a folder", shown(name))
+def _checked_name(name: str, what: str, source: str) -> str:
+    """The name with `/` between folders. Refuses names that lead out of the header's folder: they become paths."""
+    parts = name.replace("\\", "/").split("/")
+    if not name.isprintable() or {"", ".", ".."} & set(parts) or ":" in parts[0] or len(name) > 200:
+        raise problem(source, f"a {what} that stays in the header's folder", shown(name))
+    return "/".join(parts)
 
 
-def _clean_age(text: str) -> float:
-    """Years, 0 to 110, with PTB-XL's 300 as 90; NaN where the text is no number from 0 up."""
+def _number(text: str) -> float:
     try:
-        years = float(text)
+        return float(text)
     except ValueError:
         return math.nan
-    return 90.0 if years == 300 else min(years, 110.0) if 0 <= years < math.inf else math.nan
 
 
 def load_header(header_file: str | os.PathLike[str]) -> str:

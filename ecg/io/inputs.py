@@ -154,5 +154,7 @@ def recording_path(path: str | os.PathLike[str]) -> str:
     if not os.path.exists(path):
         return f"{path}.hea" if os.path.isfile(f"{path}.hea") else path
     stem, suffix = os.path.splitext(path)
-    is_signal = suffix in (".mat", ".dat") and (os.path.isfile(f"{stem}.hea") or format_of(path) is None)
-    return f"{stem}.hea" if is_signal else path
+    if suffix.lower() not in (".mat", ".dat"):
+        return path
+    header = next((stem + each for each in (".hea", ".HEA") if os.path.isfile(stem + each)), None)
+    return header or (f"{stem}.hea" if format_of(path) is None else path)

@@ -139,13 +139,10 @@ class Recording:
 def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndarray]:
     """Read a header and the recording it describes.
 
-    The signal file is the one that the header names, in the header's folder; where that is absent, the file with the
-    header file's own name and `.mat`, then `.dat`.
-
     Parameters
     ----------
     header_file : path
-        The `.hea` file.
+        The `.hea` file; its signal files are those of `signal_files`.
 
     Returns
     -------
@@ -162,10 +159,7 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     path = Path(header_file)
     text = load_header(path)
     header = parse_header(text, str(path))
-    files = {name: path.with_name(name) for name in dict.fromkeys(header.file_names)}
-    if not any(map(os.path.lexists, files.values())):
-        own = [path.with_suffix(suffix) for suffix in (".mat", ".dat") if os.path.lexists(path.with_suffix(suffix))]
-        files = dict.fromkeys(files, own[0]) if own else files
+    files = signal_files(path, header)
     first = files[header.file_names[0]]
     raw = load_mat(first, header) if first.suffix.lower() == ".mat" else load_dat(text, str(path), files)
     if raw.shape[1] < header.sampling_frequency:
@@ -173,6 +167,28 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     millivolts = to_millivolts(raw, header, path)
     require_signal(millivolts, first)
     return header, millivolts
+
+
+def signal_files(header_file: str | os.PathLike[str], header: Header) -> dict[str, Path]:
+    """The signal files of a header by the names that it gives them; they need not exist.
+
+    A file is looked for where the name says, then without the name's folder beside the header, upper and lower case
+    alike (FAT and Windows). Where none of a header's files is there, all its signals are taken to be in the file of the
+    header's own name, `.mat` before `.dat`.
+    """
+    path = Path(header_file)
+    names = dict.fromkeys(header.file_names)
+    files = {name: path.with_name(name) if "/" not in name else path.parent / name for name in names}
+    if all(map(os.path.lexists, files.values())):  # nearly always
+        return files
+    beside = {name.lower(): path.with_name(name) for name in sorted(os.listdir(path.parent), reverse=True)}
+    for name, file in files.items():
+        if not os.path.lexists(file):
+            files[name] = beside.get(file.name.lower(), path.with_name(file.name))
+    if not any(map(os.path.lexists, files.values())):
+        own = [beside[name] for suffix in (".mat", ".dat") if (name := (path.stem + suffix).lower()) in beside]
+        files = dict.fromkeys(files, own[0]) if own else files
+    return files
 
 
 def require_signal(millivolts: np.ndarray, source: object) -> None:

@@ -8,12 +8,15 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
+from ecg.io.readers.dates import known_age
+from ecg.io.readers.lead_labels import notes_on
 from ecg.leads import LEADS
 
 LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods are made for
@@ -69,15 +72,34 @@ class Stored:
         mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
     device : DeviceReport
     identity : Identity
-    notes : tuple of str
-        What was decided in reading that whoever uses the samples should know.
     """
 
     header: Header
     samples: NDArray[np.generic]
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
-    notes: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was decided in reading that whoever uses the samples should know: the header's."""
+        return self.header.notes
+
+
+def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> NDArray[np.generic]:
+    """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
+
+    Raises
+    ------
+    RecordingError
+        Where leads differ in length, or hold other numbers.
+    """
+    if len({row.size for row in rows}) > 1:
+        raise problem(path, "leads of one length", shown(", ".join(str(row.size) for row in rows)))
+    samples = np.array(rows) if rows else np.empty((0, 0))
+    if samples.size and not (np.isfinite(samples) & (samples == np.rint(samples)) & (np.abs(samples) < 2**31)).all():
+        raise problem(path, "samples that are whole numbers of 32 bits", "others")
+    is_small = not samples.size or (samples.min() > -(2**15) and samples.max() < 2**15)
+    return samples.astype(np.int16 if is_small else np.int32)
 
 
 def make_header(
@@ -89,6 +111,11 @@ def make_header(
     baselines: Sequence[float] | None = None,
     age: float = math.nan,
     sex: str = "Unknown",
+    *,
+    birth: datetime.date | None = None,
+    acquired: datetime.datetime | None = None,
+    labels: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Header:
     """The header of a recording in a clinical format, checked.
 
@@ -105,9 +132,15 @@ def make_header(
     adc_gains, baselines : sequence of float
         ADC units per mV, and ADC units at 0 mV (0 where left out).
     age : float
-        Years, NaN where unknown. Above 110 it is taken as 110, below 0 as unknown.
+        Years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says so.
     sex : str
         "Female", "Male" or "Unknown".
+    birth, acquired : date and datetime, optional
+        They give the age where it is not written (`known_age`).
+    labels : sequence of str, optional
+        The leads' names as written; a note says where they are not the standard ones.
+    notes : sequence of str
+        Further notes.
 
     Raises
     ------
@@ -120,6 +153,7 @@ def make_header(
         raise problem(path, f"some of the leads {', '.join(LEADS)}", shown(", ".join(leads)) if leads else "none")
     check_frequency(path, sampling_frequency)
     check_length(path, samples.shape[1], sampling_frequency)
+    years, age_notes = known_age(age, birth, acquired)
     baselines = [0.0] * len(leads) if baselines is None else baselines
     for lead, gain, baseline in zip(leads, adc_gains, baselines, strict=True):
         if lead in LEADS and (gain == 0 or not math.isfinite(gain) or not math.isfinite(baseline)):
@@ -134,9 +168,10 @@ def make_header(
         file_names=(path.name,) * len(leads),
         # As in WFDB, where the format says by which value a sample is missing: -32768 in 16 bits, -2**31 in 32.
         formats=("16" if samples.dtype == np.int16 else "32",) * len(leads),
-        age=min(float(age), 110.0) if 0 <= age < math.inf else math.nan,
+        age=years,
         sex=sex,
         labels=(),
+        notes=tuple(dict.fromkeys([*notes_on(leads if labels is None else labels), *age_notes, *notes])),
     )
 
 

@@ -31,7 +31,7 @@ EXCHANGES: dict[str, int] = {
     "LA-LL": ARRANGEMENTS.index((0, 2, 1)),
 }
 
-# Fitted by `python -m ecg.studies.lead_reversal fit DATA` on PTB-XL folds 1 to 8 (as published, taken for correct).
+# Fitted by `ecg benchmark fit-lead-reversal DATA` on PTB-XL folds 1 to 8 (as published, taken for correct).
 # Per wave: what lead I and the frontal plane's vertical, (2 II - I) / sqrt(3), are on average in terms of V1..V6.
 FROM_CHEST: NDArray[np.float64] = np.array(
     [

@@ -174,7 +174,9 @@ def select_classes(state: Mapping[str, Tensor], columns: Sequence[int]) -> dict[
     """For `Training.select_classes`, of a `SignalAndMeasurements`."""
     n_classes, wanted = len(state["trees.baseline"]), torch.as_tensor(columns)
     return {
-        key: value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1) if key.startswith(_BY_CLASS) else value
+        key: value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1)
+        if key.startswith(_BY_CLASS)
+        else value
         for key, value in state.items()
     }
 

@@ -1,4 +1,4 @@
-"""A model judged, for people: scores, curves, what errors cost, the costliest recordings, two models side by side."""
+"""A model evaluated, for people: scores, curves, what errors cost, the costliest recordings, two models compared."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ecg.report.curves import (
     thinned,
 )
 from ecg.report.pages import ORDER, page_name, printable, render, write_assets, write_order
-from ecg.report.recording_page import Judged, article, look_at
+from ecg.report.recording_page import Reported, article, look_at
 from ecg.runtime.progress import progress, say
 from ecg.scoring import score_folder, statistics
 
@@ -436,7 +436,7 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
         except ValueError as error:
             say(describe_failure(path, error))
             continue
-        judged = Judged(
+        reported = Reported(
             evaluation.diagnoses.classes,
             evaluation.first.outputs[place],
             evaluation.first.scores[place],
@@ -454,7 +454,7 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
                 data=ORDER,
                 note=note,
                 diagnoses=evaluation.diagnoses,
-                r=article(look_at(path.stem, recording, measured, judged), "", "3x4"),
+                r=article(look_at(path.stem, recording, measured, reported), "", "3x4"),
                 source=source,
             ),
         )

@@ -151,7 +151,7 @@ class Row:
 
 
 def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
-    """Intervals, axes and rates with adults' reference ranges; below 18 years no value is judged.
+    """Intervals, axes and rates with adults' reference ranges; below 18 years no value is marked.
 
     Parameters
     ----------
@@ -177,15 +177,15 @@ def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
         ("Variation of RR (SD)", measured.rr_sd_ms, "ms", -math.inf, math.inf, ""),
         ("RMSSD", measured.rmssd_ms, "ms", -math.inf, math.inf, ""),
     ]
-    return [_row(*line, judged=not child) for line in table]
+    return [_row(*line, ranged=not child) for line in table]
 
 
-def _row(name: str, value: float, unit: str, low: float, high: float, source: str, *, judged: bool) -> Row:
+def _row(name: str, value: float, unit: str, low: float, high: float, source: str, *, ranged: bool) -> Row:
     space = "" if unit in ("°", "/min") else "\N{NO-BREAK SPACE}"
     shown = "not measurable" if not math.isfinite(value) else f"{signed(value)}{space}{unit}"
     limits = "" if not source else f"up to {high:g}" if low == -math.inf else f"{signed(low)} to {high:g}"
     rounded = round(value) if math.isfinite(value) else math.nan
-    verdict = "" if not judged or not source else "low" if rounded < low else "high" if rounded > high else ""
+    verdict = "" if not ranged or not source else "low" if rounded < low else "high" if rounded > high else ""
     return Row(name, shown, limits, verdict, source)
 
 

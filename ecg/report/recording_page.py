@@ -50,7 +50,7 @@ _KINDS: dict[ProbabilityKind, str] = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class Reported:
     """What the model says of a recording; thresholds are known only where the model is at hand.
 
     Attributes
@@ -93,7 +93,7 @@ class Recording:
     name: str
     header: io_recording.Recording
     signal: Signal
-    judged: Judged
+    reported: Reported
     measured: Measurements
     rows: list[Finding]
     comparison: Comparison | None
@@ -108,7 +108,7 @@ class Recording:
     @property
     def doubts(self) -> list[str]:
         """Why its statements are uncertain as a whole."""
-        split = {self.judged.classes[k] for k in self.judged.disagreeing}
+        split = {self.reported.classes[k] for k in self.reported.disagreeing}
         low, high = CLOSE_CALL
         names = [row.name for row in self.rows if row.code in split and low <= row.probability < high]
         return doubts(self.statements, self.measured, names)
@@ -118,7 +118,7 @@ class Recording:
         return doubt(self.doubts, self.statements)
 
 
-def look_at(name: str, given: io_recording.Recording, measured: Measurements, judged: Judged) -> Recording:
+def look_at(name: str, given: io_recording.Recording, measured: Measurements, reported: Reported) -> Recording:
     """Put the findings of a recording into words.
 
     Parameters
@@ -127,19 +127,21 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, ju
         As it is shown.
     given : ecg.io.recording.Recording
     measured : Measurements
-    judged : Judged
+    reported : Reported
     """
-    said = dict(zip(judged.classes, judged.probabilities.tolist(), strict=True))
-    statements = interpret(measured, given.age, given.sex, {"model": said}, judged.definitions)
-    rows = findings(judged.diagnoses, judged.labels, judged.probabilities, judged.thresholds, judged.by_thresholds)
+    said = dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
+    statements = interpret(measured, given.age, given.sex, {"model": said}, reported.definitions)
+    rows = findings(
+        reported.diagnoses, reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
+    )
     return Recording(
         printable(name),
         given,
         given.signal,
-        judged,
+        reported,
         measured,
         rows,
-        compare(rows, given.labels, judged.diagnoses),
+        compare(rows, given.labels, reported.diagnoses),
         quality_warnings(measured),
         statements,
     )
@@ -147,12 +149,12 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, ju
 
 def row_of(recording: Recording, page: str) -> dict[str, Any]:
     """The recording's row in the table of all, for JSON."""
-    measured, judged = recording.measured, recording.judged
-    order = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])
+    measured, reported = recording.measured, recording.reported
+    order = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
     row: dict[str, Any] = {
         "name": recording.name,
         "page": page,
-        "found": [[k, round(float(judged.probabilities[k]), 3)] for k in order],
+        "found": [[k, round(float(reported.probabilities[k]), 3)] for k in order],
         "rate": _whole(measured.heart_rate_bpm),
         "pr": _whole(measured.pr_ms),
         "qrs": _whole(measured.qrs_ms),
@@ -160,7 +162,7 @@ def row_of(recording: Recording, page: str) -> dict[str, Any]:
         "axis": _whole(measured.qrs_axis_deg),
         "warnings": [word for word, _ in recording.warnings],
     }
-    if judged.thresholds is not None:
+    if reported.thresholds is not None:
         row |= {"doubt": recording.doubt, "unsure": bool(recording.doubts)}
     if recording.comparison is not None:
         comparison = recording.comparison
@@ -204,7 +206,7 @@ def article(
         "facts": facts_of(recording),
         "summary": summary(recording.statements),
         "statements": [_shown(each) for each in recording.statements],
-        "convention": CONVENTIONS[recording.judged.definitions],
+        "convention": CONVENTIONS[recording.reported.definitions],
         "warnings": recording.warnings,
         "doubts": recording.doubts,
         "definitions": trace_definitions(shown, header.sampling_frequency, prefix),
@@ -280,11 +282,11 @@ def _caption(recording: Recording, marked: bool) -> str:
 
 
 def _how_decided(recording: Recording) -> str:
-    words = [_KINDS[recording.judged.kind]]
-    if recording.judged.thresholds is None:
+    words = [_KINDS[recording.reported.kind]]
+    if recording.reported.thresholds is None:
         words.append("Thresholds are not part of output files.")
     elif any(row.found != (row.probability >= row.threshold) for row in recording.rows):
-        limit = "its threshold" if recording.judged.by_thresholds else "one half"
+        limit = "its threshold" if recording.reported.by_thresholds else "one half"
         words.append(
             "The method decides over all classes together, for the highest expected Challenge score: a class "
             f"may be found below {limit}, or left out above it."
@@ -356,7 +358,7 @@ def _sources(measurements: Sequence[Any]) -> list[tuple[str, str]]:
 
 
 def _attribution(each: Attribution, recording: Recording, prefix: str) -> dict[str, Any]:
-    code = recording.judged.classes[each.class_index]
+    code = recording.reported.classes[each.class_index]
     name = next(row.name for row in recording.rows if row.code == code)
     speaks = np.maximum(each.values, 0).sum(axis=1)
     shares = speaks / max(float(speaks.sum()), 1e-12)

@@ -32,7 +32,7 @@ from ecg.report.pages import (
     write_assets,
     write_order,
 )
-from ecg.report.recording_page import Judged, ProbabilityKind, article, look_at, row_of
+from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, row_of
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE
@@ -167,7 +167,7 @@ class _Job:
     number: int
     classified: Classified
     look: _Look | None
-    judged: Judged | None
+    reported: Reported | None
     attributions: tuple[Attribution, ...] = ()
 
 
@@ -201,25 +201,25 @@ class _Pages:
             if ready is None or not len(each.members):
                 yield _Job(number, each, None, None)
                 continue
-            judged, look = _judged(self.model, each), ready.beside
-            explained = tuple(self._explain(look, ready.features, judged)) if self.options.attribution else ()
+            reported, look = _reported(self.model, each), ready.beside
+            explained = tuple(self._explain(look, ready.features, reported)) if self.options.attribution else ()
             without = replace(each, examined=replace(each.examined, result=replace(ready, beside=None)))
-            yield _Job(number, without, look, judged, explained)
+            yield _Job(number, without, look, reported, explained)
 
     def draw(self, job: _Job) -> _Drawn:
         """Write the page of a recording; in a worker process."""
-        if job.look is None or job.judged is None:
+        if job.look is None or job.reported is None:
             return _Drawn()
         try:
-            return self._draw(job, job.look, job.judged)
+            return self._draw(job, job.look, job.reported)
         except OSError:
             raise  # what can't be written ends the command
         except Exception as error:  # one recording must never cost the others their pages
             return _Drawn(problem=describe_failure(job.classified.examined.path, error))
 
-    def _draw(self, job: _Job, look: _Look, judged: Judged) -> _Drawn:
+    def _draw(self, job: _Job, look: _Look, reported: Reported) -> _Drawn:
         name, layout, note = page_name(job.classified.name), self.options.layout, self.options.note
-        recording = look_at(job.classified.name, look.recording, look.measurements, judged)
+        recording = look_at(job.classified.name, look.recording, look.measurements, reported)
         if self.options.single:
             prefix = f"r{job.number}-"
             content = article(recording, prefix, layout, attributions=job.attributions)
@@ -244,9 +244,9 @@ class _Pages:
         write_file(self.report / "pages" / f"{name}.html", page)
         return _Drawn(row_of(recording, f"pages/{name}.html"))
 
-    def _explain(self, look: _Look, features: NDArray[np.float32], judged: Judged) -> list[Attribution]:
+    def _explain(self, look: _Look, features: NDArray[np.float32], reported: Reported) -> list[Attribution]:
         start = time.monotonic()
-        found = sorted(np.flatnonzero(judged.labels).tolist(), key=lambda k: -judged.probabilities[k])
+        found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
         explained = attribute(
             self.model.method,
             self.model.networks,
@@ -265,7 +265,7 @@ class _Pages:
             say(f"Attribution took {self.attribution_seconds:.1f} s, {each:.2f} s for a recording")
 
 
-def _judged(model: Model, result: Classified) -> Judged:
+def _reported(model: Model, result: Classified) -> Reported:
     """What the model says of a recording, for its page."""
     disagreeing: tuple[int, ...] = ()
     if len(result.members) > 1:
@@ -284,7 +284,7 @@ def _judged(model: Model, result: Classified) -> Judged:
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
     labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
-    return Judged(
+    return Reported(
         model.method.classes, labels, probabilities, thresholds, disagreeing, kind, diagnoses, model.definitions
     )
 

@@ -114,7 +114,7 @@ def adapt_model(
                 f"found {len(dataset)} ({left_out} left out)"
             )
         truth, folds = dataset.labels, _split(data_folder, dataset, seed)
-        outputs, scores = _judge(model, dataset)
+        outputs, scores = _classify(model, dataset)
     compared = compare(truth, scores, outputs, folds, model.method.diagnoses, seed, left_out)
     if compared.gain > 0:
         penalty = choose_penalty(truth, scores, folds)
@@ -199,9 +199,9 @@ def _split(data_folder: Path, dataset: Dataset, seed: int) -> Ints:
     return folds
 
 
-def _judge(model: Model, dataset: Dataset) -> tuple[Bools, Floats]:
+def _classify(model: Model, dataset: Dataset) -> tuple[Bools, Floats]:
     """What the model decides and its scores, both (n_recordings, n_classes)."""
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
     found = predict(model.method, model.networks, items, model.device)
-    decided = [model.decide(each) for _, each in progress(found, len(dataset), "Judging")]
+    decided = [model.decide(each) for _, each in progress(found, len(dataset), "Classifying")]
     return np.array([labels for labels, _ in decided]), np.array([scores for _, scores in decided])

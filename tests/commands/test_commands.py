@@ -113,7 +113,7 @@ def test_one_bad_recording_costs_the_others_nothing(place, tmp_path):
     write_recording(data, "A0003", heart_like(seed=3))
     done = run(place / "model", data, tmp_path / "out", cwd=place, script="driver.py", check=1)
     assert "A0002" in done.stderr
-    assert "2 recordings judged, 1 could not be" in done.stdout
+    assert "2 recordings classified, 1 could not be" in done.stdout
     _, _, labels, scores = helper_code.load_outputs(tmp_path / "out" / "A0002.csv")
     assert not any(labels)
     assert not any(map(float, scores))
@@ -247,7 +247,7 @@ def test_every_command_leaves_that_way(path):
     assert path.read_text().endswith('if __name__ == "__main__":\n    leave(main())\n')
 
 
-def test_the_shipped_model_says_what_it_is_and_judges_in_a_fresh_folder(place, tmp_path):
+def test_the_shipped_model_says_what_it_is_and_classifies_in_a_fresh_folder(place, tmp_path):
     config = json.loads((ROOT / "model" / "config.json").read_text())
     assert config["method"] in team_code.METHODS
     assert sum(path.stat().st_size for path in (ROOT / "model").glob("*.safetensors")) <= 20_000_000

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import ecg.commands.measure
 import ecg.measurements
-from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
+from bad_recordings import CLASSIFIED, REFUSED, UNREADABLE, write_classified, write_refused
 from commands import ENVIRONMENT, ROOT
 from ecg.examination import measure_folder
 from ecg.leads import LEADS
@@ -73,7 +73,7 @@ def test_bad_recordings_get_a_row_with_the_reason_and_change_nothing_for_the_oth
     write_good(tmp_path / "good", ["A1", "A2"])
     write_good(tmp_path / "all", ["A1", "A2"])
     write_refused(tmp_path / "all", KINDS)
-    names = write_judged(tmp_path / "all")
+    names = write_classified(tmp_path / "all")
     assert run_main(tmp_path / "good", tmp_path / "good.csv", "--workers", 1) == 0
     assert run_main(tmp_path / "all", tmp_path / "all.csv", "--workers", 1) == 1
     said = capsys.readouterr()
@@ -84,7 +84,7 @@ def test_bad_recordings_get_a_row_with_the_reason_and_change_nothing_for_the_oth
         assert re.search(kind + REFUSED[kind][1], rows[kind]["problem"]), rows[kind]["problem"]
         assert re.search(kind + REFUSED[kind][1], said.err)
         assert not any(value for name, value in rows[kind].items() if name not in ("record", "problem"))
-    for name in JUDGED:
+    for name in CLASSIFIED:
         shown = "".join(character if character.isprintable() else "_" for character in name)
         assert rows[shown]["problem"] == ""
     for row in read_rows(tmp_path / "good.csv"):

@@ -1,4 +1,4 @@
-"""Recordings that the model is least sure of: the order, the share, what could not be judged."""
+"""Recordings that the model is least sure of: the order, the share, what could not be classified."""
 
 import csv
 import subprocess
@@ -32,7 +32,7 @@ def outputs(tmp_path):
     return folder
 
 
-def test_the_least_sure_come_first_and_what_could_not_be_judged_before_them(outputs):
+def test_the_least_sure_come_first_and_what_could_not_be_classified_before_them(outputs):
     for name, probability in (("a", 0.9), ("b", 0.3), ("c", 0.0), ("d", 0.6), ("e", 0.95)):
         write(outputs, name, probability)
     found = least_sure(outputs, 0.25)

@@ -153,7 +153,7 @@ def test_a_hospitals_own_words_go_before_the_common_ones_and_unknown_ones_are_li
 # ---- to other formats ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("to", ["dicom", "edf", "csv", "challenge"])
+@pytest.mark.parametrize("to", ["dicom", "edf", "csv", "challenge", "aecg"])
 def test_there_and_back(tmp_path, to):
     write_recordings(tmp_path / "in", 2)
     signal = heart_like(2)
@@ -239,6 +239,47 @@ def test_edf_says_that_it_cannot_mark_missing_samples(tmp_path):
         write_edf(tmp_path, Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [200.0] * 12), samples))
 
 
+ODD = {
+    "360 Hz x 6500": (360, 6500, 1000, 0),
+    "512 Hz x 3593": (512, 3593, 1000, 0),
+    "499.8 Hz": (499.8, 4998, 1000, 0),
+    "257 Hz x 46260": (257, 46260, 1000, 0),
+    "a negative gain": (250, 2500, -1000, 0),
+    "a negative gain and a baseline": (250, 2500, -204.8, 17),
+    "a gain of a third": (250, 2500, 1000 / 3, 100),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_numbers_that_need_more_than_the_eight_characters_of_an_edf_header(tmp_path, kind):
+    rate, n_samples, gain, baseline = ODD[kind]
+    samples = np.random.default_rng(1).integers(-3000, 3000, (12, n_samples)).astype(np.int16)
+    header = make_header(tmp_path / "a.x", LEADS, rate, samples, [gain] * 12, [baseline] * 12)
+    stored = read_any(write_edf(tmp_path, Stored(header, samples)))
+    assert stored.header.sampling_frequency == rate and stored.samples.shape[1] == n_samples
+    hundredth_of_a_bit = abs(0.01 / gain)
+    np.testing.assert_allclose(millivolts(stored), (samples - baseline) / gain, rtol=1e-6, atol=hundredth_of_a_bit)
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+def test_one_recording_that_cannot_be_written_costs_no_other(tmp_path, capsys, to):
+    write_recordings(tmp_path / "in", 3)
+    header = tmp_path / "in" / "HR00001.hea"
+    header.write_text(header.read_text().replace(" 1000/mV", " 1e-300/mV"))
+    status = convert_here(tmp_path / "in", tmp_path / "out", "--to", to)
+    assert len(list((tmp_path / "out").glob("HR00000.*"))) == len(list((tmp_path / "out").glob("HR00002.*"))) > 0
+    assert len(rows_of(tmp_path / "out")) == 3 - status
+    assert ("HR00001" in capsys.readouterr().err) == bool(status)
+
+
+def test_files_that_are_no_recordings_are_counted(tmp_path, capsys):
+    write_recordings(tmp_path / "in", 1)
+    for name in ("README.txt", "a.zip", "b.zip"):
+        (tmp_path / "in" / name).write_text("x")
+    assert convert_here(tmp_path / "in", tmp_path / "out") == 0
+    assert "3 files are no recordings and were not looked at (1 .txt, 2 .zip)" in capsys.readouterr().out
+
+
 def test_wide_integers_become_bdf_with_the_same_integers(tmp_path):
     samples = SAMPLES.astype(np.int32) * 1000
     stored = Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [200000.0] * 12), samples)
@@ -263,7 +304,7 @@ def test_exit_statuses(hospital, tmp_path, capfd):
     run(hospital / "new.xml", tmp_path / "out")
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
 def test_outputs_can_be_read_whatever_the_names(tmp_path, to):
     names = ["two words", "#1", "line\nend", os.fsdecode(b"latin\xe4"), "Zoë 'x' \"y\", 心"]
     for number, name in enumerate(names):
@@ -328,7 +369,7 @@ def test_the_test_files_hold_what_is_looked_for(hospital):
     assert all(len(words) >= 6 for words in found.values()), found
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
 def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
     (hospital / "torn.dcm").write_bytes((hospital / "dicom.dcm").read_bytes()[:-9000])
     (hospital / "torn.xml").write_bytes((hospital / "muse.xml").read_bytes()[:-9000])
@@ -343,7 +384,7 @@ def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
     assert re.search(r"\d+ statements hold a name or an identifier and were left out", output)
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "aecg"])
 def test_names_are_kept_where_that_is_asked_for(hospital, tmp_path, to):
     assert convert_here(hospital, tmp_path / "out", "--to", to, "--keep-identity") == 0
     rows = rows_of(tmp_path / "out")
@@ -357,6 +398,46 @@ def test_names_are_kept_where_that_is_asked_for(hospital, tmp_path, to):
 def test_a_traceback_would_not_show_the_identity(hospital):
     stored = read_any(hospital / "muse.xml")
     assert not leaks(repr(stored).replace("2022, 11, 20", "").encode())
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+def test_anonymize_leaves_no_free_text_and_of_dates_the_year(hospital, tmp_path, to):
+    (hospital / "muse.xml").rename(hospital / f"{SECRETS['last']}_1951.xml")
+    assert convert_here(hospital, tmp_path / "out", "--to", to, "--anonymize") == 0
+    files = list((tmp_path / "out").iterdir())
+    assert len(files) >= 6 and not any(path.name.startswith(".") for path in files)
+    for path in files:
+        assert not leaks(path.read_bytes()) and not leaks(path.name.encode()), path.name
+    rows = rows_of(tmp_path / "out")
+    assert any(name.startswith("record_") for name in rows)
+    said = {text for row in rows.values() for text in row["statements"].split(" | ") if text}
+    assert said and all("Known from" not in text and "Compared with" not in text for text in said)
+
+
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("secret", ["Zwi", "Zwiebelmann", "1951-03-29", "PID7734421"])
+def test_a_file_that_still_holds_something_identifying_is_not_kept(hospital, tmp_path, monkeypatch, capsys, to, secret):
+    """A writer that is wrong on purpose: it puts one of the texts behind whatever it writes."""
+    from ecg.examination import convert_folder
+
+    write = convert_folder._write
+
+    def leaking(to, folder, stored, name, identity):
+        write(to, folder, stored, name, identity)
+        for file in folder.iterdir():
+            file.write_bytes(file.read_bytes() + f" {secret} ".encode())
+
+    dicom = dicom_file(hospital / "dicom.dcm", dicom_group(SAMPLES, sensitivity="5"), PatientName="Zwi^Zwiebelmann")
+    monkeypatch.setattr(convert_folder, "_write", leaking)
+    assert convert_here(dicom, tmp_path / "out", "--to", to, "--anonymize") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["device_reports.csv"]
+    error = capsys.readouterr().err
+    assert "none of the original's names, identifiers and dates, found 1 of them (nothing was kept)" in error
+    assert secret not in error
+
+
+def test_anonymize_and_keep_identity_exclude_each_other(hospital, tmp_path, capsys):
+    assert convert_here(hospital, tmp_path / "out", "--anonymize", "--keep-identity") == 2
 
 
 # ---- statements ------------------------------------------------------------------------------------------------------

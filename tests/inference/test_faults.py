@@ -259,7 +259,7 @@ def test_ctrl_c_while_torch_is_loaded_ends_with_130_and_no_traceback(tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_judging_ends_with_130_and_whole_outputs_and_resume_judges_the_rest(place, tmp_path):
+def test_ctrl_c_while_classifying_ends_with_130_and_whole_outputs_and_resume_classifies_the_rest(place, tmp_path):
     write_recordings(tmp_path / "in", 60)
     words = ("driver", place / "model", tmp_path / "in", tmp_path / "out")
     status, said = interrupt(command(*words), lambda _: len(list(tmp_path.glob("out/*.csv"))) >= 3)

@@ -381,7 +381,7 @@ def test_a_file_that_differs_from_pytorch_is_not_written(folder, tmp_path, monke
 # --- The example
 
 
-def judged(model, header):
+def classified(model, header):
     """What the model decides on a recording: {code: probability} of the labels, and all the probabilities."""
     examined = Examination(read(header), model.method.input)
     members = probabilities(model, [Item(0, examined.prepared, examined.features)])[0]
@@ -391,14 +391,14 @@ def judged(model, header):
 
 
 @pytest.mark.slow
-def test_the_example_judges_as_the_model_does_with_numpy_and_onnxruntime_alone(model, raw_file, tmp_path):
+def test_the_example_classifies_as_the_model_does_with_numpy_and_onnxruntime_alone(model, raw_file, tmp_path):
     header = write_recording(tmp_path, "R1", heart_like(5, seed=3))
     code = f"import runpy, sys; sys.argv = {[EXAMPLE.name, str(raw_file), str(header)]}; sys.modules['torch'] = None; "
     code += f"sys.modules['scipy'] = sys.modules['ecg'] = None; runpy.run_path({str(EXAMPLE)!r})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
-    expected, _ = judged(model, header)
+    expected, _ = classified(model, header)
     assert {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines()} == expected
 
 
@@ -450,7 +450,7 @@ def classify_in(driver, model_file, *files):
     for name, chosen in (("model", [model_file]), ("recording", files)):
         driver.execute_script(f"document.getElementById('{name}').value = ''")
         driver.find_element(By.ID, name).send_keys("\n".join(map(str, chosen)))
-    button = driver.find_element(By.ID, "judge")
+    button = driver.find_element(By.ID, "classify")
     button.click()
     WebDriverWait(driver, 120).until(lambda _: button.is_enabled())
     rows = driver.execute_script(
@@ -462,10 +462,10 @@ def classify_in(driver, model_file, *files):
 
 
 @pytest.mark.slow
-def test_the_page_judges_in_the_browser_as_the_model_does_and_sends_nothing(model, raw_file, tmp_path, browser):
+def test_the_page_classifies_in_the_browser_as_the_model_does_and_sends_nothing(model, raw_file, tmp_path, browser):
     driver, asked = browser
     header = write_recording(tmp_path, "R1", heart_like(5, seed=3))
-    expected, scores = judged(model, header)
+    expected, scores = classified(model, header)
     status, rows = classify_in(driver, raw_file, header, header.with_suffix(".mat"))
     assert status == "Done."
     assert {code for code, (_, label) in rows.items() if label == "yes"} == set(expected)

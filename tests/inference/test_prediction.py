@@ -471,7 +471,7 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
     assert len(visible_bytes(tmp_path / "out")) == 8
 
 
-def test_resume_judges_a_company_again_unless_all_of_it_is_finished(drive, tmp_path, monkeypatch):
+def test_resume_classifies_a_company_again_unless_all_of_it_is_finished(drive, tmp_path, monkeypatch):
     """What has shared batches gets the same group again, so that the bytes are the same; the other groups stay."""
     plan = replace(prediction.batching(CPU), n_recordings=3)
     monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)

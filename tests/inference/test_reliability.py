@@ -43,8 +43,8 @@ def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, 
     monkeypatch.setattr(os, "fsync", lambda _: None)
     model = load_model(tmp_path / "model", {"tiny": tiny}, pick_device("cpu"))
     outcome = driving.run_folder(model, tmp_path / "many", tmp_path / "out", workers=2)
-    assert (outcome.judged, outcome.problems) == (1500, [])
+    assert (outcome.classified, outcome.problems) == (1500, [])
     assert len(list((tmp_path / "out").glob("*.csv"))) == 1500
-    assert "Judging: 100% 1500/1500" in capsys.readouterr().err
+    assert "Classifying: 100% 1500/1500" in capsys.readouterr().err
     plan = batching(torch.device("cpu"))
     assert counts["ahead"] <= 4 * 2 + (2 * plan.at_once + 1) * plan.n_recordings < 1500 / 2

@@ -20,7 +20,7 @@ from tiny import heart_like, quick, tiny, write_recording
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Two tiny models of one training folder, and recordings to judge."""
+    """Two tiny models of one training folder, and recordings to classify."""
     place = tmp_path_factory.mktemp("models")
     write_recordings(place / "data", 6)
     for seed in (1, 2):
@@ -37,7 +37,7 @@ def models(tmp_path_factory):
 def command(monkeypatch, capsys):
     """Run `driver.main` or `train_model.main` in this process: its exit status, what it printed and what it said.
 
-    The driver computes one by one, so that each recording is kept or judged for itself.
+    The driver computes one by one, so that each recording is kept or classified for itself.
     """
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
     monkeypatch.setattr(team_code, "DEFAULT_METHOD", "tiny")
@@ -60,7 +60,7 @@ def half(models, tmp_path, command):
     return tmp_path
 
 
-def test_the_driver_keeps_finished_outputs_and_judges_the_rest_to_the_same_bytes(models, half, command):
+def test_the_driver_keeps_finished_outputs_and_classifies_the_rest_to_the_same_bytes(models, half, command):
     kept = {path.name: path.stat().st_mtime_ns for path in (half / "out").glob("*.csv")}
     status, printed, said = command(driver, models / "model1", models / "data", half / "out", "--resume")
     assert status == 0
@@ -72,7 +72,7 @@ def test_the_driver_keeps_finished_outputs_and_judges_the_rest_to_the_same_bytes
     assert changed == {"HR00004.csv"}
 
 
-def test_without_resume_the_driver_judges_everything_anew(models, half, command):
+def test_without_resume_the_driver_classifies_everything_anew(models, half, command):
     (half / "out" / "HR00001.csv").write_text((half / "out" / "HR00001.csv").read_text().replace("0.", "0.9"))
     assert "6 recordings classified, 0 could" in command(driver, models / "model1", models / "data", half / "out")[1]
     assert visible_bytes(half / "out") == visible_bytes(half / "whole")
@@ -145,7 +145,7 @@ def test_a_run_that_has_noted_nothing_useful_is_begun_anew(models, half, command
     assert visible_bytes(half / "out") == visible_bytes(half / "whole")
 
 
-def test_what_could_not_be_judged_is_tried_again_and_what_changed_is_judged_anew(models, tmp_path, command):
+def test_what_could_not_be_classified_is_tried_again_and_what_changed_is_classified_anew(models, tmp_path, command):
     folder, out = tmp_path / "in", tmp_path / "out"
     write_recordings(folder, 3)
     write_refused(folder, ["no_mat", "cut_mat"])

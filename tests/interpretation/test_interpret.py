@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.interpretation import contradictions, interpret
+from ecg.interpretation import contradictions, doubts, interpret
 from ecg.interpretation.interpret import CERTAINTIES, probabilities_of_codes
 from ecg.interpretation.statement_list import read_table
 from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
@@ -264,3 +264,12 @@ def test_measurements_alone_find_what_was_simulated(diagnosis, code):
         one = simulate(np.random.default_rng(seed), diagnosis, comorbidity=False)
         found += code in said(measure(one.signal, one.sampling_frequency), age=60.0)
     assert found >= 4
+
+
+def test_p_waves_make_a_sinus_rhythm_that_no_model_contradicts(measured):
+    unlikely = {"challenge": {"426783006": 0.05, "164889003": 0.02}}
+    assert said(measured, unlikely)[20].certainty == "probable"
+    without = replace(measured, has_p_waves=False, pr_ms=math.nan, rr_sd_ms=5.0)
+    assert said(without, unlikely)[27].certainty == "possible"
+    assert doubts(interpret(measured, 60, "Male", unlikely), measured) == []
+    assert any("rhythm" in each for each in doubts(interpret(without, 60, "Male", unlikely), without))

@@ -9,7 +9,7 @@ import pytest
 import evaluate_model
 import helper_code
 import team_code
-from bad_recordings import JUDGED, REFUSED, UNREADABLE, write_judged, write_refused
+from bad_recordings import CLASSIFIED, REFUSED, UNREADABLE, write_classified, write_refused
 from commands import drop_file_rights, modes_can_bind, run, visible_bytes, write_recordings
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
@@ -24,7 +24,7 @@ def place(tmp_path_factory):
     write_recordings(place / "all", N_GOOD)
     train(tiny(), place / "all", place / "model", quick())
     write_refused(place / "all", [kind for kind in REFUSED if modes_can_bind() or not kind.startswith(UNREADABLE)])
-    write_judged(place / "all")
+    write_classified(place / "all")
     return place
 
 
@@ -34,7 +34,7 @@ def driven(place):
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_recording_that_can_not_be_judged_is_named_and_gets_an_empty_output(place, driven, kind):
+def test_a_recording_that_can_not_be_classified_is_named_and_gets_an_empty_output(place, driven, kind):
     if kind.startswith(UNREADABLE) and not modes_can_bind():
         pytest.skip("file modes bind nobody here: this is root with rights that can't be dropped")
     said = [line for line in driven.stderr.splitlines() if f"/{kind}." in line]
@@ -45,8 +45,8 @@ def test_a_recording_that_can_not_be_judged_is_named_and_gets_an_empty_output(pl
     assert text == f"#{kind}\n{','.join(team_code.CLASSES)}\n{zeros}\n{zeros}\n"
 
 
-@pytest.mark.parametrize("name", JUDGED)
-def test_an_odd_recording_that_can_be_judged_is(place, driven, name):
+@pytest.mark.parametrize("name", CLASSIFIED)
+def test_an_odd_recording_that_can_be_classified_is(place, driven, name):
     recording_id, classes, labels, scores = helper_code.load_outputs(place / "out" / f"{name}.csv")
     assert len(recording_id) == len(name)
     assert classes == team_code.CLASSES
@@ -65,8 +65,8 @@ def test_bad_recordings_change_nothing_for_the_others(place, driven, tmp_path):
 
 def test_the_driver_sums_up_and_gives_each_recording_one_output(place, driven):
     n_bad = sum(modes_can_bind() or not kind.startswith(UNREADABLE) for kind in REFUSED)
-    assert f"{N_GOOD + len(JUDGED)} recordings judged, {n_bad} could not be" in driven.stdout
-    assert len(visible_bytes(place / "out")) == N_GOOD + len(JUDGED) + n_bad
+    assert f"{N_GOOD + len(CLASSIFIED)} recordings classified, {n_bad} could not be" in driven.stdout
+    assert len(visible_bytes(place / "out")) == N_GOOD + len(CLASSIFIED) + n_bad
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_the_scorer_reads_what_the_driver_writes_for_bad_recordings(tmp_path):
 
 
 @pytest.mark.slow
-def test_of_two_recordings_with_one_name_the_one_that_can_be_judged_is(place, tmp_path):
+def test_of_two_recordings_with_one_name_the_one_that_can_be_classified_is(place, tmp_path):
     write_recording(tmp_path / "in/b", "A0001", heart_like(2, seed=1))
     write_recording(tmp_path / "in/a", "A0001", heart_like(2, seed=2)).with_suffix(".mat").unlink()
     write_recording(tmp_path / "in/c", "A0001", heart_like(2, seed=3))
@@ -142,6 +142,6 @@ def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_pat
 
     monkeypatch.setattr(driving, "read_signal", out_of_memory)
     outcome = driving.run_folder(model, tmp_path / "in", tmp_path / "out", workers=2)
-    assert outcome.judged == 2
+    assert outcome.classified == 2
     assert len(outcome.problems) == 1
     assert re.search(r"HR00001\.hea: .*MemoryError: Unable to allocate", outcome.problems[0])

@@ -71,7 +71,7 @@ def test_the_driver_gives_a_recording_the_same_scores_in_every_format(place, tmp
         run_folder(model, place / folder, tmp_path / folder, workers=1, deterministic=True)
         for folder in ("challenge", "mixed")
     ]
-    assert [(outcome.judged, outcome.problems) for outcome in outcomes] == [(6, []), (4, [])]
+    assert [(outcome.classified, outcome.problems) for outcome in outcomes] == [(6, []), (4, [])]
     for number in range(4):
         name = f"HR{number:05d}.csv"
         scores = helper_code.load_outputs(tmp_path / "challenge" / name)[3]
@@ -83,7 +83,7 @@ def test_a_second_run_with_resume_keeps_the_outputs_of_clinical_files(place, tmp
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
     run_folder(model, place / "mixed", tmp_path / "out", workers=1)
     again = run_folder(model, place / "mixed", tmp_path / "out", workers=1, resume=True)
-    assert (again.judged, again.judged_before) == (0, 4)
+    assert (again.classified, again.classified_before) == (0, 4)
 
 
 def test_measurements_are_the_same_in_every_format(place, tmp_path):

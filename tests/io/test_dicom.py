@@ -255,3 +255,66 @@ def test_warnings_of_the_library_do_not_show_identifiers(tmp_path, capfd, recwar
     path.write_bytes(data)
     assert np.array_equal(read_dicom(path).samples, SAMPLES)
     assert not recwarn.list and capfd.readouterr() == ("", "")
+
+
+def with_bits(group, n_bits):
+    for channel in group.ChannelDefinitionSequence:
+        channel.WaveformBitsStored = n_bits
+    return group
+
+
+@pytest.mark.parametrize("n_bits", [10, 12, 15])
+@pytest.mark.parametrize("is_extended", [False, True])
+def test_the_sign_of_fewer_bits_than_their_place_has(tmp_path, n_bits, is_extended):
+    half = 1 << n_bits - 1
+    samples = np.random.default_rng(3).integers(-half, half, (12, 1000))
+    written = samples if is_extended else samples & 2 * half - 1
+    stored = read_dicom(dicom_file(tmp_path / "a.dcm", with_bits(dicom_group(written), n_bits)))
+    assert np.array_equal(stored.samples, samples)
+    assert len(stored.notes) == (0 if is_extended else 1)
+
+
+def test_samples_of_more_bits_than_are_stored_are_refused(tmp_path):
+    for kind, interpretation, value in (("<i2", "SS", 4096), ("<i2", "SS", -2049), ("<u2", "US", 4096)):
+        samples = np.zeros((12, 1000), int)
+        samples[3, 7] = value
+        group = with_bits(dicom_group(samples, kind=kind, interpretation=interpretation), 12)
+        with pytest.raises(RecordingError, match=f"samples of 12 bits in lead aVR, found {value}"):
+            read_dicom(dicom_file(tmp_path / "a.dcm", group))
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT])
+@pytest.mark.parametrize("has_meta", [False, True])
+def test_files_without_the_preamble(tmp_path, syntax, has_meta):
+    whole = dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), syntax=syntax).read_bytes()
+    place = 132 if has_meta else whole.index(b"\x08\0\x05\0", 132)
+    (tmp_path / "a.dcm").write_bytes(whole[place:])
+    assert is_dicom(whole[place:][:4096])
+    assert np.array_equal(read_dicom(tmp_path / "a.dcm").samples, SAMPLES)
+
+
+@pytest.mark.parametrize(
+    "start", [b"\x08\0", b"\x08\0\x16\0UI\x1a\x001.2.3.4", b"\x02\0\0\0", b"1.2.840.10008.1", bytes(400)]
+)
+def test_other_files_are_not_taken_for_dicom_without_preamble(start):
+    assert not is_dicom(start.ljust(4096, b"\0"))
+
+
+@pytest.mark.parametrize(
+    ("tags", "age", "note"),
+    [
+        ({"PatientBirthDate": "19510329"}, 71, None),
+        ({"PatientBirthDate": "19000101"}, None, "placeholder"),
+        ({"PatientBirthDate": "18000101"}, None, "placeholder"),
+        ({"PatientBirthDate": "11111111"}, None, "placeholder"),
+        ({"PatientBirthDate": "19020304"}, 120, None),
+        ({"PatientBirthDate": "19010304"}, None, "121 years is no age"),
+        ({"PatientBirthDate": "20230101"}, None, "after the recording"),
+        ({"PatientBirthDate": "", "PatientAge": "999Y"}, None, "999 years is no age"),
+        ({"PatientBirthDate": "19000101", "PatientAge": "061Y"}, 61, None),
+    ],
+)
+def test_placeholders_of_birth_dates_and_impossible_ages(tmp_path, tags, age, note):
+    stored = read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), **tags))
+    assert np.isnan(stored.header.age) if age is None else stored.header.age == age
+    assert [note in one for one in stored.notes] == ([True] if note else [])

@@ -1,6 +1,7 @@
 """EDF, EDF+ and BDF files: written by edfio, and byte by byte."""
 
 import datetime
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import helper_code
 from ecg.io.errors import RecordingError
 from ecg.io.readers.edf import is_edf, read_edf
 from ecg.io.readers.lead_labels import lead_of
+from format_files import little_memory
 
 edfio = pytest.importorskip("edfio")
 
@@ -107,7 +109,10 @@ def test_a_file_of_edfio(tmp_path, version):
         ecg,
         atol=4 / (2**16 if suffix == "edf" else 2**22),
     )
-    assert stored.notes == ("MLII is taken for lead II (limb electrodes on the trunk)",)
+    assert stored.notes == (
+        "MLII is taken for lead II (limb electrodes on the trunk)",
+        "left out, none of the twelve leads: 'Resp'",
+    )
     assert (stored.header.age, stored.header.sex) == (59, "Female")
     assert (stored.device.model, str(stored.device.acquired)) == ("Box_3", "2020-06-14 09:05:07")
     assert (stored.identity.name, stored.identity.patient_id, str(stored.identity.birth_date)) == (
@@ -174,8 +179,47 @@ def test_it_is_known_by_its_content():
     ("label", "lead"),
     [("ECG II", "II"), ("EKG V1-REF", "V1"), ("ECG I-Ref", "I"), ("avr", "aVR"), ("Lead aVF", "aVF"), ("ecg:V6", "V6"),
      ("MLII", "II"), ("MLIII", "III"), ("ECG LA-RA", "I"), ("LL-RA", "II"), ("ecg_v2", "V2"), (" V3 ", "V3"),
+     ("DI", "I"), ("dii", "II"), ("D3", "III"), ("Lead 2", "II"),
+     ("Derivação DII", "II"), ("V 1", "V1"), ("aV-F", "aVF"),
+     ("ECG-aVR", "aVR"), ("ECG -aVR", None), ("-aVR", None), ("D4", None), ("C3", None), ("MCL1", None),
      ("ECG", None), ("EKG1", None), ("V7", None), ("MLV1", None), ("EEG Fpz-Cz", None), ("", None), ("VI", None),
      ("ECG I-II", None), ("RA-LA", None), ("IIII", None)],
 )  # fmt: skip
 def test_labels_of_leads(label, lead):
     assert lead_of(label) == lead
+
+
+def with_nul(data: bytes, begin: int, end: int) -> bytes:
+    """The header's fields from one byte to another filled with NUL instead of spaces."""
+    return data[:begin] + re.sub(rb" +(?=$|.)", lambda match: b"\0" * len(match[0]), data[begin:end]) + data[end:]
+
+
+EDF = edf("ECG II", "V1", changes={"low": -3200.5, "high": 3200.5})
+MENDED = {
+    "decimal commas": EDF.replace(b"3200.5", b"3200,5"),
+    "a decimal comma in the length of a record": edf("ECG II", "V1", seconds="1,0"),
+    "NUL behind numbers": with_nul(EDF, 256 + 2 * 104, 256 + 2 * 136),
+    "NUL behind labels": with_nul(EDF, 256, 256 + 2 * 16),
+    "NUL throughout": with_nul(EDF, 8, 256 * 3),
+    "both": with_nul(EDF.replace(b"3200.5", b"3200,5"), 0, 256 * 3),
+}
+
+
+@pytest.mark.parametrize("kind", MENDED)
+def test_headers_of_c_strings_and_decimal_commas(tmp_path, kind):
+    data = MENDED[kind]
+    assert is_edf(data[:4096])
+    stored = read(tmp_path, data)
+    assert stored.header.leads == ("II", "V1") and stored.header.sampling_frequency == 250
+    np.testing.assert_array_equal(stored.samples, SAMPLES)
+    top = 3200 if "length" in kind else 3200.5
+    assert stored.header.adc_gains == pytest.approx((32000 / top * 1000,) * 2)
+
+
+def test_a_large_file_whose_header_needs_mending_is_refused_in_little_memory(tmp_path):
+    n_records = 1 << 19
+    with open(tmp_path / "x.edf", "wb") as file:
+        file.write(with_nul(edf("I", "II", n_records=n_records)[:768], 256, 280))
+        file.truncate(768 + n_records * 1000)
+    with little_memory(), pytest.raises(RecordingError, match="a header without NUL"):
+        read_edf(tmp_path / "x.edf")

@@ -62,10 +62,10 @@ def test_any_damage_to_a_recording_leaves_an_output_or_a_clear_error(place, head
     mat = file.with_suffix(".mat")
     mat.write_bytes(damaged(mat.read_bytes(), signal))
     outcome = driving.run_folder(model, folder, out, workers=1)
-    assert outcome.judged + len(outcome.problems) == 1
+    assert outcome.classified + len(outcome.problems) == 1
     name, classes, labels, scores = helper_code.load_outputs(out / "A0001.csv")
     assert (name, classes) == ("A0001", model.method.classes)
-    if outcome.judged:
+    if outcome.classified:
         assert any(labels) and all(0 <= score <= 1 for score in scores)
     else:
         assert not any(labels) and not any(scores)

@@ -26,8 +26,10 @@ import test_ishne
 
 import format_files
 import helper_code
+import more_format_files
 import scp_writer
 from ecg.io.errors import RecordingError
+from ecg.io.formats import FORMATS as FORMATS_OF_ECG
 from ecg.io.readers.aecg import is_aecg, read_aecg
 from ecg.io.readers.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
 from ecg.io.readers.edf import is_edf, read_edf
@@ -37,6 +39,7 @@ from ecg.io.readers.philips import is_philips, read_philips
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.readers.tables import is_table, read_table
 from ecg.leads import LEADS
+from more_format_files import FILES
 
 CASES = int(os.environ.get("FUZZ_CASES", "150"))
 MOST_MEGABYTES = 200
@@ -168,6 +171,30 @@ def philips_files() -> list[bytes]:
 SIDECAR = json.dumps({"sampling_frequency": 100, "unit": "mV", "leads": LEADS, "age": 61, "sex": "Female"}).encode()
 
 
+TEXT_TABLES = [
+    "\n".join(
+        f"{clock:.3f}\t{a}\t{b}".replace(".", ",")
+        for clock, a, b in zip(
+            np.arange(300) / 100, *np.random.default_rng(1).normal(size=(2, 300)).round(3), strict=True
+        )
+    )
+    .join(["time\tI (mV)\tII (mV)\n", "\n"])
+    .encode(),
+    b"# x\n'time','DI','V1'\n's','mV','mV'\n"
+    + b"".join(b"'0:%06.3f',%d,%d\n" % (i / 100, i % 7, i % 5) for i in range(300)),
+    "I;II\n".encode("utf-16") + "".join(f"{i % 7},5;{i % 5},25\n" for i in range(300)).encode("utf-16-le"),
+]
+
+
+def more_files(name: str) -> list[bytes]:
+    samples = format_files.integers(200, 1, 300)
+    make = {"GE CardioSoft XML": more_format_files.cardiosoft_xml, "Schiller XML": more_format_files.schiller_xml,
+            "Mortara ELI XML": more_format_files.mortara_xml, "MFER": more_format_files.mfer_file}  # fmt: skip
+    if name == "MFER":
+        return [make[name](samples, fs=250, order=order, block=block) for order in "<>" for block in (1, 300)]
+    return [make[name](samples, fs=300)] if name in make else [more_format_files.kardia_json(samples[:6])]
+
+
 @dataclass(frozen=True)
 class Format:
     files: Callable[[], list[bytes]]
@@ -195,6 +222,16 @@ FORMATS = {
     ),
     "muse": Format(muse_files, is_muse, read_muse),
     "philips": Format(philips_files, is_philips, read_philips),
+    "text": Format(lambda: TEXT_TABLES, is_table, read_table),
+    "wrapped": Format(lambda: [dicom_files()[0][132:], dicom_files()[1][132:]], is_dicom, read_dicom),
+    "mended": Format(lambda: [test_edf.MENDED["both"]], is_edf, read_edf),
+    **{
+        name: Format(
+            lambda name=name: more_files(name),
+            *next((one.is_it, one.read) for one in FORMATS_OF_ECG if one.name == name),
+        )
+        for name in FILES
+    },
 }
 
 
@@ -203,7 +240,8 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
     kind = FORMATS[name]
     files = kind.files()
     path = tmp_path / "x.bin"
-    path.with_suffix(".json").write_bytes(SIDECAR)
+    sidecar = SIDECAR if name != "text" else b'{"sampling_frequency": 100, "unit": "mV"}'
+    path.with_suffix(".json").write_bytes(sidecar)
     for file in files:  # all that a good file loads before the count begins
         path.write_bytes(file)
         kind.read(path)
@@ -215,8 +253,8 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
         data = damaged(files[case % len(files)], rng)
         data = kind.seal(data) if rng.random() < 0.8 else data
         path.write_bytes(data)
-        if name == "table":
-            path.with_suffix(".json").write_bytes(SIDECAR if rng.random() < 0.8 else damaged(SIDECAR, rng))
+        if name in ("table", "text"):
+            path.with_suffix(".json").write_bytes(sidecar if rng.random() < 0.8 else damaged(sidecar, rng))
         assert kind.recognise(data[:4096]) in (True, False)
         begun = time.perf_counter()
         try:

@@ -95,7 +95,8 @@ def test_gain_of_a_signal_that_is_no_lead_does_not_matter():
     ("comment", "age"),
     [
         ("#Age: 74", 74.0), ("# Age: 74", 74.0), ("#AGE:74", 74.0), ("#  age : 60.5", 60.5), ("#Age: 0", 0.0),
-        ("#Age: 300", 90.0), ("#Age: 116", 110.0), ("#Age: NaN", math.nan), ("#Age: -1", math.nan), ("#Age:", math.nan),
+        ("#Age: 300", 90.0), ("#Age: 116", 116.0), ("#Age: 121", math.nan), ("#Age: 999", math.nan),
+        ("#Age: NaN", math.nan), ("#Age: -1", math.nan), ("#Age:", math.nan),
         ("#Age: Unknown", math.nan), ("#Age: inf", math.nan), ("#Hx: Age: 5", math.nan), ("#", math.nan),
     ],
 )  # fmt: skip
@@ -188,14 +189,18 @@ def test_reads_record_line(line, frequency, n_samples):
         (header_text("A0001 12 49.9 5000"), "found 49.9 Hz"),
         (header_text("A0001 12 1e5 5000"), "found 100000 Hz"),
         (header_text("A0001 12 -500 5000"), "found -500 Hz"),
-        (header_text("A0001/3 12 500 5000"), "the multi-segment record 'A0001/3'"),
-        (header_text("../A0001 12 500 5000"), "record name without a folder"),
-        (header_text(name="../A0001.mat"), r"signal file name without a folder, found '\.\./A0001\.mat'"),
-        (header_text(name="/etc/passwd"), "signal file name without a folder"),
-        (header_text(name=".."), "signal file name without a folder"),
-        (header_text(name="a\\b.mat"), "signal file name without a folder"),
-        (header_text(name="a\0b.mat"), "signal file name without a folder"),
-        (header_text(name="x" * 300), "signal file name without a folder"),
+        ("A0001/3 12 500 5000\na 2000\n~ 1000\nb 500\n", "the multi-segment record 'A0001/3'"),
+        (header_text("../A0001 12 500 5000"), "record name that stays in the header.s folder"),
+        (
+            header_text(name="../A0001.mat"),
+            r"signal file name that stays in the header.s folder, found '\.\./A0001\.mat'",
+        ),
+        (header_text(name="/etc/passwd"), "signal file name that stays in the header.s folder"),
+        (header_text(name=".."), "signal file name that stays in the header.s folder"),
+        (header_text(name="a\\..\\b.mat"), "signal file name that stays in the header.s folder"),
+        (header_text(name="c:\\b.mat"), "signal file name that stays in the header.s folder"),
+        (header_text(name="a\0b.mat"), "signal file name that stays in the header.s folder"),
+        (header_text(name="x" * 300), "signal file name that stays in the header.s folder"),
         (header_text(format_="16:99999999"), "expected a signal line"),
         ("A0001 1 500 5000\nA0001.mat\n", "expected a signal line"),
     ],
@@ -264,3 +269,38 @@ def test_wfdb_refuses_the_georgia_header_that_we_accept(tmp_path):
     path.write_text(GEORGIA)
     assert wfdb_header(path) is None
     assert helper_code.read_header(path).recording_id == "E00001"
+
+
+@pytest.mark.parametrize("name", ["records500/00001", "ge/b_medians", "records500\\00001"])
+def test_a_record_name_may_have_a_folder(name):
+    file = name + ".mat"
+    header = parse_header(header_text(f"{name} 12 500 5000", name=file))
+    assert header.recording_id == name[-9:].lstrip("\\/").split("/")[-1].split("\\")[-1]
+    assert header.file_names == (file.replace("\\", "/"),) * 12
+
+
+def test_several_samples_in_a_frame_give_the_rate_of_the_leads():
+    header = parse_header(
+        "r 3 50 500\nr.dat 16x10 1000/mV 16 0 0 0 0 I\nr.dat 16x10 1000/mV 16 0 0 0 0 II\n"
+        "r.dat 16 1/mmHg 16 0 0 0 0 ABP\n"
+    )
+    assert (header.sampling_frequency, header.n_samples) == (500, 5000)
+    assert header.notes == ("left out, none of the twelve leads: 'ABP'",)
+    with pytest.raises(RecordingError, match=r"one sampling frequency of all leads, found \[1, 10\] samples a frame"):
+        parse_header("r 2 50 500\nr.dat 16x10 1000/mV 16 0 0 0 0 I\nr.dat 16 1000/mV 16 0 0 0 0 II\n")
+
+
+@pytest.mark.parametrize(
+    ("comment", "notes"),
+    [("#Age: 61", ()), ("#Age: NaN", ()), ("#Age: 300", ("age 300 is 90 or older",)),
+     ("#Age: -1", ("age unknown: -1 years is no age",)), ("#Age: 121", ("age unknown: 121 years is no age",))],
+)  # fmt: skip
+def test_what_is_assumed_of_an_age_is_noted(comment, notes):
+    assert parse_header(header_text(comments=(comment,))).notes == notes
+
+
+def test_leads_of_other_languages_and_of_the_trunk_are_noted():
+    text = "x 3 500\n" + "".join(f"x.mat 16+24 1000/mV 16 0 0 0 0 {label}\n" for label in ("DI", "MLII", "V1"))
+    header = parse_header(text)
+    assert header.leads == ("I", "II", "V1")
+    assert header.notes == ("DI is taken for lead I", "MLII is taken for lead II (limb electrodes on the trunk)")

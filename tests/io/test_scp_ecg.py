@@ -304,3 +304,15 @@ def test_a_real_file_that_does_not_conform():
     with pytest.raises(RecordingError, match="a record of at most the file's 32768 bytes"):
         read_scp_ecg(SHARED / "scp-nonconforming.scp")
     assert is_scp_ecg((SHARED / "scp-nonconforming.scp").read_bytes()[:4096])
+
+
+@pytest.mark.parametrize("tables", [None, "standard", SWITCHING], ids=["raw", "standard", "switching"])
+def test_leads_counted_from_zero_to_their_length(tmp_path, tables):
+    leads = signal(n_leads=8)
+    recording = Recording(leads, tables=tables)
+    section = lead_section(*((0, 1000, number) for number in (1, 2, 61, 62, 63, 64, 3, 4)))
+    (tmp_path / "x.scp").write_bytes(edited(recording, {3: section}))
+    stored = read_scp_ecg(tmp_path / "x.scp")
+    # Bits that fill up the last byte may be one sample more; without packing the number of bytes tells.
+    assert stored.samples.shape[1] in ((1000,) if tables is None else (1000, 1001))
+    np.testing.assert_array_equal(stored.samples[:, :1000], np.array(list(leads.values())))

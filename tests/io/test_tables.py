@@ -102,7 +102,16 @@ def test_csv_of_numbers_alone_with_a_sidecar(tmp_path):
 def test_times_give_the_rate_in_s_or_ms(tmp_path, rate, scale, heading):
     times = np.round(np.arange(1000) / rate * scale, 4)
     path = csv(tmp_path, MILLIVOLTS, [heading, "I", "II", "V1"], times=times)
-    assert_read(read_table(path, unit="mV"), rate=rate)
+    if heading == "Time" and rate == 1000:  # 0, 1, 2, ...: ms, or numbers of samples
+        with pytest.raises(RecordingError, match=r"the sampling frequency .*the column of times counts samples"):
+            read_table(path, unit="mV")
+        return
+    stored = read_table(path, unit="mV")
+    assert_read(stored, rate=rate)
+    is_assumed = heading in ("t", "Time")
+    assert stored.notes == (
+        (f"times without a unit are taken for {'s' if scale == 1 else 'ms'}",) if is_assumed else ()
+    )
 
 
 def test_decimal_commas(tmp_path):
@@ -131,6 +140,149 @@ def test_columns_that_are_no_leads_are_left_out(tmp_path):
     samples = np.vstack([MILLIVOLTS, MILLIVOLTS[:1]])
     stored = read_table(csv(tmp_path, samples, ["I", "II", "V1", "Resp"]), unit="mV", sampling_frequency=500)
     assert stored.header.leads == ("I", "II", "V1")
+
+
+HEADINGS = ["I", "II", "V1"]
+
+
+def lines(samples=MILLIVOLTS, mark=".", delimiter=","):
+    return [delimiter.join(f"{x:.3f}".replace(".", mark) for x in row) for row in samples.T]
+
+
+def clock(seconds, form):
+    minutes, seconds = divmod(seconds, 60)
+    return form.format(h=int(9 + minutes // 60), m=int(minutes % 60), s=seconds)
+
+
+TIMES = np.arange(1000) / 500
+TEXTS = {
+    "two heading lines in single quotes (PhysioBank ATM)": [
+        "'Elapsed time','i','ii','v1'", "'hh:mm:ss.mmm','mV','mV','mV'",
+        *(f"'{clock(t, '{m}:{s:06.3f}')}',{line}" for t, line in zip(TIMES, lines(), strict=True))],
+    "a line of units": ["time,I,II,V1", "s,mV,mV,mV",
+                        *(f"{t:.3f},{line}" for t, line in zip(TIMES, lines(), strict=True))],
+    "comment lines": ["# recorded 2024", "% by hand", "I,II,V1", *lines()],
+    "blank lines": ["", "I,II,V1", "", "", *lines(), ""],
+    "a heading line that ends in a comma": ["I,II,V1,", *lines()],
+    "lines that end in a comma": ["I,II,V1", *(line + "," for line in lines())],
+    "all lines end in a comma": [line + "," for line in ("I,II,V1", *lines())],
+    "a lead a line": [",".join(f"{x:.3f}" for x in row) for row in MILLIVOLTS],
+    "a lead a line behind its name": [f"{lead}," + ",".join(f"{x:.3f}" for x in row)
+                                      for lead, row in zip(HEADINGS, MILLIVOLTS, strict=True)],
+    "a time of day": ["time,I,II,V1", *(f"{clock(t, '{h:02}:{m:02}:{s:06.3f}')},{line}"
+                                         for t, line in zip(TIMES, lines(), strict=True))],
+    "date and time": ["timestamp;I;II;V1", *(f"2024-05-01 {clock(t, '{h:02}:{m:02}:{s:06.3f}')};{line}"
+                                             for t, line in zip(TIMES, lines(delimiter=";"), strict=True))],
+    "quoted decimal commas": ['"I","II","V1"', *('"' + line + '"' for line in lines(mark=",", delimiter='","'))],
+    "quoted": ['"I";"II";"V1"', *('"' + line + '"' for line in lines(delimiter='";"'))],
+    "tabs and decimal commas": ["I\tII\tV1", *lines(mark=",", delimiter="\t")],
+    "semicolons and decimal commas": ["I;II;V1", *lines(mark=",", delimiter=";")],
+    "bars": ["I|II|V1", *lines(delimiter="|")],
+    "spaces": ["  I   II  V1", *("  " + line for line in lines(delimiter="   "))],
+    "Excel's own first line": ["sep=;", "I;II;V1", *lines(mark=",", delimiter=";")],
+    "column numbers as headings (pandas)": ["0,1,2", *lines()],
+    "column numbers from 1": ["1;2;3", *lines(delimiter=";")],
+    "row and column numbers (pandas)": [",0,1,2", *(f"{i},{line}" for i, line in enumerate(lines()))],
+    "row names without a heading (R)": ["I II V1", *(f"{i + 1} {line}" for i, line in enumerate(lines(delimiter=" ")))],
+    "sample numbers": ["sample #,I,II,V1", *(f"{i},{line}" for i, line in enumerate(lines()))],
+    "times that count": ["time,I,II,V1", *(f"{i},{line}" for i, line in enumerate(lines()))],
+    "times rounded to 10 ms": ["time,I,II,V1", *(f"{int(t * 100) / 100:.2f},{line}"
+                                                 for t, line in zip(TIMES, lines(), strict=True))],
+    "times in microseconds": ["timestamp,I,II,V1",
+                              *(f"{t * 1e6:.0f},{line}" for t, line in zip(TIMES, lines(), strict=True))],
+    "seconds since 1970": ["time,I,II,V1",
+                           *(f"{1.7e9 + t:.3f},{line}" for t, line in zip(TIMES, lines(), strict=True))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("kind", TEXTS)
+def test_tables_as_people_have_them(tmp_path, kind, encoding):
+    (tmp_path / "x.csv").write_bytes("\r\n".join(TEXTS[kind]).encode(encoding))
+    beside(tmp_path, **SAID)
+    assert is_table((tmp_path / "x.csv").read_bytes()[:4096])
+    assert_read(read_table(tmp_path / "x.csv"))
+
+
+@pytest.mark.parametrize("word", ["NA", "", "nan", "NULL", "-", "n/a"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_words_for_a_missing_sample(tmp_path, word, place):
+    rows = [line.split(",") for line in lines()]
+    rows[7][place] = word
+    (tmp_path / "x.csv").write_text("\n".join(["I,II,V1", *map(",".join, rows)]))
+    samples = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500).samples
+    expected = MILLIVOLTS.copy()
+    expected[place, 7] = np.nan
+    np.testing.assert_allclose(samples, expected)
+
+
+def test_times_that_count_samples_give_no_rate(tmp_path):
+    for first in (0, 1):
+        path = csv(tmp_path, MILLIVOLTS, ["time", "I (mV)", "II (mV)", "V1 (mV)"], times=np.arange(1000) + first)
+        with pytest.raises(
+            RecordingError, match=r"sampling frequency .* found none .the column of times counts samples"
+        ):
+            read_table(path)
+        for rate in (250, 1000):
+            assert_read(read_table(path, sampling_frequency=rate), rate=rate)
+    path = csv(tmp_path, MILLIVOLTS, ["time (ms)", "I (mV)", "II (mV)", "V1 (mV)"], times=np.arange(1000))
+    assert_read(read_table(path), rate=1000)
+
+
+TIMES_REFUSED = {
+    "a gap": (np.where(TIMES < 1, TIMES, TIMES + 0.1), 500),
+    "another rate": (TIMES, 250),
+    "falling": (TIMES[::-1], 500),
+    "constant": (np.zeros(1000), 500),
+    "no rate of an ECG": (TIMES * 30, None),
+    "rounded, and no rate beside it": (np.floor(TIMES * 100) / 100, None),
+}
+
+
+@pytest.mark.parametrize("kind", TIMES_REFUSED)
+def test_times_that_go_with_no_rate_are_refused(tmp_path, kind):
+    times, rate = TIMES_REFUSED[kind]
+    path = csv(tmp_path, MILLIVOLTS, ["time", "I", "II", "V1"], times=times)
+    with pytest.raises(RecordingError, match=r"x.csv: expected .*(times|sampling_frequency)"):
+        read_table(path, unit="mV", sampling_frequency=rate)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["I,II,V1", "1.5,2.5,3.5", "1.5,2.5"] * 3, "lines of numbers"),
+        (["I,II,V1", *["1.5,2.5,3.5"] * 600, "1.5,2.5"], "3 fields in each line, found 2 in '1.5,2.5'"),
+        (["I,II,V1", *["1.5,2.5,3.5"] * 600, "1.5,2.5,3.5,4.5"], "Expected 3 fields in line"),
+        (["I,II,V1", *["1.5,2.5,3.5"] * 600, "1.5,error,3.5"], "numbers .*, found 'error'"),
+        (["I;II;V1", *["1,5;2,5;3,5"] * 600, "1.5;2.5;3.5"], "numbers .one decimal mark in all of them., found '1.5'"),
+        (["I,II", *["1.5,2.5,3.5"] * 600], "2 columns, as in the first line, found 3"),
+    ],
+)
+def test_lines_that_are_not_as_the_others_are_refused(tmp_path, rows, said):
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    with pytest.raises(RecordingError, match=f"x.csv: expected .*{said}"):
+        read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500)
+
+
+def test_one_column_of_decimal_commas(tmp_path):
+    (tmp_path / "x.csv").write_text("II\n" + "\n".join(["0,5", "-0,25"] * 300))
+    stored = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500)
+    np.testing.assert_allclose(stored.samples[0, :2], [0.5, -0.25])
+
+
+def test_columns_that_are_left_out_are_named(tmp_path):
+    samples = np.vstack([MILLIVOLTS, MILLIVOLTS[:1]])
+    stored = read_table(csv(tmp_path, samples, ["DI", "II", "V1", "Resp"]), unit="mV", sampling_frequency=500)
+    assert stored.notes == ("DI is taken for lead I", "left out, none of the twelve leads: 'Resp'")
+
+
+@pytest.mark.parametrize(("age", "known"), [(0, True), (120, True), (121, False), (-1, False), (999, False)])
+def test_an_age_that_is_none_is_unknown_with_a_note(tmp_path, age, known):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    beside(tmp_path, **SAID, age=age)
+    stored = read_table(tmp_path / "x.npy")
+    assert (stored.header.age == age) == known
+    assert stored.notes == (() if known else (f"age unknown: {age} years is no age",))
 
 
 def test_parquet(tmp_path):

@@ -154,7 +154,7 @@ def test_a_feature_network_sees_what_is_missing_and_not_the_units():
     np.testing.assert_allclose(expit(found[2]), expit(found[0]), atol=0.1)
 
 
-def test_the_network_is_trained_alone_and_judges_with_what_looks_at_features():
+def test_the_network_is_trained_alone_and_classifies_with_what_looks_at_features():
     method = team_code.hybrid(width=0.25)
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -25,15 +25,15 @@ WEIGHTS = load_weights(classes=CLASSES)[1]
 
 
 @pytest.fixture(scope="module")
-def judged():
+def reported():
     rng = np.random.default_rng(0)
     labels = rng.random((80, 24)) < 0.1
     scores = np.round(np.clip(0.4 * labels + rng.random((80, 24)) * 0.6, 0, 1), 2)
     return labels, scores, scores > 0.55
 
 
-def test_the_curves_have_the_scorers_areas(judged):
-    labels, scores, _ = judged
+def test_the_curves_have_the_scorers_areas(reported):
+    labels, scores, _ = reported
     _, _, auroc, auprc = compute_auc(labels, scores)
     for k in range(24):
         x, y = roc_curve(labels[:, k], scores[:, k])
@@ -55,8 +55,8 @@ def test_a_thinned_curve_keeps_its_ends_and_stays_on_the_curve():
     np.testing.assert_allclose(thin_y, thin_x**3)
 
 
-def test_calibration_counts_every_recording_once(judged):
-    labels, scores, _ = judged
+def test_calibration_counts_every_recording_once(reported):
+    labels, scores, _ = reported
     means, shares, counts = calibration_curve(labels[:, 3], scores[:, 3])
     assert counts.sum() == 80
     assert (means * counts).sum() == pytest.approx(scores[:, 3].sum())
@@ -67,13 +67,13 @@ def metric(labels, outputs):
     return compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES)
 
 
-def test_the_recordings_lose_what_is_missing_to_a_full_score(judged):
-    labels, _, outputs = judged
+def test_the_recordings_lose_what_is_missing_to_a_full_score(reported):
+    labels, _, outputs = reported
     assert costs_of(labels, outputs, CHALLENGE_2020).recordings.sum() == pytest.approx(1 - metric(labels, outputs))
 
 
-def test_an_error_costs_what_the_metric_gains_without_it(judged):
-    labels, _, outputs = judged
+def test_an_error_costs_what_the_metric_gains_without_it(reported):
+    labels, _, outputs = reported
     costs = costs_of(labels, outputs, CHALLENGE_2020)
     rng = np.random.default_rng(1)
     for kind, errors in (("missed", labels & ~outputs), ("added", outputs & ~labels)):
@@ -85,8 +85,8 @@ def test_an_error_costs_what_the_metric_gains_without_it(judged):
             assert found[r, k] == pytest.approx(metric(labels, mended) - metric(labels, outputs), abs=1e-12)
 
 
-def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged):
-    labels, _, outputs = judged
+def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(reported):
+    labels, _, outputs = reported
     costs = costs_of(labels, outputs, CHALLENGE_2020)
     normal = np.zeros_like(labels)
     normal[:, CLASSES.index("426783006")] = True
@@ -102,8 +102,8 @@ def test_the_confusion_sums_lost_credit_over_recordings_with_both_errors(judged)
     np.testing.assert_allclose(costs.confusion, lost, atol=1e-12)
 
 
-def test_the_curve_of_one_threshold_is_brute_force(judged):
-    labels, scores, _ = judged
+def test_the_curve_of_one_threshold_is_brute_force(reported):
+    labels, scores, _ = reported
     thresholds, metrics = shared_threshold_curve(labels, scores, CHALLENGE_2020)
     outputs = scores >= thresholds[41]
     outputs[np.arange(80), scores.argmax(axis=1)] = True
@@ -111,8 +111,8 @@ def test_the_curve_of_one_threshold_is_brute_force(judged):
 
 
 @pytest.mark.parametrize("k", [0, 7, 14])
-def test_the_curve_of_a_class_is_brute_force(judged, k):
-    labels, scores, outputs = judged
+def test_the_curve_of_a_class_is_brute_force(reported, k):
+    labels, scores, outputs = reported
     thresholds, metrics = class_threshold_curve(k, labels, outputs, scores, CHALLENGE_2020)
     for place in (0, 30, 54, 55, 98):
         changed = outputs.copy()

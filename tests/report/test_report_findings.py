@@ -21,7 +21,7 @@ from ecg.report.findings import (
     measurement_rows,
     summary,
 )
-from ecg.report.recording_page import Judged, article, look_at
+from ecg.report.recording_page import Reported, article, look_at
 from tiny import heart_like
 
 AF, NSR, PVC, CRBBB = "164889003", "426783006", "427172004", "713427006"
@@ -95,7 +95,7 @@ def test_what_is_outside_its_range_is_marked(measured, name, field, value, verdi
     assert values(measured, **{field: value})[name].verdict == verdict
 
 
-def test_every_judged_value_has_a_source_and_a_range(measured):
+def test_every_reported_value_has_a_source_and_a_range(measured):
     for row in values(measured).values():
         assert bool(row.source) == bool(row.range)
 
@@ -144,16 +144,16 @@ def test_only_networks_that_disagree_about_a_close_call_make_a_recording_unsure(
     for probability, unsure in ((0.5, True), (0.2, False), (0.9, False)):
         probabilities = np.array([probability if code == PVC else 0.02 for code in CLASSES])
         probabilities[CLASSES.index(NSR)] = 0.95
-        judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5), (CLASSES.index(PVC),))
-        reasons = looked_at(heart_like(), judged).doubts
+        reported = Reported(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5), (CLASSES.index(PVC),))
+        reasons = looked_at(heart_like(), reported).doubts
         assert any("networks disagree on Premature ventricular" in reason for reason in reasons) == unsure
 
 
 def test_what_is_acute_stands_first_on_a_page():
     signal = heart_like(10)
     probabilities = np.array([0.95 if code == NSR else 0.02 for code in CLASSES])
-    judged = Judged(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5))
-    recording = looked_at(signal, judged)
+    reported = Reported(CLASSES, probabilities > 0.5, probabilities, np.full(24, 0.5))
+    recording = looked_at(signal, reported)
     slow = replace(recording.measured, heart_rate_bpm=35.0, has_p_waves=True)
     statements = interpret(slow, 60, "Female", {"model": {NSR: 0.95}})
     page = article(replace(recording, measured=slow, statements=statements), "", "3x4")
@@ -162,17 +162,17 @@ def test_what_is_acute_stands_first_on_a_page():
     assert all(each["evidence"] for each in page["statements"])
 
 
-def looked_at(signal, judged):
+def looked_at(signal, reported):
     given = Recording(signal, 500.0, "A1", 60.0, "Female")
-    return look_at("A1", given, measure(signal, 500), judged)
+    return look_at("A1", given, measure(signal, 500), reported)
 
 
 @pytest.mark.parametrize(("off", "computed"), [([], []), (["aVF"], ["aVF"]), (["V2"], []), (["I", "II"], [])])
 def test_a_page_says_that_a_flat_lead_was_measured_by_the_others(off, computed):
     signal = heart_like()
     signal[[LEADS.index(lead) for lead in off]] = 0
-    judged = Judged(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
-    caption = article(looked_at(signal, judged), "", "3x4")["caption"]
+    reported = Reported(CLASSES, np.zeros(24, dtype=bool), np.full(24, 0.1))
+    caption = article(looked_at(signal, reported), "", "3x4")["caption"]
     assert [lead for lead in LEADS if f"{lead} shows nothing here" in caption] == computed
 
 
@@ -190,8 +190,8 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
     labels = np.array([code == AF and found for code in CLASSES])
     probabilities = np.array([probability if code == AF else 0.02 for code in CLASSES])
     for kind, words in (("own", by_thresholds), ("moved", together), ("adapted", together)):
-        judged = Judged(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
-        recording = looked_at(heart_like(), judged)
+        reported = Reported(CLASSES, labels, probabilities, np.full(24, 0.5), kind=kind)
+        recording = looked_at(heart_like(), reported)
         page = article(recording, "", "3x4")
         (row,) = [row for row in page["findings"] if row["code"] == AF]
         assert row["limit"] == words

@@ -38,8 +38,8 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def judge(place, monkeypatch):
-    """Run the driver's code on the folder in groups of 3; the names that were judged, in order, and the outcome."""
+def classify(place, monkeypatch):
+    """Run the driver's code on the folder in groups of 3; the names that were classified, in order, and the outcome."""
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
     plan = replace(prediction.batching(CPU), n_recordings=3)
     monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
@@ -62,26 +62,26 @@ def judge(place, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7])
-def test_shards_judge_each_recording_once_to_the_bytes_of_one_process(judge, tmp_path, count):
-    names, outcome = judge(tmp_path / "whole")
+def test_shards_classify_each_recording_once_to_the_bytes_of_one_process(classify, tmp_path, count):
+    names, outcome = classify(tmp_path / "whole")
     seen, problems = [], []
     for number in reversed(range(1, count + 1)):
-        judged, each = judge(tmp_path / "out", Shard(number, count))
-        seen += judged
+        classified, each = classify(tmp_path / "out", Shard(number, count))
+        seen += classified
         problems += each.problems
     assert sorted(seen) == sorted(names)
     assert sorted(problems) == sorted(outcome.problems)
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
 
 
-def test_a_shard_that_died_goes_on_alone_and_one_that_never_began_begins(judge, tmp_path):
-    judge(tmp_path / "whole")
+def test_a_shard_that_died_goes_on_alone_and_one_that_never_began_begins(classify, tmp_path):
+    classify(tmp_path / "whole")
     for number in (1, 2):
-        judge(tmp_path / "out", Shard(number, 3))
+        classify(tmp_path / "out", Shard(number, 3))
     (tmp_path / "out" / "HR00000.csv").unlink()
     written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.csv")}
     for number in (1, 2, 3):
-        judge(tmp_path / "out", Shard(number, 3), resume=True)
+        classify(tmp_path / "out", Shard(number, 3), resume=True)
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
     kept = {name for name, ns in written.items() if (tmp_path / "out" / name).stat().st_mtime_ns == ns}
     assert {f"HR{number:05d}.csv" for number in (12, 13, 14)} <= kept
@@ -89,33 +89,33 @@ def test_a_shard_that_died_goes_on_alone_and_one_that_never_began_begins(judge, 
 
 
 @pytest.mark.parametrize("again", [WHOLE, Shard(1, 2)])
-def test_what_shards_have_finished_is_kept_by_a_run_that_is_shared_out_otherwise(judge, tmp_path, again):
+def test_what_shards_have_finished_is_kept_by_a_run_that_is_shared_out_otherwise(classify, tmp_path, again):
     for number in (1, 2, 3):
-        judge(tmp_path / "out", Shard(number, 3))
+        classify(tmp_path / "out", Shard(number, 3))
     before = visible_bytes(tmp_path / "out")
-    judged, outcome = judge(tmp_path / "out", again, resume=True)
-    # Groups with a bad recording are judged again, and those that have a name in common with them.
+    classified, outcome = classify(tmp_path / "out", again, resume=True)
+    # Groups with a bad recording are classified again, and those that have a name in common with them.
     assert outcome.classified_before >= 3
-    assert not {f"HR{number:05d}" for number in range(9, 18)} & set(judged)
+    assert not {f"HR{number:05d}" for number in range(9, 18)} & set(classified)
     assert visible_bytes(tmp_path / "out") == before
 
 
-def test_outputs_of_another_model_are_not_taken_for_this_runs(judge, tmp_path):
-    judge(tmp_path / "whole")
-    judge(tmp_path / "out", model="other")
-    judge(tmp_path / "out", Shard(1, 2))
-    assert judge(tmp_path / "out", resume=True)[1].classified_before == 3  # of three groups two have problems
+def test_outputs_of_another_model_are_not_taken_for_this_runs(classify, tmp_path):
+    classify(tmp_path / "whole")
+    classify(tmp_path / "out", model="other")
+    classify(tmp_path / "out", Shard(1, 2))
+    assert classify(tmp_path / "out", resume=True)[1].classified_before == 3  # of three groups two have problems
     assert visible_bytes(tmp_path / "out") == visible_bytes(tmp_path / "whole")
 
 
-def test_a_new_run_removes_what_was_noted_by_one_that_was_shared_out_otherwise(judge, tmp_path):
-    judge(tmp_path / "out", Shard(2, 3))
-    judge(tmp_path / "out", model="other")
+def test_a_new_run_removes_what_was_noted_by_one_that_was_shared_out_otherwise(classify, tmp_path):
+    classify(tmp_path / "out", Shard(2, 3))
+    classify(tmp_path / "out", model="other")
     assert [path.name for path in (tmp_path / "out").glob(".run*")] == [".run.jsonl"]
 
 
-def test_more_shards_than_groups_leave_some_with_nothing_to_do(judge, tmp_path):
-    names, outcome = judge(tmp_path / "out", Shard(40, 40))
+def test_more_shards_than_groups_leave_some_with_nothing_to_do(classify, tmp_path):
+    names, outcome = classify(tmp_path / "out", Shard(40, 40))
     assert (names, outcome.classified, outcome.problems) == ([], 0, [])
 
 

@@ -197,7 +197,7 @@ def test_every_database_and_pool_counts_its_own_recordings(measured):
     assert sum(int(line.split(" | ")[1]) for line in left_out[2:]) == 13  # one diagnosis each
 
 
-def test_a_second_run_trains_and_judges_nothing_and_says_the_same(measured, monkeypatch, capsys):
+def test_a_second_run_trains_and_classifies_nothing_and_says_the_same(measured, monkeypatch, capsys):
     _, words, printed = measured
     monkeypatch.setattr(team_code, "METHODS", METHODS)
     monkeypatch.setattr(crossval, "train_member", None)
@@ -220,7 +220,7 @@ def test_recordings_read_again_as_they_are_get_the_same_answers_to_the_last_bit_
     assert all(np.array_equal(found["records"], stored["records"]) for found in files.values())
 
 
-def test_the_kept_network_judges_a_folder_as_it_was_measured(measured, tmp_path):
+def test_the_kept_network_classifies_a_folder_as_it_was_measured(measured, tmp_path):
     folder = measured[0]
     [kept] = [path for path in (folder / "out" / "tiny").glob("split-*") if path.is_dir()]
     run_folder(load_model(kept, METHODS, CPU), folder / "data", tmp_path, workers=1, deterministic=True)
@@ -283,7 +283,7 @@ def test_a_signal_that_two_databases_hold_is_never_both_trained_on_and_predicted
 
 
 @pytest.mark.parametrize("first", ["bad", "same samples as another"])
-def test_of_two_recordings_with_one_name_the_one_that_was_judged_is_disturbed(tmp_path, monkeypatch, first):
+def test_of_two_recordings_with_one_name_the_one_that_was_classified_is_disturbed(tmp_path, monkeypatch, first):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = write_databases(tmp_path / "data", HR=14, A=2)
     write_recording(data / "deeper", "A00001", heart_like(2, seed=77))

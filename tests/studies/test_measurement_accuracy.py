@@ -1,4 +1,4 @@
-"""The counts and figures by which measurements are judged."""
+"""The counts and figures by which measurements are classified."""
 
 import csv
 import math

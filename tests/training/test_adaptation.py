@@ -216,10 +216,10 @@ def test_outputs_of_a_model_are_not_taken_for_those_of_its_adapted_one(place, ad
 def test_a_report_shows_adapted_probabilities_as_they_are_written(adapted, place, tmp_path):
     model = load(adapted)
     run_folder.run_folder(model, place / "data", tmp_path / "out", workers=1)
-    judged = report._judged(model, tmp_path / "out" / "HR00000.csv", None)
-    assert judged.kind == "adapted"
-    assert judged.thresholds.tolist() == [0.5] * 24
-    assert f"{judged.probabilities.max():.4f}"[:5] in (tmp_path / "out" / "HR00000.csv").read_text()
+    classified = report._classified(model, tmp_path / "out" / "HR00000.csv", None)
+    assert classified.kind == "adapted"
+    assert classified.thresholds.tolist() == [0.5] * 24
+    assert f"{classified.probabilities.max():.4f}"[:5] in (tmp_path / "out" / "HR00000.csv").read_text()
     assert f"adapted to one hospital (number of its recordings: {N})" in report._model_words(model)
 
 

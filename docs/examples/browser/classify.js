@@ -124,7 +124,7 @@ function decide(members, thresholds, weights) {
   return chosen;
 }
 
-async function judge() {
+async function classify() {
   const [modelFile, files] = [find("model").files[0], [...find("recording").files]];
   if (!modelFile || !files.length) throw new Error("choose a model and a recording");
   find("status").textContent = "Computing …";
@@ -163,12 +163,12 @@ function show(classes, members, metadata) {
   find("status").textContent = "Done.";
 }
 
-find("judge").addEventListener("click", async () => {
-  find("judge").disabled = true;
+find("classify").addEventListener("click", async () => {
+  find("classify").disabled = true;
   try {
-    await judge();
+    await classify();
   } catch (error) {
     find("status").textContent = `This did not work: ${error.message ?? error}`;
   }
-  find("judge").disabled = false;
+  find("classify").disabled = false;
 });

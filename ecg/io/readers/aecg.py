@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import problem, shown
 from ecg.io.readers.calibration_pulse import without_pulse
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
     LONGEST_TEXT,
     Element,
     data_of,
+    digits_in,
     measurements_of,
     number_of,
     read_xml,
@@ -31,8 +32,6 @@ from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
-_SPACE = re.compile(r"\s")
-_PIECE = 1 << 16  # characters of digits turned into numbers at a time, for the memory's sake
 _MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V": 1e3}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
@@ -79,7 +78,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         if lead := _lead(sequence):
             leads.append(lead)
             scales.append(_scale(sequence, path))
-            rows.append(_digits(data_of(sequence, "value/digits"), most, path))
+            rows.append(digits_in(data_of(sequence, "value/digits"), most, path))
     check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
@@ -99,7 +98,10 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         samples,
         gains,
         baselines,
-        age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=identity.birth_date,
+        acquired=acquired,
+        notes=notes,
         sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
     )
     author = series.find("author/seriesAuthor")
@@ -111,7 +113,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         _measurements(series),
         statements,
     )
-    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}), notes)
+    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
@@ -184,27 +186,6 @@ def _scale(sequence: Element, path: Path) -> tuple[float, float]:
             raise problem(path, f"the {tag} in nV, uV or mV in {lead}", shown(f"{text} {unit}"))
         numbers.append(millivolts)
     return numbers[0], numbers[1]
-
-
-def _digits(text: str, most: int, path: Path) -> NDArray[np.float64]:
-    """Numbers separated by white space; whole ones as the standard has it, though some writers give fractions."""
-    parts: list[NDArray[np.float64]] = []
-    place = 0
-    try:
-        if "_" in text:
-            raise ValueError("'_'")  # Python's own way to write numbers
-        while place < len(text):
-            space = _SPACE.search(text, place + _PIECE)
-            end = space.start() if space else len(text)
-            parts.append(np.array([float(word) for word in text[place:end].split()], dtype=np.float64))
-            place = end
-            if sum(part.size for part in parts) > most:
-                raise problem(path, f"at most {most} samples a lead", "more")
-    except RecordingError:
-        raise
-    except ValueError as error:
-        raise problem(path, "numbers as digits", str(error)[-60:]) from error
-    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _stored(

@@ -10,6 +10,10 @@ _DATES = (
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})", re.ASCII),  # ISO, DICOM, HL7
     re.compile(r"(?P<m>\d{1,2})[-/](?P<d>\d{1,2})[-/](?P<y>\d{4})", re.ASCII),  # GE MUSE
 )
+OLDEST = 120.0  # years
+# What systems write where the date of birth is unknown; no patient with a digital ECG was born before 1870.
+_PLACEHOLDERS = {(1900, 1, 1), (1899, 12, 30), (1899, 12, 31), (1901, 1, 1), (1904, 1, 1), (9999, 9, 9), (9999, 12, 31)}
+_FIRST_YEAR = 1870
 _TIME = re.compile(r"(\d{2}):?(\d{2})(?::?(\d{2}))?", re.ASCII)
 
 
@@ -43,3 +47,33 @@ def years_between(birth: datetime.date | None, when: datetime.datetime | None) -
     if birth is None or when is None or when.date() < birth:
         return math.nan
     return float(when.year - birth.year - ((when.month, when.day) < (birth.month, birth.day)))
+
+
+def known_age(
+    years: float, birth: datetime.date | None = None, when: datetime.datetime | None = None
+) -> tuple[float, tuple[str, ...]]:
+    """Age as written, else from birth to recording; NaN where that is unknown or impossible, and a note on why.
+
+    Parameters
+    ----------
+    years : float
+        As written; NaN where nothing is.
+    birth, when : optional
+        Date of birth and time of the recording.
+
+    Returns
+    -------
+    years : float
+        0 to 120, or NaN.
+    notes : tuple of str
+        Says without the date itself what was wrong with it.
+    """
+    if math.isnan(years) and birth is not None:
+        if (birth.year, birth.month, birth.day) in _PLACEHOLDERS or birth.year < _FIRST_YEAR:
+            return math.nan, ("age unknown: the date of birth is a placeholder",)
+        years = years_between(birth, when)
+        if math.isnan(years) and when is not None:
+            return math.nan, ("age unknown: the date of birth is after the recording",)
+    if math.isnan(years) or 0 <= years <= OLDEST:
+        return float(years), ()
+    return math.nan, (f"age unknown: {years:g} years is no age",)

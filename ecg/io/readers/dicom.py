@@ -10,7 +10,7 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file
 from ecg.io.optional import import_optional
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
+from ecg.io.readers.philips import read_philips
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import measurements_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
@@ -29,7 +30,9 @@ from ecg.leads import STANDARD_NAMES
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 _ECG_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.9.1.{number}" for number in (1, 2, 3, 4))
+_PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
 _MOST_READS = 50_000  # pieces that the parser may take from a file
+_START = 4096  # bytes in which a file without preamble must name a UID
 _LONGEST_VALUE = 4096  # bytes of anything but samples
 # What pydicom raises, by trial with damaged files, when a file is not what it says it is.
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RuntimeError,
@@ -71,8 +74,38 @@ _IDENTIFIERS = (
 
 
 def is_dicom(start: bytes) -> bool:
-    """Whether a file that begins like this is a DICOM file (PS3.10, 7.1)."""
-    return start[128:132] == b"DICM"
+    """Whether a file that begins like this is a DICOM file (PS3.10, 7.1), also without its preamble and "DICM".
+
+    The preamble is left out by old devices and some archives; then the first elements must lead to a UID of DICOM.
+    """
+    return start[128:132] == b"DICM" or any(_names_a_uid(start[:_START], implicit) for implicit in (False, True))
+
+
+def _names_a_uid(data: bytes, implicit: bool) -> bool:
+    """Whether data elements of groups 2 and 8, one behind the other, lead to a UID of DICOM's own root."""
+    place, before = 0, -1
+    while place + 8 <= len(data):
+        group, element = struct.unpack_from("<HH", data, place)
+        tag = group << 16 | element
+        if group not in (2, 8) or tag <= before:
+            return False
+        begin, size, kind = _element(data, place, implicit)
+        if not implicit and not kind.isalpha():
+            return False
+        if data[begin : begin + min(size, 64)].startswith(b"1.2.840.10008."):
+            return True
+        place, before = begin + size, tag
+    return False
+
+
+def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
+    """Where the value of the element at a place begins, its length, and its VR ("" where they are implicit)."""
+    kind, size = struct.unpack_from("<2sH", data[: place + 8].ljust(place + 8, b"\0"), place + 4)
+    if implicit:
+        return place + 8, int.from_bytes(data[place + 4 : place + 8], "little"), b""
+    if kind in (b"OB", b"OW", b"UN", b"UT", b"SQ"):
+        return place + 12, int.from_bytes(data[place + 8 : place + 12], "little"), kind
+    return place + 8, size, kind
 
 
 def read_dicom(path: str | os.PathLike[str]) -> Stored:
@@ -89,9 +122,13 @@ def read_dicom(path: str | os.PathLike[str]) -> Stored:
         raise problem(path, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB", "more")
     if not is_dicom(data):
         raise problem(path, "a DICOM file ('DICM' after 128 bytes)", shown(data[128:132].decode("latin-1")))
+    if data[128:132] != b"DICM":
+        data = bytes(128) + b"DICM" + data
     syntax, start = _transfer_syntax(data, path)
     content = _inflated(data[start:], path) if syntax == DEFLATED else data[start:]
     del data
+    if (inside := _philips_inside(content)) is not None:
+        return read_philips(path, inside)
     filereader = import_optional("pydicom.filereader", path, "a DICOM file")
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on values that break the standard; they would show identifiers
@@ -105,21 +142,35 @@ def read_dicom(path: str | os.PathLike[str]) -> Stored:
             raise problem(path, "a whole DICOM file", f"damage ({type(error).__name__})") from error
 
 
+def _philips_inside(content: bytes) -> bytes | None:
+    """The SierraECG XML that a DICOM object without waveforms of its own holds; None where it holds none.
+
+    Philips' archives wrap it in private elements, of which nothing public is known: it is found by its root element.
+    """
+    for encoding in ("utf-8", "utf-16-le"):
+        start, end = ("<restingecgdata".encode(encoding), "</restingecgdata>".encode(encoding))
+        place, last = content.find(start), content.rfind(end)
+        if 0 <= place < last:
+            return content[place : last + len(end)].decode(encoding, errors="replace").encode()
+    return None
+
+
 # ---- the file --------------------------------------------------------------------------------------------------------
 
 
 def _transfer_syntax(data: bytes, path: Path) -> tuple[str, int]:
-    """The transfer syntax that the file meta information (group 2, explicit VR) names, and where the rest begins."""
+    """The transfer syntax that the file meta information (group 2, explicit VR) names, and where the rest begins.
+
+    Without that information it is told by the first element, which has a VR in letters or none.
+    """
     place, syntax = 132, ""
+    if data[place : place + 2] == b"\x08\0":
+        syntax = EXPLICIT if data[place + 4 : place + 6].isalpha() else IMPLICIT
     while data[place : place + 2] == b"\2\0":
-        element, kind, size = struct.unpack("<H2sH", data[place + 2 : place + 8].ljust(6, b"\0"))
-        place += 8
-        if kind in (b"OB", b"OW", b"UN", b"UT", b"SQ"):
-            size = int.from_bytes(data[place : place + 4], "little")
-            place += 4
-        if element == 0x0010:
-            syntax = data[place : place + size][:64].rstrip(b"\0 ").decode("latin-1")
-        place += size
+        begin, size, _ = _element(data, place, implicit=False)
+        if data[place + 2 : place + 4] == b"\x10\0":
+            syntax = data[begin : begin + size][:64].rstrip(b"\0 ").decode("latin-1")
+        place = begin + size
     if syntax not in (IMPLICIT, EXPLICIT, DEFLATED):
         raise problem(path, "a little-endian transfer syntax without image compression", shown(syntax) or "none")
     return syntax, place
@@ -219,15 +270,18 @@ class _Object:
 
 def _stored(dataset: _Object, path: Path) -> Stored:
     kind = dataset.text("SOPClassUID")
+    if kind == _PDF_CLASS or dataset.text("MIMETypeOfEncapsulatedDocument") == "application/pdf":
+        raise problem(path, "an ECG", "a picture (PDF within DICOM), not a signal: digitise it first")
     if kind not in _ECG_CLASSES and dataset.text("Modality") != "ECG":
         raise problem(
             path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"
         )
     group, others = _rhythm(dataset, path)
     samples = _samples(group, path)
-    leads, gains, baselines = [], [], []
+    leads, gains, baselines, bits = [], [], [], []
     for channel in group.items("ChannelDefinitionSequence"):
         leads.append(_lead(channel))
+        bits.append(channel.integer("WaveformBitsStored") if channel.text("WaveformBitsStored") else 0)
         gain, baseline = _scale(channel)
         if leads[-1] in STANDARD_NAMES.values() and not math.isfinite(gain * baseline):
             value, unit = channel.text("ChannelSensitivity"), channel.code("ChannelSensitivityUnitsSequence")[0]
@@ -241,6 +295,7 @@ def _stored(dataset: _Object, path: Path) -> Stored:
     )
     if len(leads) != len(samples):
         raise problem(path, f"{len(samples)} channel definitions", len(leads))
+    samples, notes = _from_bits_stored(samples, group, bits, leads, path)
     samples = _mark_padding(samples, group, gains)
     acquired = _acquired(dataset)
     birth = date_of(dataset.text("PatientBirthDate"))
@@ -252,8 +307,11 @@ def _stored(dataset: _Object, path: Path) -> Stored:
         samples,
         gains,
         baselines,
-        age=years_between(birth, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=birth,
+        acquired=acquired,
         sex={"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown"),
+        notes=notes,
     )
     measurements, statements, signatures = _annotations(dataset)
     identifiers = {keyword: text for keyword in _IDENTIFIERS if (text := dataset.text(keyword))}
@@ -296,6 +354,33 @@ def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
     if kind == "<u4" and stored.max() > np.iinfo(np.int32).max:
         raise problem(path, "samples below 2**31", int(stored.max()))
     return np.ascontiguousarray(stored, dtype=np.int16 if kind[2] == "1" or kind == "<i2" else np.int32)
+
+
+def _from_bits_stored(
+    samples: NDArray[Any], group: _Object, bits: Sequence[int], leads: Sequence[str], path: Path
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Samples that have fewer bits than their places, as 12 of 16 (PS3.3 C.10.9.1.4.1).
+
+    The sign is the highest bit stored. Some writers leave the bits above it 0 for negative samples too.
+    """
+    signed = group.text("WaveformSampleInterpretation").startswith("S")
+    padding = int.from_bytes(group.content("WaveformPaddingValue")[: samples.itemsize], "little", signed=signed)
+    extended = []
+    for row, n_bits, lead in zip(samples, bits, leads, strict=True):
+        if not 0 < n_bits < group.integer("WaveformBitsAllocated"):
+            continue
+        half = 1 << n_bits - 1
+        values = row.astype(np.int64)
+        right = ((values & 2 * half - 1) ^ half) - half if signed else values & 2 * half - 1
+        wrong = (right != values) & (values != padding)
+        if (wrong & ((values < 0) | (values >= 2 * half) | (not signed))).any():
+            raise problem(path, f"samples of {n_bits} bits in lead {lead}", int(values[wrong][0]))
+        if wrong.any():
+            row[wrong] = right[wrong]
+            extended.append(lead)
+    if not extended:
+        return samples, ()
+    return samples, (f"the highest bit stored is taken for the sign in {', '.join(extended)}",)
 
 
 def _mark_padding(samples: NDArray[Any], group: _Object, gains: list[float]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ them, after a look at all that it trusts.
 from __future__ import annotations
 
 import datetime
+import io
 import math
 import os
 import re
@@ -17,20 +18,22 @@ from typing import Any
 import numpy as np
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import open_file
+from ecg.io.files import open_file, read_file
 from ecg.io.optional import import_optional
-from ecg.io.readers.dates import years_between
-from ecg.io.readers.lead_labels import lead_of, notes_on
+from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
 _LARGEST_BDF = 1 << 28  # bytes; edfio takes eight times as much memory for them
+_LARGEST_MENDED = 1 << 28  # bytes of a file that is loaded as a whole because its header needs mending
+_NO_NUL = bytes.maketrans(b"\0", b" ")
 # What edfio raises where header fields are no numbers, by trial with damaged files.
 _UNREADABLE = (ValueError, TypeError, ArithmeticError, LookupError, OSError, AttributeError, UnboundLocalError)
 
 
 def is_edf(start: bytes) -> bool:
     """Whether these first bytes of a file are those of an EDF, EDF+ or BDF file."""
+    start = start[:256].translate(_NO_NUL)
     if start[:8] not in (b"0       ", b"\xffBIOSEMI"):
         return False
     numbers = [_number(start[184:192]), _number(start[252:256])]
@@ -58,24 +61,48 @@ def read_edf(path: str | os.PathLike[str]) -> Stored:
         and where leads differ in their rates or have no voltage as physical dimension.
     """
     edfio = import_optional("edfio", path, "EDF and BDF files")
-    start = _check_header(path)
-    is_bdf = start[:1] == b"\xff"
+    head, mended = _check_header(path)
+    is_bdf = head[:1] == b"\xff"
     try:
+        source = Path(path) if head == mended else _with_header(path, mended)
         if is_bdf:
-            edf = edfio.read_bdf(Path(path), header_encoding="latin-1")
+            edf = edfio.read_bdf(source, header_encoding="latin-1")
         else:
-            edf = edfio.read_edf(Path(path), lazy_load_data=True, header_encoding="latin-1")
-        return _to_stored(edf, start, path)
+            edf = edfio.read_edf(source, lazy_load_data=head == mended, header_encoding="latin-1")
+        return _to_stored(edf, mended[:256], path)
     except RecordingError:
         raise
     except _UNREADABLE as error:
         raise problem(path, "an EDF or BDF file", f"{type(error).__name__} ({error})") from error
 
 
-def _check_header(path: str | os.PathLike[str]) -> bytes:
-    """The fixed header, found to go together with the file's size: edfio would take what is there, and warn."""
+def _mended(header: bytes) -> bytes:
+    """A header as the specification has it: spaces where a writer leaves NUL, points for decimal commas in numbers.
+
+    MNE reads such files too (its pull requests 8577 and 10754).
+    """
+    header = header.translate(_NO_NUL)
+    n_signals = len(header) // 256 - 1
+    first = 256 + 104 * n_signals  # physical minima, then maxima
+    for begin, end in ((244, 252), (first, first + 16 * n_signals)):
+        header = header[:begin] + header[begin:end].replace(b",", b".") + header[end:]
+    return header
+
+
+def _with_header(path: str | os.PathLike[str], header: bytes) -> io.BytesIO:
+    """The file's content behind another header of the same length."""
+    if (size := os.path.getsize(path)) > _LARGEST_MENDED:
+        limit = f"a header without NUL and decimal commas in a file of more than {_LARGEST_MENDED} bytes"
+        raise problem(path, limit, f"one with, of {size} bytes")
+    data = read_file(path)
+    return io.BytesIO(header + data[len(header) :])
+
+
+def _check_header(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+    """The header as it stands and mended, found to go together with the file's size: edfio would warn only."""
     with open_file(path) as file:
-        start = file.read(256)
+        raw = file.read(256)
+        start = raw.translate(_NO_NUL)
         if not is_edf(start):
             raise problem(path, "an EDF or BDF file", shown(start[:8].decode("latin-1")) if start else "an empty file")
         if start[192:197] in (b"EDF+D", b"BDF+D"):
@@ -83,7 +110,8 @@ def _check_header(path: str | os.PathLike[str]) -> bytes:
                 path, "a continuous recording (EDF, EDF+C)", f"a discontinuous one ({start[192:197].decode()})"
             )
         n_signals, n_records = _number(start[252:256]) or 0, _number(start[236:244])
-        fields = file.read(256 * n_signals)[216 * n_signals : 224 * n_signals]
+        raw += file.read(256 * n_signals)
+        fields = raw[256:].translate(_NO_NUL)[216 * n_signals : 224 * n_signals]
         lengths = [_number(fields[i : i + 8]) for i in range(0, 8 * n_signals, 8)]
         size = os.fstat(file.fileno()).st_size
     if not lengths or any(length is None for length in lengths):
@@ -94,7 +122,7 @@ def _check_header(path: str | os.PathLike[str]) -> bytes:
         raise problem(path, f"{needed} bytes for {n_records or 'a number of'} data records", size)
     if width == 3 and size > _LARGEST_BDF:
         raise problem(path, f"a BDF file of at most {_LARGEST_BDF} bytes", size)
-    return start
+    return raw, _mended(raw)
 
 
 def _number(field: bytes) -> int | None:
@@ -112,7 +140,7 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
         raise problem(
             path, "one sampling frequency of all leads", " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
         )
-    rate = rates.pop()
+    rate = _roundest(rates.pop(), edf.data_record_duration)
     check_frequency(path, rate)
     n_samples = signals[0].samples_per_data_record * edf.num_data_records
     check_length(path, n_samples, rate)
@@ -129,14 +157,15 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
         samples,
         [gain for gain, _ in scales],
         [baseline for _, baseline in scales],
-        age=years_between(born, acquired),
         sex={"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown"),
+        birth=born,
+        acquired=acquired,
+        labels=labels,
     )
     report = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=acquired)
-    notes = notes_on([signal.label for signal in signals])
     if not is_plus:  # free text
         others = {"patient": edf.local_patient_identification, "recording": edf.local_recording_identification}
-        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}), notes)
+        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}))
     others = {
         "patient": _known(patient.additional),
         "hospital administration code": _known([recording.hospital_administration_code]),
@@ -145,7 +174,13 @@ def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
     }
     others = {name: text for name, text in others.items() if text}
     identity = Identity(_known([patient.name]).replace("_", " "), _known([patient.code]), born, others)
-    return Stored(header, samples, report, identity, notes)
+    return Stored(header, samples, report, identity)
+
+
+def _roundest(rate: float, seconds: float) -> float:
+    """The rate without what rounding the duration of a data record to eight characters did to it."""
+    step = 10.0 ** (len(f"{seconds:.7f}".partition(".")[0]) - 7)  # of the last character
+    return next((near for n in range(4) if abs((near := round(rate, n)) - rate) <= rate * step / seconds), rate)
 
 
 def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:

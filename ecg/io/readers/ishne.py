@@ -11,7 +11,6 @@ import numpy as np
 
 from ecg.io.errors import problem, shown
 from ecg.io.files import open_file
-from ecg.io.readers.dates import years_between
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 
 _MAGIC = b"ISHNE1.0"
@@ -104,7 +103,8 @@ def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = 
         rate,
         samples,
         gains,
-        age=years_between(born, acquired),
+        birth=born,
+        acquired=acquired,
         sex={1: "Male", 2: "Female"}.get(sex, "Unknown"),
     )
     identity = Identity(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
     Element,
@@ -88,7 +88,9 @@ def read_muse(path: str | os.PathLike[str]) -> Stored:
         frequency * 10.0**exponent,
         samples,
         gains,
-        age=years_between(birth, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=birth,
+        acquired=acquired,
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
     )
     measured = root.find("RestingECGMeasurements")

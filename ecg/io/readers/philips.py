@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
 from ecg.io.readers.calibration_pulse import without_pulse
-from ecg.io.readers.dates import date_of, time_of, years_between
+from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
     Element,
@@ -61,8 +61,10 @@ def is_philips(start: bytes) -> bool:
     return root_name(start).lower() == "restingecgdata"
 
 
-def read_philips(path: str | os.PathLike[str]) -> Stored:
+def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Stored:
     """Read a Philips SierraECG file (1.03, 1.04); the calibration pulse behind the ECG is cut off.
+
+    With `data` these bytes are read, which another file (DICOM) holds.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
         For everything wrong with it.
     """
     path = Path(path)
-    root = read_xml(path)
+    root = read_xml(path, data)
     if root.tag.lower() != "restingecgdata":
         raise problem(path, "a restingecgdata element", shown(root.tag))
     waveforms = root.find("waveforms/parsedwaveforms")
@@ -91,12 +93,15 @@ def read_philips(path: str | os.PathLike[str]) -> Stored:
         stored,
         [scale.gain] * len(leads),
         [scale.baseline] * len(leads),
-        age=years_between(identity.birth_date, acquired) if math.isnan(age) else age,
+        age=age,
+        birth=identity.birth_date,
+        acquired=acquired,
+        notes=notes,
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown"),
     )
     statements, signatures = without_signatures(_statements(root))
     device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
-    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}), notes)
+    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}))
 
 
 class _Scale:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import problem
 from ecg.io.files import read_file
-from ecg.io.readers.dates import years_between
 from ecg.io.readers.scp_compression import (
     Beat,
     Code,
@@ -98,7 +97,9 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
         1e6 / rhythm.interval,
         rhythm.samples,
         [1e6 / rhythm.unit] * len(rhythm.leads),
-        age=_age(facts, acquired),
+        age=_age(facts),
+        birth=_date(facts.get(5, b"")),
+        acquired=acquired,
         sex={b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown"),
     )
     maker, model = _device(facts.get(14, b""))
@@ -187,6 +188,16 @@ class _Packed:
     is_bimodal: bool
     leads: tuple[bytes, ...]
 
+    def has_one_less(self, starts: Sequence[int], lengths: Sequence[int], tables: Sequence[Table]) -> bool:
+        """Whether all leads hold one sample less than these lengths say."""
+        if self.is_bimodal:
+            return False
+        if not tables:
+            return all(len(data) == 2 * (length - 1) for data, length in zip(self.leads, lengths, strict=True))
+        # Where bits are packed the number of samples can't be seen. Leads that begin with 1 may be cut files.
+        whole = [_holds(data, tables, n) for data, n in zip(self.leads, lengths, strict=True) if not any(starts)]
+        return not all(whole)
+
     def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[Table]) -> NDArray[np.int64]:
         data = self.leads[i]
         if tables:
@@ -203,6 +214,14 @@ class _Packed:
         return samples
 
 
+def _holds(data: bytes, tables: Sequence[Table], n_samples: int) -> bool:
+    try:
+        decode_huffman(data, tables, n_samples)
+    except ValueError:
+        return False
+    return True
+
+
 def _check_range(samples: NDArray[np.int64], lead: str, source: object) -> None:
     highest = int(np.abs(samples).max(initial=0))
     if highest >= 2**31:
@@ -217,6 +236,9 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
     tables = _read_tables(sections[2]) if 2 in sections else ()
     leads, starts, lengths, is_subtracted = _read_leads(sections[3])
     packed = _read_packed(sections[6], len(leads))
+    # Some writers count from 0 to N, with N samples (Contec; the standard counts from 1 to N).
+    if packed.has_one_less(starts, lengths, tables):
+        lengths = [length - 1 for length in lengths]
     reference = None
     if is_subtracted or packed.is_bimodal:
         for number, content in ((4, "QRS locations"), (5, "the reference beat")):
@@ -377,14 +399,13 @@ def _acquired(facts: Mapping[int, bytes]) -> datetime.datetime | None:
         return None
 
 
-def _age(facts: Mapping[int, bytes], acquired: datetime.datetime | None) -> float:
-    """As written, else from birth to recording; NaN where unknown."""
+def _age(facts: Mapping[int, bytes]) -> float:
+    """Years as written, NaN where nothing is."""
     if len(facts.get(4, b"")) >= 3:
         value, unit = struct.unpack_from("<HB", facts[4])
         if value and unit in _YEARS:
             return value * _YEARS[unit]
-    born = _date(facts.get(5, b""))
-    return years_between(born, acquired)
+    return math.nan
 
 
 def _device(data: bytes) -> tuple[str, str]:

@@ -26,6 +26,9 @@ from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import open_file, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of, notes_on
+from ecg.io.readers.table_text import Layout, decode, find_layout, is_value, lines_of, read_columns, seconds_of
+from ecg.io.readers.table_times import COUNTS, rate_of, unit_of_time
+from ecg.io.readers.xml_files import root_name
 from ecg.io.stored import Stored, check_frequency, check_length, make_header
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3}
@@ -38,10 +41,19 @@ _NPY_HEADER = re.compile(
     rb"\{'descr': '(?P<dtype>[<>|=]?(?:[iuf][1248]|U\d{1,3}))', 'fortran_order': (?P<order>True|False), "
     rb"'shape': \((?P<shape>(?:\d{1,12}(?:, \d{1,12}|,)?)?)\),? ?\}\s*"
 )
+_START = 4096  # bytes of a file that `is_table` is given
+_LONGEST_HEADING = 200  # characters
+_MANY = 50  # fields of a line that alone makes a table
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".npy", ".npz", ".parquet")
 # "II", "II (mV)", "V1 [uV]", "time_ms"
-_HEADING = re.compile(r"(?P<name>.*?)[\s_]*[\[(_\s]\s*(?P<unit>[µμu]?v|mv|m?s|sec|seconds)\s*[\])]?", re.IGNORECASE)
-_TIME = re.compile(r"t|time|timestamp|seconds|elapsed", re.IGNORECASE)
-_INDEX = re.compile(r"|index|samples?|unnamed: 0|row", re.IGNORECASE)
+_HEADING = re.compile(
+    r"(?P<name>.*?)[\s_]*[\[(_\s]\s*(?P<unit>[µμu]?v|mv|[mµμun]?s|sec|(?:milli|micro)?seconds)\s*[\])]?", re.IGNORECASE
+)
+_TIME = re.compile(
+    r"t|time|times|timestamps?|(?:milli|micro|nano)?seconds|elapsed|elapsed time|zeit|tiempo|tempo|temps|datetime",
+    re.IGNORECASE,
+)
+_INDEX = re.compile(r"|index|samples?(?: ?(?:#|no\.?|number|index))?|unnamed: 0|row|#|n", re.IGNORECASE)
 # What numpy and pyarrow raise on files that are not what they say, by trial with damaged ones.
 _UNREADABLE = (
     ValueError, TypeError, LookupError, ArithmeticError, OSError, MemoryError, EOFError, RuntimeError, AttributeError,
@@ -57,23 +69,38 @@ class _Table:
     labels: list[str] | None = None
     sampling_frequency: float | None = None
     unit: str | None = None
+    notes: tuple[str, ...] = ()
+    counts: bool = False  # a column of times that counts samples
 
 
 def is_table(start: bytes) -> bool:
     """Whether these first bytes of a file are those of an NPY, NPZ or Parquet file, or of lines of numbers.
 
-    A table whose first column is "record" is one about recordings, as `ecg measure` writes it, whatever their names.
+    Lines as of `table_text.find_layout`. A table whose first column is "record" is one about recordings, as
+    `ecg measure` writes it, whatever their names.
     """
     if start.startswith((_NPY, _ZIP, _PARQUET)):
         return True
-    if not start or b"\0" in start:
+    lines = lines_of(decode(start))
+    if "\0" in "".join(lines) or root_name(start):
         return False
-    lines = start.decode("latin-1").removeprefix("\xef\xbb\xbf").splitlines()
-    rows = [_fields(line, _delimiter(lines[0])) for line in lines[:3]]
-    whole = rows[: len(lines) - 1] if len(start) == 4096 else rows  # the last line may be cut
-    return (
-        len(whole) > 1 and rows[0][:1] != ["record"] and len(rows[0]) == len(rows[1]) and all(map(_is_number, rows[1]))
-    )
+    if len(start) >= _START:  # the last line may be cut; one that is longer than this is cut at a field
+        lines = lines[:-1] if len(lines) > 1 else [re.sub(r"[^\t;|,]*$", "", lines[0])[:-1]] if lines else []
+        if len(lines) == 1 and len(re.split(r"[\t;|,]", lines[0])) < _MANY:
+            return False
+    elif len(lines) < 2:
+        return False
+    layout = find_layout(lines)
+    return layout is not None and layout.headings[:1] != ["record"] and (layout.n_headings < len(lines))
+
+
+def is_sidecar(path: str | os.PathLike[str]) -> bool:
+    """Whether a JSON file is one that describes a table, as `read_table` takes it."""
+    try:
+        facts = json.loads(read_file(path, _LARGEST_SIDECAR))
+    except (RecordingError, ValueError, RecursionError):
+        return False
+    return isinstance(facts, dict) and bool({"sampling_frequency", "adc_gain", "leads"} & set(facts))
 
 
 def read_table(
@@ -85,9 +112,10 @@ def read_table(
 ) -> Stored:
     """Read a CSV, NPY, NPZ or Parquet file.
 
-    A CSV file has a sample a line; its first line may name the leads, each with its unit ("II (mV)"), and a column
-    "time" gives the rate. An array is (n_signals, n_samples) or the other way round. An NPZ file has one array, or one
-    for each lead under its name, and may hold `sampling_frequency`, `unit` and `leads` too. A Parquet file is as CSV.
+    A CSV file has a sample a line, or a lead a line. Its first line may name the leads, each with its unit ("II (mV)";
+    or a second line has the units), and a column "time" gives the rate. An array is (n_signals, n_samples) or the other
+    way round. An NPZ file has one array, or one for each lead under its name, and may hold `sampling_frequency`, `unit`
+    and `leads` too. A Parquet file is as CSV.
 
     Parameters
     ----------
@@ -116,9 +144,9 @@ def read_table(
         elif start.startswith(_ZIP):
             table = _read_npz(path)
         elif start.startswith(_PARQUET):
-            table = _read_parquet(path)
+            table = _read_parquet(path, facts.get("sampling_frequency"))
         else:
-            table = _read_csv(path)
+            table = _read_csv(path, facts.get("sampling_frequency"))
         with np.errstate(all="ignore"):  # infinities and the like become missing samples, or are refused
             return _to_stored(table, facts, path)
     except RecordingError:
@@ -169,7 +197,8 @@ def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[
     samples = samples if samples.shape[0] == len(leads) else samples.T
     rate = _agreed("sampling_frequency", table.sampling_frequency, facts, path)
     if rate is None:
-        raise problem(path, f'the sampling frequency in Hz ("sampling_frequency": 500 {sidecar})', "none")
+        found = f"none ({COUNTS})" if table.counts else "none"
+        raise problem(path, f'the sampling frequency in Hz ("sampling_frequency": 500 {sidecar})', found)
     check_frequency(path, rate)
     check_length(path, samples.shape[1], rate)
     if "adc_gain" in facts:
@@ -189,8 +218,8 @@ def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[
         str(facts.get("sex", "")).lower(), "Unknown"
     )
     age = float(facts.get("age", math.nan))
-    header = make_header(path, leads, rate, stored, [gain] * len(leads), age=age, sex=sex)
-    return Stored(header, stored, notes=notes_on(list(labels)))
+    notes = (*notes_on(list(labels)), *table.notes)
+    return Stored(make_header(path, leads, rate, stored, [gain] * len(leads), age=age, sex=sex, notes=notes), stored)
 
 
 def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Any:
@@ -234,93 +263,90 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 # ---- the files -------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: str | os.PathLike[str]) -> _Table:
+def _read_csv(path: str | os.PathLike[str], said: float | None) -> _Table:
     data = read_file(path, _LARGEST_CSV + 1)
     if len(data) > _LARGEST_CSV:
         raise problem(path, f"a CSV file of at most {_LARGEST_CSV} bytes", "more")
-    if b"\0" in data:
+    text = decode(data)
+    if "\0" in text:
         raise problem(path, "text", "zero bytes")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    first, _, rest = text.strip().replace("\r\n", "\n").replace("\r", "\n").partition("\n")
-    delimiter = _delimiter(first)
-    headings = _fields(first, delimiter)
-    if all(map(_is_number, headings)):
-        headings, rest = [], f"{first}\n{rest}"
-    if not rest:
-        raise problem(path, "lines of numbers", "none")
-    if delimiter == ";":
-        rest = rest.replace(",", ".")  # where decimals have commas
-    mark = re.escape(delimiter)
-    rest = re.sub(rf"(?m)(?:^|(?<={mark})) *(?={mark}|$)", "nan", rest)  # an empty field
-    columns = np.loadtxt(rest.splitlines(), delimiter=delimiter, comments=None, ndmin=2).T
-    if headings and len(headings) != len(columns):
-        raise problem(path, f"{len(headings)} columns, as in the first line", len(columns))
-    table = _from_columns(list(columns), headings, path) if headings else _Table(columns)
+    lines = lines_of(text)
+    layout = find_layout(lines)
+    if layout is None:
+        raise problem(path, "lines of numbers behind at most one line of headings and one of units", "others")
+    columns = read_columns(lines, layout, path)
+    table = _from_text(columns, layout, said, path)
     samples = table.samples
     if samples.size and (samples == np.rint(samples)).all() and np.abs(samples).max() < 2**31:  # NaN is not even itself
         table = replace(table, samples=samples.astype(np.int32))
     return table
 
 
-def _delimiter(line: str) -> str:
-    return next((mark for mark in ("\t", ";", ",") if mark in line), ",")
+def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: str | os.PathLike[str]) -> _Table:
+    if layout.has_labels:  # a lead a line, behind its name
+        return _Table(np.stack(_numbers(columns[1:], path)).T, [str(label) for label in columns[0]])
+    if not layout.headings:
+        times = seconds_of(columns[0]) if columns[0].dtype == object else None
+        rate, notes = (None, ()) if times is None else rate_of(times, "s", said, path)
+        return _Table(np.stack(_numbers(columns[times is not None :], path)), None, rate, notes=notes)
+    if len(layout.headings) != len(columns):
+        raise problem(path, f"{len(layout.headings)} columns, as in the first line", len(columns))
+    table = _from_columns(columns, layout.headings, layout.units, said, path)
+    numbered = ("the first line (0, 1, 2, ...) is taken for numbers of columns",) if layout.is_numbered else ()
+    return replace(table, notes=numbered + table.notes)
 
 
-def _fields(line: str, delimiter: str) -> list[str]:
-    return [text.strip().strip("\"'").strip() for text in line.rstrip("\r\n").split(delimiter)]
+def _numbers(columns: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> list[NDArray[Any]]:
+    """The columns as they are; RecordingError where one has text."""
+    for column in columns:
+        if column.dtype == object:
+            text = next((value for value in column if isinstance(value, str) and not is_value(value)), column[0])
+            raise problem(path, "numbers (one decimal mark in all of them)", shown(str(text)))
+    return list(columns)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text.replace(",", ".") or "nan")
-    except ValueError:
-        return False
-    return True
-
-
-def _from_columns(columns: Sequence[NDArray[Any]], headings: Sequence[str], path: str | os.PathLike[str]) -> _Table:
+def _from_columns(
+    columns: Sequence[NDArray[Any]],
+    headings: Sequence[str],
+    units: Sequence[str],
+    said: float | None,
+    path: str | os.PathLike[str],
+) -> _Table:
     """Leads, units and rate from the headings and from the column of times.
 
     Where some headings are leads, columns that are none are left out; where none is, only times and row numbers are.
     """
     named: list[tuple[str, NDArray[Any]]] = []
-    others: list[NDArray[Any]] = []
-    units, rate = set(), None
-    for heading, column in zip(headings, columns, strict=True):
-        match = _HEADING.fullmatch(heading)
+    others: list[tuple[str, NDArray[Any]]] = []
+    found: set[str] = set()
+    rate: float | None = None
+    notes: tuple[str, ...] = ()
+    counts = False
+    for i, (heading, column) in enumerate(zip(headings, columns, strict=True)):
+        match = _HEADING.fullmatch(heading[:_LONGEST_HEADING])
         name, unit = (match["name"], match["unit"].lower()) if match else (heading, "")
+        unit = units[i].lower() if not unit and i < len(units) else unit
         if lead_of(name) is not None and unit in ("", *_PER_MILLIVOLT):
             named.append((name, column))
-            units.add(unit)
-        elif _TIME.fullmatch(name) and unit not in _PER_MILLIVOLT:
-            rate = _rate(column, unit, path)
+            found.add(unit)
+        elif _TIME.fullmatch(name) and unit_of_time(unit) is not None:
+            clock = seconds_of(column) if column.dtype == object else None
+            unit = "s" if clock is not None else unit_of_time(unit or name) or ""
+            rate, notes = rate_of(column if clock is None else clock, unit, said, path)
+            counts = rate is None
         elif not _INDEX.fullmatch(name):
-            others.append(column)
-    if len(units) > 1:
-        raise problem(path, "one unit in all headings", ", ".join(sorted(unit or "none" for unit in units)))
-    if not named:
-        return _Table(_stacked(others), sampling_frequency=rate)
-    labels = [name for name, _ in named]
-    return _Table(_stacked([column for _, column in named]), labels, rate, units.pop() or None)
+            others.append((name, column))
+    if len(found) > 1:
+        raise problem(path, "one unit in all headings", ", ".join(sorted(unit or "none" for unit in found)))
+    labels = [name for name, _ in named] or None
+    left_out = [name for name, _ in others] if named else []
+    samples = _stacked(_numbers([column for _, column in named or others], path))
+    unit = found.pop() or None if found else None
+    return _Table(samples, labels, rate, unit, (*notes, *notes_on(left_out)), counts)
 
 
 def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(columns) if columns else np.empty((0, 0))
-
-
-def _rate(times: NDArray[Any], unit: str, path: str | os.PathLike[str]) -> float:
-    """Hz, from even times in s or ms. Without a unit: only one of the two gives a rate that an ECG can have."""
-    n_steps = len(times) - 1
-    step = (float(times[-1]) - float(times[0])) / n_steps if n_steps > 0 else 0.0
-    even = np.linspace(times[0], times[-1], len(times)) if np.isfinite(step) else math.nan
-    if not step > 0 or not np.abs(times - even).max() < step:
-        raise problem(path, "evenly spaced times", "others")
-    is_ms = unit == "ms" if unit else step >= 0.1
-    rate = (1000 if is_ms else 1) / step
-    return round(rate) if abs(rate - round(rate)) < 1e-3 * rate else rate  # times are rounded
 
 
 def _load_npy(file: IO[bytes], path: str | os.PathLike[str], most: float = math.inf) -> NDArray[Any]:
@@ -381,7 +407,7 @@ def _read_npz(path: str | os.PathLike[str]) -> _Table:
     return _Table(np.stack(list(named.values())), list(named), rate, unit)
 
 
-def _read_parquet(path: str | os.PathLike[str]) -> _Table:
+def _read_parquet(path: str | os.PathLike[str], said: float | None) -> _Table:
     pyarrow, parquet = (import_optional(name, path, "Parquet files") for name in ("pyarrow", "pyarrow.parquet"))
     with open_file(path):  # refuses what is no file
         pass
@@ -398,7 +424,7 @@ def _read_parquet(path: str | os.PathLike[str]) -> _Table:
         if len(set(schema.names)) < len(schema.names):
             raise problem(path, "columns with different names", shown(", ".join(schema.names)))
         columns = [file.read(columns=[name], use_threads=False).column(0).to_numpy() for name in names]
-    table = _from_columns(columns, names, path)
+    table = _from_columns(columns, names, (), said, path)
     del columns
     pyarrow.default_memory_pool().release_unused()  # as much again as the table, which pyarrow would keep
     return table

@@ -11,6 +11,9 @@ from pathlib import Path
 from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import ParseError, SubElement
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import read_file
 from ecg.io.optional import import_optional
@@ -20,6 +23,8 @@ MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its ann
 DEEPEST = 64  # levels; an aECG has 20
 LONGEST_TEXT = 10_000  # characters of anything but samples
 LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
+_SPACE = re.compile(r"\s")
+_DIGITS = 1 << 16  # characters of digits turned into numbers at a time, for the memory's sake
 _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
@@ -35,8 +40,10 @@ def root_name(start: bytes) -> str:
     return match[1] if match else ""
 
 
-def read_xml(path: str | os.PathLike[str]) -> Element:
+def read_xml(path: str | os.PathLike[str], data: bytes | None = None) -> Element:
     """The root of the tree of an XML file; names of elements and attributes without their namespaces.
+
+    With `data` these bytes are read, which another file holds.
 
     A DOCTYPE is passed over and never fetched; entities other than XML's own five are refused.
 
@@ -47,7 +54,7 @@ def read_xml(path: str | os.PathLike[str]) -> Element:
         entity, refers outside, is nested deeper than `DEEPEST`, or has more than `MOST_ELEMENTS` elements or a tag
         longer than `LONGEST_TAG`.
     """
-    data = read_file(path, LARGEST_FILE + 1)
+    data = read_file(path, LARGEST_FILE + 1) if data is None else data
     if len(data) > LARGEST_FILE:
         raise problem(path, f"an XML file of at most {LARGEST_FILE >> 20} MiB", "more")
     defused = import_optional("defusedxml.ElementTree", path, "an XML file")
@@ -161,3 +168,25 @@ def count_of(element: Element | None, place: str, path: Path, most: int) -> int 
     if not (value.is_integer() and 0 <= value <= most):
         raise problem(path, f"a whole number from 0 to {most} as {place}", shown(text))
     return int(value)
+
+
+def digits_in(text: str, most: int, path: Path) -> NDArray[np.float64]:
+    """The numbers of a text, separated by white space or commas; RecordingError for more than `most`, or others."""
+    text = text.replace(",", " ")
+    parts: list[NDArray[np.float64]] = []
+    place = 0
+    try:
+        if "_" in text:
+            raise ValueError("'_'")  # Python's own way to write numbers
+        while place < len(text):
+            space = _SPACE.search(text, place + _DIGITS)
+            end = space.start() if space else len(text)
+            parts.append(np.array([float(word) for word in text[place:end].split()], dtype=np.float64))
+            place = end
+            if sum(part.size for part in parts) > most:
+                raise problem(path, f"at most {most} samples a lead", "more")
+    except RecordingError:
+        raise
+    except ValueError as error:
+        raise problem(path, "numbers as digits", str(error)[-60:]) from error
+    return np.concatenate(parts) if parts else np.empty(0)

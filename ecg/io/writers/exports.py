@@ -22,6 +22,7 @@ from ecg.leads import LEADS
 _NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
 _HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}
 NOBODY = Identity()
+_LONGEST_RECORD = 61440  # samples of a signal in a data record of EDF
 
 
 def as_integers(stored: Stored) -> Stored:
@@ -152,10 +153,13 @@ def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> 
 def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
     """Write EDF (integers of 16 bits) or BDF (those of 24 bits), with the integers of the recording.
 
+    The duration of a data record has eight characters. Where no length of records has such a duration, as for 6500
+    samples of 360 Hz, it is rounded, and the rate is off by less than one in a million, which readers round away.
+
     Raises
     ------
     RecordingError
-        Where samples are missing, or larger than 24 bits: the formats have no way to say so.
+        Where samples are missing, or larger than 24 bits, or where a number does not fit into the header.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
@@ -168,22 +172,26 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     if missing[kept].any():
         raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
     limit = 2**23 - 1 if wide else 2**15 - 1
+    n_in_record, seconds = _data_record(samples.shape[1], header.sampling_frequency, path)
     signals = []
     for i in kept:
-        row, microvolts = samples[i].astype(np.float64), 1000 / header.adc_gains[i]
+        sign = math.copysign(1, header.adc_gains[i])  # edfio takes no negative gain
+        row, microvolts, baseline = samples[i] * sign, 1000 / abs(header.adc_gains[i]), header.baselines[i] * sign
         top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
-        physical = (row - header.baselines[i]) * microvolts
-        bounds = (np.array([-top, top]) - header.baselines[i]) * microvolts
-        signals.append(
-            (edfio.BdfSignal if wide else edfio.EdfSignal)(
+        physical = (row - baseline) * microvolts
+        bounds = (np.array([-top, top]) - baseline) * microvolts
+        try:
+            signal = (edfio.BdfSignal if wide else edfio.EdfSignal)(
                 physical,
-                header.sampling_frequency,
+                n_in_record / seconds,
                 label=f"ECG {header.leads[i]}"[:16],
                 physical_dimension="uV",
                 physical_range=(float(bounds[0]), float(bounds[1])),
                 digital_range=(-top, top),
             )
-        )
+        except ValueError as error:
+            raise problem(path, f"a scale of lead {header.leads[i]} that fits into EDF's header", error) from error
+        signals.append(signal)
     patient = edfio.Patient(
         code=_word(identity.patient_id),
         sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
@@ -197,7 +205,7 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
         patient=patient,
         recording=recording,
         starttime=when.time() if when else None,
-        data_record_duration=_record_samples(samples.shape[1]) / header.sampling_frequency,
+        data_record_duration=seconds,
     )
     path = path.with_suffix(".bdf") if wide else path
     write_file(path, file.to_bytes())
@@ -215,9 +223,26 @@ def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> in
     return limit
 
 
-def _record_samples(n_samples: int) -> int:
-    """Samples of a data record: the largest divisor of their number up to 2,000; EDF has whole records only."""
-    return max(k for k in range(1, min(n_samples, 2000) + 1) if n_samples % k == 0)
+def _data_record(n_samples: int, rate: float, path: Path) -> tuple[int, float]:
+    """Samples and seconds of a data record: a divisor of their number, for EDF has whole records only.
+
+    The largest one up to 2,000 whose duration eight characters hold, else the one that they hold best.
+    """
+    divisors = [k for k in range(1, min(n_samples, 2000) + 1) if n_samples % k == 0]
+    if n_samples <= _LONGEST_RECORD:
+        divisors.append(n_samples)
+
+    def rounded(k: int) -> float:
+        return float(f"{k / rate:.{8 - len(f'{k / rate:.7f}'.partition('.')[0]) - 1}f}")
+
+    def error(k: int) -> float:
+        return abs(rounded(k) * rate / k - 1)
+
+    exact = [k for k in divisors if k <= 2000 and error(k) < 1e-12]
+    best = max(exact) if exact else min(divisors, key=error)
+    if error(best) > 1e-6:
+        raise problem(path, "a number of samples that EDF can cut into data records", f"{n_samples} at {rate:g} Hz")
+    return best, rounded(best)
 
 
 def _word(text: str) -> str:
