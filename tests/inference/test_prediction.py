@@ -24,8 +24,9 @@ from ecg.inference import predict as prediction
 from ecg.inference import run_folder as driving
 from ecg.inference.fast_cpu import ChannelsLastConv1d, ChannelsLastMaxPool1d, fold_batch_norms, make_fast
 from ecg.inference.predict import SOMEBODY, Item, make_batch, predict
-from ecg.inference.run_folder import run_folder
+from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.methods.butteam import butteam
+from ecg.methods.robust import robust
 from ecg.networks.toom_cook import ToomCookConv1d
 from ecg.runtime import device
 from ecg.runtime.device import training_autocast
@@ -36,7 +37,7 @@ from tiny import TinyNet, quick, tiny, write_recording
 CPU = torch.device("cpu")
 
 
-METHODS = {"zhao": team_code.zhao, "robust": team_code.robust, "butteam": partial(butteam, width=12), "tiny": tiny}
+METHODS = {"zhao": team_code.zhao, "robust": robust, "butteam": partial(butteam, width=12), "tiny": tiny}
 
 
 def items_of(method, seconds, seed=0):
@@ -256,7 +257,7 @@ def test_the_shipped_model_says_the_same_when_made_fast(tmp_path, monkeypatch, c
         write_recording(tmp_path / "in", f"S{number:04d}", simulated.signal, fs=simulated.sampling_frequency)
     model = team_code.load_model(ROOT / "model", device="cpu")
     for name, deterministic in (("exact", True), ("fast", False)):
-        run_folder(model, tmp_path / "in", tmp_path / name, workers=1, deterministic=deterministic)
+        run_folder(model, tmp_path / "in", tmp_path / name, ClassifyOptions(workers=1, deterministic=deterministic))
     assert re.findall(r"Computing .* in (.+) on cpu", capsys.readouterr().err) == ["float32", said]
     exact, fast = (map(helper_code.load_outputs, sorted((tmp_path / name).glob("*.csv"))) for name in ("exact", "fast"))
     differences, same, n_pairs = [], 0, 0
@@ -322,7 +323,7 @@ lengths = st.lists(st.integers(100, 20_000), max_size=12)
 
 @given(groups=st.lists(lengths, max_size=5), left_out=st.sets(st.integers(0, 4)), most=st.sampled_from([1, 9000]))
 def test_windows_share_batches_within_their_company_and_none_is_lost(groups, left_out, most):
-    method, features = team_code.robust(), np.zeros(5, np.float32)
+    method, features = robust(), np.zeros(5, np.float32)
     items = [
         Item((number, k), np.full((12, n), k, np.float32), features, number)
         for number, group in enumerate(groups)
