@@ -5,8 +5,8 @@ hooks that the Challenge calls.
     python driver.py model input output
 
 In this order: constants, preprocessing, thresholds and voting, the method, the registry, the hooks. Where the published
-code is wrong it is corrected here, each time with a comment "Corrected:" that says what and why; "Not in the paper:"
-marks what is from the published code or our own. Both lists are in docs/methods.md.
+code is wrong it is corrected here, with a comment "Corrected:" and the reason. "Not in the paper:" marks steps of the
+published code or our own. Both lists are in docs/methods.md.
 """
 
 from __future__ import annotations

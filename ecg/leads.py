@@ -45,9 +45,9 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Replace what is missing by what is known of it.
 
     Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
-    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and so does one that
-    is flat where the others say that it should not be. What is still missing becomes zero, which is what a
-    disconnected electrode's lead shows.
+    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and so does a flat
+    lead if the others show that it should not be flat. Then missing leads become zero, like the lead of a disconnected
+    electrode.
 
     Parameters
     ----------

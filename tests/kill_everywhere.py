@@ -3,7 +3,7 @@
 `python kill_everywhere.py driver|train_model OUTPUT STEP word ...`, where OUTPUT is among the words. The K-th child
 kills itself (SIGKILL) at the K-th time that it opens, syncs, renames, removes or makes something below OUTPUT; then
 another child goes on to the end. STEP is 1 for every K, 2 for every second. Prints the number of kills; ends with an
-error where a file was left half-written, or where what comes out in the end is not what an undisturbed run leaves.
+error if a file was left half-written, or if the final files differ from those of an undisturbed run.
 
 The children are forks of one process that has imported everything and has no threads, which saves the time of an import
 for each.

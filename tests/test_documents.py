@@ -1,4 +1,4 @@
-"""The documents: links that lead somewhere, a README that stays short, an example and a citation that work."""
+"""The documents: working links, a short README, a working example and citation."""
 
 import re
 import shlex

@@ -48,7 +48,7 @@ def copy_image(folder: Path) -> None:
 
 
 def make_environment(folder: Path) -> Path:
-    """An environment that holds what requirements.txt asks for and what that needs, and nothing else.
+    """An environment that holds requirements.txt with its dependencies, and nothing else.
 
     Not installed anew, which would take minutes and a network: links to the installed copies, whose versions are those
     of requirements.txt (another test sees to that). Returns its Python.

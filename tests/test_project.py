@@ -1,4 +1,4 @@
-"""The frame around the code: what is pinned, what the image does, which way the imports go."""
+"""The frame around the code: pinned packages, the image, the direction of imports."""
 
 import ast
 import re

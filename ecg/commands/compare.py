@@ -23,10 +23,9 @@ def main(
 ) -> int:
     """Compare two ECGs of a patient: measured changes and comparison statements of the AHA/ACC/HRS list.
 
-    OUTPUT ends in .csv, .json or .html, which is a page with both median beats over one another. Where BEFORE is a
-    folder, AFTER is a table that says whose the recordings are: a row for each with the columns `record` and `patient`,
-    a patient's earlier recordings first; each is compared with the one before it. This is research software, not a
-    medical device.
+    OUTPUT ends in .csv, .json or .html, which is a page with both median beats over one another. If BEFORE is a folder,
+    AFTER is a table with the columns `record` and `patient`, a patient's earlier recordings first. Each recording is
+    compared with the one before it. This is research software, not a medical device.
 
     \b
     examples:

@@ -28,9 +28,9 @@ def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> int
     """List the recordings that a model is least sure of, those first.
 
     OUTPUTS is a folder that classify has written. The CSV file TABLE has a row for each recording: `record`,
-    `expected_score` (what its labels can expect of the Challenge's score, by its own scores: about 1 where one label is
-    certain) and `unsure`, 1 for the least sure share and for those that could not be classified, whose expected score
-    is empty. docs/results.md measures what is gained by leaving these out.
+    `expected_score` (the score of the Challenge that its labels can expect, by its own scores: about 1 if one label is
+    certain) and `unsure` (1 for the least sure share and for recordings that could not be classified). The expected
+    score of the latter is empty. docs/results.md measures the gain from leaving these out.
 
     \b
     example:

@@ -138,7 +138,7 @@ class RunOptions:
 
 
 class Run:
-    """A command's way over recordings: which are its own, which are done already, what came of the others.
+    """A command's way over recordings: those of its share, those already done, and the results of the others.
 
     Parameters
     ----------

@@ -143,9 +143,8 @@ def export_onnx(model: Model, sampling_frequency: float | None = None) -> bytes:
     Raises
     ------
     ValueError
-        Where the packages that this needs are not installed, the frequency is out of bounds, the model is adapted, the
-        method's preprocessing can't be put into the graph, or the graph's probabilities differ from PyTorch's by more
-        than 1e-5.
+        If a package is missing, the frequency is out of bounds, the model is adapted, the graph can't hold the
+        preprocessing, or its probabilities differ from PyTorch's by more than 1e-5.
     """
     if sampling_frequency is not None and not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
         bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"

@@ -285,5 +285,5 @@ def _digest(model: Model) -> str:
 
 
 def _printable(stem: str) -> str:
-    """A record's name for the first line of its output: file names may hold what that line can't."""
+    """A record's name for the first line of its output: file names may hold characters that this line can't."""
     return "".join("_" if character == "," or not character.isprintable() else character for character in stem)

@@ -225,8 +225,8 @@ def to_millivolts(recording: np.ndarray, header: Header, source: object = None) 
     Raises
     ------
     RecordingError
-        Where the number of signals is not the header's, where none of the twelve leads is there, or where one is there
-        twice with different samples.
+        If the number of signals is not the header's, none of the twelve leads is there, or one is there twice with
+        different samples.
     """
     name = source or header.recording_id
     if recording.ndim != 2 or recording.shape[0] != len(header.leads):

@@ -145,8 +145,8 @@ def make_header(
     Raises
     ------
     RecordingError
-        Where none of the twelve leads is there, for a rate that no ECG has, a length below 1 s or above
-        `LONGEST_MINUTES`, and a gain of one of the twelve leads that is not finite or zero.
+        If none of the twelve leads is there, the rate is not that of an ECG, the length is below 1 s or above
+        `LONGEST_MINUTES`, or the gain of a lead is zero or not finite.
     """
     path = Path(path)
     if not set(LEADS) & set(leads):
@@ -192,7 +192,7 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
 
 
 def check_together(path: str | os.PathLike[str], leads: Sequence[str], elsewhere: Iterable[str]) -> None:
-    """RecordingError where a part of the file that is not read has leads which the part that is read lacks.
+    """RecordingError if an unread part of the file has further leads.
 
     Three leads at a time for 2.5 s each are such files: a part would pass for the whole.
     """

@@ -10,7 +10,7 @@ A set is a CSV file with a row for each class. Only the column `code` is needed:
 - `prevalence_percent`: how common the class is, for prior odds.
 - `superclass`: the class's place at a second level.
 - `size`: 1 where the shape of a recording does not show it, only how large it is.
-- `part`: in two joined sets, the one that has the class. A recording without a code of a part has unknown labels there.
+- `part`: of two sets in one, the set of the class. A recording without a code of it has unknown labels there.
 
 The reward weights of `NAME.csv` stand beside it in `NAME-weights.csv`; those of `challenge-2020` in the project's
 `weights.csv`.

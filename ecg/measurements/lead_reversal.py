@@ -70,8 +70,8 @@ def suspected_swap(median_beat: MedianBeat) -> str:
     Returns
     -------
     str
-        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" where the electrodes seem to be in their places, and where leads that
-        are needed are missing or the QRS complex has no marks.
+        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" if the electrodes seem to be in their places, a needed lead is missing,
+        or the QRS complex has no marks.
     """
     marks = median_beat.marks
     if not np.isfinite(marks.qrs_onset + marks.qrs_offset):

@@ -146,7 +146,7 @@ def _accept(
     level: NDArray[np.float64],
     sharpness: NDArray[np.floating],
 ) -> NDArray[np.bool_]:
-    """Which humps, that high above what lies between the complexes, are complexes."""
+    """Which humps are complexes, by their height above the signal between the complexes."""
     accepted: NDArray[np.bool_] = heights > _ACCEPT * level
     # A large P wave of small complexes is followed at once by something higher.
     inside = np.flatnonzero(accepted)

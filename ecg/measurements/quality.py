@@ -1,9 +1,8 @@
 """How good a recording is as a recording: leads off, leads at the recorder's limit, noise, mains, baseline wander.
 
-The kinds of disturbance are those that recorders are asked to detect or to withstand (Kligfield et al. 2007, J Am Coll
-Cardiol 49:1109-1127; IEC 60601-2-25) and that the PhysioNet/Computing in Cardiology Challenge 2011 asked for (Silva et
-al. 2011, Comput Cardiol 38:273-276). The standards fix no way to estimate them from a recording; the estimates are
-defined in `assess_quality`.
+The kinds of disturbance are from the requirements for recorders (Kligfield et al. 2007, J Am Coll Cardiol 49:1109-1127;
+IEC 60601-2-25) and from the PhysioNet/Computing in Cardiology Challenge 2011 (Silva et al. 2011, Comput Cardiol
+38:273-276). The standards fix no way to estimate them from a recording; the estimates are defined in `assess_quality`.
 """
 
 from __future__ import annotations

@@ -241,8 +241,8 @@ class Method:
     training : Training
     decision : Decision
     signal_part : callable, optional
-        ``(networks) -> (method, networks)``: what of them looks at the signal alone, where something beside it has a
-        say too; for explanations.
+        ``(networks) -> (method, networks)``: the part that sees the signal alone, if another part decides too; for
+        explanations.
     leads : tuple of str, optional
         Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
     """

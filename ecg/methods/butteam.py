@@ -4,10 +4,9 @@
 
 In this order: constants, preprocessing, augmentation, chunks, losses, thresholds and voting, the method; the network is
 in `ecg.networks.but_net`.
-Where the published code is wrong or departs from its paper it is corrected here, each time with a comment
-"Corrected:" that says what and why; "Not in the paper:" marks what is from the published code or our own. Both lists
-are in docs/methods.md. The stages, losses, threshold searches and merge rules stand on their own: any method can be put
-together from them.
+Where the published code is wrong or departs from its paper it is corrected here, with a comment "Corrected:" and the
+reason. "Not in the paper:" marks steps of the published code or our own. Both lists are in docs/methods.md. The stages,
+losses, threshold searches and merge rules stand on their own: any method can be put together from them.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ NORMAL_RATES = (60.0, 100.0)  # beats per minute
 # databases of everyday recordings, with conventions far apart.
 PRIOR_SHIFT = 0.25
 # Around the typical amplitude: half of the 2.3 octaves by which headers of Georgia's recordings were wrong (4880 per mV
-# for 1000), so that what looks plausible with the right gain never does with that one. All but 3 % of PTB-XL.
+# for 1000). So an amplitude can't look plausible with both gains. All but 3 % of PTB-XL.
 PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
 _IN_MV = np.array([k for k, name in enumerate(FEATURES) if name.endswith("_mv")])
 _TOO_SMALL = np.float32(2.0**-6)  # six octaves, so that no gain of training makes it plausible

@@ -138,7 +138,7 @@ def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Every lead to zero mean and unit standard deviation over its own samples, and what that takes away.
+    """Each lead with mean 0 and standard deviation 1 over its own samples, and the removed amplitude.
 
     Parameters
     ----------

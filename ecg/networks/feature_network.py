@@ -23,7 +23,7 @@ _DROPOUT_IN, _DROPOUT = 0.1, 0.4
 
 
 class FeatureNetwork(nn.Module):
-    """Two hidden layers on standardised features, and on which of those that often are missing are so.
+    """Two hidden layers on standardised features and on flags for the features that are often missing.
 
     A feature that was hardly ever missing in training is at its median when it is: what a weight that nothing has
     trained made of it would be chance.

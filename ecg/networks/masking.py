@@ -47,5 +47,5 @@ def masked(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over an item's own positions of what is zero elsewhere: (B, C, T) to (B, C)."""
+    """Mean over an item's own positions of values that are zero elsewhere: (B, C, T) to (B, C)."""
     return x.mean(dim=2) if mask is None else x.sum(dim=2) / mask.sum(dim=2).to(x.dtype)

@@ -16,8 +16,8 @@ from torch.nn import functional
 # Points that polynomials are multiplied at. More would save little, and lose a digit each few: with 15 the results are
 # within 3e-5 of their size.
 N_POINTS = 15
-# Times fewer multiplications from where on it takes clearly less time, those of the transforms, which are products of
-# small matrices, counted twice. Measured with 16 to 512 channels (docs/performance.md).
+# From this ratio of multiplications on, Toom-Cook is clearly faster. Multiplications of the transforms count twice:
+# they are products of small matrices. Measured with 16 to 512 channels.
 LEAST_SAVING = 1.6
 
 
@@ -143,5 +143,5 @@ class ToomCookConv1d(nn.Module):
         if self.bias is not None:
             results += self.bias
         results = results[:, :n_results].transpose(1, 2)
-        # In training what follows, gradients above all, is slow in a layout that is not that of all the rest.
+        # In training, the steps that follow, above all gradients, are slow in another layout.
         return results if self.weight is None else results.contiguous()

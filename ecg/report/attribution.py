@@ -1,9 +1,8 @@
 """Where the network looked: integrated gradients of a class's logit over leads and time.
 
 Sundararajan, Taly & Yan (ICML 2017): ``(x_i - b_i) * integral over a from 0 to 1 of dF/dx_i at b + a (x - b)``. The
-values sum to F(x) - F(b) (completeness, their proposition 1). x is what the method hands its network, so that a
-method that standardises its input is explained behind that step; the baseline b is the same input with every lead at
-zero, which is what a lead without signal looks like. All else that the network is given (age, sex) stays.
+values sum to F(x) - F(b) (completeness, their proposition 1). x is the input of the network, after any standardisation.
+The baseline b is the same input with every lead at zero, like leads without a signal. The other inputs (age, sex) stay.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises
     ------
     ValueError
-        If the name is no device of this machine.
+        If this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

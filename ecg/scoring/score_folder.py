@@ -130,11 +130,10 @@ def load_outputs(
 ) -> tuple[Bools, Floats]:
     """Read output files: comment lines (#), then a line each of codes, binary outputs and scalar outputs.
 
-    As in the official 2020 scorer, codes come in any order, codes that `classes` lacks are ignored, a class that the
-    file lacks is negative with score 0, equivalent codes are merged (binary: any, scalar: mean of those that are not
-    nan), a score that is nan or no number is 0, and a file with fewer than three lines of data, or with lines of
-    different length, is all negative. Files of the last two kinds are named on stderr. EvaluationError for a file
-    that can't be read.
+    The rules are those of the official 2020 scorer. Codes come in any order, and unknown codes are ignored. A class
+    without a column is negative with score 0. Equivalent codes are merged (binary: any, scalar: mean without nan). A
+    score that is nan or no number is 0. A file with fewer than three lines of data, or with lines of different length,
+    is all negative. Files of the last two kinds are named on stderr. EvaluationError for a file that can't be read.
 
     The official scorer knows only the spellings 1, True, true, T and t, and takes `1.0` for negative. Here outputs of
     which none has such a spelling, but some have `1.0`, were evidently written as floats: there `1.0` is positive.

@@ -131,7 +131,7 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
 
 
 def log_loss(labels: Bools, probabilities: Floats) -> float:
-    """Mean over all pairs of recording and class of ``-log(p)`` of what is true, natural logarithm, p 1e-15 at least.
+    """Mean of ``-log(p)`` over recordings and classes; p is the probability of the true value, at least 1e-15.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
 """What a simulated heart is like: its clinical parameters, and the labels that follow from them.
 
-The limits are those of the AHA/ACCF/HRS recommendations for the standardization and interpretation of the
-electrocardiogram, part III (intraventricular conduction, Surawicz et al. 2009, J Am Coll Cardiol 53:976-981), part IV
-(ST, T, QT, Rautaharju et al. 2009, 53:982-991), part V (hypertrophy, for R and S voltages, Hancock et al. 2009,
-53:992-1002) and part II (diagnostic statements, Mason et al. 2007, 49:1128-1135), and of the fourth universal
-definition of myocardial infarction for Q waves (Thygesen et al. 2018, Circulation 138:e618-e651).
+The limits are from the AHA/ACCF/HRS recommendations for the standardization and interpretation of the
+electrocardiogram: part II (diagnostic statements, Mason et al. 2007, J Am Coll Cardiol 49:1128-1135), part III
+(intraventricular conduction, Surawicz et al. 2009, 53:976-981), part IV (ST, T, QT, Rautaharju et al. 2009, 53:982-991)
+and part V (hypertrophy, for R and S voltages, Hancock et al. 2009, 53:992-1002). Those for Q waves are from the fourth
+universal definition of myocardial infarction (Thygesen et al. 2018, Circulation 138:e618-e651).
 """
 
 from __future__ import annotations

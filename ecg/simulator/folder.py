@@ -1,4 +1,4 @@
-"""Folders of simulated recordings: made in parts, made anew, gone on with after a stop."""
+"""Folders of simulated recordings: made in parts, made again, continued after a stop."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@
 
 FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-186190) with their annotations in each
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
-T over the leads) and qt_median_ms (to the median end), empty where not marked. Where qt_ms is longer than rr_ms the
-marks are those of the next beat's waves, so that QT has a row without these. What was fitted has seen recordings of
-LUDB; with --refit it is fitted anew for each fifth of them, on the others and on DATA
-(`ecg.training.fit_measurements`), and the figures are those of recordings that it has not seen. DATA holds Challenge
-recordings and, for --fold and --refit, their `folds.csv` (record, database, fold). `disturbed` compares recordings of
-FOLDER and simulated ones, as they are, with the same recordings disturbed. Each prints Markdown tables.
+T over the leads) and qt_median_ms (to the median end), empty where not marked. If qt_ms is longer than rr_ms, the marks
+are those of the next beat: QT has a row without these recordings. What was fitted has seen recordings of LUDB; with
+--refit it is fitted anew for each fifth of them, on the others and on DATA (`ecg.training.fit_measurements`), and the
+figures are those of recordings that it has not seen. DATA holds Challenge recordings and, for --fold and --refit, their
+`folds.csv` (record, database, fold). `disturbed` compares recordings of FOLDER and simulated ones, as they are, with
+the same recordings disturbed. Each prints Markdown tables.
 """
 
 from __future__ import annotations

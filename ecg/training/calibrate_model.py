@@ -89,7 +89,7 @@ def calibrate_model(
 def _require_same(
     model_folder: Path, data_folder: Path, stored: dict[str, float | None], labels: np.ndarray, scores: np.ndarray
 ) -> None:
-    """ValueError where the recordings can't be those that validated the model."""
+    """ValueError if the recordings can't be the validation recordings of the model."""
     auroc, expected = compute_auc(labels, scores)[0], stored["auroc"]
     same = np.isnan(auroc) if expected is None else abs(auroc - expected) <= _TOLERANCE
     if len(labels) != stored["recordings"] or not same:

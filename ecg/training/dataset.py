@@ -250,7 +250,7 @@ def _found_instead(diagnoses: Diagnoses, codes: Counter[str]) -> str:
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
-    """What was stored of an earlier reading, None where that is not there or not whole."""
+    """The stored result of an earlier reading; None if it is missing or not whole."""
     try:
         stored: dict[str, Any] = json.loads(index_file.read_bytes())
         n_values = sum(12 * entry["n_samples"] + entry["n_features"] for entry in stored["entries"])

@@ -242,7 +242,7 @@ def draw(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.float32
 
 
 def _median(values: Floats) -> Floats:
-    """Median over the first axis of what is known; NaN where nothing is."""
+    """Median of the known values over the first axis; NaN if there is none."""
     ordered = np.sort(values, axis=0)  # NaN last
     count = np.isfinite(values).sum(axis=0)
     middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(values) - 1)])

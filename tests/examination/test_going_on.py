@@ -123,7 +123,7 @@ def test_what_was_made_of_a_file_that_changed_is_made_anew_and_nothing_else(run,
     after = run(model, folder, tmp_path / "out", resume=True)
     assert after == run(model, folder, tmp_path / "fresh")
     changed = {each for each in before if before[each] != after[each]}
-    # A sidecar's rate is no part of samples as a table of mV has them.
+    # The rate in a sidecar is not part of the samples in a table of mV.
     assert changed == {name} or (run is converted and kind == "sidecar")
 
 

@@ -1,4 +1,4 @@
-"""Methods on fewer leads: leads that are kept, that a recording lacks, and that training masks."""
+"""Methods on fewer leads: kept leads, missing leads, and leads masked in training."""
 
 import numpy as np
 import pytest

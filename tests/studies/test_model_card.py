@@ -1,4 +1,4 @@
-"""The card that says where a model is from: what it adds, what it leaves alone, and that document and folder agree."""
+"""The card that says where a model is from: its additions, the untouched rest, and agreement of document and folder."""
 
 import json
 import re

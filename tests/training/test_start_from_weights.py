@@ -1,4 +1,4 @@
-"""Training that goes on from the weights of a trained model."""
+"""Training from the weights of a trained model."""
 
 from dataclasses import replace
 

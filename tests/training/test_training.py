@@ -1,4 +1,4 @@
-"""Training: what it learns, that it repeats, that it goes on after a kill, and what it is trained on."""
+"""Training: learning, repeatability, continuing after a kill, and the training data."""
 
 import json
 from dataclasses import replace

@@ -57,8 +57,8 @@ def read_edf(path: str | os.PathLike[str]) -> Stored:
     Raises
     ------
     RecordingError
-        For everything wrong with the file, also where its data are cut, where the recording is discontinuous (EDF+D),
-        and where leads differ in their rates or have no voltage as physical dimension.
+        If the file is damaged or cut, the recording is discontinuous (EDF+D), or leads differ in their rates or are not
+        in volts.
     """
     edfio = import_optional("edfio", path, "EDF and BDF files")
     head, mended = _check_header(path)

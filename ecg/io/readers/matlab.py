@@ -94,7 +94,7 @@ def _read_mat5(file: BinaryIO, path: Path, header: Header | None, key: str) -> t
 
 
 def _inflating(compressed: bytes, path: Path) -> Callable[[int], bytes]:
-    """A function that gives the next n bytes of what is compressed, and inflates no more than that."""
+    """A function that inflates and returns the next n bytes, and no more."""
     inflater = zlib.decompressobj()
     rest = compressed
 
@@ -124,7 +124,7 @@ def _read_element(take: Callable[[int], bytes], order: str, path: Path, most: in
 
 
 def _check_shape(shape: tuple[int, ...], header: Header | None, path: Path) -> None:
-    """Refuse what is neither the header's (n_signals, n_samples) nor, where that is unambiguous, its transpose."""
+    """Refuse any shape but the header's (n_signals, n_samples) and, if unambiguous, its transpose."""
     if len(shape) != 2 or min(shape) < 1:
         raise problem(path, "a matrix of signals x samples", f"shape {shape}")
     if header is None:

@@ -100,7 +100,7 @@ def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDAr
     Raises
     ------
     ValueError
-        Where bits are no code or end too early, or where a code switches to a table that is not there.
+        If bits are no code or end too early, or a code switches to a missing table.
     """
     n_bits = 8 * len(data)
     stream = _Bits(data)

@@ -18,7 +18,7 @@ COUNTS = "the column of times counts samples"
 
 
 def unit_of_time(text: str) -> str | None:
-    """s, ms, us or ns; "" for no unit; None where the text is no unit of time."""
+    """s, ms, us or ns; "" for no unit; None if the text is not a unit of time."""
     text = text.lower().replace("µ", "u").replace("μ", "u")
     if re.fullmatch(r"(?:hh:)?mm:ss\S*", text):
         return "s"

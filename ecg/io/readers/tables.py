@@ -54,7 +54,7 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _INDEX = re.compile(r"|index|samples?(?: ?(?:#|no\.?|number|index))?|unnamed: 0|row|#|n", re.IGNORECASE)
-# What numpy and pyarrow raise on files that are not what they say, by trial with damaged ones.
+# Errors of numpy and pyarrow on damaged files, found by trial.
 _UNREADABLE = (
     ValueError, TypeError, LookupError, ArithmeticError, OSError, MemoryError, EOFError, RuntimeError, AttributeError,
     zipfile.BadZipFile, zlib.error,

@@ -50,9 +50,8 @@ def read_xml(path: str | os.PathLike[str], data: bytes | None = None) -> Element
     Raises
     ------
     RecordingError
-        Where it can't be read, is larger than `LARGEST_FILE`, is not well-formed XML in a known encoding, declares an
-        entity, refers outside, is nested deeper than `DEEPEST`, or has more than `MOST_ELEMENTS` elements or a tag
-        longer than `LONGEST_TAG`.
+        If it can't be read, is not well-formed XML in a known encoding, declares an entity, refers outside, or exceeds
+        `LARGEST_FILE`, `DEEPEST`, `MOST_ELEMENTS` or `LONGEST_TAG`.
     """
     data = read_file(path, LARGEST_FILE + 1) if data is None else data
     if len(data) > LARGEST_FILE:

@@ -66,7 +66,7 @@ def run_benchmark(what: str, options: Options, page: Path | None, command: str) 
 
 
 def format_page(text: str, command: str, machine: Machine, report: Report) -> str:
-    """A page whose text, up to what was measured, is that of an earlier page."""
+    """A page with new figures and the text of an earlier page before them."""
     where = f"By `{command}` on {time.strftime('%Y-%m-%d')}. The times are those of this machine: {machine.describe()}"
     table = "\n".join([TABLE_HEAD, *(row.format() for row in report.rows)])
     return text.partition(MEASURED)[0] + "\n\n".join([MEASURED.rstrip(), where, table, *report.notes]) + "\n"
