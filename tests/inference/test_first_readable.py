@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import team_code
-from ecg.inference.run_folder import run_folder
+from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.model_folder.folder import load_model
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
@@ -24,7 +24,7 @@ def test_a_broken_recording_does_not_hide_a_good_one_of_its_name(model, tmp_path
     for folder in ("a", "b"):
         write_recording(tmp_path / "data" / folder, "X00001", heart_like(2, seed=3))
     (tmp_path / "data" / broken / "X00001.mat").write_bytes(b"broken")
-    outcome = run_folder(model, tmp_path / "data", tmp_path / "out", workers=1)
+    outcome = run_folder(model, tmp_path / "data", tmp_path / "out", ClassifyOptions(workers=1))
     assert len(outcome.problems) == 1
     assert f"{broken}/X00001" in outcome.problems[0]
     text = (tmp_path / "out" / "X00001.csv").read_text().splitlines()

@@ -11,27 +11,29 @@ import pytest
 import torch
 
 import team_code
+from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
+from ecg.io.formats import read
 from ecg.model_folder.folder import load_model
 from ecg.simulator.diagnoses import DIAGNOSES
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.write import write_recording
-from helper_code import read_recording
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "model_probabilities.json"
-MODELS = ("model", "model/distilled")
+MODELS = ("model", "model/distilled", "model/statements")
 NUMBERS = tuple(DIAGNOSES.index(name) + 1 for name in ("NSR", "AF", "CRBBB"))
 
 
 def probabilities(folder, place):
-    """Deterministic and in float32: mean of the members, (n_recordings, 24)."""
+    """Deterministic and in float32: mean of the members, (n_recordings, n_classes)."""
     model = load_model(ROOT / folder, team_code.METHODS, torch.device("cpu"))
     items = []
     for k in NUMBERS:
-        header, signal = read_recording(write_recording(place, f"SIM{k:05d}", simulate_recording(2, k)))
-        prepared = model.method.input.preprocess(signal, header.sampling_frequency)
-        items.append(Item(k, prepared, model.method.input.features(header, signal)))
+        examined = Examination(
+            read(write_recording(place, f"SIM{k:05d}", simulate_recording(2, k))), model.method.input
+        )
+        items.append(Item(k, examined.prepared, examined.features))
     found = predict(model.method, model.networks, items, torch.device("cpu"), deterministic=True)
     return np.array([members.mean(axis=0) for _, members in found])
 

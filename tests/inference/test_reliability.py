@@ -1,14 +1,14 @@
 """Long runs in small."""
 
 import os
-import threading
+from multiprocessing import Lock, Value
 
 import torch
 
-import helper_code
 from commands import write_recordings
 from ecg.inference import run_folder as driving
 from ecg.inference.predict import batching
+from ecg.inference.run_folder import ClassifyOptions
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
 from ecg.training.trainer import train
@@ -24,27 +24,27 @@ def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, 
         folder.mkdir(parents=True, exist_ok=True)
         for suffix in (".hea", ".mat"):
             os.link(tmp_path / "few" / f"HR{number % 5:05d}{suffix}", folder / f"W{number:05d}{suffix}")
-    lock, counts = threading.Lock(), {"read": 0, "written": 0, "ahead": 0}
-    read, save = helper_code.read_recording, helper_code.save_outputs
+    lock, counts = Lock(), {name: Value("i", 0) for name in ("read", "written", "ahead")}  # shared with the workers
+    read, save = driving.read, driving.save_outputs
 
     def counting_read(path):
         with lock:
-            counts["read"] += 1
-            counts["ahead"] = max(counts["ahead"], counts["read"] - counts["written"])
+            counts["read"].value += 1
+            counts["ahead"].value = max(counts["ahead"].value, counts["read"].value - counts["written"].value)
         return read(path)
 
     def counting_save(*arguments):
         with lock:
-            counts["written"] += 1
+            counts["written"].value += 1
         save(*arguments)
 
-    monkeypatch.setattr(driving, "read_signal", counting_read)
+    monkeypatch.setattr(driving, "read", counting_read)
     monkeypatch.setattr(driving, "save_outputs", counting_save)
     monkeypatch.setattr(os, "fsync", lambda _: None)
     model = load_model(tmp_path / "model", {"tiny": tiny}, pick_device("cpu"))
-    outcome = driving.run_folder(model, tmp_path / "many", tmp_path / "out", workers=2)
+    outcome = driving.run_folder(model, tmp_path / "many", tmp_path / "out", ClassifyOptions(workers=2))
     assert (outcome.classified, outcome.problems) == (1500, [])
     assert len(list((tmp_path / "out").glob("*.csv"))) == 1500
     assert "Classifying: 100% 1500/1500" in capsys.readouterr().err
     plan = batching(torch.device("cpu"))
-    assert counts["ahead"] <= 4 * 2 + (2 * plan.at_once + 1) * plan.n_recordings < 1500 / 2
+    assert 0 < counts["ahead"].value <= 4 * 2 + (2 * plan.at_once + 1) * plan.n_recordings < 1500 / 2

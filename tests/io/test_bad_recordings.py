@@ -11,6 +11,7 @@ import helper_code
 import team_code
 from bad_recordings import CLASSIFIED, REFUSED, UNREADABLE, write_classified, write_refused
 from commands import drop_file_rights, modes_can_bind, run, visible_bytes, write_recordings
+from ecg.inference.run_folder import ClassifyOptions
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
 
@@ -133,15 +134,15 @@ def test_an_unexpected_error_in_one_recording_costs_only_that_one(place, tmp_pat
 
     write_recordings(tmp_path / "in", 3)
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
-    read = helper_code.read_recording
+    read = driving.read
 
     def out_of_memory(path):
         if path.stem == "HR00001":
             np.empty(2**60, np.uint8)
         return read(path)
 
-    monkeypatch.setattr(driving, "read_signal", out_of_memory)
-    outcome = driving.run_folder(model, tmp_path / "in", tmp_path / "out", workers=2)
+    monkeypatch.setattr(driving, "read", out_of_memory)
+    outcome = driving.run_folder(model, tmp_path / "in", tmp_path / "out", ClassifyOptions(workers=2))
     assert outcome.classified == 2
     assert len(outcome.problems) == 1
     assert re.search(r"HR00001\.hea: .*MemoryError: Unable to allocate", outcome.problems[0])

@@ -10,7 +10,7 @@ import helper_code
 import team_code
 import train_model
 from ecg.commands import convert, measure
-from ecg.inference.run_folder import run_folder
+from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.io.formats import find_recordings, read_signal
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
@@ -61,14 +61,14 @@ def test_an_output_never_replaces_a_recording(place, tmp_path):
     before = {path: path.read_bytes() for path in folder.iterdir()}
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
     with pytest.raises(ValueError, match=r"HR00002\.csv, which an output would replace"):
-        run_folder(model, folder, folder, workers=1)
+        run_folder(model, folder, folder, ClassifyOptions(workers=1))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_the_driver_gives_a_recording_the_same_scores_in_every_format(place, tmp_path):
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
     outcomes = [
-        run_folder(model, place / folder, tmp_path / folder, workers=1, deterministic=True)
+        run_folder(model, place / folder, tmp_path / folder, ClassifyOptions(workers=1, deterministic=True))
         for folder in ("challenge", "mixed")
     ]
     assert [(outcome.classified, outcome.problems) for outcome in outcomes] == [(6, []), (4, [])]
@@ -81,8 +81,8 @@ def test_the_driver_gives_a_recording_the_same_scores_in_every_format(place, tmp
 
 def test_a_second_run_with_resume_keeps_the_outputs_of_clinical_files(place, tmp_path):
     model = load_model(place / "model", {"tiny": tiny}, pick_device("cpu"))
-    run_folder(model, place / "mixed", tmp_path / "out", workers=1)
-    again = run_folder(model, place / "mixed", tmp_path / "out", workers=1, resume=True)
+    run_folder(model, place / "mixed", tmp_path / "out", ClassifyOptions(workers=1))
+    again = run_folder(model, place / "mixed", tmp_path / "out", ClassifyOptions(workers=1, resume=True))
     assert (again.classified, again.classified_before) == (0, 4)
 
 

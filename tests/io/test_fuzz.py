@@ -15,6 +15,7 @@ from scipy.io import savemat
 import helper_code
 from commands import write_recordings
 from ecg.inference import run_folder as driving
+from ecg.inference.run_folder import ClassifyOptions
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
 from ecg.training.trainer import train
@@ -61,7 +62,7 @@ def test_any_damage_to_a_recording_leaves_an_output_or_a_clear_error(place, head
     file.write_bytes(damaged(file.read_bytes(), header))
     mat = file.with_suffix(".mat")
     mat.write_bytes(damaged(mat.read_bytes(), signal))
-    outcome = driving.run_folder(model, folder, out, workers=1)
+    outcome = driving.run_folder(model, folder, out, ClassifyOptions(workers=1))
     assert outcome.classified + len(outcome.problems) == 1
     name, classes, labels, scores = helper_code.load_outputs(out / "A0001.csv")
     assert (name, classes) == ("A0001", model.method.classes)

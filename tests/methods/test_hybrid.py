@@ -155,7 +155,7 @@ def test_a_feature_network_sees_what_is_missing_and_not_the_units():
 
 
 def test_the_network_is_trained_alone_and_classifies_with_what_looks_at_features():
-    method = team_code.hybrid(width=0.25)
+    method = hybrid.hybrid(width=0.25)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = method.build_network()
@@ -172,7 +172,7 @@ def test_the_network_is_trained_alone_and_classifies_with_what_looks_at_features
     alone = network.network.eval()
     with torch.inference_mode():
         found = method.forward(network, batch).sigmoid()
-        signal_alone = team_code.hybrid(width=0.25, measurements=False).forward(alone, batch).sigmoid()
+        signal_alone = hybrid.hybrid(width=0.25, measurements=False).forward(alone, batch).sigmoid()
         trees_alone = network.trees(batch.features).sigmoid()
         features_alone = network.feature_network(batch.features).sigmoid()
     np.testing.assert_allclose(found, (signal_alone + trees_alone + features_alone) / 3, atol=1e-5)
@@ -195,7 +195,7 @@ def test_a_size_that_is_missing_does_not_become_the_sign_of_low_voltage():
     targets = np.zeros((300, 24), dtype=np.float32)
     voltage = CLASSES.index("251146004")
     targets[low, voltage] = 1
-    network = team_code.hybrid(width=0.25).build_network().eval()
+    network = hybrid.hybrid(width=0.25).build_network().eval()
     hybrid.fit_to_measurements(network, features, targets, 0)
     other = torch.from_numpy(features[100:].copy())
     other[:, sizes] = float("nan")
@@ -211,7 +211,7 @@ def test_where_no_size_is_known_all_recordings_are_learned_from():
     features = rng.normal(size=(80, 5 + len(FEATURES))).astype(np.float32)
     features[:, [5 + FEATURES.index(name) for name in SIZES]] = np.nan
     targets = (features[:, :24] > 0).astype(np.float32)
-    network = team_code.hybrid(width=0.25).build_network().eval()
+    network = hybrid.hybrid(width=0.25).build_network().eval()
     hybrid.fit_to_measurements(network, features, targets, 0)
     with torch.inference_mode():
         assert roc_auc_score(targets[:, 0], network.trees(torch.from_numpy(features))[:, 0].numpy()) > 0.8
@@ -315,7 +315,7 @@ def test_scores_are_the_moved_probabilities_of_all_members():
 
 @pytest.mark.parametrize("measurements", [True, False])
 def test_settings_rebuild_the_method(measurements):
-    method = team_code.hybrid(width=0.25, measurements=measurements)
+    method = hybrid.hybrid(width=0.25, measurements=measurements)
     again = team_code.METHODS["hybrid"](**method.settings)
     shapes = {key: value.shape for key, value in method.build_network().state_dict().items()}
     assert shapes == {key: value.shape for key, value in again.build_network().state_dict().items()}

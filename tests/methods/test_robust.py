@@ -15,7 +15,7 @@ from ecg.signal.filtering import band_pass
 from ecg.simulator.simulate import simulate_recording
 from tiny import heart_like
 
-METHOD = team_code.robust()
+METHOD = robust.robust()
 FS = team_code.SAMPLING_FREQUENCY
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 import team_code
 from ecg.methods.butteam import butteam
+from ecg.methods.robust import robust
 from ecg.model_folder.folder import Model, ModelError, load_model, save_model
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
@@ -237,7 +238,7 @@ def test_a_folder_that_is_not_right_is_refused_with_a_sentence(folder, damage, c
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("build", [team_code.robust, team_code.zhao, butteam])
+@pytest.mark.parametrize("build", [robust, team_code.zhao, butteam])
 def test_every_member_decides_at_its_own_thresholds(build):
     rng = np.random.default_rng(0)
     method, probabilities, thresholds = build(), rng.random((3, 24)), rng.random((3, 24))

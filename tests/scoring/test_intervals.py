@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ecg.labels.classes import CLASSES
-from ecg.scoring.challenge import challenge_weights, compute_challenge_metric
+from ecg.labels.diagnoses import CHALLENGE_2020
+from ecg.scoring.challenge import compute_challenge_metric
 from ecg.scoring.statistics import difference_interval
 
 
@@ -12,11 +12,11 @@ def test_the_interval_of_a_difference_is_that_of_the_scorers_metrics_on_every_dr
     rng = np.random.default_rng(1)
     labels = rng.random((30, 24)) < 0.2
     first, second = (labels ^ (rng.random(labels.shape) < share) for share in (0.02, 0.1))
-    weights = challenge_weights()
+    weights, classes = CHALLENGE_2020.weights, CHALLENGE_2020.classes
     draws, differences = np.random.default_rng(5), []
     for _ in range(60):
         rows = draws.integers(0, 30, 30)
-        one, other = (compute_challenge_metric(weights, labels[rows], x[rows], CLASSES) for x in (first, second))
+        one, other = (compute_challenge_metric(weights, labels[rows], x[rows], classes) for x in (first, second))
         differences.append(one - other)
-    _, low, high = difference_interval(labels, first, second, CLASSES, weights, repeats=60, seed=5)
+    _, low, high = difference_interval(labels, first, second, CHALLENGE_2020, repeats=60, seed=5)
     assert (low, high) == pytest.approx(tuple(np.percentile(differences, [2.5, 97.5])), abs=1e-12)

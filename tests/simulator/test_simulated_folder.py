@@ -149,10 +149,10 @@ def test_a_killed_run_goes_on(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--from", "5", "--records", "4"], "--from up to that"),
-        (["--from", "0"], "found 40, 0 and 1"),
-        (["--seed", "-1"], "--seed of at least 0"),
-        (["--shard", "3/2"], "--shard 3/2: expected K/N"),
+        (["--from", "5", "--records", "4"], "--from 5: expected a number up to --records 4"),
+        (["--from", "0"], "'--from': 0 is not in the range"),
+        (["--seed", "-1"], "'--seed': -1 is not in the range"),
+        (["--shard", "3/2"], "'--shard': 3/2: expected K/N"),
         (["--fs", "99"], "expected 100 to 1000 Hz, found 99"),
         (["--diagnosis", "flu"], "found 'flu'"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import helper_code
 import team_code
 from ecg.commands import validate as command
-from ecg.inference.run_folder import run_folder
+from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.methods.base import build_method
 from ecg.model_folder.folder import load_model
@@ -223,7 +223,9 @@ def test_recordings_read_again_as_they_are_get_the_same_answers_to_the_last_bit_
 def test_the_kept_network_classifies_a_folder_as_it_was_measured(measured, tmp_path):
     folder = measured[0]
     [kept] = [path for path in (folder / "out" / "tiny").glob("split-*") if path.is_dir()]
-    run_folder(load_model(kept, METHODS, CPU), folder / "data", tmp_path, workers=1, deterministic=True)
+    run_folder(
+        load_model(kept, METHODS, CPU), folder / "data", tmp_path, ClassifyOptions(workers=1, deterministic=True)
+    )
     stored = np.load(folder / "out" / "tiny" / "predictions.npz")
     assert len(stored["records"]) > 13
     for record, outputs, probabilities in zip(*map(stored.get, ("records", "outputs", "probabilities")), strict=True):

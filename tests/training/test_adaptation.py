@@ -15,14 +15,17 @@ from ecg.decisions.adaptation import Adaptation, choose_penalty, cross_validate,
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
+from ecg.inference.run_folder import ClassifyOptions
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.model_folder.folder import ModelError, load_model
 from ecg.report import recordings as report
 from ecg.runtime.device import pick_device
+from ecg.scoring.output_files import load_outputs
 from ecg.scoring.statistics import log_loss
 from ecg.studies.model_card import as_markdown
 from ecg.training import adapt_model
 from ecg.training.trainer import train
+from report_pages import table_of
 from tiny import heart_like, quick, tiny, write_recording
 
 CODES = team_code.CLASSES
@@ -215,11 +218,11 @@ def test_outputs_of_a_model_are_not_taken_for_those_of_its_adapted_one(place, ad
 
 def test_a_report_shows_adapted_probabilities_as_they_are_written(adapted, place, tmp_path):
     model = load(adapted)
-    run_folder.run_folder(model, place / "data", tmp_path / "out", workers=1)
-    classified = report._classified(model, tmp_path / "out" / "HR00000.csv", None)
-    assert classified.kind == "adapted"
-    assert classified.thresholds.tolist() == [0.5] * 24
-    assert f"{classified.probabilities.max():.4f}"[:5] in (tmp_path / "out" / "HR00000.csv").read_text()
+    report.report_folder(model, place / "data", tmp_path, report.Options(), ClassifyOptions(workers=1))
+    row = table_of(tmp_path)["recordings"][0]
+    _, _, labels, scores = load_outputs(tmp_path / "outputs" / f"{row['name']}.csv")
+    assert sorted(row["found"]) == [[k, round(score, 3)] for k, score in enumerate(scores) if labels[k]]
+    assert "adapted" in (tmp_path / row["page"]).read_text()
     assert f"adapted to one hospital (number of its recordings: {N})" in report._model_words(model)
 
 
@@ -240,7 +243,7 @@ def test_an_adapted_model_is_neither_adapted_again_nor_calibrated(place, adapted
 def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
     """The hospital's labels are what the model says already."""
     model = load(place / "model")
-    run_folder.run_folder(model, place / "data", tmp_path / "out", workers=1)
+    run_folder.run_folder(model, place / "data", tmp_path / "out", ClassifyOptions(workers=1))
     for number in range(N):
         names, given = (tmp_path / "out" / f"HR{number:05d}.csv").read_text().splitlines()[1:3]
         codes = [code for code, flag in zip(names.split(","), given.split(","), strict=True) if flag.strip() == "1"]
@@ -275,7 +278,7 @@ def test_what_cant_be_used_is_named(place, few, tmp_path, capsys):
     words = ["--model", str(place / "model"), str(place / "data")]
     for more, complaint in (
         ([str(file)], f"{file}: expected a folder"),
-        ([str(tmp_path / "adapted"), "--seed", "-1"], "seed -1: expected a whole number from 0 up"),
+        ([str(tmp_path / "adapted"), "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range x>=0"),
     ):
         assert adapt.main([*words, *more]) == 2
         assert complaint in capsys.readouterr().err

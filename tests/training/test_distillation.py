@@ -13,6 +13,7 @@ from ecg.decisions.adaptation import Adaptation
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.formats import read
+from ecg.methods.hybrid import hybrid
 from ecg.model_folder.folder import load_model
 from ecg.training import distillation
 from ecg.training.dataset import build_dataset
@@ -52,7 +53,7 @@ def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place
     monkeypatch.setattr(distillation, "train_member", remember)
     teacher = teacher_of(place)
     with pytest.raises(RuntimeError, match="seen"):
-        distill(teacher, tiny(), place / "data", tmp_path / "student", quick())
+        distill(teacher, tiny(simulated_share=0.3), place / "data", tmp_path / "student", quick())
     dataset = seen["dataset"]
     assert dataset.n_recorded == 15
     assert len(dataset) == 18
@@ -84,7 +85,7 @@ def test_the_distilled_network_is_a_model_of_its_own(place, tmp_path):
 
 def test_a_teacher_with_other_preprocessing_is_refused(place, tmp_path):
     with pytest.raises(ValueError, match="preprocessing of hybrid, found tiny"):
-        distill(teacher_of(place), team_code.hybrid(measurements=False), place / "data", tmp_path / "s", quick())
+        distill(teacher_of(place), hybrid(measurements=False), place / "data", tmp_path / "s", quick())
     assert not (tmp_path / "s").exists()
 
 
@@ -105,7 +106,7 @@ def test_the_ensembles_own_folder_is_refused(place, capsys):
 
 
 def test_a_recording_whose_only_label_counts_half_is_trained_on(tmp_path):
-    method = team_code.hybrid(measurements=False)
+    method = hybrid(measurements=False)
     time = np.arange(2500) / 250
     slow = np.tile(np.exp(-0.5 * (((time - 0.3) % 1.2 - 0.1) / 0.015) ** 2), (12, 1)).astype(np.float32)  # 50/min
     write_recording(tmp_path / "data", "HR00001", slow, fs=250, dx="426783006")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import defaultdict
@@ -159,9 +158,8 @@ def make_model(folder: Path, method: Method, header_files: Sequence[Path], optio
     """Write a model with the networks of the options' models of this method, "trained", or else with "random" ones."""
     given: list[tuple[nn.Module, Floats]] = []
     for path in options.models:
-        config = json.loads((path / "config.json").read_text())
-        if (config["method"], config["settings"]) == (method.name, method.settings):
-            model = load_model(path, find_methods(), CPU)
+        model = load_model(path, find_methods(), CPU)
+        if (model.method.name, model.method.settings) == (method.name, method.settings):
             given += zip(model.networks, model.thresholds, strict=True)
     half = np.full(len(method.classes), 0.5)
     pairs = given or [(random_network(method, header_files, options.seed), half)]
