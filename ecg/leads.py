@@ -45,9 +45,8 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     """Replace what is missing by what is known of it.
 
     Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
-    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and so does a flat
-    lead if the others show that it should not be flat. Then missing leads become zero, like the lead of a disconnected
-    electrode.
+    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and a flat lead too
+    if the others are inconsistent with it. Then missing leads become zero, like the lead of a disconnected electrode.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def run(script: str, *words: object, check: int | None = None, within: tuple[str
 
 
 def torchrun(script: str, *words: object, n: int = 2, **options):
-    """Run a command as so many processes; where one fails, the launcher prints a traceback of its own."""
+    """Run a command as so many processes; where one fails, the launcher prints its own traceback."""
     launcher = [
         sys.executable,
         "-m",

@@ -1,4 +1,4 @@
-"""The package built as a wheel, installed into an environment of its own and used from another folder."""
+"""The package built as a wheel, installed into its own environment and used from another folder."""
 
 import os
 import subprocess

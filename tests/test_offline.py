@@ -50,7 +50,7 @@ def copy_image(folder: Path) -> None:
 def make_environment(folder: Path) -> Path:
     """An environment that holds requirements.txt with its dependencies, and nothing else.
 
-    Not installed anew, which would take minutes and a network: links to the installed copies, whose versions are those
+    Not installed again, which would take minutes and a network: links to the installed copies, whose versions are those
     of requirements.txt (another test sees to that). Returns its Python.
     """
     venv.create(folder, with_pip=False)

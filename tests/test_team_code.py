@@ -177,7 +177,7 @@ def test_when_no_class_has_a_majority_the_most_voted_and_then_the_most_probable_
 
 
 def plain_grid_search(labels, probabilities):
-    """The paper's search as it reads: the metric evaluated anew for every threshold tried."""
+    """The paper's search as it reads: the metric evaluated again for every threshold tried."""
 
     def metric(thresholds):
         outputs = team_code.decide(probabilities, thresholds)

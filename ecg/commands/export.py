@@ -29,8 +29,8 @@ def main(model: Path, output: Path, from_raw: float | None, member: int | None, 
 
     \b
     examples:
-      ecg export model.onnx
-      ecg export model.onnx --from-raw 500
+      ecg export model.onnx --model model/distilled
+      ecg export model.onnx --model model/distilled --from-raw 500
     """
     from ecg.inference.classifier import load_model
     from ecg.inference.onnx_compare import compare as compare_recordings

@@ -1,4 +1,4 @@
-"""What a run over a folder has finished, so that a later run goes on and never keeps a stale result."""
+"""What a run over a folder has finished, so that a later run continues and never keeps a stale result."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Journal:
     shard : Shard
         The one that this run does.
     resume : bool
-        Whether earlier lines count. If not, this shard's file is begun anew, and those of runs that were shared out
+        Whether earlier lines count. If not, this shard's file is begun again, and those of runs that were shared out
         otherwise are removed.
     """
 

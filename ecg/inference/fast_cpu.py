@@ -97,7 +97,7 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    """A copy that has modules of its own and shares the tensors, none of which is ever changed."""
+    """A copy that has its own modules and shares the tensors, none of which is ever changed."""
     tensors = [*network.parameters(), *network.buffers()]
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 

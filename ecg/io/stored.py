@@ -145,8 +145,8 @@ def make_header(
     Raises
     ------
     RecordingError
-        If none of the twelve leads is there, the rate is not that of an ECG, the length is below 1 s or above
-        `LONGEST_MINUTES`, or the gain of a lead is zero or not finite.
+        If none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out of bounds, or the
+        gain of a lead is zero or not finite.
     """
     path = Path(path)
     if not set(LEADS) & set(leads):

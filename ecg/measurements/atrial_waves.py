@@ -113,7 +113,7 @@ def _fit(
 def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks: NDArray[np.float64]) -> PeriodicWaves:
     """Fit a periodic wave to what lies between the T waves and the QRS complexes.
 
-    Least squares for each frequency, with a level of its own for each stretch between a T wave and a QRS complex.
+    Least squares for each frequency, with its own level for each stretch between a T wave and a QRS complex.
 
     Parameters
     ----------

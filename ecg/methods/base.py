@@ -62,7 +62,7 @@ class Stage:
         that is done.
     select : {"best", "last", "average"}
         Which weights the stage hands on: those of the epoch with the best validation challenge metric, of the last
-        epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated anew
+        epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated again
         (stochastic weight averaging, Izmailov et al. 2018).
     average_epochs : int
         Epochs that enter the average at the full schedule; the engine scales them like `epochs`, one at least.

@@ -48,7 +48,7 @@ def map_in_processes(
 ) -> Iterator[tuple[S, T | WorkerDiedError]]:
     """As `map_ahead`, in `workers` processes.
 
-    They are forks of this process: `function` may be any callable, nothing is imported anew, and they start within
+    They are forks of this process: `function` may be any callable, nothing is imported again, and they start within
     milliseconds. So `function` must not compute with torch, whose threads no fork has.
 
     Parameters
@@ -102,7 +102,7 @@ def map_in_processes(
 
 
 def _alone(function: Callable[[S], T], item: S) -> T | WorkerDiedError:
-    """The result of one item in a process of its own."""
+    """The result of one item in its own process."""
     with _fork(function, 1) as pool:
         try:
             result: T = pool.submit(_call, item).result()

@@ -75,7 +75,7 @@ def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_fre
 def forward_and_backward(
     signal: NDArray[np.floating], sections: NDArray[np.float64], settled: NDArray[np.float64], padding: int
 ) -> NDArray[np.float64]:
-    """Run a filter over leads in both directions, as scipy's `sosfiltfilt`, which works the state out anew each time.
+    """Run a filter over leads in both directions, as scipy's `sosfiltfilt`, which works the state out again each time.
 
     Parameters
     ----------

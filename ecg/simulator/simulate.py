@@ -88,7 +88,7 @@ def simulate(
     """
     check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
-    # Noise has a generator of its own, so that the heart depends neither on it nor on the sampling frequency.
+    # Noise has its own generator, so that the heart depends neither on it nor on the sampling frequency.
     noise_rng = np.random.default_rng(rng.integers(2**63, size=2))
     if noise is None:
         noise = replace(draw_noise(noise_rng), reversed_arms=bool(noise_rng.random() < _REVERSED_ARMS))

@@ -115,7 +115,7 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_
     Of each database whose folds are given, whole folds; of the others a stratified part.
     """
     entries = [dataset.entries[row] for row in rows]
-    # Numbered anew, since the folds that are tested are missing here; dealt out so that the first part has some.
+    # Numbered again, since the folds that are tested are missing here; dealt out so that the first part has some.
     numbers = np.array([entry.fold for entry in entries])
     given = np.unique(numbers[numbers > 0])
     n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
@@ -246,7 +246,7 @@ class Validation:
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
     def predictions(self, disturbance: str | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training or disturbed anew."""
+        """The answers of all splits, to the recordings as they were read for training, or newly disturbed."""
         suffix = "" if disturbance is None else "-" + re.sub(r"[^\w.]+", "-", disturbance)
         found = [self._answers(split, suffix, disturbance) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])

@@ -9,7 +9,7 @@ FOLDER holds recordings of LUDB (Kalyakulina et al. 2020, IEEE Access 8:186181-1
 lead, TRUTH.csv global intervals made from these: record, rr_ms, p_ms, pr_ms, qrs_ms, qt_ms (to the second latest end of
 T over the leads) and qt_median_ms (to the median end), empty where not marked. If qt_ms is longer than rr_ms, the marks
 are those of the next beat: QT has a row without these recordings. What was fitted has seen recordings of LUDB; with
---refit it is fitted anew for each fifth of them, on the others and on DATA (`ecg.training.fit_measurements`), and the
+--refit it is fitted again for each fifth of them, on the others and on DATA (`ecg.training.fit_measurements`), and the
 figures are those of recordings that it has not seen. DATA holds Challenge recordings and, for --fold and --refit, their
 `folds.csv` (record, database, fold). `disturbed` compares recordings of FOLDER and simulated ones, as they are, with
 the same recordings disturbed. Each prints Markdown tables.
@@ -183,7 +183,7 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
     truth_file : Path
         Their global intervals.
     data : Path, optional
-        Challenge recordings. If given, what was fitted is fitted anew for each of five parts, on the others and these.
+        Challenge recordings. If given, what was fitted is fitted again for each of five parts, on the others and these.
     n_steps : int, optional
         Of each fit; as many as `ecg.training.fit_measurements` takes if left out.
     """

@@ -145,7 +145,7 @@ def compare(
     seed: int = 2020,
     left_out: int = 0,
 ) -> Comparison:
-    """Cross-validate an adaptation of a model's scores, its penalty chosen anew without each fold.
+    """Cross-validate an adaptation of a model's scores, its penalty chosen again without each fold.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ def build_dataset(
         says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay together.
     cache_folder : Path
         Where the preprocessed signals go. They are used again when nothing has changed, so that a training that was
-        killed does not read everything anew.
+        killed does not read everything again.
     workers : int
         Processes that read at once.
     limit : int, optional

@@ -24,7 +24,7 @@ SIMULATED_SHARE = 1.0  # simulated recordings for each recorded one: the teacher
 
 
 def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Path, options: TrainingOptions) -> None:
-    """Train one network to answer as an ensemble does, and store it as a model of its own.
+    """Train one network to answer as an ensemble does, and store it as its own model.
 
     The targets are in equal parts the labels and the ensemble's probabilities. The first fold validates, as for the
     ensemble's first member; a stopped training continues.

@@ -376,7 +376,7 @@ def fit_all(
 
 
 def fit_folder(ludb: Path, data: Path, steps: int) -> None:
-    """Fit to the recordings of LUDB and of a folder with `folds.csv`, and write the package's parameters anew."""
+    """Fit to the recordings of LUDB and of a folder with `folds.csv`, and write the package's parameters again."""
     torch.set_num_threads(1)  # more are not faster on so little, and differ in the last bit
     paths = sorted(map(Path, find_recordings(ludb)), key=lambda path: int(path.stem))
     real = [ludb_example(path) for path in progress(paths, len(paths), "Reading")]

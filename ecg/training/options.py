@@ -42,7 +42,7 @@ class TrainingOptions:
     spread_members : bool
         Under `torchrun` each process trains other members, rather than all of them one member after another.
     start : Model, optional
-        A trained model of the same method and settings, from whose weights the training goes on: member k from network
+        A trained model of the same method and settings, from whose weights the training starts: member k from network
         k modulo their number. What `Training.prepare` has fitted stays as it is.
     shape_only : tuple of str
         Databases in which the size of recordings is invented.

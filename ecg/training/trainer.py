@@ -151,7 +151,7 @@ def _train(
             store(method, dataset, whole, model_folder, summary)
         shutil.rmtree(scratch)
     processes.wait()
-    shutil.rmtree(scratch, ignore_errors=True)  # on a machine with a disk of its own
+    shutil.rmtree(scratch, ignore_errors=True)  # on a machine with its own disk
 
 
 def select_part(method: Method, member: Member, part: Method, dataset: Dataset, device: torch.device) -> Member:

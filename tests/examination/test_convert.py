@@ -47,7 +47,7 @@ def hospital(tmp_path):
 
 
 def run(*words, check=0):
-    """The command in a process of its own: exit status, standard output and standard error."""
+    """The command in its own process: exit status, standard output and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "ecg", "convert", *map(str, words)],
         cwd=ROOT,

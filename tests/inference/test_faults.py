@@ -1,4 +1,4 @@
-"""Kills, full disks, read-only folders, dying workers, little memory, Ctrl-C: whole or absent, and a rerun goes on."""
+"""Kills, full disks, read-only folders, dying workers, little memory, Ctrl-C: whole or absent; a rerun continues."""
 
 import os
 import re

@@ -1,6 +1,6 @@
 """What the shipped models say of simulated recordings, as it was noted when they were shipped.
 
-`python tests/inference/test_golden_models.py` from the project's folder notes it anew, after a model has changed.
+`python tests/inference/test_golden_models.py` from the project's folder notes it again, after a model has changed.
 """
 
 import json

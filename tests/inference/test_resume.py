@@ -1,4 +1,4 @@
-"""Going on where a run was stopped: what is kept, what is done anew, what is refused."""
+"""Resuming a stopped run: what is kept, done again or refused."""
 
 import json
 import os

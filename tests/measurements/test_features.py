@@ -1,6 +1,6 @@
 """The features of three hearts made here are those of the golden file: names, order, units and places.
 
-`python tests/measurements/test_features.py` writes the golden file anew: read what has changed before you commit it.
+`python tests/measurements/test_features.py` writes the golden file again: read what has changed before you commit it.
 """
 
 import json

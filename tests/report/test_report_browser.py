@@ -129,7 +129,7 @@ def find(browser, selector):
 
 
 def eventually(browser, condition):
-    """Wait for what comes of a link: the browser follows it in its own time."""
+    """Wait for the page of a link: the browser follows it in its own time."""
     WebDriverWait(browser, 20).until(lambda _: condition())
 
 

@@ -1,4 +1,4 @@
-"""Distillation: what the one network is taught, that it is stored as a model of its own, and who can be its teacher."""
+"""Distillation: what the one network is taught, that it is stored as its own model, and who can be its teacher."""
 
 import json
 from dataclasses import replace

@@ -197,7 +197,7 @@ def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:
 
 
 def _known(texts: Sequence[str]) -> str:
-    """EDF+ writes X for what is unknown."""
+    """EDF+ writes X for unknown values."""
     return " ".join(text for text in texts if text != "X")
 
 

@@ -123,7 +123,7 @@ def _date(numbers: list[int]) -> datetime.date | None:
     day, month, year = numbers
     try:
         return datetime.date(year, month, day)
-    except ValueError:  # -9 or 0 for what is unknown
+    except ValueError:  # -9 or 0 for unknown values
         return None
 
 

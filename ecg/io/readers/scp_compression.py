@@ -228,7 +228,7 @@ def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[B
     is_between = np.cumsum(is_mean[:-1]) > 0  # samples that means stand for
     nth = np.arange(n_means.sum()) - np.repeat(np.cumsum(n_means) - n_means, n_means)
     centres = np.repeat(starts, n_means) + nth * factor + factor // 2
-    # Each stored sample has a place of its own, and they are stored in the order of these.
+    # Each stored sample has its own place, and they are stored in the order of these.
     kept = np.flatnonzero(~is_between)
     order = np.argsort(np.concatenate([kept, centres]), kind="stable")
     placed = np.empty(len(order), dtype=np.int64)

@@ -387,7 +387,7 @@ def _text(data: bytes) -> str:
 def _date(data: bytes) -> datetime.date | None:
     try:
         return datetime.date(*struct.unpack_from("<HBB", data))
-    except (ValueError, struct.error):  # none, or zeros for what is unknown
+    except (ValueError, struct.error):  # none, or zeros for unknown values
         return None
 
 

@@ -25,7 +25,7 @@ from ecg.runtime.device import has_fast_bfloat16
 
 @dataclass(frozen=True)
 class Side:
-    """One way to do a job. Both functions can be pickled: a process of its own does the same, for its memory."""
+    """One way to do a job. Both functions can be pickled: a further process measures its memory."""
 
     run: Callable[..., Any]  # timed; its result is compared with the other side's
     load: Callable[[], Any] | None = None  # not timed; `run` is given its result as last argument
@@ -118,7 +118,7 @@ def _processor() -> str:
 
 
 def measure(sides: Sequence[Side], repeats: int) -> list[Timing]:
-    """Let the sides take turns, so many each; then each side's memory in a process of its own."""
+    """Let the sides take turns, so many each; then each side's memory in its own process."""
     runs = [side.open() for side in sides]
     turns = [[_time(run) for run in runs] for _ in range(repeats)]
     medians = np.median([[seconds for seconds, _ in turn] for turn in turns], axis=0)

@@ -78,7 +78,7 @@ def reference_band_pass(signal: Signal, low: float, high: float, fs: float) -> S
 
 
 def reference_preprocess(method: Method, signal: Signal, fs: float, resample: Resample = reference_resample) -> Signal:
-    """The method's preprocessing of a recording that lacks no sample, lead by lead."""
+    """The method's preprocessing of a recording that has all samples, lead by lead."""
     rate, band = round(method.input.sampling_frequency), method.input.band
     resampled = resample(signal, round(fs), rate)
     if band is not None:
@@ -250,7 +250,7 @@ def _mean(values: Floats) -> float:
 
 
 def reference_search(method: Method, n_classes: int, problem: tuple[Bools, Floats]) -> Floats:
-    """The published search over the first `n_classes` classes: the metric anew for each step of 0.01 of each class."""
+    """The published search over the first `n_classes` classes: the metric again for each step of 0.01 of each class."""
     (labels, probabilities), (_, weights) = problem, load_weights(classes=method.classes)
     thresholds = np.full(len(method.classes), 0.5)
     for k in range(n_classes):
