@@ -294,7 +294,7 @@ def training_code(
     """
     # Corrected: the published entry copies shipped checkpoints over whatever was trained and picks one by the score in
     # its file name, so that retraining changes nothing. Here the model folder holds what this call has trained.
-    # Here: prediction has no use for what training brings along (joblib, scikit-learn, the simulator).
+    # Here: prediction has no use for what training brings along (scikit-learn, the simulator).
     from ecg.training.train_folder import train_folder
 
     train_folder(data_directory, model_directory, methods=METHODS, default_method=DEFAULT_METHOD, **settings)

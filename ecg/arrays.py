@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Signal = NDArray[np.float32]
 """Leads in rows, samples in columns."""

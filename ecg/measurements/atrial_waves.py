@@ -14,9 +14,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.signal.windows import block_means
-
-Signal = NDArray[np.float32]
 
 SPAN = 10.0  # s, over which the frequency of flutter waves is constant enough
 _RATE = 50.0  # Hz, enough for waves up to 14 Hz

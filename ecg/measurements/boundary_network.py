@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-Floats = NDArray[np.float32]
+from ecg.arrays import Floats32
 
 RATE = 250.0  # Hz
 PAST, FUTURE = 0.448, 0.752  # s before and after the largest deflection
@@ -32,7 +32,7 @@ _ALLOWED = np.stack([(first <= _SECONDS) & (last >= _SECONDS) for first, last in
 FITTED = Path(__file__).with_name("fitted.safetensors")
 
 
-def network_input(beat: Floats) -> Floats:
+def network_input(beat: Floats32) -> Floats32:
     """What the network sees of a median beat.
 
     Parameters
@@ -50,17 +50,17 @@ def network_input(beat: Floats) -> Floats:
     return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)]).astype(np.float32)
 
 
-_given: dict[str, Floats] = {}
+_given: dict[str, Floats32] = {}
 
 
 @lru_cache(maxsize=1)
-def parameters() -> dict[str, Floats]:
+def parameters() -> dict[str, Floats32]:
     """All that was fitted: as it is in the file beside this one, or as `use_parameters` was told."""
     return _given or load(FITTED.read_bytes())
 
 
 @lru_cache(maxsize=1)
-def _weights() -> dict[str, Floats]:
+def _weights() -> dict[str, Floats32]:
     """Weights as (n_out, taps * n_in) matrices, and biases as columns."""
     return {
         name: values.transpose(0, 2, 1).reshape(len(values), -1) if values.ndim == 3 else values[:, np.newaxis]
@@ -68,7 +68,7 @@ def _weights() -> dict[str, Floats]:
     }
 
 
-def use_parameters(fitted: Mapping[str, Floats]) -> None:
+def use_parameters(fitted: Mapping[str, Floats32]) -> None:
     """Measure with these in place of the file's, in this process and from now on; with the file's where empty."""
     _given.clear()
     _given.update(fitted)
@@ -81,7 +81,7 @@ class _Workspace(threading.local):
 
     memory = np.empty(0, dtype=np.float32)
 
-    def columns(self, shape: tuple[int, ...]) -> Floats:
+    def columns(self, shape: tuple[int, ...]) -> Floats32:
         size = math.prod(shape)
         if self.memory.size < size:
             self.memory = np.empty(size, dtype=np.float32)
@@ -91,7 +91,7 @@ class _Workspace(threading.local):
 _workspace = _Workspace()
 
 
-def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:
+def _convolve(x: Floats32, name: str, dilation: int = 1) -> Floats32:
     """Convolution along the last axis of (n_in, ..., n_samples), zero beyond the ends; the result (n_out, ...)."""
     weights, bias = _weights()[f"{name}.weight"], _weights()[f"{name}.bias"]
     taps = weights.shape[1] // len(x)
@@ -110,7 +110,7 @@ def _convolve(x: Floats, name: str, dilation: int = 1) -> Floats:
     return product.reshape(-1, *x.shape[1:])
 
 
-def _layers(x: Floats, name: str, dilations: tuple[int, ...]) -> Floats:
+def _layers(x: Floats32, name: str, dilations: tuple[int, ...]) -> Floats32:
     """Convolutions with ReLU, each but the first added to what it got."""
     for k, dilation in enumerate(dilations):
         new = _convolve(x, f"{name}.{k}", dilation)
@@ -121,7 +121,7 @@ def _layers(x: Floats, name: str, dilations: tuple[int, ...]) -> Floats:
     return x
 
 
-def boundary_logits(beat: Floats) -> tuple[Floats, Floats]:
+def boundary_logits(beat: Floats32) -> tuple[Floats32, Floats32]:
     """Run the network.
 
     Parameters
@@ -154,7 +154,7 @@ def allowed() -> NDArray[np.bool_]:
 
 
 def read_boundaries(
-    logits: Floats, allowed: NDArray[np.bool_], shares: tuple[float, ...] = (0.5,)
+    logits: Floats32, allowed: NDArray[np.bool_], shares: tuple[float, ...] = (0.5,)
 ) -> NDArray[np.float64]:
     """Quantiles of the distributions over the samples.
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats32
 from ecg.measurements.boundary_network import CENTRE, N_SAMPLES, RATE, allowed, boundary_logits, read_boundaries
 from ecg.measurements.small_arrays import without_line
 from ecg.measurements.types import WaveMarks
 from ecg.signal.windows import block_means
 
-Floats = NDArray[np.float32]
 Positions = NDArray[np.float64]
 
 # Of P, QRS and T:
@@ -51,7 +51,7 @@ class Boundaries:
     leads: Positions
 
 
-def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
+def boundaries(beat: Floats32, rate: float, rr: float) -> Boundaries:
     """Where the network puts the boundaries.
 
     Parameters
@@ -78,7 +78,7 @@ def boundaries(beat: Floats, rate: float, rr: float) -> Boundaries:
     return Boundaries(step * middle, step * (third - first), step * of_leads)
 
 
-def _complex_of_leads(leads: Floats, may_be: NDArray[np.bool_], whole: Positions) -> tuple[float, float]:
+def _complex_of_leads(leads: Floats32, may_be: NDArray[np.bool_], whole: Positions) -> tuple[float, float]:
     """Onset and offset of the QRS complex of all leads: the second earliest and the second latest of the leads.
 
     Parameters
@@ -98,7 +98,7 @@ def _complex_of_leads(leads: Floats, may_be: NDArray[np.bool_], whole: Positions
 
 
 def delineate(
-    beat: Floats, on: NDArray[np.bool_], rate: float, found: Boundaries, has_p: bool
+    beat: Floats32, on: NDArray[np.bool_], rate: float, found: Boundaries, has_p: bool
 ) -> tuple[WaveMarks, tuple[WaveMarks, ...]]:
     """Marks of all leads together and of each.
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.leads import twelve_leads
 from ecg.measurements.small_arrays import median
 from ecg.signal.windows import block_means
-
-Signal = NDArray[np.float32]
 
 # I, II and V1..V6 of 1 mV at the right arm, the left arm and the left leg; Wilson's central terminal is their mean.
 _INDEPENDENT = np.array([[-1, -1, *[-1 / 3] * 6], [1, 0, *[-1 / 3] * 6], [0, 1, *[-1 / 3] * 6]])

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.measurements.small_arrays import median, median_of_beats, quantile, spread_over
 from ecg.signal.windows import block_means, pad_edges
 
-Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
 _BEFORE, _AFTER = 0.08, 0.12  # s around the largest deflection that a shape is compared in

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from ecg.arrays import Signal
 from ecg.measurements.small_arrays import median
 from ecg.signal.windows import pad_edges
 
-Signal = NDArray[np.float32]
 Samples = NDArray[np.int64]
 
 _HALF = 0.020  # s, half of the wavelet; its whole period of 40 ms is null at the mains' 50 Hz (second at 100 Hz)

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.examination.examine import Examination
 from ecg.io.errors import problem
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Features, Method
 
-Signal = NDArray[np.float32]
 _CHEST = np.arange(6, 12)
 MASKED_SHARE = 0.5  # of the training items, where a method is trained for any of the sets
 

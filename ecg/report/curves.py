@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import metrics
 
 from ecg.arrays import Bools, Floats
 from ecg.labels.diagnoses import Diagnoses
@@ -24,27 +25,18 @@ def roc_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
     labels : ndarray, shape (n,), bool
     scores : ndarray, shape (n,), float64
     """
-    true, false = _counts(labels, scores)
-    if true[-1] == 0 or false[-1] == 0:
+    if labels.all() or not labels.any():
         return np.zeros(0), np.zeros(0)
-    return false / false[-1], true / true[-1]
+    false, true, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
+    return false, true
 
 
 def precision_recall_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
     """Recall and precision at every threshold, from the highest score down; empty without positives."""
-    true, false = _counts(labels, scores)
-    if true[-1] == 0:
+    if not labels.any():
         return np.zeros(0), np.zeros(0)
-    return true[1:] / true[-1], true[1:] / (true[1:] + false[1:])
-
-
-def _counts(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
-    """True and false positives with none taken, then with all down to each distinct score."""
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    true = np.cumsum(labels[order])[ends].astype(np.float64)
-    return np.append(0.0, true), np.append(0.0, ends + 1 - true)
+    precision, recall, _ = metrics.precision_recall_curve(labels, scores)
+    return recall[-2::-1], precision[-2::-1]  # the last one belongs to no threshold
 
 
 def thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.recording_quality import quality_warnings
@@ -32,7 +33,6 @@ from ecg.report.findings import (
 )
 from ecg.report.pages import printable
 
-Signal = NDArray[np.float32]
 CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
 
+from ecg.arrays import Floats
 from ecg.io.files import write_file
 from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
@@ -33,8 +34,6 @@ from ecg.measurements.median_beat import FUTURE, PAST
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
 from ecg.simulator.simulate import simulate_recording
-
-Floats = NDArray[np.float64]
 
 _SIMULATED, _SIMULATED_SEED = 1400, 11
 _SIMULATED_RHYTHMS, _RHYTHMS_SEED = 2700, 22

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ecg.arrays import Bools, Floats
+from ecg.arrays import Bools, Floats, Signal
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import make_batch
@@ -267,11 +267,11 @@ def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
     return Report(notes=["\n".join(lines)])
 
 
-def preprocess_all(preprocess: Preprocess, read: list[tuple[Header, reference.Signal]]) -> list[reference.Signal]:
+def preprocess_all(preprocess: Preprocess, read: list[tuple[Header, Signal]]) -> list[Signal]:
     return [preprocess(signal, header.sampling_frequency) for header, signal in read]
 
 
-def read_all(header_files: Sequence[Path]) -> list[tuple[Header, reference.Signal]]:
+def read_all(header_files: Sequence[Path]) -> list[tuple[Header, Signal]]:
     return [read_recording(path) for path in header_files]
 
 
@@ -426,12 +426,12 @@ def measure_thresholds(folder: Path, options: Options, machine: Machine) -> Repo
     return Report([Row("thresholds", n_recordings, expected, found, bound, check, 50.0, len(method.classes))])
 
 
-def simulated_signals(numbers: Sequence[int], seed: int, seconds: float = 10) -> list[tuple[reference.Signal, float]]:
+def simulated_signals(numbers: Sequence[int], seed: int, seconds: float = 10) -> list[tuple[Signal, float]]:
     drawn = [simulate_recording(seed, k, seconds=seconds) for k in numbers]
     return [(each.signal, each.sampling_frequency) for each in drawn]
 
 
-def measure_all(recordings: Sequence[tuple[reference.Signal, float]]) -> Floats:
+def measure_all(recordings: Sequence[tuple[Signal, float]]) -> Floats:
     """QRS durations by the project, ms."""
     return np.array([measure_ecg(signal, fs).qrs_ms for signal, fs in recordings])
 

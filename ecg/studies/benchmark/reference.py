@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from ecg.arrays import Bools, Floats
+from ecg.arrays import Bools, Floats, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import make_batch
 from ecg.io.header import Header, parse_header
@@ -34,7 +33,6 @@ from ecg.model_folder.folder import Model
 from ecg.scoring.challenge import Scores, compute_challenge_metric, load_weights
 from ecg.training.dataset import Dataset
 
-Signal = NDArray[np.float32]
 Resample = Callable[[Signal, int, int], Signal]  # of a signal, from and to sampling frequencies in whole Hz
 
 
