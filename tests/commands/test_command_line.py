@@ -105,4 +105,4 @@ def test_ctrl_c_ends_with_130_and_a_sentence(tmp_path):
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert said == "ecg simulate: stopped; recordings written so far are whole\n"
+    assert said.startswith("ecg simulate: stopped; recordings written so far are whole")

@@ -223,15 +223,17 @@ def shipped(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [[], ["--from-raw", "500"]], ids=["preprocessed", "raw"])
-def test_the_shipped_model_equals_its_file_on_simulated_recordings(shipped, words, capsys):
+# The graph filters III, aVR, aVL and aVF as recorded; the project computes them from I and II after the filter, which differs
+# by the rounding of the stored samples.
+@pytest.mark.parametrize(("words", "limit"), [([], 1e-5), (["--from-raw", "500"], 5e-3)], ids=["preprocessed", "raw"])
+def test_the_shipped_model_equals_its_file_on_simulated_recordings(shipped, words, limit, capsys):
     path = shipped / "model.onnx"
     words = ["--model", str(ROOT / "model" / "distilled"), str(path), *words]
     assert export.main(words) == 0
     model = load_model(ROOT / "model" / "distilled", team_code.METHODS, CPU)
     found = compare(path.read_bytes(), model, 500 if "--from-raw" in words else None, find_headers(shipped / "data"))
     assert found.n_recordings == 24
-    assert found.probability < 1e-5
+    assert found.probability < limit
     assert found.n_changed == 0
 
 
