@@ -223,8 +223,8 @@ def shipped(tmp_path_factory):
 
 
 @pytest.mark.slow
-# The graph filters III, aVR, aVL and aVF as recorded; the project computes them from I and II after the filter, which differs
-# by the rounding of the stored samples.
+# The graph filters III, aVR, aVL and aVF as recorded. The project computes them from I and II after the filter, which
+# differs by the rounding of the stored samples.
 @pytest.mark.parametrize(("words", "limit"), [([], 1e-5), (["--from-raw", "500"], 5e-3)], ids=["preprocessed", "raw"])
 def test_the_shipped_model_equals_its_file_on_simulated_recordings(shipped, words, limit, capsys):
     path = shipped / "model.onnx"

@@ -18,8 +18,8 @@ from ecg.methods.base import Batch
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.training.distributed import CommonBatchNorm1d, DataParallel
 
-# Of a tensor's largest value: in bfloat16 another part of a batch is rounded otherwise, and the optimiser divides gradients by
-# their size, small ones too. The losses are held to 1e-4.
+# Of a tensor's largest value: in bfloat16 another part of a batch is rounded otherwise, and the optimiser divides
+# gradients by their size, small ones too. The losses are held to 1e-4.
 TOLERANCE = 0.15
 
 
