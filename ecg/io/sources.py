@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ecg.io.errors import RecordingError
 from ecg.io.formats import SUFFIXES
-from ecg.io.header import load_header, parse_signal_line, split_header
+from ecg.io.header import load_header, parse_header
+from ecg.io.recording import signal_files
 
 _SIBLINGS = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
 
@@ -47,7 +48,7 @@ def files_of(path: str | os.PathLike[str]) -> Source:
         One that `find_recordings` gives. It need not be readable.
     """
     path = Path(path)
-    if path.suffix == ".hea":
+    if path.suffix.lower() == ".hea":
         beside = [*_named_in(path), path.with_suffix(".mat"), path.with_suffix(".dat")]
     else:
         beside = [path.with_suffix(".json"), *(path.with_name(path.stem + suffix) for suffix in _SIBLINGS)]
@@ -73,8 +74,12 @@ def stamp_of(files: Iterable[Path]) -> str:
 
 
 def _named_in(header_file: Path) -> list[Path]:
+    """The signal files that a header names: where the name says, beside the header, and where reading finds them."""
     try:
-        _, lines, _ = split_header(load_header(header_file), str(header_file))
-        return [header_file.with_name(parse_signal_line(line, "").file_name) for line in lines]
-    except RecordingError:  # reading it says what is wrong
+        header = parse_header(load_header(header_file), str(header_file))
+        found = signal_files(header_file, header).values()
+    except (RecordingError, OSError):  # reading it says what is wrong
         return []
+    folder = header_file.parent
+    named = [place for name in header.file_names for place in (folder / name, folder / Path(name).name)]
+    return list(dict.fromkeys([*named, *found]))
