@@ -137,7 +137,7 @@ def examined_for(recording: Recording, inputs: Sequence[Input]) -> Ready:
     measured = measure(recording.signal, recording.sampling_frequency)
     examined = [Examination(recording, each, measured) for each in inputs]
     items = [Item(None, each.prepared, each.features) for each in examined]
-    return Ready(replace(recording, signal=recording.signal[:, :0]), measured, items)
+    return Ready(replace(recording, signal=recording.signal[:, :0].copy()), measured, items)
 
 
 def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: str) -> list[Opinions]:

@@ -221,7 +221,7 @@ def _item(group: int, examined: Examined[Ready]) -> Item:
     ready = examined.result
     if ready is None:
         return Item(examined, np.empty((12, 0), np.float32), np.empty(0, np.float32), group)
-    key = replace(examined, result=replace(ready, signal=ready.signal[:, :0]))
+    key = replace(examined, result=replace(ready, signal=ready.signal[:, :0].copy()))
     return Item(key, ready.signal, ready.features, group)
 
 

@@ -412,7 +412,7 @@ def _preprocessed(input_: Input, recording: Recording) -> _Prepared:
     examined = Examination(recording, input_)
     signal, rate = recording.signal, recording.sampling_frequency
     digest = hashlib.sha256(signal.tobytes()).hexdigest()
-    without_signal = replace(recording, signal=signal[:, :0])
+    without_signal = replace(recording, signal=signal[:, :0].copy())
     return _Prepared(without_signal, examined.prepared, signal.shape[1] / rate, digest, examined.features)
 
 
