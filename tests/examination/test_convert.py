@@ -26,6 +26,7 @@ from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import as_integers, write_challenge, write_edf
 from ecg.leads import LEADS
 from format_files import SECRETS, STORED, aecg_xml, dicom_file, dicom_group, integers, millivolts, muse_xml, philips_xml
+from more_format_files import mortara_xml
 from tiny import heart_like, write_recording
 
 pydicom = pytest.importorskip("pydicom")
@@ -403,6 +404,7 @@ def test_a_traceback_would_not_show_the_identity(hospital):
 @pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
 def test_anonymize_leaves_no_free_text_and_of_dates_the_year(hospital, tmp_path, to):
     (hospital / "muse.xml").rename(hospital / f"{SECRETS['last']}_1951.xml")
+    (hospital / "mortara.xml").write_bytes(mortara_xml(SAMPLES))
     assert convert_here(hospital, tmp_path / "out", "--to", to, "--anonymize") == 0
     files = list((tmp_path / "out").iterdir())
     assert len(files) >= 6 and not any(path.name.startswith(".") for path in files)

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_a_missing_sample_is_nan(tmp_path):
 def test_npz_of_one_array_may_say_all_itself(tmp_path, save):
     save(tmp_path / "x.npz", ecg=MILLIVOLTS, **SAID)
     assert_read(read_table(tmp_path / "x.npz"))
+
+
+def test_an_archive_of_other_files_is_told_to_be_one(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("ward/a.csv", "I,II\n0,1\n")
+    with pytest.raises(
+        RecordingError, match=r"x\.zip: expected arrays .*, found a ZIP archive of other files: unpack it"
+    ):
+        read_table(tmp_path / "x.zip")
 
 
 def test_npz_of_an_array_for_each_lead(tmp_path):

@@ -377,6 +377,8 @@ def _load_npy(file: IO[bytes], path: str | os.PathLike[str], most: float = math.
 def _read_npz(path: str | os.PathLike[str]) -> _Table:
     arrays: dict[str, NDArray[Any]] = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        if not any(info.filename.endswith(".npy") for info in archive.infolist()):
+            raise problem(path, "arrays of numpy", "a ZIP archive of other files: unpack it first")
         for info in archive.infolist():
             if not info.filename.endswith(".npy") or info.compress_type not in (
                 zipfile.ZIP_STORED,
