@@ -22,7 +22,7 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.methods.base import Method, MethodBuilder
@@ -308,16 +308,16 @@ class Validation:
         for path in sorted(map(Path, find_recordings(self.options.data))):
             paths.setdefault(path.stem, []).append(path)
 
-        def read(row: int) -> Inputs:
+        def inputs(row: int) -> Inputs:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
-                    header, signal = read_signal(path)
+                    found = read(path)
                 except RecordingError:
                     continue
-                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
-                    disturbed, fs = disturb(signal, header.sampling_frequency)
-                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                if hashlib.sha256(found.signal.tobytes()).hexdigest() == entry.digest:
+                    disturbed, fs = disturb(found.signal, found.sampling_frequency)
+                    changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
             raise RecordingError(
@@ -325,4 +325,4 @@ class Validation:
                 "when this command began, found others"
             )
 
-        return map_ahead(read, rows, workers=self.options.workers, ahead=4 * self.options.workers)
+        return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

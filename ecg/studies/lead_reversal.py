@@ -132,14 +132,6 @@ def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
     return "" if beat is None else suspected_swap(beat)
 
 
-def paths_of(data: Path, folds: Sequence[int]) -> list[Path]:
-    """The recordings in these folds of a folder's `folds.csv`, all of the folder where none is named."""
-    if not folds:
-        return list(map(Path, find_recordings(data)))
-    with open(data / "folds.csv", newline="") as file:
-        return [data / f"{row['record']}.hea" for row in csv.DictReader(file) if int(row["fold"]) in folds]
-
-
 def fit(paths: Sequence[Path]) -> str:
     """The constants as text."""
     beats = []

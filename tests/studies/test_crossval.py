@@ -465,13 +465,18 @@ def test_another_method_or_option_never_gets_the_answers_that_were_kept(validate
     assert trains_anew(validated, method, asked(validated, **options))
 
 
-def test_where_training_ends_and_how_much_is_simulated_are_part_of_a_key(tmp_path):
+def test_a_key_tells_apart_where_training_ends_what_is_simulated_and_what_chooses_thresholds(tmp_path):
     options, rows = Options(tmp_path, tmp_path, "folds"), np.arange(30)
 
     def key(n_training, dataset):
         return crossval._key(tiny(), dataset, Split("a", rows[:n_training], rows[n_training:]), options)
 
-    assert len({key(20, random_dataset(30)), key(21, random_dataset(30)), key(20, random_dataset(31))}) == 3
+    keys = {key(20, random_dataset(30)), key(21, random_dataset(30)), key(20, random_dataset(31))}
+    for change in ({"fold": 3}, {"database": "Other"}, {"patient": "7"}):  # they decide about the validation part
+        dataset = random_dataset(30)
+        dataset.entries[4] = replace(dataset.entries[4], **change)
+        keys.add(key(20, dataset))
+    assert len(keys) == 6
 
 
 def in_header(old, new):

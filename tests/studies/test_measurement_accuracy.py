@@ -16,6 +16,7 @@ from commands import ENVIRONMENT, ROOT
 from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.boundary_network import parameters, use_parameters
+from ecg.training.folds import in_folds
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
@@ -154,7 +155,7 @@ def test_labels_are_told_by_the_numbers_that_define_them(tmp_path):
     table = against_labels(sorted(tmp_path.glob("*.hea")))
     assert "| SB | -heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
     assert "| STach | heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
-    assert measurement_accuracy.in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
+    assert in_folds(tmp_path, ()) == sorted(tmp_path.glob("*.hea"))
 
 
 def test_the_command(tmp_path):
