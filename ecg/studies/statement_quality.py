@@ -165,7 +165,5 @@ def measure_statements(data: Path, models: Sequence[Path], definitions: str, fol
         if each.measured is not None:
             recording = read(path)
             quality = qualities[databases.get(path.stem, "all")]
-            quality.add(
-                each.statements, each.measured, recording.labels, age=recording.age, definitions=definitions
-            )
+            quality.add(each.statements, each.measured, recording.labels, age=recording.age, definitions=definitions)
     return table(qualities)

@@ -278,7 +278,7 @@ def test_files_that_are_no_recordings_are_counted(tmp_path, capsys):
     for name in ("README.txt", "a.zip", "b.zip"):
         (tmp_path / "in" / name).write_text("x")
     assert convert_here(tmp_path / "in", tmp_path / "out") == 0
-    assert "3 files are no recordings and were not looked at (1 .txt, 2 .zip)" in capsys.readouterr().out
+    assert "Not looked at: 3 files that are no recordings (1 .txt, 2 .zip)" in capsys.readouterr().err
 
 
 def test_wide_integers_become_bdf_with_the_same_integers(tmp_path):

@@ -16,7 +16,6 @@ from commands import ENVIRONMENT, ROOT
 from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.boundary_network import parameters, use_parameters
-from ecg.training.folds import in_folds
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
@@ -34,6 +33,7 @@ from ecg.studies.measurement_accuracy import (
     differences_table,
 )
 from ecg.training import fit_measurements as fit
+from ecg.training.folds import in_folds
 
 peaks = st.lists(st.integers(0, 300), max_size=12, unique=True).map(sorted)
 
