@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.methods.base import Method, MethodBuilder
@@ -190,23 +190,24 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
-    """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
-    sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
+    """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
     rows = np.concatenate([split.training, split.test])
-    labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
     words = [
         method.name,
         dict(method.settings),
         method.diagnoses.as_json(),
         method.leads,
-        sides,
-        labels,
+        len(split.training),
+        [astuple(replace(dataset.entries[row], start=0)) for row in rows],
         len(dataset),
         options.epochs,
         options.seed,
         options.members,
     ]
-    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for row in rows:
+        digest.update(dataset.features(row).tobytes())
+    return "split-" + digest.hexdigest()[:16]
 
 
 def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -307,16 +308,16 @@ class Validation:
         for path in sorted(map(Path, find_recordings(self.options.data))):
             paths.setdefault(path.stem, []).append(path)
 
-        def read(row: int) -> Inputs:
+        def inputs(row: int) -> Inputs:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
-                    header, signal = read_signal(path)
+                    found = read(path)
                 except RecordingError:
                     continue
-                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
-                    disturbed, fs = disturb(signal, header.sampling_frequency)
-                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                if hashlib.sha256(found.signal.tobytes()).hexdigest() == entry.digest:
+                    disturbed, fs = disturb(found.signal, found.sampling_frequency)
+                    changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
             raise RecordingError(
@@ -324,4 +325,4 @@ class Validation:
                 "when this command began, found others"
             )
 
-        return map_ahead(read, rows, workers=self.options.workers, ahead=4 * self.options.workers)
+        return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

@@ -150,7 +150,7 @@ def build_dataset(
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
     statements : StatementTable or LabelTable, optional
-        As for `read_signal`: labels for recordings in clinical formats; or a table of records. Its codes replace
+        As for `read`: labels for recordings in clinical formats; or a table of records. Its codes replace
         those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
