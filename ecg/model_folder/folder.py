@@ -30,7 +30,7 @@ from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
-from ecg.methods.reduced_leads import on_leads
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.runtime.threads import one_torch_thread
 
 State = dict[str, Tensor]
@@ -208,6 +208,7 @@ def save_model(
         "input": _input_of(method),
         "classes": list(method.classes),
         **({} if method.leads is None else {"leads": list(method.leads)}),
+        **({"masked_leads": True} if method.training.masked_leads else {}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
@@ -352,6 +353,9 @@ def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuil
     fits = leads is None or (isinstance(leads, list) and bool(leads) and leads == [x for x in LEADS if x in leads])
     _check(fits, path, f"leads out of {', '.join(LEADS)}, in this order", repr(leads))
     method = on_leads(method, None if leads is None else tuple(leads))
+    masked = config.get("masked_leads", False)
+    _check(type(masked) is bool, path, "masked_leads true or false", repr(masked))
+    method = with_masked_leads(method) if masked else method
     _check(
         config.get("classes") == list(method.classes),
         path,
