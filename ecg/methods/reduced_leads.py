@@ -9,7 +9,7 @@ import numpy as np
 
 from ecg.arrays import Signal
 from ecg.examination.examine import Examination
-from ecg.io.errors import problem
+from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Features, Input, Method
@@ -26,6 +26,39 @@ def without_chest_leads(signal: Signal, leads: tuple[str, ...], value: float = n
     return kept
 
 
+def _lacking(signal: Signal, leads: tuple[str, ...], most: int = 0) -> str:
+    """A sentence where a recording lacks more than so many of these leads; two limb leads stand for all six."""
+    there = np.asarray(~np.isnan(signal).all(axis=1))
+    known = there | ((np.arange(12) < 6) & (there[:6].sum() >= 2))
+    lacking = [lead for lead in leads if not known[LEADS.index(lead)]]
+    if len(lacking) <= most:
+        return ""
+    found = ", ".join(lead for lead, is_there in zip(LEADS, there, strict=True) if is_there)
+    if leads == LEADS:
+        return f"expected {f'at least {12 - most} of the' if most else 'all'} twelve leads, found {found}"
+    return f"expected the leads {', '.join(leads)}, found {found} (not {', '.join(lacking)})"
+
+
+def lead_problem(method: Method, signal: Signal) -> str:
+    """A sentence where a recording, (12, n_samples), lacks leads that a method has not learned to do without."""
+    if method.leads is not None:
+        return _lacking(signal, method.leads)
+    if method.training.masked_leads:
+        return _lacking(signal, LEAD_SETS[2])
+    return _lacking(signal, LEADS, method.training.missing_leads)
+
+
+def has_learned(method: Method, leads: tuple[str, ...]) -> bool:
+    """Whether a method takes recordings of these leads by itself."""
+    return not lead_problem(method, np.where(np.isin(LEADS, leads), np.float32(0), np.float32(np.nan))[:, np.newaxis])
+
+
+def check_leads(method: Method, signal: Signal) -> None:
+    """RecordingError with the sentence of `lead_problem`."""
+    if sentence := lead_problem(method, signal):
+        raise RecordingError(f"recording: {sentence}")
+
+
 def keep_leads(signal: Signal, leads: tuple[str, ...]) -> Signal:
     """The recording with these leads alone, (12, n_samples), float32, mV; NaN in the others.
 
@@ -36,15 +69,11 @@ def keep_leads(signal: Signal, leads: tuple[str, ...]) -> Signal:
     RecordingError
         If it lacks one of them.
     """
-    there = np.asarray(~np.isnan(signal).all(axis=1))
-    known = there | ((np.arange(12) < 6) & (there[:6].sum() >= 2))
-    lacking = [lead for lead in leads if not known[LEADS.index(lead)]]
-    if lacking:
-        found = [lead for lead, is_there in zip(LEADS, there, strict=True) if is_there]
-        raise problem("recording", f"the leads {', '.join(leads)}", f"{', '.join(found)} (not {', '.join(lacking)})")
+    if sentence := _lacking(signal, leads):
+        raise RecordingError(f"recording: {sentence}")
     kept = signal.copy()
     wanted = np.isin(LEADS, leads)
-    limbs = there[:6] & wanted[:6]
+    limbs = ~np.isnan(signal[:6]).all(axis=1) & wanted[:6]
     if limbs.sum() >= min(2, wanted[:6].sum()):  # or else the others are needed to derive those wanted
         kept[:6][~wanted[:6]] = np.nan
     kept[6:][~wanted[6:]] = np.nan

@@ -29,7 +29,7 @@ from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses, shipped
 from ecg.methods.base import Method
-from ecg.methods.reduced_leads import masked_features
+from ecg.methods.reduced_leads import check_leads, masked_features
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
@@ -128,7 +128,9 @@ class Dataset:
         """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""
         entry = self.entries[index]
         start = entry.start + 12 * entry.n_samples + entry.n_features
-        return self._signals[start : start + entry.n_masked * entry.n_features].reshape(entry.n_masked, -1)
+        return self._signals[start : start + entry.n_masked * entry.n_features].reshape(
+            entry.n_masked, entry.n_features
+        )
 
 
 def build_dataset(
@@ -425,6 +427,7 @@ class _Prepared:
 
 
 def _preprocessed(method: Method, recording: Recording) -> _Prepared:
+    check_leads(method, recording.signal)
     examined = Examination(recording, method.input)
     masked = masked_features(recording, method.input, method.training.masked_leads)
     signal, rate = recording.signal, recording.sampling_frequency
