@@ -22,6 +22,7 @@ from ecg.examination.examine_folder import CORES, Candidates, examine_folder
 from ecg.inference.predict import Item, predict
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.interpret import Opinions
+from ecg.interpretation.statement_list import terms_of_class
 from ecg.io.files import write_file
 from ecg.io.formats import read
 from ecg.io.recording import Recording
@@ -101,10 +102,16 @@ def interpret_recordings(
     Raises
     ------
     ValueError
-        If there is no such convention.
+        If there is no such convention, or statements know no class of a model.
     """
     if definitions not in CONVENTIONS:
         raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")
+    for model in models:
+        if not any(map(terms_of_class, model.method.classes)):
+            found = model.method.diagnoses.name
+            raise ValueError(
+                f"expected models of the Challenge's diagnoses or PTB-XL's statements, found one of {found}"
+            )
     candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
     examined = examine_folder(candidates, partial(_prepare, [model.method for model in models]), workers=workers)
     while some := list(islice(examined, _AT_ONCE)):

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from ecg.inference.classifier import load_model
 from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
 from ecg.interpretation import contradictions
 from ecg.io.formats import find_recordings, read
+from ecg.labels.diagnoses import Diagnoses
 from ecg.simulator.simulate import simulate
 from ecg.simulator.write import write_recording
+from tiny import tiny
 
 NAMES = ("own", "clinical", "ptb-xl")
 
@@ -78,11 +81,17 @@ def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordin
     model = load_model()
     (found,) = interpret_recordings([str(tmp_path / "two.hea")], [model], workers=1)
     assert (
-        found.uncertain[0] == "measured criteria alone: the model expected at least 9 of the twelve leads, found I, II"
+        found.uncertain[0] == "measured criteria alone: the model expected at least 10 of the twelve leads, found I, II"
     )
     assert found.statements and all(np.isnan(one.probability) for one in found.statements)
     (alone,) = interpret_recordings([str(tmp_path / "two.hea")], workers=1)
     assert found.statements == alone.statements
+
+
+def test_a_model_whose_classes_no_statement_knows_is_refused(recordings):
+    own = replace(load_model(), method=tiny(Diagnoses("own", ("code", "AA"))))
+    with pytest.raises(ValueError, match="the Challenge's diagnoses or PTB-XL's statements, found one of own"):
+        next(interpret_recordings([], [own]))
 
 
 def test_criteria_alone_need_no_model_and_contradict_nothing(recordings):

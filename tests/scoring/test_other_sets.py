@@ -127,6 +127,14 @@ def test_outputs_of_2020_are_not_scored_as_2021(tmp_path):
         evaluate_model.evaluate_model(labels, outputs, OF_2021)
 
 
+def test_labels_without_any_code_of_the_set_are_named(ptb_xl, tmp_path, capsys):
+    folder, _, _ = ptb_xl
+    rows = "".join(f"{k},{{'164889003': 100}}\n" for k in range(1, 81))
+    (tmp_path / "others.csv").write_text("ecg_id,scp_codes\n" + rows)
+    evaluate_model.evaluate_model(tmp_path / "others.csv", folder / "outputs", PTB_XL)
+    assert "others.csv: expected diagnoses of the set ptb-xl, found none of them" in capsys.readouterr().err
+
+
 def test_an_output_that_the_table_lacks_is_an_error(ptb_xl, tmp_path):
     folder, _, _ = ptb_xl
     table = tmp_path / "few.csv"
