@@ -70,6 +70,31 @@ def test_an_equivalent_pair_is_one_class_however_it_is_written(tmp_path, column,
     assert found == ([True, False], [True, False], [0.9, 0.0])
 
 
+def test_of_two_equivalent_columns_a_score_that_is_not_finite_counts_as_zero_in_the_mean(tmp_path):
+    found = write_2021(tmp_path, "733534002,164909002,426783006", "0,True,2", "nan,0.8,1e400")
+    assert found == ([True, False], [True, False], [0.4, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("dx", "given", "expected"),
+    [
+        ("426783006", ["426783006"], [np.nan, 1, 1, 1, 0]),  # no more than always saying sinus rhythm
+        ("426783006", [], [np.nan, 1, 0, 0, 0]),
+        ("164884008", ["164889003"], [np.nan, np.nan, 0, 0, 0]),  # no label is scored
+        ("164884008", [], [np.nan, np.nan, 1, np.nan, 0]),
+    ],
+)
+def test_recordings_that_are_all_alike_are_scored_by_the_official_rules(tmp_path, dx, given, expected):
+    for k in range(3):
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"T{k}.hea").write_text(f"T{k} 12 500 5000\n#Dx: {dx}\n")
+        (tmp_path / "outputs").mkdir(exist_ok=True)
+        labels = [int(name in given) for name in OF_2021.classes]
+        save_outputs(tmp_path / "outputs" / f"T{k}.csv", f"T{k}", OF_2021.classes, labels, [0.1 * k] * 26)
+    found = evaluate_model.evaluate_model(tmp_path / "labels", tmp_path / "outputs", OF_2021).overall
+    np.testing.assert_array_equal([found[name] for name in MEASURES.values()], expected)
+
+
 # Sets without reward weights.
 
 
