@@ -24,7 +24,7 @@ from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import read
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.methods.reduced_leads import lead_problem
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import say

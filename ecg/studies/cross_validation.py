@@ -30,7 +30,8 @@ from ecg.io.recording import Recording
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Method, MethodBuilder
 from ecg.methods.reduced_leads import keep_leads
-from ecg.model_folder.folder import Model, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say

@@ -26,7 +26,8 @@ from ecg.methods.reduced_leads import (
     with_masked_leads,
 )
 from ecg.methods.registry import METHODS
-from ecg.model_folder.folder import ModelError, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import ModelError
 from ecg.training.dataset import build_dataset
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
@@ -186,7 +187,7 @@ def test_a_model_trained_with_masked_leads_says_so_and_takes_two_leads(tmp_path)
             assert not outcome.problems
     config = (tmp_path / "masked" / "config.json").read_text()
     (tmp_path / "masked" / "config.json").write_text(config.replace('"masked_leads": true', '"masked_leads": "yes"'))
-    with pytest.raises(ModelError, match="expected masked_leads true or false, found 'yes'"):
+    with pytest.raises(ModelError, match="masked_leads: expected .bool., found"):
         load_model(tmp_path / "masked", {"tiny": tiny}, CPU)
 
 
