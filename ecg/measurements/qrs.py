@@ -217,9 +217,7 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)
-    second = signal[:, 2:] + signal[:, :-2]
-    second -= signal[:, 1:-1]
-    second -= signal[:, 1:-1]
+    second = np.diff(signal, n=2)
     bend = np.zeros(signal.shape[1], dtype=np.float32)
     np.maximum(second.max(axis=0), -second.min(axis=0), out=bend[1:-1])
     if bend.max() < _SPIKE:
