@@ -266,10 +266,10 @@ def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stoppe
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda cache: (cache / "index.json").write_text('{"fingerprint": '),
-        lambda cache: (cache / "index.json").write_text("[]"),
-        lambda cache: (cache / "signals.f32").unlink(),
-        lambda cache: (cache / "signals.f32").write_bytes((cache / "signals.f32").read_bytes()[:-4]),
+        lambda cache: (cache / "preprocessed.json").write_text('{"fingerprint": '),
+        lambda cache: (cache / "preprocessed.json").write_text("[]"),
+        lambda cache: (cache / "preprocessed.f32").unlink(),
+        lambda cache: (cache / "preprocessed.f32").write_bytes((cache / "preprocessed.f32").read_bytes()[:-4]),
     ],
 )
 def test_recordings_whose_copies_are_damaged_are_read_anew(models, tmp_path, damage):
