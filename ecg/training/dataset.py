@@ -262,11 +262,13 @@ def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path)
     free = shutil.disk_usage(cache_folder).free
     memory = _MEMORY + _MEMORY_OF_EACH * count
     say(
-        f"The preprocessed recordings will take about {disk / 1e9:.1f} GB in {cache_folder} ({free / 1e9:.1f} GB free), "
-        f"the training about {memory / 1e9:.1f} GB of memory without the networks"
+        f"The preprocessed recordings will take about {disk / 1e6:,.0f} MB in {cache_folder} ({free / 1e6:,.0f} MB free), "
+        f"the training about {memory / 1e6:,.0f} MB of memory without the networks"
     )
     if disk > free:
-        raise OSError(errno.ENOSPC, f"expected {disk / 1e9:.1f} GB free, found {free / 1e9:.1f} GB", str(cache_folder))
+        raise OSError(
+            errno.ENOSPC, f"expected {disk / 1e6:,.0f} MB free, found {free / 1e6:,.0f} MB", str(cache_folder)
+        )
 
 
 def _seconds(header: Path) -> float:

@@ -318,7 +318,11 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
-        if self.method.training.prepare is not None and self.options.start is None and (self.stage, self.epoch) == (0, 0):
+        if (
+            self.method.training.prepare is not None
+            and self.options.start is None
+            and (self.stage, self.epoch) == (0, 0)
+        ):
             self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:

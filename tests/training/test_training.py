@@ -411,9 +411,9 @@ def test_what_a_training_needs_is_said_first_and_too_small_a_disk_ends_it(data, 
         monkeypatch.setattr("shutil.disk_usage", lambda path, share=share: free._replace(free=int(share * needed)))
         if fits:
             build_dataset(zhao(), data, tmp_path / "other", workers=1)
-            assert "GB of memory" in capsys.readouterr().err
+            assert "MB of memory" in capsys.readouterr().err
         else:
-            with pytest.raises(OSError, match="No space|expected .* GB free"):
+            with pytest.raises(OSError, match="No space|expected .* MB free"):
                 build_dataset(zhao(), data, tmp_path / "third", workers=1)
             assert not (tmp_path / "third" / "preprocessed.f32").exists()
 
