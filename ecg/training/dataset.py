@@ -262,8 +262,8 @@ def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path)
     free = shutil.disk_usage(cache_folder).free
     memory = _MEMORY + _MEMORY_OF_EACH * count
     say(
-        f"The preprocessed recordings will take about {disk / 1e6:,.0f} MB in {cache_folder} ({free / 1e6:,.0f} MB free), "
-        f"the training about {memory / 1e6:,.0f} MB of memory without the networks"
+        f"The preprocessed recordings will take about {disk / 1e6:,.0f} MB in {cache_folder} "
+        f"({free / 1e6:,.0f} MB free), the training about {memory / 1e6:,.0f} MB of memory without the networks"
     )
     if disk > free:
         raise OSError(

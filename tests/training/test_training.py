@@ -413,7 +413,7 @@ def test_what_a_training_needs_is_said_first_and_too_small_a_disk_ends_it(data, 
             build_dataset(zhao(), data, tmp_path / "other", workers=1)
             assert "MB of memory" in capsys.readouterr().err
         else:
-            with pytest.raises(OSError, match="No space|expected .* MB free"):
+            with pytest.raises(OSError, match=r"No space|expected .* MB free"):
                 build_dataset(zhao(), data, tmp_path / "third", workers=1)
             assert not (tmp_path / "third" / "preprocessed.f32").exists()
 
