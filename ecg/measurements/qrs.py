@@ -99,9 +99,9 @@ def changes(signal: Signal, rate: float) -> Signal:
 def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
     """Lengths (n,) of weighted vectors (n_leads, n), each without a fault that explains nearly all of it."""
     powers = np.square(vectors)
-    powers *= weights[:, np.newaxis]
-    power = powers.sum(axis=0)
+    power = weights @ powers
     if faults is not None:
+        powers *= weights[:, np.newaxis]
         # A fault of one lead explains that lead's power; a limb's fault explains its squared product with the vector.
         lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
         explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)

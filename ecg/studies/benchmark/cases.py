@@ -229,8 +229,8 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
     timings = measure(sides, options.repeats)
     checks, busy = [], []
     for method, given, timing in zip(methods, weights, timings[1 : 2 * len(methods) : 2], strict=True):
-        sets = (folder / method.name / side for side in ("reference", "project"))
-        checks.append(_agreement(*sets, some, method.classes))
+        one, other = (folder / method.name / side for side in ("reference", "project"))
+        checks.append(_agreement(one, other, some, method.classes))
         busy.append(f"{method.name}, {given} weights: {timing.result:.1%}")
     rows = rows_by_method(
         "driver", methods, len(headers), timings[: 2 * len(methods)], bounds, checks, (2.2, 10.0), scale
