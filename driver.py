@@ -26,7 +26,7 @@ from ecg.commands import classify, options
 from ecg.runtime.command import Command, leave
 
 if TYPE_CHECKING:
-    from ecg.model_folder.folder import Model
+    from ecg.model_folder.model import Model
 
 
 def load_model(folder: Path, device: str) -> Model:

@@ -44,7 +44,7 @@ from ecg.methods.base import (
 )
 from ecg.methods.butteam import CHALLENGE_STAGE
 from ecg.model_folder import folder
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.networks import losses
 from ecg.networks.se_resnet import SEResNet
 from ecg.runtime.device import pick_device
@@ -319,7 +319,7 @@ def load_model(
 
     Raises
     ------
-    ecg.model_folder.folder.ModelError
+    ecg.model_folder.model.ModelError
         If the folder holds no usable model.
     """
     # Corrected: thresholds come with the weights they were searched for, not from files of another training.

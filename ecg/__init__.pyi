@@ -12,6 +12,6 @@ from .interface import write as write
 from .io.errors import RecordingError as RecordingError
 from .io.recording import Recording as Recording
 from .measurements.types import Measurements as Measurements
-from .model_folder.folder import ModelError as ModelError
+from .model_folder.model import ModelError as ModelError
 
 __version__: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import resource
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,16 @@ def little_memory() -> Iterator[None]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200e3  # kB
+
+
+@contextmanager
+def asked_for_little_memory() -> Iterator[None]:
+    """Fails where Python asks for 100 MB or more within, whether or not it fills them."""
+    tracemalloc.start()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
 
 
 # ---- GE MUSE ---------------------------------------------------------------------------------------------------------

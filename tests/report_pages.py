@@ -11,7 +11,8 @@ import torch
 
 import team_code
 from ecg.commands.report import main
-from ecg.model_folder.folder import Member, as_stored, save_model
+from ecg.model_folder.folder import save_model
+from ecg.model_folder.model import Member, as_stored
 from tiny import tiny
 
 

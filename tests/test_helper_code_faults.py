@@ -16,6 +16,7 @@ from scipy.io import savemat
 
 import helper_code
 from ecg.io.header import LONGEST_HEADER
+from format_files import asked_for_little_memory
 from helper_code import LEADS, Header, RecordingError, parse_header, read_recording
 
 RAW = np.random.default_rng(1).integers(-2000, 2000, (12, 600)).astype(np.int16)
@@ -192,6 +193,23 @@ def test_huge_matrix_is_refused_unread(header_file, format_, monkeypatch):
     for load in ("fromfile", "frombuffer"):
         monkeypatch.setattr(np, load, lambda *_, **__: pytest.fail("loaded before it was checked"))
     assert_refused(header_file, rf"A0001\.mat: expected {found}")
+
+
+@pytest.mark.parametrize("do_compression", [False, True])
+def test_no_room_is_made_for_bytes_that_are_not_there(header_file, do_compression):
+    content = bytearray(mat_bytes(RAW, do_compression=do_compression))
+    if do_compression:
+        struct.pack_into("<I", content, 132, 2**32 - 8)
+    else:
+        struct.pack_into("<i", content, content.index(struct.pack("<2i", 12, 600)) + 4, 10**8)
+        struct.pack_into("<I", content, content.index(b"val") + 8, 24 * 10**8)
+    header_file.with_suffix(".mat").write_bytes(content)
+    header_file.write_text(header_text("A0001 12 500"))
+    with asked_for_little_memory():
+        if do_compression:  # all that it needs is there
+            assert read_recording(header_file)[1].shape == (12, 600)
+        else:
+            assert_refused(header_file, r"A0001\.mat: expected 2400000000 bytes of data")
 
 
 def test_compressed_data_that_is_longer_than_the_matrix_is_not_inflated(header_file):

@@ -228,10 +228,10 @@ def test_the_other_systems_challenge_stage_can_follow_the_first_systems_training
 def model(tmp_path_factory):
     """A model of the entry's own method with random weights."""
     from ecg.model_folder import folder as model_folder
-    from ecg.model_folder.folder import Member
+    from ecg.model_folder.model import Member, as_stored
 
     torch.manual_seed(5)
-    state = model_folder.as_stored(team_code.SEResNet().state_dict())
+    state = as_stored(team_code.SEResNet().state_dict())
     member = Member(state, np.full(24, 0.4), np.arange(1), np.zeros((1, 24)), [{"stage": "bce", "epoch": 1}])
     folder = tmp_path_factory.mktemp("model")
     model_folder.save_model(folder, team_code.zhao(), [member], {}, [{}])

@@ -14,7 +14,7 @@ from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
 
 if TYPE_CHECKING:
-    from ecg.model_folder.folder import Model
+    from ecg.model_folder.model import Model
 
 
 @command("classify", "outputs written so far are whole, the same command with --resume classifies the rest")

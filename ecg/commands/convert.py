@@ -1,4 +1,4 @@
-"""`ecg convert`: from what electrocardiographs write to Challenge files, DICOM, EDF or CSV."""
+"""`ecg convert`: from what electrocardiographs write to Challenge files, DICOM, EDF, CSV, aECG or SCP-ECG."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ecg.runtime.shards import Shard
 @click.argument("output", type=options.PATH)
 @click.option(
     "--to",
-    type=click.Choice(["challenge", "dicom", "edf", "csv", "aecg"]),
+    type=click.Choice(["challenge", "dicom", "edf", "csv", "aecg", "scp"]),
     default="challenge",
-    help="what to write: Challenge files (.hea and .mat), DICOM, EDF, CSV or HL7 aECG",
+    help="what to write: Challenge files (.hea and .mat), DICOM, EDF, CSV, HL7 aECG or SCP-ECG",
 )
 @options.statements
 @click.option(
@@ -48,7 +48,7 @@ def main(
     shard: Shard,
     allow_failures: bool,
 ) -> int:
-    """Convert ECGs to Challenge files, DICOM, EDF or CSV, in the folder OUTPUT.
+    """Convert ECGs to Challenge files, DICOM, EDF, CSV, aECG or SCP-ECG, in the folder OUTPUT.
 
     \b
     examples:

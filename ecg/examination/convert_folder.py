@@ -26,6 +26,7 @@ from ecg.io.stored import Identity, Stored
 from ecg.io.writers.aecg_writer import write_aecg
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
+from ecg.io.writers.scp_writer import write_scp
 
 REPORTS = "device_reports.csv"
 _MEASUREMENTS = (
@@ -58,6 +59,7 @@ _SUFFIXES = {
     "edf": (".edf", ".bdf"),
     "csv": (".csv", ".json"),
     "aecg": (".aecg",),
+    "scp": (".scp",),
 }
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
@@ -68,7 +70,7 @@ class ConvertOptions(RunOptions):
 
     Attributes
     ----------
-    to : {"challenge", "dicom", "edf", "csv", "aecg"}
+    to : {"challenge", "dicom", "edf", "csv", "aecg", "scp"}
     labels : str, optional
         As for `load_statements`: take diagnoses from the device's statements.
     keep_identity : bool
@@ -199,7 +201,8 @@ def _write(to: str, folder: Path, stored: Stored, name: str, identity: Identity)
     elif to == "csv":
         write_csv(folder, stored, to_millivolts(stored.samples, stored.header))
     else:
-        {"dicom": write_dicom, "edf": write_edf, "aecg": write_aecg}[to](folder, stored, identity)
+        writers = {"dicom": write_dicom, "edf": write_edf, "aecg": write_aecg, "scp": write_scp}
+        writers[to](folder, stored, identity)
 
 
 def _without_identity(stored: Stored) -> Stored:

@@ -15,6 +15,7 @@ from ecg.io.recording import Recording
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.registry import find_methods
 from ecg.model_folder import folder
+from ecg.model_folder.model import Model
 from ecg.resources import resource
 from ecg.runtime.device import pick_device
 
@@ -53,7 +54,7 @@ class Classification:
         return {code: self.diagnoses[code].abbreviation for code in self.labels}
 
 
-class Classifier(folder.Model):
+class Classifier(Model):
     """A trained model with the method `classify`; `load_model` makes one.
 
     Examples

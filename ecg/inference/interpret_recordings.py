@@ -25,7 +25,7 @@ from ecg.io.formats import read
 from ecg.io.recording import Recording
 from ecg.measurements import Measurements, measure
 from ecg.methods.base import Input
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 
 COLUMNS = ("record", "code", "statement", "certainty", "probability", "evidence")
 NO_DEVICE = "Research software, not a medical device, often wrong. Don't use it for a person's care."

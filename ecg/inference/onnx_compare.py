@@ -14,7 +14,7 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.formats import read
 from ecg.leads import fill_missing
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 
 
 @dataclass(frozen=True)

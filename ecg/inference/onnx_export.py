@@ -21,7 +21,8 @@ from ecg.inference.predict import SOMEBODY
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
 from ecg.leads import LEADS
 from ecg.methods.base import Batch, demographic_features
-from ecg.model_folder.folder import Model, calibration_rows
+from ecg.model_folder.model import Model
+from ecg.model_folder.schema import calibration_rows
 
 if TYPE_CHECKING:
     import onnx

@@ -22,7 +22,7 @@ from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import read
 from ecg.io.inputs import Paths, expand_inputs
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import say

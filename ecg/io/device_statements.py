@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text
+from ecg.io.files import read_rows
 
 _LONGEST = 1 << 22  # bytes
 COMMON_TABLE = Path(__file__).with_name("device_statements.csv")
@@ -37,9 +36,9 @@ class StatementTable:
         RecordingError
             Where it is no such file.
         """
-        rows = csv.DictReader(read_text(path, _LONGEST).splitlines())
-        if not {"statement", "code"} <= set(rows.fieldnames or ()):
-            raise problem(path, "the columns statement and code", shown(", ".join(rows.fieldnames or ())))
+        fields, rows = read_rows(path, _LONGEST)
+        if not {"statement", "code"} <= set(fields):
+            raise problem(path, "the columns statement and code", shown(", ".join(fields)))
         for row in rows:
             codes = tuple(code.strip() for code in (row["code"] or "").split(";") if code.strip())
             if bad := [code for code in codes if not re.fullmatch(r"\d{6,18}", code, re.ASCII)]:

@@ -129,6 +129,8 @@ def parse_header(text: str, source: str = "header") -> Header:
         raise problem(source, f"a sampling frequency of {bounds}", f"{frequency * per_frame:g} Hz")
     age, sex = (comments[key][0] if comments[key] else "" for key in ("age", "sex"))
     years, age_notes = known_age(90.0 if _number(age) == 300 else _number(age))
+    if math.isnan(_number(age)) and re.search(r"\d", age):  # "61 years", which may as well be months
+        age_notes = (f"age unknown: {shown(age)} is no number",)
     # What is not a number ("Unknown") is no SNOMED CT code.
     codes = re.findall(r"(?<![^,;\s])(\d+)(?:\.0+)?(?![^,;\s])", ",".join(comments["dx"]), re.ASCII)
     return Header(

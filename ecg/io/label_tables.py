@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import csv
 import hashlib
-import io
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -13,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text
+from ecg.io.files import read_rows
 
 _LONGEST = 1 << 27  # bytes
 _RECORD = ("record", "recording", "ecg_id")
@@ -93,7 +91,7 @@ def load_labels(
     least_likelihood : float
         From 0 to 100, see `read_label_table`.
     """
-    if os.fspath(path) == "common" or {"statement", "code"} <= set(_reader(path).fieldnames or ()):
+    if os.fspath(path) == "common" or {"statement", "code"} <= set(read_rows(path, _LONGEST)[0]):
         return load_statements(os.fspath(path))
     return read_label_table(path, known, least_likelihood)
 
@@ -119,10 +117,8 @@ def read_label_table(path: str | os.PathLike[str], known: Collection[str], least
     RecordingError
         If the file can't be read so.
     """
-    reader = _reader(path)
-    fields = list(reader.fieldnames or ())
+    fields, rows = read_rows(path, _LONGEST)
     record, codes, fold, patient = (_first(fields, names) for names in (_RECORD, _CODES, _FOLD, _PATIENT))
-    rows = list(reader)
     flags = [] if codes else _flag_columns(rows, fields, (record, fold, patient), known)
     if record is None or not (codes or flags):
         expected = "a column record (or ecg_id), and a column codes or one for each code"
@@ -153,12 +149,6 @@ def read_label_table(path: str | os.PathLike[str], known: Collection[str], least
 def clean_code(code: str) -> str:
     """A code as a set of diagnoses writes it: spreadsheets make 164889003.0 of a number."""
     return re.sub(r"^(\d+)\.0+$", r"\1", code.strip())
-
-
-def _reader(path: str | os.PathLike[str]) -> csv.DictReader[str]:
-    reader = csv.DictReader(io.StringIO(read_text(path, _LONGEST), newline=""))
-    reader.fieldnames = [field.strip() for field in reader.fieldnames or ()]
-    return reader
 
 
 def _first(fields: list[str], names: tuple[str, ...]) -> str | None:

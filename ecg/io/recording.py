@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.header import Header, load_header, parse_header
+from ecg.io.readers.dates import OLDEST
 from ecg.io.readers.matlab import load_mat
 from ecg.io.readers.wfdb_files import load_dat
 from ecg.io.stored import DeviceReport, check_frequency, check_length
@@ -41,7 +42,7 @@ class Recording:
     name : str
         The file's name without its suffix.
     age : float
-        Years, 0 to 110; NaN where unknown.
+        Years, 0 to 120; NaN where unknown.
     sex : str
         "Female", "Male" or "Unknown".
     labels : tuple of str
@@ -127,8 +128,8 @@ class Recording:
             raise problem(name, "numbers for sampling frequency and age", found) from None
         check_frequency(name, rate)
         check_length(name, samples.shape[1], rate)
-        if not (math.isnan(years) or 0 <= years <= 110):
-            raise problem(name, "an age of 0 to 110 years, or NaN", f"{years:g}")
+        if not (math.isnan(years) or 0 <= years <= OLDEST):
+            raise problem(name, f"an age of 0 to {OLDEST:g} years, or NaN", f"{years:g}")
         if sex not in ("Female", "Male", "Unknown"):
             raise problem(name, "the sex Female, Male or Unknown", repr(sex))
         with np.errstate(over="ignore"):

@@ -19,7 +19,8 @@ from ecg.io.files import remove_leftovers, write_file
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import describe_failure
 from ecg.measurements import Measurements
-from ecg.model_folder.folder import Model, adaptation_words
+from ecg.model_folder.folder import adaptation_words
+from ecg.model_folder.model import Model
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.pages import (
     ORDER,

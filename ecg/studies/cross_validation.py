@@ -26,7 +26,8 @@ from ecg.io.formats import find_recordings, read_signal
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.methods.base import Method, MethodBuilder
-from ecg.model_folder.folder import Model, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say

@@ -15,7 +15,8 @@ import numpy as np
 
 from ecg.io.files import write_file
 from ecg.labels.diagnoses import Diagnoses
-from ecg.model_folder.folder import ModelError, adaptation_words, diagnoses_of
+from ecg.model_folder.folder import adaptation_words, diagnoses_of
+from ecg.model_folder.model import ModelError
 from ecg.scoring import statistics
 from ecg.studies import markdown_tables as tables
 from ecg.studies.predictions import Predictions

@@ -19,7 +19,8 @@ from ecg.io.label_tables import LabelTable, load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
 from ecg.methods.registry import find_methods
-from ecg.model_folder.folder import Model, load_model, save_adapted
+from ecg.model_folder.folder import load_model, save_adapted
+from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress, say
 from ecg.scoring.statistics import difference_interval, log_loss, main_metric, metric_name

@@ -15,7 +15,8 @@ from ecg.inference.predict import Item, predict
 from ecg.io.files import write_file
 from ecg.io.label_tables import load_labels
 from ecg.methods.registry import find_methods
-from ecg.model_folder.folder import calibration_rows, load_model
+from ecg.model_folder.folder import load_model
+from ecg.model_folder.schema import calibration_rows
 from ecg.runtime.device import pick_device
 from ecg.scoring.challenge import compute_auc
 from ecg.scoring.statistics import calibration_error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecg.inference.predict import Item, predict
 from ecg.methods.base import Method
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress
 from ecg.training.dataset import Dataset, build_dataset

@@ -10,7 +10,7 @@ import torch
 from ecg.io.device_statements import StatementTable
 from ecg.io.label_tables import LabelTable
 from ecg.methods.base import Method
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.runtime.processes import ALONE, Processes
 
 

@@ -29,7 +29,7 @@ from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
 from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder import folder as storage
-from ecg.model_folder.folder import Member, State
+from ecg.model_folder.model import Member, State, as_stored
 from ecg.networks.toom_cook import use_toom_cook
 from ecg.runtime.device import fastest_dtype, pick_device, training_autocast
 from ecg.runtime.parallel import map_ahead
@@ -331,7 +331,7 @@ class _MemberTraining:
                 self._save_checkpoint()
             with self._seeded(self.stage + 1, self.epoch):
                 self._end_stage()
-        state = storage.as_stored(self.network.state_dict())
+        state = as_stored(self.network.state_dict())
         self.network.load_state_dict({key: value.to(self.options.device) for key, value in state.items()})
         probabilities = self._validate(autocast=False)
         labels = self.dataset.labels[self.validation_rows]

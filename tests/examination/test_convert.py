@@ -26,6 +26,7 @@ from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import as_integers, write_challenge, write_edf
 from ecg.leads import LEADS
 from format_files import SECRETS, STORED, aecg_xml, dicom_file, dicom_group, integers, millivolts, muse_xml, philips_xml
+from more_format_files import mortara_xml
 from tiny import heart_like, write_recording
 
 pydicom = pytest.importorskip("pydicom")
@@ -153,7 +154,7 @@ def test_a_hospitals_own_words_go_before_the_common_ones_and_unknown_ones_are_li
 # ---- to other formats ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("to", ["dicom", "edf", "csv", "challenge", "aecg"])
+@pytest.mark.parametrize("to", ["dicom", "edf", "csv", "challenge", "aecg", "scp"])
 def test_there_and_back(tmp_path, to):
     write_recordings(tmp_path / "in", 2)
     signal = heart_like(2)
@@ -261,7 +262,7 @@ def test_numbers_that_need_more_than_the_eight_characters_of_an_edf_header(tmp_p
     np.testing.assert_allclose(millivolts(stored), (samples - baseline) / gain, rtol=1e-6, atol=hundredth_of_a_bit)
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
 def test_one_recording_that_cannot_be_written_costs_no_other(tmp_path, capsys, to):
     write_recordings(tmp_path / "in", 3)
     header = tmp_path / "in" / "HR00001.hea"
@@ -304,7 +305,7 @@ def test_exit_statuses(hospital, tmp_path, capfd):
     run(hospital / "new.xml", tmp_path / "out")
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
 def test_outputs_can_be_read_whatever_the_names(tmp_path, to):
     names = ["two words", "#1", "line\nend", os.fsdecode(b"latin\xe4"), "Zoë 'x' \"y\", 心"]
     for number, name in enumerate(names):
@@ -369,7 +370,7 @@ def test_the_test_files_hold_what_is_looked_for(hospital):
     assert all(len(words) >= 6 for words in found.values()), found
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
 def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
     (hospital / "torn.dcm").write_bytes((hospital / "dicom.dcm").read_bytes()[:-9000])
     (hospital / "torn.xml").write_bytes((hospital / "muse.xml").read_bytes()[:-9000])
@@ -384,7 +385,7 @@ def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
     assert re.search(r"\d+ statements hold a name or an identifier and were left out", output)
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "aecg", "scp"])
 def test_names_are_kept_where_that_is_asked_for(hospital, tmp_path, to):
     assert convert_here(hospital, tmp_path / "out", "--to", to, "--keep-identity") == 0
     rows = rows_of(tmp_path / "out")
@@ -400,9 +401,10 @@ def test_a_traceback_would_not_show_the_identity(hospital):
     assert not leaks(repr(stored).replace("2022, 11, 20", "").encode())
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
 def test_anonymize_leaves_no_free_text_and_of_dates_the_year(hospital, tmp_path, to):
     (hospital / "muse.xml").rename(hospital / f"{SECRETS['last']}_1951.xml")
+    (hospital / "mortara.xml").write_bytes(mortara_xml(SAMPLES))
     assert convert_here(hospital, tmp_path / "out", "--to", to, "--anonymize") == 0
     files = list((tmp_path / "out").iterdir())
     assert len(files) >= 6 and not any(path.name.startswith(".") for path in files)
@@ -414,7 +416,7 @@ def test_anonymize_leaves_no_free_text_and_of_dates_the_year(hospital, tmp_path,
     assert said and all("Known from" not in text and "Compared with" not in text for text in said)
 
 
-@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg"])
+@pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
 @pytest.mark.parametrize("secret", ["Zwi", "Zwiebelmann", "1951-03-29", "PID7734421"])
 def test_a_file_that_still_holds_something_identifying_is_not_kept(hospital, tmp_path, monkeypatch, capsys, to, secret):
     """A writer that is wrong on purpose: it puts one of the texts behind whatever it writes."""

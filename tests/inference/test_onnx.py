@@ -33,7 +33,8 @@ from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.methods.butteam import butteam
 from ecg.methods.robust import robust
-from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import Member, Model, as_stored
 from ecg.networks.masking import masked, masked_mean, masks_at_levels
 from ecg.scoring.challenge import load_weights
 from ecg.simulator.simulate import simulate_recording

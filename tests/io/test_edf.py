@@ -179,7 +179,7 @@ def test_it_is_known_by_its_content():
     ("label", "lead"),
     [("ECG II", "II"), ("EKG V1-REF", "V1"), ("ECG I-Ref", "I"), ("avr", "aVR"), ("Lead aVF", "aVF"), ("ecg:V6", "V6"),
      ("MLII", "II"), ("MLIII", "III"), ("ECG LA-RA", "I"), ("LL-RA", "II"), ("ecg_v2", "V2"), (" V3 ", "V3"),
-     ("DI", "I"), ("dii", "II"), ("D3", "III"), ("Lead 2", "II"),
+     ("DI", "I"), ("dii", "II"), ("D3", "III"), ("Lead 2", "II"), ("MDC_ECG_LEAD_aVR", "aVR"), ("MDC_ECG_LEAD_I", "I"),
      ("Derivação DII", "II"), ("V 1", "V1"), ("aV-F", "aVF"),
      ("ECG-aVR", "aVR"), ("ECG -aVR", None), ("-aVR", None), ("D4", None), ("C3", None), ("MCL1", None),
      ("ECG", None), ("EKG1", None), ("V7", None), ("MLV1", None), ("EEG Fpz-Cz", None), ("", None), ("VI", None),

@@ -1,7 +1,7 @@
 """Damaged files of the formats, thousands of them: each is read, or refused with a clear error, in little memory.
 
-A hundred or two a format as part of the tests; `FUZZ_CASES=10000 pytest -s tests/test_fuzz_formats.py` for more, which
-says what the slowest case took and how far memory went up.
+A hundred or two a format as part of the tests; `FUZZ_CASES=10000 pytest -s tests/io/test_fuzz_formats.py` for more,
+which says what the slowest case took and how far memory went up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import test_edf
 import test_ishne
+from scipy.io import savemat
 
 import format_files
 import helper_code
@@ -30,6 +31,7 @@ import more_format_files
 import scp_writer
 from ecg.io.errors import RecordingError
 from ecg.io.formats import FORMATS as FORMATS_OF_ECG
+from ecg.io.formats import read_challenge
 from ecg.io.readers.aecg import is_aecg, read_aecg
 from ecg.io.readers.dicom import DEFLATED, EXPLICIT, IMPLICIT, is_dicom, read_dicom
 from ecg.io.readers.edf import is_edf, read_edf
@@ -195,6 +197,39 @@ def more_files(name: str) -> list[bytes]:
     return [make[name](samples, fs=300)] if name in make else [more_format_files.kardia_json(samples[:6])]
 
 
+CHALLENGE = np.random.default_rng(1).integers(-2000, 2000, (12, 300)).astype("<i2")
+WFDB = ("16", "16x5")
+
+
+def challenge_header(format_: str = "16+24", name: str = "x.mat") -> bytes:
+    frames = int((re.search(r"x(\d+)", format_) or [0, 1])[1])
+    lines = [f"{name} {format_} 1000(0)/mV 16 0 0 0 0 {lead}" for lead in LEADS]
+    comments = ["#Age: 61", "#Sex: Female", "#Dx: 426783006,164889003", "# Statement: Sinus rhythm"]
+    return "\n".join([f"x 12 {100 / frames:g} {300 // frames}", *lines, *comments]).encode()
+
+
+def matlab_files() -> list[bytes]:
+    files = []
+    for options in ({"format": "4"}, {}, {"do_compression": True}):
+        file = io.BytesIO()
+        savemat(file, {"val": CHALLENGE}, **options)
+        files.append(file.getvalue())
+    return files
+
+
+def read_challenge_as(suffix: str) -> Callable[[Path], object]:
+    """Reads a file as the header, or the signal file, of a recording whose other files are good."""
+
+    def read(path: Path) -> object:
+        path.with_suffix(".mat").write_bytes(matlab_files()[0])
+        path.with_suffix(".dat").write_bytes(CHALLENGE.T.tobytes())
+        path.with_suffix(".hea").write_bytes(challenge_header())
+        path.with_suffix(suffix).write_bytes(path.read_bytes())
+        return read_challenge(path.with_suffix(".hea"))
+
+    return read
+
+
 @dataclass(frozen=True)
 class Format:
     files: Callable[[], list[bytes]]
@@ -224,6 +259,12 @@ FORMATS = {
     "philips": Format(philips_files, is_philips, read_philips),
     "text": Format(lambda: TEXT_TABLES, is_table, read_table),
     "wrapped": Format(lambda: [dicom_files()[0][132:], dicom_files()[1][132:]], is_dicom, read_dicom),
+    "header": Format(
+        lambda: [challenge_header(), *(challenge_header(format_, "x.dat") for format_ in WFDB)],
+        lambda start: True,
+        read_challenge_as(".hea"),
+    ),
+    "matlab": Format(matlab_files, lambda start: True, read_challenge_as(".mat")),
     "mended": Format(lambda: [test_edf.MENDED["both"]], is_edf, read_edf),
     **{
         name: Format(
@@ -263,7 +304,8 @@ def test_damaged_files_are_read_or_refused(tmp_path, name):
             assert millivolts.shape == (12, stored.header.n_samples), case
             outcomes["read"] += 1
         except RecordingError as error:
-            assert re.search(r"x\.(bin|json): .*expected .*, found ", str(error), re.DOTALL), (case, error)
+            assert str(error).startswith(f"{tmp_path}{os.sep}"), (case, error)
+            assert re.search(r": .*expected .*, found ", str(error), re.DOTALL), (case, error)
             outcomes["refused"] += 1
         slowest = max(slowest, (time.perf_counter() - begun, case))
     megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -293,7 +293,8 @@ def test_several_samples_in_a_frame_give_the_rate_of_the_leads():
 @pytest.mark.parametrize(
     ("comment", "notes"),
     [("#Age: 61", ()), ("#Age: NaN", ()), ("#Age: 300", ("age 300 is 90 or older",)),
-     ("#Age: -1", ("age unknown: -1 years is no age",)), ("#Age: 121", ("age unknown: 121 years is no age",))],
+     ("#Age: -1", ("age unknown: -1 years is no age",)), ("#Age: 121", ("age unknown: 121 years is no age",)),
+     ("#Age: 120", ()), ("#Age: Unknown", ()), ("#Age: 6 months", ("age unknown: '6 months' is no number",))],
 )  # fmt: skip
 def test_what_is_assumed_of_an_age_is_noted(comment, notes):
     assert parse_header(header_text(comments=(comment,))).notes == notes

@@ -99,3 +99,10 @@ def test_codes_of_a_header_may_end_in_point_zero():
         "164889003",
         "426783006",
     )
+
+
+@pytest.mark.parametrize("start", ["record,codes\nA1,", "statement,code\n"])
+def test_a_field_without_an_end_is_refused(tmp_path, start):
+    (tmp_path / "labels.csv").write_text(start + "N" * 200_000 + ",426783006\n")
+    with pytest.raises(RecordingError, match=r"labels\.csv: expected a CSV file, found field larger"):
+        load_labels(tmp_path / "labels.csv", KNOWN)

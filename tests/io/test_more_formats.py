@@ -70,6 +70,18 @@ def test_the_strip_in_its_other_place_and_an_offset(tmp_path):
     np.testing.assert_allclose(millivolts(stored), (SAMPLES + 40) / 200, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize(("unit", "years"), [("years", 7), ("months", 7 / 12), ("days", 7 / 365.25), ("moons", np.nan)])
+def test_an_age_in_cardiosoft_has_a_unit(tmp_path, unit, years):
+    data = cardiosoft_xml(SAMPLES).replace(b'<Age units="years">71', f'<Age units="{unit}">7'.encode())
+    data = data.replace(b"<Year>1951</Year>", b"")
+    assert read(tmp_path, data).header.age == pytest.approx(years, nan_ok=True)
+
+
+def test_age_and_sex_of_a_mortara_file_are_no_identifiers(tmp_path):
+    others = read(tmp_path, FILES["Mortara ELI XML"]).identity.others
+    assert {"Last:", "ID&ID:", "Room:", "DOB:"} <= set(others) and not {"Sex", "Age&yr"} & set(others)
+
+
 REFUSED = {
     "a stress test": (
         cardiosoft_xml(SAMPLES, strip="FullDisclosure"),

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import helper_code
 from ecg.io.errors import RecordingError
 from ecg.io.readers.tables import is_table, read_table
 from ecg.leads import LEADS
+from format_files import asked_for_little_memory
 
 MILLIVOLTS = np.round(np.random.default_rng(3).normal(0, 0.4, (3, 1000)), 3)
 ADC = np.random.default_rng(4).integers(-2000, 2000, (3, 1000))
@@ -73,6 +75,15 @@ def test_a_missing_sample_is_nan(tmp_path):
 def test_npz_of_one_array_may_say_all_itself(tmp_path, save):
     save(tmp_path / "x.npz", ecg=MILLIVOLTS, **SAID)
     assert_read(read_table(tmp_path / "x.npz"))
+
+
+def test_an_archive_of_other_files_is_told_to_be_one(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("ward/a.csv", "I,II\n0,1\n")
+    with pytest.raises(
+        RecordingError, match=r"x\.zip: expected arrays .*, found a ZIP archive of other files: unpack it"
+    ):
+        read_table(tmp_path / "x.zip")
 
 
 def test_npz_of_an_array_for_each_lead(tmp_path):
@@ -399,6 +410,19 @@ def test_a_bomb_is_refused(tmp_path):
     assert (tmp_path / "x.npz").stat().st_size < 100_000
     with pytest.raises(RecordingError, match=r"at most 1.1e\+07 values, found 24000000"):
         read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", leads=LEADS)
+
+
+def test_no_room_is_made_for_values_that_are_not_there(tmp_path):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    data = (tmp_path / "x.npy").read_bytes()
+    declared = data.replace(b"(3, 1000), }" + b" " * 9, b"(3, 1000000000), }   ")
+    assert len(declared) == len(data) and declared != data
+    (tmp_path / "x.npy").write_bytes(declared)
+    with (
+        asked_for_little_memory(),
+        pytest.raises(RecordingError, match="3000000000 values of 8 bytes, found 24000 bytes"),
+    ):
+        read_table(tmp_path / "x.npy", **SAID)
 
 
 def test_tables_are_known_by_their_content(tmp_path):

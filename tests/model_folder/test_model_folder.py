@@ -14,7 +14,8 @@ from torch import nn
 import team_code
 from ecg.methods.butteam import butteam
 from ecg.methods.robust import robust
-from ecg.model_folder.folder import Model, ModelError, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import Model, ModelError
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train_member
 from tiny import random_dataset, tiny
@@ -184,6 +185,14 @@ def first_member(change):
     return lambda folder: edit(folder, lambda config: change(config["members"][0]))
 
 
+def threshold(value):
+    return first_member(lambda member: member["thresholds"].update({"426783006": value}))
+
+
+def weights_named(name):
+    return first_member(lambda member: member.update(weights=name))
+
+
 def whole(change):
     return lambda folder: edit(folder, change)
 
@@ -193,7 +202,7 @@ def whole(change):
     [
         (remove_config, "run train_model.py"),
         (lambda f: (f / "config.json").write_text("{"), "expected a JSON config"),
-        (lambda f: (f / "config.json").write_text("[]"), "expected a JSON object"),
+        (lambda f: (f / "config.json").write_text("[]"), r"expected `object`, found `array`"),
         (lambda f: (f / "config.json").write_text("[" * 10**5), "expected a JSON config"),
         (lambda f: (f / "config.json").write_text("1" * 10**4), "expected a JSON config"),
         (lambda f: (f / "config.json").write_bytes(b"\xff\xfe\xfd"), "expected a JSON config"),
@@ -203,27 +212,52 @@ def whole(change):
             whole(lambda c: c.update(format=99)),
             "expected format 1, found 99; use the version of this software that wrote",
         ),
-        (whole(lambda c: c.update(method=["tiny"])), "expected one of the methods tiny, wide"),
+        (whole(lambda c: c.update(method=["tiny"])), "method: expected `str`, found `array`"),
         (whole(lambda c: c.update(method="wide", settings={"width": 10**6})), "weights of the method .* found others"),
         (whole(lambda c: c.update(method="wide", settings={"width": 10**12})), "expected settings of the method wide"),
         (whole(lambda c: c.update(method="wide", settings={"width": "8"})), "expected settings of the method wide"),
-        (whole(lambda c: c.update(members=["member"])), "bare name"),
-        (first_member(lambda m: m.update(weights="a\0.safetensors")), "bare name"),
-        (first_member(lambda m: m["thresholds"].update({"426783006": 10**400})), "thresholds from 0 to 1"),
-        (first_member(lambda m: m["thresholds"].update({"426783006": True})), "thresholds from 0 to 1"),
+        (whole(lambda c: c.update(members=["member"])), r"members\[0\]: expected `object`, found `str`"),
+        (
+            weights_named("a\0.safetensors"),
+            r"members\[0\].weights: .*safetensors.*, found 'a",
+        ),
+        (
+            threshold(10**400),
+            r"thresholds.*: expected a smaller number, found",
+        ),
+        (
+            threshold(True),
+            r"members\[0\].thresholds.*: expected `float`, found `bool`",
+        ),
         (lambda f: link_to_other(weights_of(f)), "damaged or belongs to another model; copy the model folder anew"),
         (whole(lambda c: c.update(method="other")), "expected one of the methods tiny, wide"),
         (whole(lambda c: c.update(settings={"depth": 3})), "expected settings of the method"),
         (whole(lambda c: c["classes"].reverse()), "24 classes"),
         (whole(lambda c: c["input"].update(units="mV")), "'units': 'uV'"),
         (whole(lambda c: c["input"].update(sampling_frequency_hz=500)), "257"),
-        (whole(lambda c: c.update(members=[])), "at least one member"),
-        (first_member(lambda m: m["thresholds"].popitem()), "a threshold for each"),
-        (first_member(lambda m: m.pop("thresholds")), "a threshold for each"),
-        (first_member(lambda m: m["thresholds"].update({"426783006": float("nan")})), "thresholds from 0 to 1"),
-        (first_member(lambda m: m["thresholds"].update({"426783006": "0.5"})), "thresholds from 0 to 1"),
-        (first_member(lambda m: m.update(weights="../other.safetensors")), "bare name"),
-        (first_member(lambda m: m.update(weights="weights.pth")), "bare name"),
+        (whole(lambda c: c.update(members=[])), r"members: expected `array` of length >= 1, found \[\]"),
+        (
+            first_member(lambda m: m["thresholds"].popitem()),
+            r"members\[0\].thresholds: expected an entry for each of the 24",
+        ),
+        (first_member(lambda m: m.pop("thresholds")), r"members\[0\].thresholds: expected a value, found none"),
+        (
+            threshold(float("nan")),
+            "thresholds.426783006: expected .* 0 to 1, found nan",
+        ),
+        (
+            threshold("0.5"),
+            r"members\[0\].thresholds.*: expected `float`, found `str`",
+        ),
+        (threshold(1.5), r"members\[0\].*426783006: .*, found 1.5"),
+        (threshold(-0.5), "426783006: expected .*, found -0.5"),
+        (whole(lambda c: c.pop("method")), "method: expected a value, found none"),
+        (whole(lambda c: c.update(settings=[1])), "settings: expected `object`, found `array`"),
+        (whole(lambda c: c.update(leads=[])), r"leads: expected `array` of length >= 1, found \[\]"),
+        (whole(lambda c: c.update(leads=["I", "V7"])), "leads: expected leads out of I, .*, found .*V7"),
+        (whole(lambda c: c.update(definitions="mine")), "definitions: expected one of clinical, ptb-xl, found 'mine'"),
+        (weights_named("../other.safetensors"), "safetensors.*, found '../other"),
+        (weights_named("weights.pth"), "safetensors.*, found 'weights.pth'"),
         (lambda f: weights_of(f).unlink(), "expected a file, found none; copy the model folder anew, or train again"),
         (damage_weights, "damaged or belongs to another model"),
         (pickled_weights, "expected safetensors"),

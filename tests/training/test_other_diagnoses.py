@@ -17,7 +17,8 @@ from ecg.io.errors import RecordingError
 from ecg.io.label_tables import read_label_table
 from ecg.labels.diagnoses import load_diagnoses
 from ecg.methods.base import build_method
-from ecg.model_folder.folder import ModelError, load_model, save_adapted
+from ecg.model_folder.folder import load_model, save_adapted
+from ecg.model_folder.model import ModelError
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.tree_fitting import fit_boosted_trees
 from ecg.scoring.challenge import compute_f_measure

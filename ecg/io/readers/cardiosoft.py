@@ -35,6 +35,7 @@ from ecg.io.stored import (
 )
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
+_YEARS = {"": 1.0, "years": 1.0, "months": 1 / 12, "weeks": 7 / 365.25, "days": 1 / 365.25}
 _MEASUREMENTS = {
     "heart_rate_bpm": "VentricularRate",
     "p_ms": "PDuration",
@@ -84,7 +85,7 @@ def read_cardiosoft(path: str | os.PathLike[str]) -> Stored:
         frequency,
         samples,
         [1000 / microvolts] * len(labels),
-        age=number_of(text_of(patient, "Age")),
+        age=_age(patient),
         sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
         birth=identity.birth_date,
         acquired=acquired,
@@ -106,6 +107,13 @@ def read_cardiosoft(path: str | os.PathLike[str]) -> Stored:
     )
     others = {**identity.others, **signatures}
     return Stored(header, samples, device, Identity(identity.name, identity.patient_id, identity.birth_date, others))
+
+
+def _age(patient: Element | None) -> float:
+    """Years; NaN where it is not written, or in another unit."""
+    if patient is None or (age := patient.find("Age")) is None:
+        return math.nan
+    return number_of(text_of(age)) * _YEARS.get(age.get("units", "years").lower(), math.nan)
 
 
 def _moment(element: Element | None) -> datetime.datetime | None:

@@ -11,7 +11,7 @@ from ecg.leads import LEADS
 
 # A hyphen right before a name, behind a space, is a minus ("ECG -aVR").
 _BEFORE = re.compile(
-    r"(?:(?:ecg|ekg|lead|derivación|derivação|dérivation|derivazione|ableitung)(?:[\s_:.]|(?<!\s)-|-(?=\s))*)+"
+    r"(?:(?:mdc|ecg|ekg|lead|derivación|derivação|dérivation|derivazione|ableitung)(?:[\s_:.]|(?<!\s)-|-(?=\s))*)+"
 )
 _BEHIND = re.compile(r"[\s_:.-]*(?:ref|wct|wilson)?$")
 _LONGEST = 80  # characters of a label that are looked at
@@ -27,7 +27,8 @@ _ON_THE_TRUNK = {f"ml{name}": name.upper() for name in _ROMAN}  # Mason & Likar 
 def lead_of(label: str) -> str | None:
     """The lead in standard spelling, None where the label means none of the twelve.
 
-    "ECG II", "EKG V1-REF", "Lead aVR", "ECG I-Ref", "V 1", "aV-F", "DII", "MLII" and "Lead 2" are leads.
+    "ECG II", "EKG V1-REF", "Lead aVR", "ECG I-Ref", "V 1", "aV-F", "DII", "MLII", "Lead 2" and
+    "MDC_ECG_LEAD_I" are leads.
     """
     name = _plain(label)
     return _STANDARD.get(name) or _OTHER.get(name) or _ON_THE_TRUNK.get(name)

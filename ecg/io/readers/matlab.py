@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,9 +68,9 @@ def _read_mat5(file: BinaryIO, path: Path, header: Header | None, key: str) -> t
     while len(tag := file.read(8)) == 8:
         kind, n_bytes = struct.unpack(f"{order}2I", tag)
         end = file.tell() + n_bytes
-        take: Callable[[int], bytes] = file.read
+        take: Callable[[int], bytes] = partial(_read_there, file)
         if kind == 15:  # compressed
-            take = _inflating(file.read(n_bytes), path)
+            take = _inflating(take(n_bytes), path)
             kind, _ = struct.unpack(f"{order}2I", take(8).ljust(8))
         if kind != 14:  # no matrix
             break
@@ -91,6 +92,11 @@ def _read_mat5(file: BinaryIO, path: Path, header: Header | None, key: str) -> t
             return shape, np.frombuffer(values, order + types[kind])
         file.seek(end)
     raise problem(path, f"a MATLAB file with a matrix {key!r}", "none")
+
+
+def _read_there(file: BinaryIO, n_bytes: int) -> bytes:
+    """The next bytes, no more than there are: `file.read` would make room for all that are asked for."""
+    return file.read(max(0, min(n_bytes, os.fstat(file.fileno()).st_size - file.tell())))
 
 
 def _inflating(compressed: bytes, path: Path) -> Callable[[int], bytes]:

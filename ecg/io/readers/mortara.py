@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ _MEASUREMENTS = {
     "qrs_axis_deg": ("QRS_AXIS",),
     "t_axis_deg": ("T_AXIS",),
 }
+_NO_IDENTITY = re.compile("f?(?:age|sex|gender|race|height|weight|ht|wt)(?![a-z])", re.IGNORECASE)
 
 
 def is_mortara(start: bytes) -> bool:
@@ -86,9 +88,8 @@ def read_mortara(path: str | os.PathLike[str]) -> Stored:
     )
     names = " ".join(filter(None, (patient.value("name"), patient.value("last"), patient.value("first"))))
     identifiers = {key: text for key, text in said_of.items() if "SERIAL" in key or "ID" in key or "NAME" in key}
-    identity = Identity(
-        names, patient.value("id"), date_of(patient.value("dob")), patient.others | identifiers | signatures
-    )
+    others = {label: text for label, text in patient.others.items() if not _NO_IDENTITY.match(label)}
+    identity = Identity(names, patient.value("id"), date_of(patient.value("dob")), others | identifiers | signatures)
     return Stored(header, samples, device, identity)
 
 

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -140,7 +139,7 @@ def read_table(
     try:
         if start.startswith(_NPY):
             with open_file(path) as file:
-                table = _Table(_load_npy(file, path))
+                table = _Table(_load_npy(file, path, size=os.fstat(file.fileno()).st_size))
         elif start.startswith(_ZIP):
             table = _read_npz(path)
         elif start.startswith(_PARQUET):
@@ -349,8 +348,12 @@ def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(columns) if columns else np.empty((0, 0))
 
 
-def _load_npy(file: IO[bytes], path: str | os.PathLike[str], most: float = math.inf) -> NDArray[Any]:
+def _load_npy(
+    file: IO[bytes], path: str | os.PathLike[str], most: float = math.inf, size: float = math.inf
+) -> NDArray[Any]:
     """One array of numbers or texts of at most so many values (numpy.lib.format), never of objects.
+
+    `size` is that of the file in bytes, where it is known.
 
     Not by numpy, which evaluates the header as Python and makes room for all that it declares before it looks for it.
     """
@@ -367,7 +370,7 @@ def _load_npy(file: IO[bytes], path: str | os.PathLike[str], most: float = math.
     n_values = math.prod(shape)
     if n_values > most:
         raise problem(path, f"at most {most:g} values", n_values)
-    data = file.read(n_values * dtype.itemsize) if n_values * dtype.itemsize < sys.maxsize else b""
+    data = file.read(int(min(n_values * dtype.itemsize, size)))  # it would make room for all that is declared
     if len(data) != n_values * dtype.itemsize or dtype.itemsize == 0:
         raise problem(path, f"{n_values} values of {dtype.itemsize} bytes", f"{len(data)} bytes")
     values = np.frombuffer(data, dtype).reshape(shape, order="F" if match["order"] == b"True" else "C")
@@ -377,6 +380,8 @@ def _load_npy(file: IO[bytes], path: str | os.PathLike[str], most: float = math.
 def _read_npz(path: str | os.PathLike[str]) -> _Table:
     arrays: dict[str, NDArray[Any]] = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        if not any(info.filename.endswith(".npy") for info in archive.infolist()):
+            raise problem(path, "arrays of numpy", "a ZIP archive of other files: unpack it first")
         for info in archive.infolist():
             if not info.filename.endswith(".npy") or info.compress_type not in (
                 zipfile.ZIP_STORED,

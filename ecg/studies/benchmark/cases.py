@@ -30,7 +30,8 @@ from ecg.measurements import boundary_network as marks
 from ecg.measurements import measure as measure_ecg
 from ecg.methods.base import Batch, Method, Preprocess
 from ecg.methods.registry import find_methods
-from ecg.model_folder.folder import Member, Model, as_stored, load_model, save_model
+from ecg.model_folder.folder import load_model, save_model
+from ecg.model_folder.model import Member, Model, as_stored
 from ecg.networks.toom_cook import use_toom_cook
 from ecg.runtime.device import fastest_dtype, pick_device
 from ecg.runtime.threads import limit_blas_threads

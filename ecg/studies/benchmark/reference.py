@@ -29,7 +29,7 @@ from ecg.io.recording import Recording
 from ecg.labels.classes import EQUIVALENT_CLASSES, NORMAL_CLASS
 from ecg.leads import LEADS
 from ecg.methods.base import Method
-from ecg.model_folder.folder import Model
+from ecg.model_folder.model import Model
 from ecg.scoring.challenge import Scores, compute_challenge_metric, load_weights
 from ecg.training.dataset import Dataset
 

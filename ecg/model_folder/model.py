@@ -1,0 +1,150 @@
+"""A trained model: its networks, its thresholds, and how they decide together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ecg.decisions.adaptation import Adaptation
+from ecg.decisions.calibration import Calibration
+from ecg.decisions.conventions import DEFAULT
+from ecg.labels.diagnoses import Diagnoses
+from ecg.methods.base import Method
+from ecg.methods.reduced_leads import on_leads
+
+State = dict[str, Tensor]
+
+
+class ModelError(ValueError):
+    """A model folder that can't be used; the message says what is wrong and how to mend it.
+
+    Examples
+    --------
+    >>> import ecg
+    >>> ecg.load_model("nowhere")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ecg.model_folder.model.ModelError: nowhere/config.json: expected the config of a trained model, found none...
+    """
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network with what was measured on its validation fold.
+
+    Attributes
+    ----------
+    state : dict of str to Tensor
+        Weights, rounded as they are stored.
+    thresholds : ndarray, shape (n_classes,)
+    rows : ndarray, shape (n_validation,)
+        Which recordings of the dataset validated it.
+    probabilities : ndarray, shape (n_validation, n_classes), float64
+        Of the stored weights.
+    history : list of dict
+        One row per epoch.
+    """
+
+    state: State
+    thresholds: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    history: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, ready to run.
+
+    Attributes
+    ----------
+    method : Method
+    networks : tuple of nn.Module
+        One per member, in evaluation mode on `device`.
+    thresholds : ndarray, shape (n_members, n_classes)
+    device : torch.device
+    config : Mapping
+        All that ``config.json`` says.
+    calibration : Calibration, optional
+        From the scores that `decide` gives to probabilities; None where the folder holds none.
+    adaptation : Adaptation, optional
+        To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
+    definitions : str
+        The convention of its labels, where the method knows conventions.
+    """
+
+    method: Method
+    networks: tuple[nn.Module, ...]
+    thresholds: NDArray[np.float64]
+    device: torch.device
+    config: Mapping[str, Any]
+    calibration: Calibration | None = None
+    adaptation: Adaptation | None = None
+    definitions: str = DEFAULT
+
+    @property
+    def checksums(self) -> list[str]:
+        """SHA-256 of each member's weights, in hexadecimal."""
+        return [row["sha256"] for row in self.config["members"]]
+
+    def on_leads(self, leads: tuple[str, ...] | None) -> Model:
+        """The model on some leads alone; ValueError where it was trained for others. Itself for None."""
+        return replace(self, method=on_leads(self.method, leads))
+
+    def require(self, diagnoses: Diagnoses) -> None:
+        """ModelError where the model was trained for another set of diagnoses."""
+        if self.method.diagnoses != diagnoses:
+            raise ModelError(
+                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
+            )
+
+    def decide(
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32] | None = None,
+        definitions: str | None = None,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
+
+        With the features that went into the networks a convention has a part in it: the model's own, or the one named.
+        """
+        by_convention = self.method.decision.by_convention
+        if by_convention is not None and features is not None and self.adaptation is None:
+            return by_convention(probabilities, self.thresholds, features, definitions or self.definitions)
+        labels = self.method.decision.decide(probabilities, self.thresholds)
+        combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
+        if self.adaptation is not None:
+            scores = self.adaptation.apply(scores)
+            combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
+        return combined[0], scores[0]
+
+    def decide_each(
+        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
+    ) -> NDArray[np.bool_]:
+        """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
+        alone = [
+            replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
+            for k in range(len(probabilities))
+        ]
+        return np.array(
+            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
+        )
+
+
+def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights as the model folder keeps them: matrices and kernels rounded to float16, the rest as it is.
+
+    Batch-norm statistics of signals in microvolts don't fit float16, and they are small. The result is float32 again,
+    so that thresholds are searched with exactly the weights that will be loaded.
+    """
+    return {key: (value.half().float() if is_halved(value) else value).cpu() for key, value in state.items()}
+
+
+def is_halved(value: Tensor) -> bool:
+    """Whether a model folder keeps these weights as float16."""
+    return value.is_floating_point() and value.ndim >= 2
