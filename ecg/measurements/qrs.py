@@ -224,13 +224,9 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
         return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
     near, far = round(0.008 * rate), round(0.04 * rate)
-    kept = []
-    for k in candidates:
-        before, after = bend[max(0, k - far) : max(0, k - near)], bend[k + near + 1 : k + far + 1]
-        around = max(before.max(initial=0.0), after.max(initial=0.0))
-        if bend[k] > 4 * around:
-            kept.append(k)
-    return np.array(kept, dtype=np.int64)
+    around = np.concatenate([np.arange(-far, -near), np.arange(near + 1, far + 1)])
+    beside = np.pad(bend, far)[far + candidates[:, np.newaxis] + around].max(axis=1)
+    return candidates[bend[candidates] > 4 * beside].astype(np.int64)
 
 
 def without_spikes(signal: Signal, rate: float, spikes: Samples) -> Signal:
