@@ -99,7 +99,10 @@ def _convolve(x: Floats32, name: str, dilation: int = 1) -> Floats32:
         beside = taps // 2 * dilation
         padded = np.zeros((*x.shape[:-1], x.shape[-1] + 2 * beside), dtype=np.float32)
         padded[..., beside : beside + x.shape[-1]] = x
-        shape, strides = (*x.shape[:-2], taps, *x.shape[-2:]), (*padded.strides[:-2], 4 * dilation, *padded.strides[-2:])
+        shape, strides = (
+            (*x.shape[:-2], taps, *x.shape[-2:]),
+            (*padded.strides[:-2], 4 * dilation, *padded.strides[-2:]),
+        )
         columns = _workspace.columns(shape)
         np.copyto(columns, np.ndarray(shape, np.float32, padded, strides=strides))
         x = columns.reshape(*x.shape[:-2], weights.shape[1], x.shape[-1])

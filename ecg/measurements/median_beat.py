@@ -146,7 +146,7 @@ class _Windows:
 
         Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
         """
-        n_templates, n_leads, width = templates.shape
+        n_templates, _, width = templates.shape
         centred = templates - templates.mean(axis=2, keepdims=True)
         centred /= np.maximum(np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True)), 1e-9)
         lags = np.arange(-self.lag, self.lag + 1)

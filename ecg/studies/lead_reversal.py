@@ -28,7 +28,15 @@ from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
-from ecg.measurements.lead_reversal import ARRANGEMENTS, AS_NAMED, EXCHANGES, PLANES, features_of, moments_of, suspected_swap
+from ecg.measurements.lead_reversal import (
+    ARRANGEMENTS,
+    AS_NAMED,
+    EXCHANGES,
+    PLANES,
+    features_of,
+    moments_of,
+    suspected_swap,
+)
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
 

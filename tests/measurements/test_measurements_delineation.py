@@ -50,7 +50,9 @@ def test_numpy_computes_what_torch_trained():
     network.load_state_dict(fitted)
     beat = np.random.default_rng(0).normal(0, 0.3, (12, N_SAMPLES)).astype(np.float32)
     with torch.no_grad():
-        expected = network.eval()(torch.from_numpy(network_input(beat).swapaxes(0, 1))[None], torch.ones(1, 12, dtype=torch.bool))
+        expected = network.eval()(
+            torch.from_numpy(network_input(beat).swapaxes(0, 1))[None], torch.ones(1, 12, dtype=torch.bool)
+        )
     for found, of_torch in zip(boundary_logits(beat), expected, strict=True):
         np.testing.assert_allclose(found, of_torch[0].numpy(), atol=2e-4)
 
