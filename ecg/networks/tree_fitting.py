@@ -11,11 +11,10 @@ from ecg.networks.boosted_trees import DEPTH, BoostedTrees, Tree
 
 _FEWEST = 3  # recordings of a class; from fewer there is nothing to learn
 # Chosen on fold 1 of PTB-XL, see docs/history/experiments.md.
+_SMALLEST_LEAF, _RIDGE = 10, 1.0  # recordings
 _SETTINGS = {
     "learning_rate": 0.08,
     "max_depth": DEPTH,
-    "min_samples_leaf": 20,
-    "l2_regularization": 2.0,
     "max_features": 0.1,
 }
 
@@ -50,16 +49,22 @@ def fit_trees_of_class(
     usable = np.where(np.isfinite(features).any(axis=0), features, 0)
     known = np.isfinite(targets[:, k])
     wanted = targets[known, k]
-    # Every recording twice, one that counts half with either label: weights would cost twenty times the time.
-    twice = np.concatenate([usable[known], usable[known]])
-    label = np.concatenate([wanted > 0, wanted >= 1])
-    if label.sum() < 2 * _FEWEST or label.all():
-        share = (label.sum() + 0.5) / (len(label) + 1)
+    # Where some count half, every recording twice, those with either label: weights would cost 20 times the time.
+    copies = 1 if np.isin(wanted, (0, 1)).all() else 2
+    rows = np.concatenate([usable[known]] * copies)
+    label = np.concatenate([wanted > 0, wanted >= 1][:copies])
+    if label.sum() < copies * _FEWEST or label.all():
+        share = (label.sum() / copies + 0.25) / (len(wanted) + 0.5)
         trees.set_trees(k, math.log(share / (1 - share)), [])
         return
     model = HistGradientBoostingClassifier(
-        max_iter=trees.n_trees, early_stopping=False, random_state=seed, **_SETTINGS
-    ).fit(twice, label)
+        max_iter=trees.n_trees,
+        early_stopping=False,
+        random_state=seed,
+        min_samples_leaf=copies * _SMALLEST_LEAF,
+        l2_regularization=copies * _RIDGE,
+        **_SETTINGS,
+    ).fit(rows, label)
     # Not public, but the public way out is a pickle. The version is pinned, and a test compares the predictions.
     fitted = [_unfold(stage[0].nodes) for stage in model._predictors]
     trees.set_trees(k, float(model._baseline_prediction.item()), fitted)

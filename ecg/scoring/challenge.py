@@ -197,10 +197,15 @@ def compute_auc(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, float, Fl
 def compute_superclass_auc(
     labels: ArrayLike, outputs: ArrayLike, groups: Sequence[Sequence[int]]
 ) -> tuple[float, float]:
-    """The areas of `compute_auc` where each group of columns is a class: all its labels, the highest of its scores."""
+    """The areas of `compute_auc` where each group of columns is a class.
+
+    It has all labels of the group; its score is 1 - product of (1 - score), the probability that any is there if they
+    are independent, which ranks better than the highest score.
+    """
     above = np.stack([np.asarray(labels)[:, group].any(axis=1) for group in groups], axis=1)
-    highest = np.stack([np.asarray(outputs)[:, group].max(axis=1) for group in groups], axis=1)
-    return compute_auc(above, highest)[:2]
+    without = 1 - np.clip(np.asarray(outputs, dtype=np.float64), 0, 1)
+    some = np.stack([1 - without[:, group].prod(axis=1) for group in groups], axis=1)
+    return compute_auc(above, some)[:2]
 
 
 def compute_accuracy(labels: ArrayLike, outputs: ArrayLike) -> float:
@@ -241,7 +246,7 @@ def compute_scores(
     """All measures that fit a set of diagnoses; arguments as in `compute_challenge_metric` and `compute_auc`.
 
     F-beta and G-beta are those of the Challenge 2020 alone. Without weights there is no challenge metric. Where the
-    set has superclasses, their areas come last: one has the labels of all its classes and the highest of their scores.
+    set has superclasses, their areas come last, see `compute_superclass_auc`.
     """
     overall: dict[str, float] = {}
     by_class: dict[str, Floats] = {}

@@ -129,8 +129,8 @@ def test_superclasses_are_a_second_level(ptb_xl):
     groups = list(PTB_XL.superclasses.values())
     assert sorted(map(len, groups)) == [1, 5, 11, 13, 14]
     truth = np.stack([labels[:, group].any(axis=1) for group in groups], axis=1)
-    highest = np.stack([scores[:, group].max(axis=1) for group in groups], axis=1)
-    assert found.overall["AUROC of superclasses"] == pytest.approx(roc_auc_score(truth, highest, average="macro"))
+    some = np.stack([1 - (1 - scores[:, group]).prod(axis=1) for group in groups], axis=1)
+    assert found.overall["AUROC of superclasses"] == pytest.approx(roc_auc_score(truth, some, average="macro"))
 
 
 def test_the_command_names_both_sets_where_outputs_are_of_another_one(ptb_xl):
