@@ -235,7 +235,7 @@ def signal_part(
 
 
 def hybrid(
-    width: float = 0.5, measurements: bool = True, averaged: int = 1, diagnoses: Diagnoses = CHALLENGE_2020
+    width: float = 0.4375, measurements: bool = True, averaged: int = 2, diagnoses: Diagnoses = CHALLENGE_2020
 ) -> Method:
     """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
