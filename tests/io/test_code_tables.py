@@ -152,8 +152,8 @@ def test_units_of_amplitude_in_muse(tmp_path, units, factor):
 RECORDED = datetime.datetime(2022, 11, 20, 12, 0)
 
 
-@pytest.mark.parametrize("day", [(1900, 1, 1), (1899, 12, 30), (1899, 12, 31), (1901, 1, 1), (1904, 1, 1), (1869, 12, 31),
-                                 (1800, 1, 1), (1, 1, 1), (9999, 9, 9), (9999, 12, 31)])  # fmt: skip
+@pytest.mark.parametrize("day", [(1900, 1, 1), (1899, 12, 30), (1899, 12, 31), (1901, 1, 1), (1904, 1, 1),
+                                 (1869, 12, 31), (1800, 1, 1), (1, 1, 1), (9999, 9, 9), (9999, 12, 31)])  # fmt: skip
 def test_placeholders_of_a_date_of_birth(day):
     age, notes = known_age(np.nan, datetime.date(*day), RECORDED)
     assert np.isnan(age) and notes == ("age unknown: the date of birth is a placeholder",)
@@ -162,7 +162,8 @@ def test_placeholders_of_a_date_of_birth(day):
 
 @pytest.mark.parametrize(
     ("birth", "years", "said"),
-    [((1904, 1, 2), 118, None), ((1903, 11, 21), 118, None), ((1902, 11, 20), 120, None), ((1901, 11, 20), np.nan, "121 years"),
+    [((1904, 1, 2), 118, None), ((1903, 11, 21), 118, None), ((1902, 11, 20), 120, None),
+     ((1901, 11, 20), np.nan, "121 years"),
      ((2022, 11, 20), 0, None), ((2022, 11, 21), np.nan, "after the recording")],
 )  # fmt: skip
 def test_ages_from_dates_of_birth(birth, years, said):
