@@ -61,8 +61,10 @@ def main(
     from ecg.inference.classifier import load_model
     from ecg.inference.run_folder import ClassifyOptions, Outcome, run_folder
     from ecg.leads import parse_leads
+    from ecg.methods.reduced_leads import has_learned
     from ecg.runtime.device import pick_device
     from ecg.runtime.processes import joined, launched
+    from ecg.runtime.progress import say
 
     wanted = parse_leads(leads) if leads else None
     processes = launched()
@@ -74,6 +76,8 @@ def main(
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(device)) as processes:
         loaded = load(model, device) if load else load_model(model, device=device)
+        if wanted and not has_learned(loaded.method, wanted):
+            say(f"The model was not trained for fewer leads: how good it is on {', '.join(wanted)} is not known")
         outcome = run_folder(
             replace(loaded, definitions=definitions or loaded.definitions).on_leads(wanted),
             recordings,

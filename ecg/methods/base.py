@@ -171,6 +171,10 @@ class Training:
         For recordings whose size is invented; None where a method can't be trained on those.
     select_classes : SelectClasses, optional
         None where a method can't be trained on two sets of diagnoses at once.
+    masked_leads : tuple of tuple of str
+        The sets of leads whose others `augment` takes off. `prepare` has the features of these leads alone too.
+    missing_leads : int
+        Leads that a recording may lack, as `augment` takes some off.
     """
 
     n_folds: int
@@ -184,6 +188,8 @@ class Training:
     prepare: Prepare | None = None
     without_size: WithoutSize | None = None
     select_classes: SelectClasses | None = None
+    masked_leads: tuple[tuple[str, ...], ...] = ()
+    missing_leads: int = 0
 
 
 ByConvention = Callable[

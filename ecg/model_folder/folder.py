@@ -26,7 +26,7 @@ from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
-from ecg.methods.reduced_leads import on_leads
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.model_folder import schema
 from ecg.model_folder.model import Member, Model, ModelError, is_halved
 from ecg.model_folder.schema import Config, MemberConfig
@@ -77,6 +77,7 @@ def save_model(
         "input": _input_of(method),
         "classes": list(method.classes),
         **({} if method.leads is None else {"leads": list(method.leads)}),
+        **({"masked_leads": True} if method.training.masked_leads else {}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
@@ -210,6 +211,7 @@ def _method_of(
         raise ValueError(f"classes: expected {expected}, found {config.classes!r}")
     if config.input != _input_of(method):
         raise ValueError(f"input: expected {_input_of(method)}, found {config.input!r}")
+    method = with_masked_leads(method) if config.masked_leads else method
     return on_leads(method, None if config.leads is None else tuple(config.leads)), shapes
 
 

@@ -49,6 +49,7 @@ class Config(msgspec.Struct, frozen=True):
     classes: list[str]
     members: Annotated[list[MemberConfig], _FEWEST]
     leads: Annotated[list[str], _FEWEST] | None = None  # any will do
+    masked_leads: bool = False
     diagnoses: Any = None  # `Diagnoses` has a check of its own
     definitions: str = DEFAULT
     calibration: dict[str, tuple[float, float]] | None = None

@@ -10,7 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,14 +19,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
+from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Method, MethodBuilder
+from ecg.methods.reduced_leads import keep_leads
 from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
@@ -190,23 +194,29 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
-    """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
-    sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
+    """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
     rows = np.concatenate([split.training, split.test])
-    labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
     words = [
         method.name,
         dict(method.settings),
         method.diagnoses.as_json(),
         method.leads,
-        sides,
-        labels,
+        *filter(None, [method.training.masked_leads]),
+        len(split.training),
+        [astuple(replace(dataset.entries[row], start=0)) for row in rows],
         len(dataset),
         options.epochs,
         options.seed,
         options.members,
     ]
-    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for row in rows:
+        digest.update(dataset.features(row).tobytes())
+    return "split-" + digest.hexdigest()[:16]
+
+
+def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
+    return keep_leads(signal, leads), sampling_frequency
 
 
 def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -246,10 +256,17 @@ class Validation:
             return [hold_out_split(self.databases, self.dataset.split(rows, n_folds, options.seed))]
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
-    def predictions(self, disturbance: str | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training, or newly disturbed."""
-        suffix = "" if disturbance is None else "-" + re.sub(r"[^\w.]+", "-", disturbance)
-        found = [self._answers(split, suffix, disturbance) for split in self.splits]
+    def predictions(self, name: str = "", disturb: Disturbance | None = None) -> Predictions:
+        """The answers of all splits, to the recordings as they were read for training, or newly disturbed.
+
+        Parameters
+        ----------
+        name : str
+            Of the disturbance.
+        disturb : Disturbance, optional
+        """
+        suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
+        found = [self._answers(split, name, suffix, disturb) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])
         trained_on = (
             self.databases == largest(self.databases)
@@ -270,8 +287,8 @@ class Validation:
 
     def disturbed_predictions(self, undisturbed: Predictions) -> dict[str, Predictions]:
         results = {}
-        for name in DISTURBANCES:
-            results[name] = self.predictions(name)
+        for name, disturb in DISTURBANCES.items():
+            results[name] = self.predictions(name, disturb)
             if name == AS_RECORDED and not np.allclose(
                 results[name].probabilities, undisturbed.probabilities, atol=1e-3
             ):
@@ -281,7 +298,15 @@ class Validation:
                 )
         return results
 
-    def _answers(self, split: Split, suffix: str, disturbance: str | None) -> dict[str, NDArray[Any]]:
+    def predictions_by_leads(self) -> dict[str, Predictions]:
+        """The answers of the same networks to 12, 6, 4, 3 and 2 leads of the recordings, by the words for them."""
+        found = {f"{self.label}, 12 leads": self.predictions()}
+        for count, leads in LEAD_SETS.items():
+            if count < len(LEADS):
+                found[f"{self.label}, {count} leads"] = self.predictions(f"{count} leads", partial(_on_leads, leads))
+        return found
+
+    def _answers(self, split: Split, name: str, suffix: str, disturb: Disturbance | None) -> dict[str, NDArray[Any]]:
         model_folder = self.folder / _key(self.method, self.dataset, split, self.options)
         if not (model_folder / "config.json").exists():
             train_split(self.method, self.dataset, split, model_folder, self.options, self.device)
@@ -290,12 +315,8 @@ class Validation:
             rows = split.test[self.dataset.labels[split.test].any(axis=1)]
             inputs = (
                 ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
-                if disturbance is None
-                else progress(
-                    self._disturbed_inputs(rows, DISTURBANCES[disturbance]),
-                    len(rows),
-                    f"{self.label}, {split.name}, {disturbance}",
-                )
+                if disturb is None
+                else progress(self._disturbed_inputs(rows, disturb), len(rows), f"{self.label}, {split.name}, {name}")
             )
             model = load_model(model_folder, self.builders, self.device)
             save_arrays(stored, predict_rows(model, rows, inputs))
@@ -307,16 +328,16 @@ class Validation:
         for path in sorted(map(Path, find_recordings(self.options.data))):
             paths.setdefault(path.stem, []).append(path)
 
-        def read(row: int) -> Inputs:
+        def inputs(row: int) -> Inputs:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
-                    header, signal = read_signal(path)
+                    found = read(path)
                 except RecordingError:
                     continue
-                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
-                    disturbed, fs = disturb(signal, header.sampling_frequency)
-                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                if hashlib.sha256(found.signal.tobytes()).hexdigest() == entry.digest:
+                    disturbed, fs = disturb(found.signal, found.sampling_frequency)
+                    changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
             raise RecordingError(
@@ -324,4 +345,4 @@ class Validation:
                 "when this command began, found others"
             )
 
-        return map_ahead(read, rows, workers=self.options.workers, ahead=4 * self.options.workers)
+        return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

@@ -15,7 +15,6 @@ The test measures every recording as it is, and with its limb leads as each exch
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
@@ -130,14 +128,6 @@ def test(paths: Sequence[Path]) -> str:
 def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
     beat = measure(signal, sampling_frequency).median_beat
     return "" if beat is None else suspected_swap(beat)
-
-
-def paths_of(data: Path, folds: Sequence[int]) -> list[Path]:
-    """The recordings in these folds of a folder's `folds.csv`, all of the folder where none is named."""
-    if not folds:
-        return list(map(Path, find_recordings(data)))
-    with open(data / "folds.csv", newline="") as file:
-        return [data / f"{row['record']}.hea" for row in csv.DictReader(file) if int(row["fold"]) in folds]
 
 
 def fit(paths: Sequence[Path]) -> str:

@@ -28,7 +28,8 @@ from ecg.io.recording import Recording
 from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses, shipped
-from ecg.methods.base import Input, Method
+from ecg.methods.base import Method
+from ecg.methods.reduced_leads import check_leads, masked_features
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
@@ -52,6 +53,7 @@ class Entry:
     n_samples: int
     n_features: int
     patient: str = ""  # where the labels say
+    n_masked: int = 0  # sets of leads whose features follow those of all leads
 
 
 class Dataset:
@@ -122,6 +124,14 @@ class Dataset:
         end = entry.start + 12 * entry.n_samples
         return self._signals[end : end + entry.n_features]
 
+    def masked_features(self, index: int) -> NDArray[np.float32]:
+        """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""
+        entry = self.entries[index]
+        start = entry.start + 12 * entry.n_samples + entry.n_features
+        return self._signals[start : start + entry.n_masked * entry.n_features].reshape(
+            entry.n_masked, entry.n_features
+        )
+
 
 def build_dataset(
     method: Method,
@@ -150,7 +160,7 @@ def build_dataset(
     limit : int, optional
         Only this many recordings, spread evenly over all of them.
     statements : StatementTable or LabelTable, optional
-        As for `read_signal`: labels for recordings in clinical formats; or a table of records. Its codes replace
+        As for `read`: labels for recordings in clinical formats; or a table of records. Its codes replace
         those of headers. Its folds and patients count where ``folds.csv`` says nothing.
     resume : bool
         Use what was read before, or refuse.
@@ -253,7 +263,9 @@ def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
     """The stored result of an earlier reading; None if it is missing or not whole."""
     try:
         stored: dict[str, Any] = json.loads(index_file.read_bytes())
-        n_values = sum(12 * entry["n_samples"] + entry["n_features"] for entry in stored["entries"])
+        n_values = sum(
+            12 * each["n_samples"] + each["n_features"] * (1 + each["n_masked"]) for each in stored["entries"]
+        )
         whole = signal_file.stat().st_size == 4 * n_values
     except (FileNotFoundError, ValueError, LookupError, TypeError):
         return None
@@ -277,6 +289,7 @@ def _fingerprint(
         method.settings,
         method.diagnoses.as_json(),
         method.leads,
+        method.training.masked_leads,
         sorted(folds.items()),
         words,
         *sorted(shape_only),
@@ -314,10 +327,13 @@ class _CacheWriter:
         return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
 
     def add(self, name: str, database: str, fold: int, prepared: _Prepared) -> None:
-        signal, features, targets = prepared.signal, prepared.features, self.targets(prepared)
+        signal, targets = prepared.signal, self.targets(prepared)
+        features = [prepared.features, *prepared.masked_features]
         if database in self.shape_only:
-            assert self.method.training.without_size is not None
-            signal, features = self.method.training.without_size(signal, features)
+            without_size = self.method.training.without_size
+            assert without_size is not None
+            features = [without_size(signal, each)[1] for each in features]
+            signal, _ = without_size(signal, features[0])
             targets[self.by_size] = np.nan
         signal = np.ascontiguousarray(signal)
         self.entries.append(
@@ -331,13 +347,14 @@ class _CacheWriter:
                 prepared.digest,
                 self.n_values,
                 signal.shape[1],
-                len(features),
+                len(features[0]),
                 "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
+                len(features) - 1,
             )
         )
         self._write(signal.data)
-        self._write(np.ascontiguousarray(features).data)
-        self.n_values += signal.size + len(features)
+        self._write(np.concatenate(features).data)
+        self.n_values += signal.size + len(features) * len(features[0])
 
     def finish(self) -> None:
         self._write(b"")
@@ -366,7 +383,7 @@ def _write_recorded(
     unused = 0
 
     def prepare(path: Path) -> _Prepared:
-        return _preprocessed(cache.method.input, read(path, statements))
+        return _preprocessed(cache.method, read(path, statements))
 
     candidates = [Candidates(path.stem, (str(path),)) for path in headers]
     for each in progress(examine_folder(candidates, prepare, workers=workers), len(headers), "Reading"):
@@ -389,7 +406,7 @@ def _write_recorded(
 
 
 def _write_simulated(cache: _CacheWriter, n_recordings: int, workers: int) -> None:
-    simulate, numbers = partial(_simulate, cache.method.input), range(1, n_recordings + 1)
+    simulate, numbers = partial(_simulate, cache.method), range(1, n_recordings + 1)
     simulated = map_in_processes(simulate, numbers, workers=workers, ahead=8 * workers)
     for _, prepared in progress(simulated, n_recordings, "Simulating") if numbers else ():
         if isinstance(prepared, WorkerDiedError):
@@ -406,21 +423,24 @@ class _Prepared:
     seconds: float
     digest: str  # of the signal in mV
     features: NDArray[np.float32]
+    masked_features: NDArray[np.float32]  # (n_sets, n_features), of fewer leads
 
 
-def _preprocessed(input_: Input, recording: Recording) -> _Prepared:
-    examined = Examination(recording, input_)
+def _preprocessed(method: Method, recording: Recording) -> _Prepared:
+    check_leads(method, recording.signal)
+    examined = Examination(recording, method.input)
+    masked = masked_features(recording, method.input, method.training.masked_leads)
     signal, rate = recording.signal, recording.sampling_frequency
     digest = hashlib.sha256(signal.tobytes()).hexdigest()
     without_signal = replace(recording, signal=signal[:, :0].copy())
-    return _Prepared(without_signal, examined.prepared, signal.shape[1] / rate, digest, examined.features)
+    return _Prepared(without_signal, examined.prepared, signal.shape[1] / rate, digest, examined.features, masked)
 
 
-def _simulate(input_: Input, number: int) -> _Prepared:
+def _simulate(method: Method, number: int) -> _Prepared:
     made = simulate_recording(_SIMULATION_SEED, number)
     name, signal = f"simulated-{number:05d}", made.signal.astype(np.float32)
     return _preprocessed(
-        input_, Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
+        method, Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
     )
 
 

@@ -27,7 +27,6 @@ from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
-from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder import folder as storage
 from ecg.model_folder.model import Member, State, as_stored
 from ecg.networks.toom_cook import use_toom_cook
@@ -335,10 +334,11 @@ class _MemberTraining:
     def _prepare(self) -> None:
         assert self.method.training.prepare is not None
         start = time.monotonic()
-        features = np.stack([self.dataset.features(row) for row in self.training_rows])
-        targets, seed = self.dataset.targets[self.training_rows], self.options.seed + self.options.number
+        sets, rows = 1 + len(self.method.training.masked_leads), self.training_rows
+        features = np.concatenate([[self.dataset.features(row), *self.dataset.masked_features(row)] for row in rows])
+        targets, seed = self.dataset.targets[rows].repeat(sets, axis=0), self.options.seed + self.options.number
         self.method.training.prepare(self.network, features, targets, seed)
-        say(f"{self.options.label}: prepared on {len(features)} recordings, {time.monotonic() - start:.0f} s")
+        say(f"{self.options.label}: prepared on {len(rows)} recordings, {time.monotonic() - start:.0f} s")
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
@@ -460,7 +460,7 @@ class _MemberTraining:
             dict(self.method.settings),
             self.method.diagnoses.as_json(),
             self.method.leads,
-            isinstance(self.method.training.augment, MaskLeads),
+            self.method.training.masked_leads,
             self.epochs,
             self.options.seed,
             self.options.number,

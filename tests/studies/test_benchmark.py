@@ -359,7 +359,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
     assert checks["driver, tiny"].startswith("100.00% of labels, scores within 0.00")
     assert checks["driver, tiny-filtered"].startswith("100.00% of labels, scores within 0.00")
     assert "no GPU here" in printed or torch.cuda.is_available()
-    assert "Measurements: not compared, NeuroKit2 is not installed (pip install .[benchmark])." in printed
+    assert "Measurements not compared: expected the package neurokit2, found none; install it with" in printed
     text = page.read_text()
     assert text.startswith("# How fast it is\n")
     assert f"`ecg benchmark speed all --records 4 --repeats 1 --output {page}`" in text

@@ -34,6 +34,7 @@ from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import Member, Model, as_stored
 from ecg.networks.toom_cook import use_toom_cook
 from ecg.runtime.device import fastest_dtype, pick_device
+from ecg.runtime.extras import missing
 from ecg.runtime.threads import limit_blas_threads
 from ecg.scoring.challenge import compute_challenge_metric, load_weights
 from ecg.scoring.score_folder import evaluate_model, load_outputs
@@ -458,8 +459,7 @@ def measure_measurements(folder: Path, options: Options, machine: Machine) -> Re
         f"{found_long.seconds:.2f} s and {found_long.peak_memory:.0f} MB for one of {HALF_AN_HOUR / 60:g} minutes."
     ]
     if not has_neurokit:
-        missing = "NeuroKit2 is not installed (pip install .[benchmark])"
-        return Report(notes=[*notes, f"Measurements: not compared, {missing}."])
+        return Report(notes=[*notes, f"Measurements not compared: {missing('neurokit2')}."])
     truth = np.array([truth_of(simulate_recording(options.seed, k)).qrs_ms for k in numbers])
     signals = load()
     n_bytes = sum(signal.nbytes for signal, _ in signals)
