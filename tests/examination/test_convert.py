@@ -465,6 +465,7 @@ def table():
         ("Abnormal ECG", []),
         ("AFIB", ["AF"]),
         ("1AVB", ["IAVB"]),
+        ("Sinus bradycardia ; rate < 50", ["SB"]),
     ],
 )
 def test_statements_and_their_codes(table, statement, abbreviations):
