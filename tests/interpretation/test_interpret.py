@@ -158,6 +158,7 @@ def test_a_normal_ecg_stands_alone_and_gives_way_to_what_is_certain(measured):
     calm = replace(measured, heart_rate_bpm=70.0, qtc_fridericia_ms=420.0)
     assert set(said(calm, opinions)) == {1, 20}
     assert set(said(replace(calm, heart_rate_bpm=52.0), opinions)) == {2, 22}
+    assert set(said(replace(calm, heart_rate_bpm=35.0), opinions)) == {22}  # acute
     assert 1 not in said(calm, {**opinions, "ptb-xl": {"NORM": 0.9, "SR": 0.98, "IMI": 0.9}})
 
 

@@ -52,6 +52,14 @@ def test_fields_of_ishne_end_where_they_end(tmp_path):
     assert stored.device.model == "D" * 40
 
 
+def test_unknown_dates_in_ishne(tmp_path):
+    data = bytearray(ishne())
+    data[132:144] = struct.pack("<6h", -9, -9, -9, 0, 0, 0)  # of birth, and of the recording
+    data[8:10] = struct.pack("<H", binascii.crc_hqx(bytes(data[10:527]), 0xFFFF))
+    stored = read_ishne(in_file(tmp_path, "a.ecg", bytes(data)))
+    assert (stored.identity.birth_date, stored.device.acquired) == (None, None) and np.isnan(stored.header.age)
+
+
 def test_leads_of_scp_ecg(tmp_path):
     leads = dict(zip(LEADS, SIGNAL, strict=True))
     assert [scp_writer.LEAD_NUMBERS[lead] for lead in LEADS] == list(NUMBERS)
@@ -118,6 +126,13 @@ def test_leads_of_dicom_by_number_in_both_schemes(tmp_path):
         stored = read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(samples, sources=sources)))
         assert stored.header.leads == LEADS
         np.testing.assert_array_equal(stored.samples, samples)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_each_kind_of_ecg_in_dicom(tmp_path, number):
+    sop = f"1.2.840.10008.5.1.4.1.1.9.1.{number}"
+    path = dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), sop=sop, Modality="OT")
+    assert np.array_equal(read_dicom(path).samples, SAMPLES)
 
 
 @pytest.mark.parametrize(
