@@ -299,6 +299,8 @@ def test_the_leads_of_a_right_bundle_branch_block_say_nothing_of_st_and_t(measur
     likely = {"challenge": {"426783006": 0.9, "713427006": 0.9}}
     assert 145 in said(changed, {"challenge": {"426783006": 0.9}})
     assert 106 in said(changed, likely) and 145 not in said(changed, likely)
+    beside = replace(changed, amplitudes=replace(measured.amplitudes, st_j=np.roll(st_j, 1) * (np.arange(12) > 7)))
+    assert 145 not in said(beside, likely)  # V3 and V4
     lower = st_j.copy()
     lower[[1, 5]] = 0.3
     changed = replace(changed, amplitudes=replace(measured.amplitudes, st_j=lower))
