@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,23 +191,19 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
     """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
-    rows = np.concatenate([split.training, split.test])
     words = [
         method.name,
         dict(method.settings),
         method.diagnoses.as_json(),
         method.leads,
         len(split.training),
-        [astuple(replace(dataset.entries[row], start=0)) for row in rows],
+        dataset.digest(np.concatenate([split.training, split.test])),
         len(dataset),
         options.epochs,
         options.seed,
         options.members,
     ]
-    digest = hashlib.sha256(json.dumps(words).encode())
-    for row in rows:
-        digest.update(dataset.features(row).tobytes())
-    return "split-" + digest.hexdigest()[:16]
+    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
 def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -454,6 +455,7 @@ class _MemberTraining:
         processes.add(probabilities)
         return probabilities.numpy()
 
+    @cached_property
     def _fingerprint(self) -> str:
         parts = [
             self.method.name,
@@ -465,19 +467,16 @@ class _MemberTraining:
             self.options.seed,
             self.options.number,
             len(self.training_rows),
+            self.dataset.digest(np.concatenate([self.training_rows, self.validation_rows])),
             *([] if self.options.start is None else self.options.start.checksums),
         ]
-        fingerprint = hashlib.sha256(json.dumps(parts).encode())
-        for row in np.concatenate([self.training_rows, self.validation_rows]):
-            fingerprint.update(self.dataset.entries[row].digest.encode())
-        fingerprint.update(self.dataset.targets.data)
-        return fingerprint.hexdigest()
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _save_checkpoint(self) -> None:
         if self.options.checkpoint is None or not self.options.processes.is_first:
             return
         held = {
-            "fingerprint": self._fingerprint(),
+            "fingerprint": self._fingerprint,
             "stage": self.stage,
             "epoch": self.epoch,
             "network": self.network.state_dict(),
@@ -502,7 +501,7 @@ class _MemberTraining:
         found = "a damaged one"
         if _is_whole(content):
             held = torch.load(io.BytesIO(content), map_location=self.options.device, weights_only=True)
-            found = "one" if held["fingerprint"] == self._fingerprint() else "one with other data or arguments"
+            found = "one" if held["fingerprint"] == self._fingerprint else "one with other data or arguments"
         if found != "one":
             if self.options.resume:
                 raise TrainingError(
