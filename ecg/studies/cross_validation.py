@@ -34,8 +34,9 @@ from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.member import scaled_epochs, train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import scaled_epochs, train_member, validation_scores
+from ecg.training.trainer import validation_scores
 
 Rows = NDArray[np.int64]
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch

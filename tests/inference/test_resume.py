@@ -14,7 +14,7 @@ import team_code
 import train_model
 from bad_recordings import write_refused
 from commands import visible_bytes, write_recordings
-from ecg.training import trainer as training
+from ecg.training import member
 from ecg.training.dataset import build_dataset
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
@@ -172,7 +172,7 @@ class Killed(BaseException):
 @pytest.fixture
 def stopped(models, tmp_path, command, monkeypatch):
     """A training of two members that was killed in the second epoch of the second one."""
-    save, saved = training._MemberTraining._save_checkpoint, []
+    save, saved = member._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
         save(run)
@@ -181,7 +181,7 @@ def stopped(models, tmp_path, command, monkeypatch):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
+        patch.setattr(member._MemberTraining, "_save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             command(train_model, *words(models, tmp_path / "model"))
     command(train_model, *words(models, tmp_path / "undisturbed"))

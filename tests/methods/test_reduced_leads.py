@@ -9,8 +9,8 @@ from ecg.leads import LEAD_SETS, LEADS, fill_missing, parse_leads
 from ecg.methods.reduced_leads import MaskLeads, keep_leads, on_leads, with_masked_leads
 from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import ModelError
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import train_member
 from tiny import heart_like, random_dataset, tiny
 
 CPU = torch.device("cpu")
