@@ -26,7 +26,7 @@ from ecg.inference import predict
 from ecg.io.header import parse_header
 from ecg.io.recording import Recording, to_millivolts
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
-from ecg.leads import fill_missing
+from ecg.leads import LEADS, fill_missing
 from ecg.methods import registry
 from ecg.methods.base import (
     Batch,
@@ -43,6 +43,7 @@ from ecg.methods.base import (
     mean_of_windows,
 )
 from ecg.methods.butteam import CHALLENGE_STAGE
+from ecg.methods.reduced_leads import check_leads
 from ecg.model_folder import folder
 from ecg.model_folder.model import Model
 from ecg.networks import losses
@@ -309,7 +310,7 @@ def load_model(
     ----------
     model_directory : path
     leads : sequence of str, optional
-        Which leads the recordings will have. One model serves any set of leads; the argument is there for the hook.
+        Which leads the recordings will have; the model looks at these alone.
     device : str
         "auto", "cpu", "cuda" or "cuda:<number>".
 
@@ -323,7 +324,9 @@ def load_model(
         If the folder holds no usable model.
     """
     # Corrected: thresholds come with the weights they were searched for, not from files of another training.
-    return folder.load_model(model_directory, METHODS, pick_device(device))
+    model = folder.load_model(model_directory, METHODS, pick_device(device))
+    known = tuple(lead for lead in LEADS if leads is None or lead in leads)
+    return model if known == LEADS else model.on_leads(known)
 
 
 def run_model(
@@ -351,12 +354,13 @@ def run_model(
     Raises
     ------
     RecordingError
-        If the header can't be read or does not describe the recording.
+        If the header can't be read or does not describe the recording, or leads are missing that the model needs.
     """
     parsed = parse_header(header)
     millivolts = to_millivolts(np.asarray(recording), parsed)
     method = model.method
     given = Recording(millivolts, parsed.sampling_frequency, parsed.recording_id, parsed.age, parsed.sex)
+    check_leads(method, millivolts)
     examined = Examination(given, method.input)
     item = predict.Item(given.name, examined.prepared, examined.features)
     [(_, probabilities)] = predict.predict(method, model.networks, [item], model.device, deterministic=True)

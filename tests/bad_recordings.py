@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
 
 # These look odd and can be classified all the same.
 CLASSIFIED: dict[str, Callable[[Path], None]] = {
-    "one_lead": _leads(("II",), [1]),
+    "eight_leads": _leads((*LEADS[:2], *LEADS[6:]), [0, 1, *range(6, 12)]),
     "fifteen_leads": _leads((*LEADS, "X", "Y", "Z"), [*range(12), 0, 1, 2]),
     "same_lead_twice": _leads((*LEADS, "I"), [*range(12), 0]),
     "partly_nan": _matrix(lambda good: np.where(np.arange(good.shape[1]) < 100, np.nan, good)),

@@ -18,6 +18,7 @@ import helper_code
 import team_code
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
+from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
 from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
@@ -272,7 +273,17 @@ def test_eight_independent_leads_give_the_scores_of_all_twelve(model, tmp_path):
     np.testing.assert_allclose(hook(loaded, tmp_path, "A0001")[2], hook(loaded, tmp_path, "A0002")[2], atol=5e-3)
 
 
-@pytest.mark.parametrize("kind", ["flat", "missing", "short", "one_lead"])
+def test_a_recording_that_lacks_leads_gets_a_sentence_unless_the_hook_is_told(model, tmp_path):
+    write_recording(tmp_path, "A0001", heart_like(), leads=("I", "II"))
+    with pytest.raises(RecordingError, match="expected all twelve leads, found I, II"):
+        hook(team_code.load_model(model), tmp_path, "A0001")
+    _, _, told = hook(team_code.load_model(model, ("I", "II")), tmp_path, "A0001")
+    write_recording(tmp_path, "A0002", heart_like())
+    _, _, of_twelve = hook(team_code.load_model(model, ("I", "II")), tmp_path, "A0002")
+    np.testing.assert_allclose(told, of_twelve, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["flat", "missing", "short"])
 def test_strange_recordings_still_get_finite_scores(model, tmp_path, kind):
     signal = heart_like(seconds=1.1 if kind == "short" else 10)
     if kind == "flat":
@@ -280,7 +291,7 @@ def test_strange_recordings_still_get_finite_scores(model, tmp_path, kind):
     if kind == "missing":
         signal[4] = np.nan
         signal[7, 100:900] = np.nan
-    write_recording(tmp_path, "A0001", signal, leads=("II",) if kind == "one_lead" else helper_code.LEADS)
+    write_recording(tmp_path, "A0001", signal)
     _, _, probabilities = hook(team_code.load_model(model), tmp_path, "A0001")
     assert np.isfinite(probabilities).all()
 

@@ -46,7 +46,7 @@ def main(
     from ecg.inference.classifier import load_model
     from ecg.io.label_tables import load_labels
     from ecg.methods.base import build_method
-    from ecg.methods.reduced_leads import on_leads
+    from ecg.methods.reduced_leads import on_leads, with_masked_leads
     from ecg.methods.registry import find_methods
     from ecg.training.distillation import distill
     from ecg.training.options import TrainingOptions
@@ -58,6 +58,7 @@ def main(
     options = TrainingOptions(1, epochs, seed, device, limit=limit, labels=table)
     student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
     student = on_leads(student, teacher.method.leads)
+    student = with_masked_leads(student) if teacher.method.training.masked_leads else student
     options.n_members(student)
     distill(teacher, student, data, distilled, options)
     return 0

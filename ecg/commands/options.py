@@ -119,6 +119,12 @@ leads = click.option(
     help="only these leads, by number as in the 2021 Challenge or by name (I,II,V2); a recording without one is left "
     "out (default: the leads that are there)",
 )
+training_leads = click.option(
+    "--leads",
+    metavar="12|6|4|3|2|NAMES|any",
+    help="leads that the model uses and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: all, but "
+    "half of the training items lack those that smaller sets lack (default: the leads that are there)",
+)
 seed = click.option("--seed", type=click.IntRange(0), default=2020, help="random seed")
 epochs = click.option(
     "--epochs", type=click.IntRange(1), metavar="N", help="epochs of each network (default: the method's schedule)"

@@ -37,12 +37,7 @@ from ecg.runtime.command import command
 @options.diagnoses
 @options.labels
 @options.least_likelihood
-@click.option(
-    "--leads",
-    metavar="12|6|4|3|2|NAMES|any",
-    help="leads that the model uses and needs, by number as in the 2021 Challenge or by name (I,II,V2); any: all, but "
-    "half of the training items lack those that smaller sets lack (default: the leads that are there)",
-)
+@options.training_leads
 @click.option(
     "--also",
     nargs=2,
@@ -54,6 +49,12 @@ from ecg.runtime.command import command
     multiple=True,
     metavar="DATABASE",
     help="database of folds.csv whose recordings have an invented size, from which nothing is learned; may be repeated",
+)
+@click.option(
+    "--cache",
+    metavar="FOLDER",
+    help="keep the preprocessed recordings here, for the next training on the same data (default: they lie in MODEL "
+    "until the training ends)",
 )
 @click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
 @click.option(

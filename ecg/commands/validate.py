@@ -37,7 +37,7 @@ from ecg.runtime.command import command
 @options.diagnoses
 @options.labels
 @options.least_likelihood
-@options.leads
+@options.training_leads
 @options.seed
 @options.device
 @click.option("--workers", type=click.IntRange(1), default=2, metavar="N", help="processes that read recordings")
@@ -59,8 +59,8 @@ def main(
     DATA is a folder of Challenge recordings. All methods see the same training and test recordings. Thresholds and
     epochs are chosen on a validation part inside the training part. OUTPUT gets `predictions.npz` and every trained
     network as a model folder for each method, and `table.md` for all of them: by database, the first method against
-    each other one, by class, and with --disturbed what each loses where recordings have a fault. A stopped run
-    continues.
+    each other one, by class, and with --disturbed what each loses where recordings have a fault. With --leads any each
+    network is tested on 12, 6, 4, 3 and 2 leads. A stopped run continues.
 
     \b
     examples:
@@ -72,7 +72,6 @@ def main(
         raise click.UsageError("expected one of --folds, --leave-one-database-out and --hold-out, found several")
     from ecg.io.label_tables import load_labels
     from ecg.labels.diagnoses import DEFAULT, load_diagnoses
-    from ecg.leads import parse_leads
     from ecg.studies.compare_methods import compare_methods
     from ecg.studies.cross_validation import Options
 
@@ -82,5 +81,5 @@ def main(
     wanted = load_diagnoses(diagnoses or DEFAULT)
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
     options = Options(split=split, n_folds=n_folds or 5, labels=table, **settings)
-    compare_methods(methods, wanted, options, disturbed, parse_leads(leads) if leads else None)
+    compare_methods(methods, wanted, options, disturbed, leads)
     return 0

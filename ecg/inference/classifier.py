@@ -13,6 +13,7 @@ from ecg.inference.predict import Item, predict
 from ecg.io.inputs import StrPath, as_recording
 from ecg.io.recording import Recording
 from ecg.labels.diagnoses import Diagnoses
+from ecg.methods.reduced_leads import check_leads
 from ecg.methods.registry import find_methods
 from ecg.model_folder import folder
 from ecg.model_folder.model import Model
@@ -87,10 +88,12 @@ class Classifier(Model):
         Raises
         ------
         RecordingError
-            Where a file can't be read, or an array or its sampling frequency or unit can't be used.
+            Where a file can't be read, an array or its sampling frequency or unit can't be used, or leads are missing
+            that the model needs.
         """
         given = as_recording(recording, sampling_frequency, unit)
         method = self.method
+        check_leads(method, given.signal)
         examined = Examination(given, method.input)
         item = Item(given.name, examined.prepared, examined.features)
         [(_, members)] = predict(method, self.networks, [item], self.device, deterministic=True)

@@ -14,17 +14,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import CORES, Candidates, examine_folder
 from ecg.inference.predict import Item, predict
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.interpret import Opinions
+from ecg.interpretation.statement_list import terms_of_class
 from ecg.io.files import write_file
 from ecg.io.formats import read
 from ecg.io.recording import Recording
 from ecg.measurements import Measurements, measure
-from ecg.methods.base import Input
+from ecg.methods.base import Method
+from ecg.methods.reduced_leads import lead_problem
 from ecg.model_folder.model import Model
 
 COLUMNS = ("record", "code", "statement", "certainty", "probability", "evidence")
@@ -69,6 +73,7 @@ class Ready:
     recording: Recording
     measured: Measurements
     items: list[Item]
+    refusal: str = ""  # why a model can say nothing of it
 
 
 def interpret_recordings(
@@ -97,12 +102,18 @@ def interpret_recordings(
     Raises
     ------
     ValueError
-        If there is no such convention.
+        If there is no such convention, or statements know no class of a model.
     """
     if definitions not in CONVENTIONS:
         raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")
+    for model in models:
+        if not any(map(terms_of_class, model.method.classes)):
+            found = model.method.diagnoses.name
+            raise ValueError(
+                f"expected models of the Challenge's diagnoses or PTB-XL's statements, found one of {found}"
+            )
     candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
-    examined = examine_folder(candidates, partial(_prepare, [model.method.input for model in models]), workers=workers)
+    examined = examine_folder(candidates, partial(_prepare, [model.method for model in models]), workers=workers)
     while some := list(islice(examined, _AT_ONCE)):
         ready = [each.result for each in some if each.result is not None]
         opinions = iter(opinions_of(ready, models, definitions))
@@ -117,7 +128,7 @@ def interpret_recording(
     recording: Recording, models: Sequence[Model] = (), definitions: str = DEFAULT
 ) -> Interpretation:
     """As `interpret_recordings`, one recording that is in memory; what is wrong with it is raised."""
-    ready = examined_for(recording, [model.method.input for model in models])
+    ready = examined_for(recording, [model.method for model in models])
     [opinions] = opinions_of([ready], models, definitions)
     return _interpretation(recording.name, ready, opinions, definitions)
 
@@ -125,19 +136,27 @@ def interpret_recording(
 def _interpretation(name: str, ready: Ready, opinions: Opinions, definitions: str) -> Interpretation:
     recording, measured = ready.recording, ready.measured
     statements = interpret(measured, recording.age, recording.sex, opinions, definitions)
-    return Interpretation(name, statements, doubts(statements, measured), measured=measured)
+    reasons = [*filter(None, [ready.refusal]), *doubts(statements, measured)]
+    return Interpretation(name, statements, reasons, measured=measured)
 
 
-def _prepare(inputs: Sequence[Input], path: Path) -> Ready:
-    return examined_for(read(path), inputs)
+def _prepare(methods: Sequence[Method], path: Path) -> Ready:
+    return examined_for(read(path), methods)
 
 
-def examined_for(recording: Recording, inputs: Sequence[Input]) -> Ready:
-    """Measure a recording once, and make what each network takes."""
+def examined_for(recording: Recording, methods: Sequence[Method]) -> Ready:
+    """Measure a recording once, and make what each network takes; nothing for one that needs leads it lacks."""
     measured = measure(recording.signal, recording.sampling_frequency)
-    examined = [Examination(recording, each, measured) for each in inputs]
-    items = [Item(None, each.prepared, each.features) for each in examined]
-    return Ready(replace(recording, signal=recording.signal[:, :0].copy()), measured, items)
+    nothing = recording.signal[:, :0].copy()
+    items, refusal = [], ""
+    for method in methods:
+        if sentence := lead_problem(method, recording.signal):
+            refusal = f"measured criteria alone: the model {sentence}"
+            items.append(Item(None, nothing, np.empty(0, np.float32)))
+            continue
+        examined = Examination(recording, method.input, measured)
+        items.append(Item(None, examined.prepared, examined.features))
+    return Ready(replace(recording, signal=nothing), measured, items, refusal)
 
 
 def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: str) -> list[Opinions]:
@@ -147,6 +166,8 @@ def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: st
         method = model.method
         items = [replace(each.items[number], key=k) for k, each in enumerate(ready)]
         for k, members in predict(method, model.networks, items, model.device):
+            if not len(members):
+                continue
             _, scores = model.decide(members, items[k].features, definitions)
             if model.calibration is not None and not method.decision.moves_scores and model.adaptation is None:
                 scores = model.calibration.apply(scores)

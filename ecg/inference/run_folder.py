@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import Examined, Run, RunOptions, by_name
 from ecg.examination.journal import step_key
@@ -22,6 +23,7 @@ from ecg.inference.predict import Batching, Item, batching, predict
 from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import read
 from ecg.io.inputs import Paths, expand_inputs
+from ecg.methods.reduced_leads import lead_problem
 from ecg.model_folder.model import Model
 from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
@@ -133,6 +135,7 @@ class Ready:
     signal: NDArray[np.float32]
     features: NDArray[np.float32]
     beside: Any = None
+    refusal: str = ""  # why there is nothing for the networks
 
 
 @dataclass(frozen=True)
@@ -184,11 +187,21 @@ def classify(
     """
     compute = _Computing(model.device, options.deterministic)
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {options.workers} processes read ahead")
-    network_input, classes = model.method.input, model.method.classes
+    method, classes = model.method, model.method.classes
 
     def prepare(path: Path) -> Ready:
-        examination = Examination(read(path), network_input)
-        return Ready(examination.prepared, examination.features, beside(examination))
+        recording, network_input = read(path), method.input
+        if refusal := lead_problem(method, recording.signal):  # it can be measured and drawn all the same
+            network_input = replace(method.input, preprocess=_nothing, features=_no_features)
+        examination = Examination(recording, network_input)
+        return Ready(examination.prepared, examination.features, beside(examination), refusal)
+
+    def told(each: Examined[Ready]) -> Examined[Ready]:
+        if each.result is None or not each.result.refusal:
+            return each
+        problem = f"{each.path}: {each.result.refusal}"
+        say(problem)
+        return replace(each, problems=(*each.problems, problem))
 
     nothing = np.zeros(len(classes))
 
@@ -200,7 +213,7 @@ def classify(
         save_outputs(output_folder / f"{each.name}.csv", _printable(each.name), classes, labels, scores)
         return Classified(each, members, labels, scores)
 
-    examined = run.examined(prepare)
+    examined = map(told, run.examined(prepare))
     first = list(
         islice(examined, 1)
     )  # begins to read before the networks are made ready, and forks before they compute
@@ -208,6 +221,14 @@ def classify(
     # Threads that write wait for the disk, and nobody waits for them.
     written = map_ahead(write, compute.probabilities(model, items), workers=WRITERS, ahead=8 * WRITERS)
     yield from run.progress(written, "Classifying")
+
+
+def _nothing(signal: Signal, sampling_frequency: float) -> Signal:
+    return signal[:, :0].copy()
+
+
+def _no_features(examination: Examination) -> Signal:
+    return np.empty(0, np.float32)
 
 
 def step_of(model: Model, options: ClassifyOptions, layer: str = "inference", *arguments: object) -> str:

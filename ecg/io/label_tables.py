@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
 from ecg.io.files import read_rows
+from ecg.labels.diagnoses import clean_code
 
 _LONGEST = 1 << 27  # bytes
 _RECORD = ("record", "recording", "ecg_id")
@@ -146,11 +147,6 @@ def read_label_table(path: str | os.PathLike[str], known: Collection[str], least
     return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id")
 
 
-def clean_code(code: str) -> str:
-    """A code as a set of diagnoses writes it: spreadsheets make 164889003.0 of a number."""
-    return re.sub(r"^(\d+)\.0+$", r"\1", code.strip())
-
-
 def _first(fields: list[str], names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name in fields), None)
 
@@ -173,8 +169,12 @@ def _parse(path: str | os.PathLike[str], record: str, cell: str) -> dict[str, fl
     cell = cell.strip()
     try:
         if cell.startswith("{"):
-            return {str(code): float(likelihood) for code, likelihood in ast.literal_eval(cell).items()}
-        parts = (part.strip().partition(":") for part in cell.split(";"))
-        return {clean_code(code): float(likelihood or 100) for code, _, likelihood in parts if code}
+            found = {str(code): float(likelihood) for code, likelihood in ast.literal_eval(cell).items()}
+        else:
+            parts = (part.strip().partition(":") for part in cell.split(";"))
+            found = {clean_code(code): float(likelihood or 100) for code, _, likelihood in parts if code}
     except (ValueError, SyntaxError, TypeError, AttributeError, RecursionError, MemoryError):
         raise problem(path, f"codes of record {record} such as NORM:100;SR:0", shown(cell)) from None
+    if not all(0 <= likelihood <= 100 for likelihood in found.values()):
+        raise problem(path, f"likelihoods of record {record} from 0 to 100", shown(cell))
+    return found

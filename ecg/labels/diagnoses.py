@@ -22,6 +22,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -148,8 +149,8 @@ class Diagnoses:
 
     def _row(self, row: Mapping[str | None, Any]) -> Diagnosis:
         text = {name: str(row.get(name) or "").strip() for name in COLUMNS}
-        code = text["code"]
-        codes = tuple(part.strip() for part in f"{code}|{text['equivalents']}".rstrip("|").split("|"))
+        code = clean_code(text["code"])
+        codes = tuple(clean_code(f"{code}|{text['equivalents']}".rstrip("|")).split("|"))
         if not all(codes) or any(set(part) & set(',;\r\n"') or not part.isprintable() for part in codes):
             raise _problem(self.source, "codes without comma, semicolon or quotation mark", repr(code))
         parts = {}
@@ -276,7 +277,7 @@ def read_weights(
     DiagnosesError
         If the table is not square, named the same along both sides, finite, and the same for equivalent classes.
     """
-    rows = [[cell.strip() for cell in line.split(",")] for line in lines if line.strip()]
+    rows = [[clean_code(cell) for cell in line.split(",")] for line in lines if line.strip()]
     names = [row[0] for row in rows[1:]]
     if not names or any(len(row) != len(rows) for row in rows) or names != rows[0][1:] or len(set(names)) != len(names):
         raise _problem(
@@ -284,12 +285,10 @@ def read_weights(
             "a square table with the same distinct codes in one order along both sides",
             f"rows {names} and columns {rows[0][1:] if rows else []}",
         )
-    try:
-        table = np.array([[float(cell) for cell in row[1:]] for row in rows[1:]], dtype=np.float64)
-    except ValueError:
-        table = np.array([[math.nan]])
-    if not np.isfinite(table).all():
-        raise _problem(source, "finite numbers", "something else")
+    cells = [cell for row in rows[1:] for cell in row[1:]]
+    if strange := [cell for cell in cells if not _is_finite(cell)]:
+        raise _problem(source, "finite numbers", repr(strange[0][:40]))
+    table = np.array(cells, dtype=np.float64).reshape(len(names), -1)
     if diagnoses is not None:
         columns = [{diagnoses.column_of.get(code) for code in {name, *name.split("|")}} - {None} for name in names]
         if strange := [name for name, found in zip(names, columns, strict=True) if len(found) > 1]:
@@ -302,6 +301,18 @@ def read_weights(
         raise _problem(source, "the same rewards for equivalent classes", "different ones")
     once = list(dict.fromkeys(first))
     return tuple(names[k] for k in once), table[np.ix_(once, once)]
+
+
+def clean_code(code: str) -> str:
+    """A code, or several joined by `|`, without spaces and the .0 that spreadsheets write behind a number."""
+    return "|".join(re.sub(r"^(\d+)\.0+$", r"\1", part.strip()) for part in code.split("|"))
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _problem(source: str, expected: str, found: str) -> DiagnosesError:
@@ -349,6 +360,8 @@ def load_diagnoses(name: str | os.PathLike[str] = DEFAULT) -> Diagnoses:
     if not path.is_file():
         raise _problem(text, f"a set of diagnoses: one of {', '.join(shipped())}, or a CSV file", "neither")
     weights = weights_file(path)
+    if weights.is_file() and not any(map(str.strip, _lines(weights))):
+        raise _problem(str(weights), "a table of reward weights, or no such file", "an empty file")
     return Diagnoses(path.stem, _lines(path), _lines(weights) if weights.is_file() else (), text)
 
 

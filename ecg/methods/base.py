@@ -97,9 +97,10 @@ WithoutSize = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray
 SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
-Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], None]
-"""``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
-features (n_recordings, n_features) and targets (n_recordings, n_classes)."""
+Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], Sequence[Callable[[], None]]]
+"""``(network, features, targets, seed) -> steps``: functions that fit, one after another and in place, what is not
+trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings, n_classes).
+What one of them fits does not depend on the others."""
 
 SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
@@ -171,6 +172,10 @@ class Training:
         For recordings whose size is invented; None where a method can't be trained on those.
     select_classes : SelectClasses, optional
         None where a method can't be trained on two sets of diagnoses at once.
+    masked_leads : tuple of tuple of str
+        The sets of leads whose others `augment` takes off. `prepare` has the features of these leads alone too.
+    missing_leads : int
+        Leads that a recording may lack, as `augment` takes some off.
     """
 
     n_folds: int
@@ -184,6 +189,8 @@ class Training:
     prepare: Prepare | None = None
     without_size: WithoutSize | None = None
     select_classes: SelectClasses | None = None
+    masked_leads: tuple[tuple[str, ...], ...] = ()
+    missing_leads: int = 0
 
 
 ByConvention = Callable[

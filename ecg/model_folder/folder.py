@@ -26,7 +26,7 @@ from ecg.io.files import open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
-from ecg.methods.reduced_leads import on_leads
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.model_folder import schema
 from ecg.model_folder.model import Member, Model, ModelError, is_halved
 from ecg.model_folder.schema import Config, MemberConfig
@@ -77,6 +77,7 @@ def save_model(
         "input": _input_of(method),
         "classes": list(method.classes),
         **({} if method.leads is None else {"leads": list(method.leads)}),
+        **({"masked_leads": True} if method.training.masked_leads else {}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
         **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
         "members": rows,
@@ -94,9 +95,14 @@ def save_model(
 
 
 def save_adapted(
-    model_folder: Path, adapted_folder: Path, adaptation: Adaptation, fitted: Mapping[str, Any], model: Model
+    model_folder: Path,
+    adapted_folder: Path,
+    adaptation: Adaptation | None,
+    definitions: str,
+    fitted: Mapping[str, Any],
+    model: Model,
 ) -> None:
-    """Write a model with an adaptation, whole or not at all as `save_model`.
+    """Write a model with an adaptation or another convention, whole or not at all as `save_model`.
 
     Parameters
     ----------
@@ -104,17 +110,22 @@ def save_adapted(
         That of `model`; its weights and its history are copied byte for byte.
     adapted_folder : Path
         Another one.
-    adaptation : Adaptation
+    adaptation : Adaptation, optional
+    definitions : str
+        The convention of its labels where there is no adaptation.
     fitted : Mapping
         What it was fitted on and what it gained, for people to read.
     model : Model
     """
     names = [row["weights"] for row in model.config["members"]]
-    rows = schema.adaptation_rows(model.method.classes, adaptation)
-    config = {**model.config, "adaptation": {**rows, "fitted": dict(fitted)}}
+    if adaptation is None:
+        changed = {"definitions": definitions, "definitions_chosen": dict(fitted)}
+    else:
+        changed = {"adaptation": {**schema.adaptation_rows(model.method.classes, adaptation), "fitted": dict(fitted)}}
     history = model_folder / "history.csv"
     weights = {name: _read(model_folder / name) for name in names}
-    _replace(adapted_folder, weights, config, _read(history) if history.exists() else None)
+    content = _read(history) if history.exists() else None
+    _replace(adapted_folder, weights, {**model.config, **changed}, content)
 
 
 def _replace(folder: Path, weights: Mapping[str, bytes], config: Mapping[str, Any], history: bytes | None) -> None:
@@ -210,6 +221,7 @@ def _method_of(
         raise ValueError(f"classes: expected {expected}, found {config.classes!r}")
     if config.input != _input_of(method):
         raise ValueError(f"input: expected {_input_of(method)}, found {config.input!r}")
+    method = with_masked_leads(method) if config.masked_leads else method
     return on_leads(method, None if config.leads is None else tuple(config.leads)), shapes
 
 

@@ -60,7 +60,7 @@ def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, ND
 
 @dataclass(frozen=True)
 class Costs:
-    """What errors take from the challenge metric.
+    """What errors take from the challenge metric; without reward weights each error costs one.
 
     Attributes
     ----------
@@ -90,9 +90,13 @@ def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:
     ----------
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
     diagnoses : Diagnoses
-        With reward weights.
     """
-    weights = _weights(diagnoses)
+    weights = diagnoses.weights
+    missing, extra = labels & ~outputs, outputs & ~labels
+    counts = np.einsum("ri,rj->ij", missing.astype(np.int64), extra.astype(np.int64))
+    if weights is None:
+        missed, added = missing.astype(np.float64), extra.astype(np.float64)
+        return Costs((missed + added).sum(axis=1), missed, added, counts.astype(np.float64), counts)
     inactive = np.zeros_like(labels)
     inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     scale = (compute_observed_score(weights, labels, labels) - compute_observed_score(weights, labels, inactive)) or 1.0
@@ -101,19 +105,18 @@ def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:
     got = (credit * outputs).sum(axis=1, keepdims=True)
     best = (credit * labels).sum(axis=1) / np.maximum(labels.sum(axis=1), 1)
     without = (got - credit) / np.maximum(union - 1, 1) - got / union
-    missing, extra = labels & ~outputs, outputs & ~labels
     pairs = np.einsum("ri,rj->ij", missing / union, extra.astype(np.float64))
     return Costs(
         recordings=(best - got[:, 0] / union[:, 0]) / scale,
         missed=np.where(missing, credit / union, 0.0) / scale,
         added=np.where(extra, without, 0.0) / scale,
         confusion=pairs * (1 - weights) / scale,
-        counts=np.einsum("ri,rj->ij", missing.astype(np.int64), extra.astype(np.int64)),
+        counts=counts,
     )
 
 
 def shared_threshold_curve(labels: Bools, scores: Floats, diagnoses: Diagnoses) -> tuple[Floats, Floats]:
-    """Challenge metric where every class at or above one threshold is given, and always the most probable one."""
+    """`main_metric` where every class at or above one threshold is given, and always the most probable one."""
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
@@ -126,6 +129,8 @@ def class_threshold_curve(
 ) -> tuple[Floats, Floats]:
     """Challenge metric where one class is given at or above a threshold and the others as they are.
 
+    Without reward weights it is the F-measure of the class.
+
     Parameters
     ----------
     k : int
@@ -133,13 +138,16 @@ def class_threshold_curve(
     labels, outputs : ndarray, shape (n_recordings, n_classes), bool
     scores : ndarray, shape (n_recordings, n_classes), float64
     diagnoses : Diagnoses
-        With reward weights.
 
     Returns
     -------
     thresholds, metrics : ndarray
     """
-    weights = _weights(diagnoses)
+    weights, thresholds = diagnoses.weights, np.arange(1, 100) / 100
+    if weights is None:
+        above = scores[:, [k]] >= thresholds
+        with_it = labels[:, [k]]
+        return thresholds, 2 * (above & with_it).sum(axis=0) / np.maximum(above.sum(axis=0) + with_it.sum(), 1)
     credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     variants = []
     for given in (False, True):
@@ -150,7 +158,6 @@ def class_threshold_curve(
     inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     none = compute_observed_score(weights, labels, inactive)
     best = compute_observed_score(weights, labels, labels)
-    thresholds = np.arange(1, 100) / 100
     order = np.argsort(scores[:, k])
     # With a threshold between two neighbours in rank, those below go without the class and those above with it.
     below = np.append(0.0, np.cumsum(variants[0][order]))
@@ -158,9 +165,3 @@ def class_threshold_curve(
     place = np.searchsorted(scores[order, k], thresholds, side="left")
     totals = below[place] + above[-1] - above[place]
     return thresholds, (totals - none) / (best - none) if best != none else np.zeros_like(totals)
-
-
-def _weights(diagnoses: Diagnoses) -> Floats:
-    if diagnoses.weights is None:
-        raise ValueError(f"expected a set of diagnoses with reward weights, found {diagnoses.name} without")
-    return diagnoses.weights

@@ -63,6 +63,15 @@ class _Evaluation:
         return self.answers[0]
 
     @property
+    def metric(self) -> str:
+        return statistics.metric_name(self.diagnoses).replace("_", "-" if self.diagnoses.weights is None else " ")
+
+    @property
+    def unit(self) -> float:
+        """What costs are multiplied by: thousandths of the challenge metric, or errors."""
+        return 1.0 if self.diagnoses.weights is None else 1000.0
+
+    @property
     def second(self) -> _Answers | None:
         return self.answers[1] if len(self.answers) > 1 else None
 
@@ -75,14 +84,15 @@ def evaluation_report(
     Parameters
     ----------
     labels : Path
-        Folder of headers; where the signals are beside them, the costliest recordings get pages.
+        Folder of headers; where the signals are beside them, the costliest recordings get pages. Or a table of records
+        and codes.
     outputs : sequence of Path
         One folder of outputs, or two that are compared.
     report : Path
     note : str
         A sentence for the top of each page.
     diagnoses : Diagnoses, optional
-        The model's set, with reward weights: the pages are about what errors cost.
+        The model's set. Without reward weights F-measures and numbers of errors take the place of the challenge metric.
 
     Raises
     ------
@@ -102,13 +112,16 @@ def evaluation_report(
     context: dict[str, Any] = {
         "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
         "two": evaluation.second is not None,
+        "metric": evaluation.metric[0].upper() + evaluation.metric[1:],
+        "rewards": diagnoses.weights is not None,
+        "set_name": diagnoses.name,
         "scores": _score_rows(evaluation),
         "by_class": _class_rows(evaluation),
         "matrix": _matrix(evaluation),
         "thresholds": _thresholds(evaluation),
         "curves": list(_curves(evaluation)),
         "costliest": [_recording_row(evaluation, place, pages) for place in costliest],
-        "lost": float(evaluation.first.costs.recordings.sum()),
+        "lost": f"{evaluation.first.costs.recordings.sum():.{0 if diagnoses.weights is None else 3}f}",
         "side": _side_by_side(evaluation, pages),
     }
     write_file(
@@ -118,8 +131,12 @@ def evaluation_report(
 
 
 def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) -> _Evaluation:
-    headers = score_folder.find_headers(labels_folder)
-    labels = score_folder.load_labels(headers, diagnoses.classes, diagnoses)
+    if labels_folder.is_file():
+        found, labels = score_folder.load_labelled(labels_folder, outputs[0], diagnoses.classes, diagnoses)
+        headers = [str(Path(file).with_suffix(".hea").name) for file in found]
+    else:
+        headers = score_folder.find_headers(labels_folder)
+        labels = score_folder.load_labels(headers, diagnoses.classes, diagnoses)
     answers = []
     for folder in outputs:
         files = score_folder.find_outputs(folder, headers)
@@ -200,9 +217,9 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
                 "n": int(evaluation.labels[:, k].sum()),
                 "values": [_digits(scores[key], 2) for key in _SCORES],
                 "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
-                "missed_cost": _digits(1000 * missed.sum(), 1),
+                "missed_cost": _digits(evaluation.unit * missed.sum(), 1),
                 "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
-                "added_cost": _digits(1000 * added.sum(), 1),
+                "added_cost": _digits(evaluation.unit * added.sum(), 1),
             }
         )
     return rows
@@ -211,8 +228,8 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
 def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     """Missed labels against added outputs, thousandths of the metric."""
     order, weights = evaluation.diagnoses.by_name, evaluation.diagnoses.weights
-    assert weights is not None  # as the costs
-    lost = 1000 * evaluation.first.costs.confusion[np.ix_(order, order)]
+    digits = 0 if weights is None else 1
+    lost = evaluation.unit * evaluation.first.costs.confusion[np.ix_(order, order)]
     counts = evaluation.first.costs.counts[np.ix_(order, order)]
     largest = max(float(lost.max()), 1e-12)
     # A shade for each fifth of the largest, on a root scale: small costs are many.
@@ -221,7 +238,9 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     rows = []
     for i, name in enumerate(names):
         cells = [
-            {"words": f"{lost[i, j]:.1f}", "shade": int(shades[i, j])} if counts[i, j] else {"words": "", "shade": 0}
+            {"words": f"{lost[i, j]:.{digits}f}", "shade": int(shades[i, j])}
+            if counts[i, j]
+            else {"words": "", "shade": 0}
             for j in range(len(names))
         ]
         rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
@@ -231,7 +250,7 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
         {
             "missed": evaluation.diagnoses.rows[order[i]].words,
             "added": evaluation.diagnoses.rows[order[j]].words,
-            "weight": f"{weights[order[i], order[j]]:.2f}",
+            "weight": "" if weights is None else f"{weights[order[i], order[j]]:.2f}",
             "n": count,
             "cost": f"{cost:.1f}",
         }
@@ -288,7 +307,7 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
                 chart(
                     thresholds,
                     "threshold",
-                    "challenge metric",
+                    evaluation.metric,
                     f"{row.words}: threshold against the score",
                     y_range=(low - margin, high + margin),
                 ),
@@ -311,8 +330,8 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     picture = chart(
         lines,
         "one threshold for all classes",
-        "challenge metric",
-        "Challenge metric against one threshold for all classes",
+        evaluation.metric,
+        f"{evaluation.metric[0].upper()}{evaluation.metric[1:]} against one threshold for all classes",
         y_range=(low - margin, high + margin),
         wide=True,
     )
@@ -328,14 +347,14 @@ def _costliest(cost: Floats) -> list[int]:
 
 
 def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -> dict[str, Any]:
-    path = evaluation.headers[place]
+    path, digits = evaluation.headers[place], 0 if evaluation.diagnoses.weights is None else 2
     columns = []
     for answers in evaluation.answers:
         labels, outputs, scores = evaluation.labels[place], answers.outputs[place], answers.scores[place]
         missed, added = (np.flatnonzero(which).tolist() for which in (labels & ~outputs, outputs & ~labels))
         columns.append(
             {
-                "cost": _digits(1000 * answers.costs.recordings[place], 2),
+                "cost": _digits(evaluation.unit * answers.costs.recordings[place], digits),
                 "missed": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in missed],
                 "added": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in added],
             }
@@ -389,6 +408,7 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
     found: dict[int, str] = {}
     order = []
     source = f"Outputs: {printable(os.fspath(evaluation.first.folder))}. Outputs don't say at which thresholds."
+    places = [place for place in places if evaluation.headers[place].exists()]  # none for labels from a table
     for place in progress(places, len(places), "Writing pages"):
         path = evaluation.headers[place]
         try:

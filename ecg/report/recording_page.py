@@ -60,6 +60,8 @@ class Reported:
         The set that the classes are of.
     definitions : str
         The convention of the statements.
+    refusal : str
+        Why the model says nothing; "" where it does. Then no class is given, and no probability known.
     """
 
     classes: tuple[str, ...]
@@ -70,6 +72,7 @@ class Reported:
     kind: ProbabilityKind = "own"
     diagnoses: Diagnoses = CHALLENGE_2020
     definitions: str = DEFAULT
+    refusal: str = ""
 
     @property
     def by_thresholds(self) -> bool:
@@ -102,7 +105,9 @@ class Recording:
         split = {self.reported.classes[k] for k in self.reported.disagreeing}
         low, high = CLOSE_CALL
         names = [row.name for row in self.rows if row.code in split and low <= row.probability < high]
-        return doubts(self.statements, self.measured, names)
+        reasons = doubts(self.statements, self.measured, names)
+        refusal = self.reported.refusal
+        return [f"measured criteria alone: the model {refusal}", *reasons] if refusal else reasons
 
     @property
     def doubt(self) -> float:
@@ -120,10 +125,14 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, re
     measured : Measurements
     reported : Reported
     """
-    said = dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
+    said = {} if reported.refusal else dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
     statements = interpret(measured, given.age, given.sex, {"model": said}, reported.definitions)
-    rows = findings(
-        reported.diagnoses, reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
+    rows = (
+        []
+        if reported.refusal
+        else findings(
+            reported.diagnoses, reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
+        )
     )
     return Recording(
         printable(name),
@@ -132,7 +141,7 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, re
         reported,
         measured,
         rows,
-        compare(rows, given.labels, reported.diagnoses),
+        compare(rows, given.labels, reported.diagnoses) if rows else None,
         quality_warnings(measured),
         statements,
     )
@@ -273,6 +282,8 @@ def _caption(recording: Recording, marked: bool) -> str:
 
 
 def _how_decided(recording: Recording) -> str:
+    if recording.reported.refusal:
+        return f"The model {recording.reported.refusal}."
     words = [_KINDS[recording.reported.kind]]
     if recording.reported.thresholds is None:
         words.append("Thresholds are not part of output files.")

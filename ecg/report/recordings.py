@@ -199,11 +199,12 @@ class _Pages:
         """What there is to draw, with the attributions, which need the networks."""
         for number, each in enumerate(results):
             ready = each.examined.result
-            if ready is None or not len(each.members):
+            if ready is None:
                 yield _Job(number, each, None, None)
                 continue
             reported, look = _reported(self.model, each), ready.beside
-            explained = tuple(self._explain(look, ready.features, reported)) if self.options.attribution else ()
+            explains = self.options.attribution and each.is_classified
+            explained = tuple(self._explain(look, ready.features, reported)) if explains else ()
             without = replace(each, examined=replace(each.examined, result=replace(ready, beside=None)))
             yield _Job(number, without, look, reported, explained)
 
@@ -264,8 +265,8 @@ class _Pages:
 def _reported(model: Model, result: Classified) -> Reported:
     """What the model says of a recording, for its page."""
     disagreeing: tuple[int, ...] = ()
+    ready = result.examined.result
     if len(result.members) > 1:
-        ready = result.examined.result
         votes = model.decide_each(result.members, None if ready is None else ready.features)
         disagreeing = tuple(np.flatnonzero(votes.any(axis=0) & ~votes.all(axis=0)).tolist())
     kind: ProbabilityKind = "own"
@@ -281,7 +282,15 @@ def _reported(model: Model, result: Classified) -> Reported:
         kind = "calibrated"
     labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
     return Reported(
-        model.method.classes, labels, probabilities, thresholds, disagreeing, kind, diagnoses, model.definitions
+        model.method.classes,
+        labels,
+        probabilities,
+        thresholds,
+        disagreeing,
+        kind,
+        diagnoses,
+        model.definitions,
+        "" if ready is None else ready.refusal,
     )
 
 

@@ -194,6 +194,15 @@ def compute_auc(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, float, Fl
     return _mean(auroc), _mean(auprc), auroc, auprc
 
 
+def compute_superclass_auc(
+    labels: ArrayLike, outputs: ArrayLike, groups: Sequence[Sequence[int]]
+) -> tuple[float, float]:
+    """The areas of `compute_auc` where each group of columns is a class: all its labels, the highest of its scores."""
+    above = np.stack([np.asarray(labels)[:, group].any(axis=1) for group in groups], axis=1)
+    highest = np.stack([np.asarray(outputs)[:, group].max(axis=1) for group in groups], axis=1)
+    return compute_auc(above, highest)[:2]
+
+
 def compute_accuracy(labels: ArrayLike, outputs: ArrayLike) -> float:
     """Fraction of recordings with every class right; nan without recordings."""
     labels, outputs = _as_flags(labels, outputs)
@@ -247,9 +256,8 @@ def compute_scores(
     if groups := [
         [k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses
     ]:
-        above = np.stack([np.asarray(labels)[:, group].any(axis=1) for group in groups], axis=1)
-        highest = np.stack([np.asarray(scalar_outputs)[:, group].max(axis=1) for group in groups], axis=1)
-        overall["AUROC of superclasses"], overall["AUPRC of superclasses"], *_ = compute_auc(above, highest)
+        areas = compute_superclass_auc(labels, scalar_outputs, groups)
+        overall["AUROC of superclasses"], overall["AUPRC of superclasses"] = areas
     by_class["Sensitivity"], by_class["Specificity"] = compute_sensitivity_specificity(labels, outputs)
     return Scores(tuple(classes), overall, by_class, np.asarray(np.count_nonzero(np.asarray(labels), axis=0)))
 

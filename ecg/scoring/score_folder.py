@@ -14,9 +14,18 @@ from ecg.arrays import Bools, Floats
 from ecg.io import folders
 from ecg.io.errors import RecordingError
 from ecg.io.header import load_header
-from ecg.io.label_tables import clean_code, read_label_table
+from ecg.io.label_tables import read_label_table
 from ecg.labels.classes import encode_labels
-from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, index_classes, load_diagnoses, set_of, shipped
+from ecg.labels.diagnoses import (
+    CHALLENGE_2020,
+    DEFAULT,
+    Diagnoses,
+    clean_code,
+    index_classes,
+    load_diagnoses,
+    set_of,
+    shipped,
+)
 from ecg.scoring.challenge import (
     EvaluationError,
     Scores,
@@ -270,6 +279,8 @@ def evaluate_model(labels: StrPath, outputs_folder: StrPath, diagnoses: Diagnose
         header_files = find_headers(labels)
         output_files = find_outputs(outputs_folder, header_files)
         truth = load_labels(header_files, classes, diagnoses)
+    if not truth.any():
+        _warn([os.fspath(labels)], f"expected diagnoses of the set {diagnoses.name}, found none of them")
     return compute_scores(weights, truth, *load_outputs(output_files, classes, diagnoses), classes, diagnoses)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,11 +14,13 @@ from ecg.scoring.challenge import (
     compute_challenge_metric,
     compute_f_measure,
     compute_sensitivity_specificity,
+    compute_superclass_auc,
 )
 
 Scores = dict[str, float | int | None]
 """Ready for JSON: rounded to 4 digits, None where a measure is not defined."""
 
+SUPERCLASSES = ("auroc_superclasses", "auprc_superclasses")
 _CALIBRATION_BINS = 15
 
 
@@ -48,9 +51,13 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Dia
     dict
         Number of recordings; challenge metric (where the set has reward weights), macro AUROC, AUPRC (average
         precision) and F-measure as the Challenge's scorer gives them; sensitivity, specificity and calibration error
-        pooled over all (recording, class) pairs. None where a measure is not defined.
+        pooled over all (recording, class) pairs; AUROC and AUPRC of the superclasses that a set has. None where a
+        measure is not defined.
     """
     auroc, auprc, _, _ = compute_auc(labels, probabilities)
+    superclasses = {}
+    if groups := list(diagnoses.superclasses.values()):
+        superclasses = dict(zip(SUPERCLASSES, compute_superclass_auc(labels, probabilities, groups), strict=True))
     positives, negatives = labels.sum(), (~labels).sum()
     values = {
         metric_name(diagnoses): main_metric(labels, outputs, diagnoses),
@@ -60,6 +67,7 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Dia
         "sensitivity": (labels & outputs).sum() / positives if positives else np.nan,
         "specificity": (~labels & ~outputs).sum() / negatives if negatives else np.nan,
         "calibration_error": calibration_error(labels, probabilities),
+        **superclasses,
     }
     return {"recordings": len(labels), **_rounded(values)}
 
@@ -165,6 +173,45 @@ def bootstrap_interval(
         2.5th and 97.5th percentile.
     """
     low, high = np.percentile(_bootstrap(labels, [outputs], diagnoses, repeats, seed)[0], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the macro AUROC over recordings drawn with replacement (percentile bootstrap).
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+    repeats, seed : int
+
+    Returns
+    -------
+    tuple of float
+        2.5th and 97.5th percentile, nan where no class has positives and negatives.
+    """
+    rng, n_recordings = np.random.default_rng(seed), len(labels)
+    counts = np.array(
+        [np.bincount(rng.integers(0, n_recordings, n_recordings), minlength=n_recordings) for _ in range(repeats)]
+    )
+    areas = []
+    for k in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
+        order = np.argsort(-scores[:, k])
+        ranked, drawn = scores[order, k], counts[:, order]
+        ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), n_recordings - 1)  # of runs of ties
+        positives, negatives = (
+            np.cumsum(drawn * which, axis=1)[:, ends] for which in (labels[order, k], ~labels[order, k])
+        )
+        # Negatives above a run of ties count against its positives, those in it by half.
+        above = np.pad(negatives, ((0, 0), (1, 0)))
+        lost = (np.diff(positives, axis=1, prepend=0) * (above[:, 1:] + above[:, :-1])).sum(axis=1) / 2
+        pairs = positives[:, -1] * negatives[:, -1]
+        areas.append(np.where(pairs > 0, 1 - lost / np.maximum(pairs, 1), np.nan))
+    known = np.array(areas).reshape(len(areas), repeats)
+    known = known[:, ~np.isnan(known).all(axis=0)]
+    if not known.size:
+        return math.nan, math.nan
+    low, high = np.percentile(np.nanmean(known, axis=0), [2.5, 97.5])
     return float(low), float(high)
 
 

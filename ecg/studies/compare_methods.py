@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ecg.io.files import write_file
 from ecg.labels.diagnoses import Diagnoses
+from ecg.leads import parse_leads
 from ecg.methods.base import build_method
-from ecg.methods.reduced_leads import on_leads
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.methods.registry import find_methods
 from ecg.studies import markdown_tables as tables
 from ecg.studies.cross_validation import Options, Validation
@@ -19,7 +21,7 @@ def compare_methods(
     diagnoses: Diagnoses,
     options: Options,
     disturbed: bool = False,
-    leads: tuple[str, ...] | None = None,
+    leads: str | None = None,
 ) -> None:
     """Validate methods, print the tables of all of them and write these to `table.md` of the output folder.
 
@@ -32,14 +34,19 @@ def compare_methods(
     options : Options
     disturbed : bool
         Also with recordings that have a fault.
-    leads : tuple of str, optional
-        The only leads that they use.
+    leads : str, optional
+        The only leads that they use, see `ecg.leads.parse_leads`; "any": trained with masked leads, and tested on each
+        set of leads.
     """
     builders = find_methods()
-    methods = {label: on_leads(build_method(label, builders, diagnoses), leads) for label in labels or builders}
+    fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads) if leads else None)
+    methods = {label: fit(build_method(label, builders, diagnoses)) for label in labels or builders}
     runs = {label: Validation(label, method, builders, options) for label, method in methods.items()}
     results = {label: run.predictions() for label, run in runs.items()}
-    text = _format(results, diagnoses)
+    shown = results
+    if leads == "any":
+        shown = {name: found for run in runs.values() for name, found in run.predictions_by_leads().items()}
+    text = _format(shown, diagnoses)
     print(text, end="", flush=True)
     write_file(options.output / "table.md", text)
     if disturbed:

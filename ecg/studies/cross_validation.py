@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ecg.arrays import Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
@@ -25,7 +27,9 @@ from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
+from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Method, MethodBuilder
+from ecg.methods.reduced_leads import keep_leads
 from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
@@ -197,6 +201,7 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
         dict(method.settings),
         method.diagnoses.as_json(),
         method.leads,
+        *filter(None, [method.training.masked_leads]),
         len(split.training),
         dataset.digest(np.concatenate([split.training, split.test])),
         len(dataset),
@@ -205,6 +210,10 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
         options.members,
     ]
     return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+
+
+def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
+    return keep_leads(signal, leads), sampling_frequency
 
 
 def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
@@ -244,10 +253,17 @@ class Validation:
             return [hold_out_split(self.databases, self.dataset.split(rows, n_folds, options.seed))]
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
-    def predictions(self, disturbance: str | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training, or newly disturbed."""
-        suffix = "" if disturbance is None else "-" + re.sub(r"[^\w.]+", "-", disturbance)
-        found = [self._answers(split, suffix, disturbance) for split in self.splits]
+    def predictions(self, name: str = "", disturb: Disturbance | None = None) -> Predictions:
+        """The answers of all splits, to the recordings as they were read for training, or newly disturbed.
+
+        Parameters
+        ----------
+        name : str
+            Of the disturbance.
+        disturb : Disturbance, optional
+        """
+        suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
+        found = [self._answers(split, name, suffix, disturb) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])
         trained_on = (
             self.databases == largest(self.databases)
@@ -268,8 +284,8 @@ class Validation:
 
     def disturbed_predictions(self, undisturbed: Predictions) -> dict[str, Predictions]:
         results = {}
-        for name in DISTURBANCES:
-            results[name] = self.predictions(name)
+        for name, disturb in DISTURBANCES.items():
+            results[name] = self.predictions(name, disturb)
             if name == AS_RECORDED and not np.allclose(
                 results[name].probabilities, undisturbed.probabilities, atol=1e-3
             ):
@@ -279,7 +295,15 @@ class Validation:
                 )
         return results
 
-    def _answers(self, split: Split, suffix: str, disturbance: str | None) -> dict[str, NDArray[Any]]:
+    def predictions_by_leads(self) -> dict[str, Predictions]:
+        """The answers of the same networks to 12, 6, 4, 3 and 2 leads of the recordings, by the words for them."""
+        found = {f"{self.label}, 12 leads": self.predictions()}
+        for count, leads in LEAD_SETS.items():
+            if count < len(LEADS):
+                found[f"{self.label}, {count} leads"] = self.predictions(f"{count} leads", partial(_on_leads, leads))
+        return found
+
+    def _answers(self, split: Split, name: str, suffix: str, disturb: Disturbance | None) -> dict[str, NDArray[Any]]:
         model_folder = self.folder / _key(self.method, self.dataset, split, self.options)
         if not (model_folder / "config.json").exists():
             train_split(self.method, self.dataset, split, model_folder, self.options, self.device)
@@ -288,12 +312,8 @@ class Validation:
             rows = split.test[self.dataset.labels[split.test].any(axis=1)]
             inputs = (
                 ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
-                if disturbance is None
-                else progress(
-                    self._disturbed_inputs(rows, DISTURBANCES[disturbance]),
-                    len(rows),
-                    f"{self.label}, {split.name}, {disturbance}",
-                )
+                if disturb is None
+                else progress(self._disturbed_inputs(rows, disturb), len(rows), f"{self.label}, {split.name}, {name}")
             )
             model = load_model(model_folder, self.builders, self.device)
             save_arrays(stored, predict_rows(model, rows, inputs))

@@ -21,6 +21,7 @@ MEASURES = {
     "specificity": "specificity",
     "calibration_error": "calibration error",
 }
+SUPERCLASSES = dict(zip(statistics.SUPERCLASSES, ("AUROC of superclasses", "AUPRC of superclasses"), strict=True))
 
 
 def parts(results: Iterable[Predictions]) -> dict[str, list[str]]:
@@ -52,7 +53,7 @@ def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
 
 
 def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
-    """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric`.
+    """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric` and AUROC.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
     diagnoses : Diagnoses
         Its classes are all results' columns.
     """
-    lines = []
+    lines, measures = [], MEASURES | (SUPERCLASSES if diagnoses.superclasses else {})
     for group, names in groups(results.values()).items():
         for label, result in results.items():
             rows = np.isin(result.databases, names)
@@ -69,17 +70,23 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
                 continue
             labels, outputs = result.labels[rows], result.outputs[rows]
             scores = statistics.measure(labels, result.probabilities[rows], outputs, diagnoses)
+            metric = statistics.main_metric(labels, outputs, diagnoses)  # as measured it is rounded already
             low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
+            first, *others = _measured(scores, measures)
+            if scores["auroc"] is not None:
+                first += " ({:.3f} to {:.3f})".format(*statistics.auroc_interval(labels, result.probabilities[rows]))
             lines.append(
                 [
                     group,
                     label,
                     str(scores["recordings"]),
-                    f"{scores[statistics.metric_name(diagnoses)]:.3f} ({low:.3f} to {high:.3f})",
-                    *_measured(scores),
+                    f"{metric:.3f} ({low:.3f} to {high:.3f})",
+                    first,
+                    *others,
                 ]
             )
-    return _table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *MEASURES.values()], lines)
+    named = [f"{name} (95 %)" if key == "auroc" else name for key, name in measures.items()]
+    return _table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines)
 
 
 def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, share: float = 0.1) -> str:
@@ -169,8 +176,8 @@ def _metric(diagnoses: Diagnoses) -> str:
     return statistics.metric_name(diagnoses).replace("_", " ")
 
 
-def _measured(scores: Mapping[str, float | int | None]) -> list[str]:
-    return ["–" if scores[key] is None else f"{scores[key]:.3f}" for key in MEASURES]
+def _measured(scores: Mapping[str, float | int | None], measures: Iterable[str] = MEASURES) -> list[str]:
+    return ["–" if scores[key] is None else f"{scores[key]:.3f}" for key in measures]
 
 
 def _signed(value: float, low: float, high: float) -> str:

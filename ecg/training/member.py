@@ -22,7 +22,6 @@ from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
-from ecg.methods.reduced_leads import MaskLeads
 from ecg.model_folder.model import Member, State, as_stored
 from ecg.networks.toom_cook import use_toom_cook
 from ecg.runtime.device import fastest_dtype, training_autocast
@@ -34,6 +33,7 @@ from ecg.training.distributed import DataParallel
 from ecg.training.options import MemberOptions
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
+_BETWEEN_SAVES = 20.0  # s, of what is fitted before the first epoch
 
 
 class TrainingError(ValueError):
@@ -101,6 +101,7 @@ class _MemberTraining:
         self.weights = method.diagnoses.weights
         self.epochs = scaled_epochs(method, options.epochs)
         self.history: list[dict[str, Any]] = []
+        self.prepared = 0  # steps of `Training.prepare` that are done
         self.metric = metric_name(method.diagnoses)
         self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
@@ -113,8 +114,11 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
-        prepared = self.method.training.prepare is None or self.options.start is not None
-        if not prepared and (self.stage, self.epoch) == (0, 0):
+        if (
+            self.method.training.prepare is not None
+            and self.options.start is None
+            and (self.stage, self.epoch) == (0, 0)
+        ):
             self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:
@@ -132,11 +136,17 @@ class _MemberTraining:
 
     def _prepare(self) -> None:
         assert self.method.training.prepare is not None
-        start = time.monotonic()
-        features = np.stack([self.dataset.features(row) for row in self.training_rows])
-        targets, seed = self.dataset.targets[self.training_rows], self.options.seed + self.options.number
-        self.method.training.prepare(self.network, features, targets, seed)
-        say(f"{self.options.label}: prepared on {len(features)} recordings, {time.monotonic() - start:.0f} s")
+        sets, rows = 1 + len(self.method.training.masked_leads), self.training_rows
+        features = np.concatenate([[self.dataset.features(row), *self.dataset.masked_features(row)] for row in rows])
+        targets, seed = self.dataset.targets[rows].repeat(sets, axis=0), self.options.seed + self.options.number
+        steps = self.method.training.prepare(self.network, features, targets, seed)[self.prepared :]
+        name, saved = f"{self.options.label}, fits to {len(rows)} recordings' measurements", time.monotonic()
+        for fit in progress(steps, len(steps), name, "fit"):
+            fit()
+            self.prepared += 1
+            if time.monotonic() - saved > _BETWEEN_SAVES or fit is steps[-1]:
+                self._save_checkpoint()
+                saved = time.monotonic()
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
@@ -259,7 +269,7 @@ class _MemberTraining:
             dict(self.method.settings),
             self.method.diagnoses.as_json(),
             self.method.leads,
-            isinstance(self.method.training.augment, MaskLeads),
+            self.method.training.masked_leads,
             self.epochs,
             self.options.seed,
             self.options.number,
@@ -276,6 +286,7 @@ class _MemberTraining:
             "fingerprint": self._fingerprint,
             "stage": self.stage,
             "epoch": self.epoch,
+            "prepared": self.prepared,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
@@ -309,13 +320,14 @@ class _MemberTraining:
         self.network.load_state_dict(held["network"])
         self._start_stage(held["stage"])
         self.optimizer.load_state_dict(held["optimizer"])
-        self.epoch, self.history = held["epoch"], held["history"]
+        self.epoch, self.history, self.prepared = held["epoch"], held["history"], held.get("prepared", 0)
         if held["average"] is not None:
             self.average = AveragedModel(self.network)
             self.average.load_state_dict(held["average"])
         self.best, self.best_score = held["best"], held["best_score"]
         name = self.method.training.stages[self.stage].name
-        say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
+        fitted = f" and {self.prepared} fits" if (self.stage, self.epoch) == (0, 0) else ""
+        say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}{fitted}")
 
 
 def _is_whole(checkpoint: bytes) -> bool:

@@ -96,7 +96,7 @@ def _train(
         lambda: build_dataset(
             method,
             data_folder,
-            scratch,
+            options.cache or scratch,
             workers=workers,
             limit=options.limit,
             statements=options.labels,
@@ -104,6 +104,7 @@ def _train(
             shape_only=options.shape_only,
         ),
     )
+    scratch.mkdir(parents=True, exist_ok=True)
     folds = split_into_folds(method, dataset, options.seed)
     summary = summarise(method, dataset, problems, options)
     usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
@@ -133,7 +134,7 @@ def _train(
             store(part, own_labels, selected, folder, summary)
         if not parts:
             store(method, dataset, whole, model_folder, summary)
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with its own disk
 

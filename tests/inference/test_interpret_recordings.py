@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,14 @@ import pytest
 import driver
 from commands import ENVIRONMENT, ROOT
 from ecg.commands import interpret
+from ecg.inference.classifier import load_model
 from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
 from ecg.interpretation import contradictions
 from ecg.io.formats import find_recordings, read
+from ecg.labels.diagnoses import Diagnoses
 from ecg.simulator.simulate import simulate
 from ecg.simulator.write import write_recording
+from tiny import tiny
 
 NAMES = ("own", "clinical", "ptb-xl")
 
@@ -75,6 +79,24 @@ def test_what_can_not_be_done_is_said(run, recordings, tmp_path, words, complain
     assert status == 2
 
 
+def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordings, tmp_path):
+    write_recording(tmp_path, "two", simulate(np.random.default_rng(0)), leads=("I", "II"))
+    model = load_model()
+    (found,) = interpret_recordings([str(tmp_path / "two.hea")], [model], workers=1)
+    assert (
+        found.uncertain[0] == "measured criteria alone: the model expected at least 10 of the twelve leads, found I, II"
+    )
+    assert found.statements and all(np.isnan(one.probability) for one in found.statements)
+    (alone,) = interpret_recordings([str(tmp_path / "two.hea")], workers=1)
+    assert found.statements == alone.statements
+
+
+def test_a_model_whose_classes_no_statement_knows_is_refused(recordings):
+    own = replace(load_model(), method=tiny(Diagnoses("own", ("code", "AA"))))
+    with pytest.raises(ValueError, match="the Challenge's diagnoses or PTB-XL's statements, found one of own"):
+        next(interpret_recordings([], [own]))
+
+
 def test_criteria_alone_need_no_model_and_contradict_nothing(recordings):
     paths = [path for path in map(str, find_recordings(recordings)) if "broken" not in path]
     for each in interpret_recordings(paths):
@@ -93,7 +115,7 @@ def test_a_model_gives_the_scores_that_the_driver_writes_by_each_convention(reco
 
     model = team_code.load_model("model", device="cpu")
     paths = [path for path in find_recordings(recordings) if "broken" not in path][:3]
-    ready = [examined_for(read(path), [model.method.input]) for path in paths]
+    ready = [examined_for(read(path), [model.method]) for path in paths]
     by_name = {name: opinions_of(ready, [model], name) for name in ("clinical", "ptb-xl")}
     for k in range(3):
         first, second = (next(iter(by_name[name][k].values())) for name in by_name)

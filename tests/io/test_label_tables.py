@@ -70,6 +70,9 @@ def test_a_table_of_statements_is_told_apart_by_its_columns(tmp_path):
         ("record,codes\n,SR\n", "and each once, found 'no name'"),
         ("record,codes\nA,SR:high\n", "expected codes of record A such as NORM:100;SR:0, found 'SR:high'"),
         ("ecg_id,scp_codes\n1,{'SR': 0\n", "expected codes of record 1"),
+        ("record,codes\nA,SR:-1\n", "expected likelihoods of record A from 0 to 100, found 'SR:-1'"),
+        ("ecg_id,scp_codes\n1,{'SR': 101}\n", "expected likelihoods of record 1 from 0 to 100"),
+        ("record,codes\nA,SR:nan\n", "expected likelihoods of record A from 0 to 100, found 'SR:nan'"),
         ("record,codes,fold\nA,SR,one\n", "expected a fold of 0, 1, 2, ... for record A, found 'one'"),
     ],
 )

@@ -91,6 +91,14 @@ def test_a_users_file_needs_codes_alone(tmp_path):
     assert encode_labels([["SR", "?"], []], found.classes, found).tolist() == [[False, True], [False, False]]
 
 
+def test_codes_that_a_spreadsheet_made_numbers_of_are_codes_again(tmp_path):
+    found = load_diagnoses(
+        write(tmp_path, "code,equivalents,normal\n10.0,20.00,\n30.0|4.5,,1\n", ",10.0,30|4.5\n10,1,0\n30.0|4.5,0,1\n")
+    )
+    assert found.classes == ("10", "30|4.5") and set(found.column_of) == {"10", "20", "30", "4.5", "30|4.5"}
+    assert found.weights.tolist() == [[1, 0], [0, 1]]
+
+
 def test_a_file_from_a_spreadsheet_has_equivalents_words_and_weights(tmp_path):
     text = "\ufeffcode,equivalents,abbreviation,words,normal\r\na,x|y,A,Alpha,\r\nb|c,,B|C,,1\r\n"
     found = load_diagnoses(write(tmp_path, text, ",b|c,a\nb|c,1,0.5\na,0.5,1\n"))
@@ -122,6 +130,10 @@ def test_a_file_from_a_spreadsheet_has_equivalents_words_and_weights(tmp_path):
         ("code,normal\na,1\n", ",a,c\na,1,0\nc,0,1\n", r"own-weights\.csv: expected codes of the set own, found c"),
         ("code,normal\na,1\nb,\n", ",a,b\na,1\nb,0\n", r"own-weights\.csv: expected a square table"),
         ("code\na\n", ",a\na,1\n", r"own\.csv: expected a row with normal 1, as the set has reward weights"),
+        ("code,normal\na,1\n", ",a\na,much\n", r"own-weights\.csv: expected finite numbers, found 'much'"),
+        ("code,normal\na,1\n", ",a\na,nan\n", r"own-weights\.csv: expected finite numbers, found 'nan'"),
+        ("code\na\n", "\n", r"own-weights\.csv: expected a table of reward weights, or no such file, found an empty"),
+        ("code\n7\n7.0\n", None, "expected each code once, found 7 twice"),
     ],
 )
 def test_what_is_wrong_with_a_set_is_said(tmp_path, text, weights, message):

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from ecg.labels.classes import CLASSES
-from ecg.labels.diagnoses import CHALLENGE_2020
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.report.curves import (
     calibration_curve,
     class_threshold_curve,
@@ -30,6 +31,18 @@ def reported():
     labels = rng.random((80, 24)) < 0.1
     scores = np.round(np.clip(0.4 * labels + rng.random((80, 24)) * 0.6, 0, 1), 2)
     return labels, scores, scores > 0.55
+
+
+def test_without_reward_weights_each_error_costs_one_and_thresholds_are_scored_by_f(reported):
+    labels, scores, outputs = reported
+    plain = Diagnoses("plain", ("code", *map(str, CLASSES)))
+    costs = costs_of(labels, outputs, plain)
+    assert np.array_equal(costs.recordings, (labels != outputs).sum(axis=1))
+    assert np.array_equal(costs.missed - costs.added, labels * 1.0 - outputs)
+    assert costs.counts[2, 5] == costs.confusion[2, 5] == sum((labels & ~outputs)[:, 2] & (outputs & ~labels)[:, 5])
+    thresholds, found = class_threshold_curve(3, labels, outputs, scores, plain)
+    expected = [f1_score(labels[:, 3], scores[:, 3] >= t, zero_division=0) for t in thresholds]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_the_curves_have_the_scorers_areas(reported):

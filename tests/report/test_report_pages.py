@@ -147,8 +147,11 @@ def test_a_printed_page_takes_any_name(place, tmp_path, monkeypatch):
 def test_missing_limb_leads_are_computed_and_a_missing_chest_lead_stays_missing(place, tmp_path, monkeypatch):
     given = ("I", "II", "V1", "V2", "V3", "V4", "V5")
     write_recording(tmp_path / "in", "R1", heart_like(10), leads=given)
-    assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / "report") == 0
+    # The model has not learned to do without: the page is of what is measured.
+    assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / "report") == 1
     page = Page((tmp_path / "report" / "pages" / "R1.html").read_text())
+    assert page.text.count("expected all twelve leads, found I, II, V1, V2, V3, V4, V5") == 2
+    assert "Sinus rhythm" in page.text and "Probabilities are" not in page.text
     traces = {each["id"]: each["d"] for each in page.all("path") if each.get("id", "").startswith("lead-")}
     assert len(traces) == 12
     assert traces["lead-V6"] == ""
@@ -400,6 +403,30 @@ def test_an_evaluation_report_has_the_scorers_numbers_and_links_the_costliest(ou
     assert all((tmp_path / "report" / link).is_file() for link in linked)
     assert len([svg for svg in page.all("svg") if svg.get("class") == "chart"]) >= 4
     assert not any("style" in attributes for _, attributes in page.elements)
+
+
+def test_an_evaluation_without_reward_weights_has_areas_and_f_and_no_challenge_metric(tmp_path, monkeypatch):
+    from ecg.labels.diagnoses import load_diagnoses
+    from ecg.scoring.output_files import save_outputs
+    from ecg.scoring.score_folder import evaluate_model
+
+    own, rng = tmp_path / "own.csv", np.random.default_rng(0)
+    own.write_text("code,name\nAA,first one\nBB,second one\nCC,third one\n")
+    labels = rng.random((20, 3)) < 0.4
+    rows = [";".join(np.array(["AA", "BB", "CC"])[each]) for each in labels]
+    (tmp_path / "labels.csv").write_text("record,codes\n" + "".join(f"R{k:02d},{row}\n" for k, row in enumerate(rows)))
+    for k, row in enumerate(labels):
+        scores = np.clip(0.4 * row + 0.7 * rng.random(3), 0, 1)
+        (tmp_path / "outputs").mkdir(exist_ok=True)
+        save_outputs(tmp_path / "outputs" / f"R{k:02d}.csv", f"R{k:02d}", ("AA", "BB", "CC"), scores > 0.5, scores)
+    words = (tmp_path / "labels.csv", tmp_path / "outputs", tmp_path / "outputs", tmp_path / "report")
+    assert run_report(monkeypatch, "--evaluation", *words, "--diagnoses", own) == 0
+    page = Page((tmp_path / "report" / "index.html").read_text())
+    scored = evaluate_model(tmp_path / "labels.csv", tmp_path / "outputs", load_diagnoses(own)).overall
+    for name in ("AUROC", "AUPRC", "F-measure"):
+        assert name in page.text and f"{scored[name]:.3f}" in page.text
+    assert "Second one" in page.text and "most errors" in page.text
+    assert not any(words in page.text.lower() for words in ("challenge", "sinus", "‰", "cost"))
 
 
 def test_two_folders_of_outputs_stand_side_by_side(outputs, tmp_path, monkeypatch):

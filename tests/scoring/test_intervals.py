@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 
 from ecg.labels.diagnoses import CHALLENGE_2020
-from ecg.scoring.challenge import compute_challenge_metric
-from ecg.scoring.statistics import difference_interval
+from ecg.scoring.challenge import compute_auc, compute_challenge_metric
+from ecg.scoring.statistics import auroc_interval, difference_interval
+
+
+def test_the_interval_of_an_area_is_that_of_the_scorers_areas_on_every_draw():
+    rng = np.random.default_rng(3)
+    labels = rng.random((40, 5)) < (0.3, 0.5, 0.05, 0.0, 1.0)
+    scores = np.round(rng.random((40, 5)), 1) + 0.3 * labels  # with ties
+    draws = np.random.default_rng(0)
+    areas = [compute_auc(labels[rows], scores[rows])[0] for rows in draws.integers(0, 40, (200, 40))]
+    expected = tuple(np.percentile(areas, [2.5, 97.5]))
+    assert auroc_interval(labels, scores, repeats=200) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(auroc_interval(labels & False, scores, repeats=5)).all()
 
 
 def test_the_interval_of_a_difference_is_that_of_the_scorers_metrics_on_every_draw():

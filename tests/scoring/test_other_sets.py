@@ -70,6 +70,31 @@ def test_an_equivalent_pair_is_one_class_however_it_is_written(tmp_path, column,
     assert found == ([True, False], [True, False], [0.9, 0.0])
 
 
+def test_of_two_equivalent_columns_a_score_that_is_not_finite_counts_as_zero_in_the_mean(tmp_path):
+    found = write_2021(tmp_path, "733534002,164909002,426783006", "0,True,2", "nan,0.8,1e400")
+    assert found == ([True, False], [True, False], [0.4, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("dx", "given", "expected"),
+    [
+        ("426783006", ["426783006"], [np.nan, 1, 1, 1, 0]),  # no more than always saying sinus rhythm
+        ("426783006", [], [np.nan, 1, 0, 0, 0]),
+        ("164884008", ["164889003"], [np.nan, np.nan, 0, 0, 0]),  # no label is scored
+        ("164884008", [], [np.nan, np.nan, 1, np.nan, 0]),
+    ],
+)
+def test_recordings_that_are_all_alike_are_scored_by_the_official_rules(tmp_path, dx, given, expected):
+    for k in range(3):
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / "labels" / f"T{k}.hea").write_text(f"T{k} 12 500 5000\n#Dx: {dx}\n")
+        (tmp_path / "outputs").mkdir(exist_ok=True)
+        labels = [int(name in given) for name in OF_2021.classes]
+        save_outputs(tmp_path / "outputs" / f"T{k}.csv", f"T{k}", OF_2021.classes, labels, [0.1 * k] * 26)
+    found = evaluate_model.evaluate_model(tmp_path / "labels", tmp_path / "outputs", OF_2021).overall
+    np.testing.assert_array_equal([found[name] for name in MEASURES.values()], expected)
+
+
 # Sets without reward weights.
 
 
@@ -125,6 +150,14 @@ def test_outputs_of_2020_are_not_scored_as_2021(tmp_path):
         save_outputs(path, path.stem, of_2020.classes, np.zeros(24, int), np.zeros(24))
     with pytest.raises(EvaluationError, match="diagnoses challenge-2021, found those of the set challenge-2020"):
         evaluate_model.evaluate_model(labels, outputs, OF_2021)
+
+
+def test_labels_without_any_code_of_the_set_are_named(ptb_xl, tmp_path, capsys):
+    folder, _, _ = ptb_xl
+    rows = "".join(f"{k},{{'164889003': 100}}\n" for k in range(1, 81))
+    (tmp_path / "others.csv").write_text("ecg_id,scp_codes\n" + rows)
+    evaluate_model.evaluate_model(tmp_path / "others.csv", folder / "outputs", PTB_XL)
+    assert "others.csv: expected diagnoses of the set ptb-xl, found none of them" in capsys.readouterr().err
 
 
 def test_an_output_that_the_table_lacks_is_an_error(ptb_xl, tmp_path):
