@@ -291,10 +291,7 @@ def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: 
     if ectopic:  # from low in the left atrium
         right, left = np.array([0.30, -0.35, 0.20]), np.array([-0.10, 0.10, -0.45])
     first = _REACH * width - pr
-    return [
-        Wave(first, width, width, amplitude * right),
-        Wave(first + 2 * width, width, width, amplitude * left),
-    ]
+    return [Wave(first, width, width, amplitude * right), Wave(first + 2 * width, width, width, amplitude * left)]
 
 
 def t_wave(qt: float, vector: np.ndarray, is_tented: bool = False) -> Wave:

@@ -150,7 +150,7 @@ def _left_posterior_fascicle(rng: np.random.Generator, p: Parameters) -> dict[st
 
 def _pericarditis(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
     return _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4)) | {
-        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist()),
+        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())
     }
 
 
