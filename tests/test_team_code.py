@@ -20,8 +20,8 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import train_member
 from tiny import TinyNet, changed, heart_like, random_dataset, write_recording
 
 NO_SIGNAL = np.zeros((12, 1), np.float32)

@@ -36,6 +36,7 @@ from ecg.scoring import score_folder, statistics
 
 COSTLIEST = 50
 _SHADES = 5
+_SCORES = ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
 _EVEN = Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "even")
 
 
@@ -155,32 +156,24 @@ def _folders(evaluation: _Evaluation) -> list[str]:
 
 
 def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
-    names = sorted(set(evaluation.databases))
+    names, diagnoses = sorted(set(evaluation.databases)), evaluation.diagnoses
     groups = {"all": np.ones(len(evaluation.headers), dtype=bool)}
     if len(names) > 1:
         groups |= {name: np.array([each == name for each in evaluation.databases]) for name in names}
     rows = []
     for name, chosen in groups.items():
         labels = evaluation.labels[chosen]
-        measured, intervals = [], []
-        for answers in evaluation.answers:
-            measured.append(
-                statistics.measure(labels, answers.scores[chosen], answers.outputs[chosen], evaluation.diagnoses)
-            )
-            intervals.append(statistics.bootstrap_interval(labels, answers.outputs[chosen], evaluation.diagnoses))
+        scores, outputs = evaluation.first.scores[chosen], [each.outputs[chosen] for each in evaluation.answers]
+        measured = statistics.measure(labels, scores, outputs[0], diagnoses)
         # Not as measured, which is rounded: a figure that is rounded twice may differ from the scorer's.
-        metrics = [
-            statistics.main_metric(labels, answers.outputs[chosen], evaluation.diagnoses)
-            for answers in evaluation.answers
+        shown = [
+            (statistics.main_metric(labels, each, diagnoses), *statistics.bootstrap_interval(labels, each, diagnoses))
+            for each in outputs
         ]
-        shown = [(metric, *limits) for metric, limits in zip(metrics, intervals, strict=True)]
         difference = None
         if evaluation.second is not None:
-            difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(
-                *statistics.difference_interval(
-                    labels, evaluation.first.outputs[chosen], evaluation.second.outputs[chosen], evaluation.diagnoses
-                )
-            ).replace("-", "\N{MINUS SIGN}")
+            limits = statistics.difference_interval(labels, outputs[0], outputs[1], diagnoses)
+            difference = _minus("{:+.3f} ({:+.3f} to {:+.3f})".format(*limits))
         rows.append(
             {
                 "name": name,
@@ -188,23 +181,24 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
                 "metrics": [_with_interval(*each) for each in shown],
                 "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
                 "difference": difference,
-                "values": [
-                    _digits(measured[0][key], 3)
-                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
-                ],
+                "values": [_digits(measured[key], 3) for key in _SCORES],
             }
         )
     return rows
 
 
 def _with_interval(value: float, low: float, high: float) -> str:
-    return f"{value:.3f} ({low:.3f} to {high:.3f})".replace("-", "\N{MINUS SIGN}")
+    return _minus(f"{value:.3f} ({low:.3f} to {high:.3f})")
 
 
 def _digits(value: float | int | None, digits: int) -> str:
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return _minus(f"{value:.{digits}f}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
@@ -221,10 +215,7 @@ def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
                 "abbreviation": row.abbreviation,
                 "anchor": f"class-{row.code}",
                 "n": int(evaluation.labels[:, k].sum()),
-                "values": [
-                    _digits(scores[key], 2)
-                    for key in ("auroc", "auprc", "f_measure", "sensitivity", "specificity", "calibration_error")
-                ],
+                "values": [_digits(scores[key], 2) for key in _SCORES],
                 "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
                 "missed_cost": _digits(evaluation.unit * missed.sum(), 1),
                 "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
@@ -253,15 +244,8 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
             for j in range(len(names))
         ]
         rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
-    pairs = sorted(
-        (
-            (float(lost[i, j]), int(counts[i, j]), i, j)
-            for i in range(len(names))
-            for j in range(len(names))
-            if counts[i, j]
-        ),
-        reverse=True,
-    )[:10]
+    there = np.argwhere(counts).tolist()
+    pairs = sorted(((float(lost[i, j]), int(counts[i, j]), i, j) for i, j in there), reverse=True)[:10]
     worst = [
         {
             "missed": evaluation.diagnoses.rows[order[i]].words,
@@ -332,19 +316,15 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
 
 
 def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
-    lines, words = [], []
-    metrics = []
+    lines, words, metrics = [], [], []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
         x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
         given = statistics.main_metric(evaluation.labels, answers.outputs, evaluation.diagnoses)
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
-        words.append(
-            f"{of}outputs as given {given:.3f}; best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}".replace(
-                "-", "\N{MINUS SIGN}"
-            )
-        )
+        best = f"best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
+        words.append(_minus(f"{of}outputs as given {given:.3f}; {best}"))
     low, high = min(metrics), max(metrics)
     margin = 0.05 * max(high - low, 0.02)
     picture = chart(
@@ -370,18 +350,13 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
     path, digits = evaluation.headers[place], 0 if evaluation.diagnoses.weights is None else 2
     columns = []
     for answers in evaluation.answers:
-        labels, outputs = evaluation.labels[place], answers.outputs[place]
+        labels, outputs, scores = evaluation.labels[place], answers.outputs[place], answers.scores[place]
+        missed, added = (np.flatnonzero(which).tolist() for which in (labels & ~outputs, outputs & ~labels))
         columns.append(
             {
-                "cost": f"{evaluation.unit * answers.costs.recordings[place]:.{digits}f}".replace(
-                    "-", "\N{MINUS SIGN}"
-                ),
-                "missed": [
-                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(labels & ~outputs).tolist()
-                ],
-                "added": [
-                    _with_score(evaluation, answers, place, k) for k in np.flatnonzero(outputs & ~labels).tolist()
-                ],
+                "cost": _digits(evaluation.unit * answers.costs.recordings[place], digits),
+                "missed": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in missed],
+                "added": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in added],
             }
         )
     return {
@@ -390,10 +365,6 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
         "database": evaluation.databases[place],
         "answers": columns,
     }
-
-
-def _with_score(evaluation: _Evaluation, answers: _Answers, place: int, k: int) -> str:
-    return f"{evaluation.diagnoses.rows[k].words} {answers.scores[place, k]:.2f}"
 
 
 def _differing(evaluation: _Evaluation) -> list[int]:
@@ -417,12 +388,7 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
         rows.append(
             {
                 "name": evaluation.diagnoses.rows[k].words,
-                "values": [
-                    int((with_it & a & ~b).sum()),
-                    int((with_it & b & ~a).sum()),
-                    int((~with_it & a & ~b).sum()),
-                    int((~with_it & b & ~a).sum()),
-                ],
+                "values": [int((c & d).sum()) for c in (with_it, ~with_it) for d in (a & ~b, b & ~a)],
             }
         )
     whole = [each.all(axis=1) for each in right]

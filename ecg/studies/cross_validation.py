@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -38,8 +38,9 @@ from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.member import scaled_epochs, train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import scaled_epochs, train_member, validation_scores
+from ecg.training.trainer import validation_scores
 
 Rows = NDArray[np.int64]
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
@@ -195,7 +196,6 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
     """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
-    rows = np.concatenate([split.training, split.test])
     words = [
         method.name,
         dict(method.settings),
@@ -203,16 +203,13 @@ def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> st
         method.leads,
         *filter(None, [method.training.masked_leads]),
         len(split.training),
-        [astuple(replace(dataset.entries[row], start=0)) for row in rows],
+        dataset.digest(np.concatenate([split.training, split.test])),
         len(dataset),
         options.epochs,
         options.seed,
         options.members,
     ]
-    digest = hashlib.sha256(json.dumps(words).encode())
-    for row in rows:
-        digest.update(dataset.features(row).tobytes())
-    return "split-" + digest.hexdigest()[:16]
+    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
 def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:

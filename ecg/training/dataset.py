@@ -9,7 +9,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -128,6 +128,14 @@ class Dataset:
         entry = self.entries[index]
         end = entry.start + 12 * entry.n_samples
         return self._signals[end : end + entry.n_features]
+
+    def digest(self, rows: NDArray[np.int64]) -> str:
+        """Of all that a training can see of some recordings: samples, rate, features, labels, folds, in their order."""
+        known = [astuple(replace(self.entries[row], start=0)) for row in rows]
+        digest = hashlib.sha256(json.dumps(known).encode())
+        for row in rows:
+            digest.update(self.features(row).tobytes() + self.masked_features(row).tobytes())
+        return digest.hexdigest()
 
     def masked_features(self, index: int) -> NDArray[np.float32]:
         """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""

@@ -16,8 +16,9 @@ from ecg.model_folder.model import Model
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions, TrainingOptions
-from ecg.training.trainer import SCRATCH, split_into_folds, store, summarise, train_member
+from ecg.training.trainer import SCRATCH, split_into_folds, store, summarise
 
 TEACHERS_SHARE = 0.5  # of a target; the rest is what the labels say
 SIMULATED_SHARE = 1.0  # simulated recordings for each recorded one: the teacher knows what they show

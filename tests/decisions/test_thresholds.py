@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg.decisions.thresholds import class_gains, coordinate_ascent, scores_at, shared_threshold
+from ecg.decisions.thresholds import class_gains, coordinate_ascent, f1_thresholds, scores_at, shared_threshold
 from evaluate_model import compute_observed_score
 
 
@@ -148,3 +148,11 @@ def test_shared_threshold_is_the_first_of_the_best():
     scores = [score(labels, probabilities >= t) for t in grid]
     assert (threshold, best) == (grid[int(np.argmax(scores))], max(scores))
     assert shared_threshold(labels, probabilities, lambda *_: 1.0, at_least, grid)[0] == 0.0
+
+
+def test_a_threshold_of_f1_lies_halfway_between_the_scores_that_it_parts():
+    labels = np.array([[False], [False], [True], [True]])
+    found = f1_thresholds(labels, np.array([[0.1], [0.2], [0.6], [0.9]]))
+    assert found == pytest.approx([0.4])
+    assert f1_thresholds(labels[:2], np.array([[0.1], [0.2]])) == pytest.approx([0.5])
+    assert f1_thresholds(~labels[:2], np.array([[0.7], [0.8]])) == pytest.approx([0.0])

@@ -16,8 +16,12 @@ from ecg.examination.examine_folder import Candidates, Run, RunOptions, examine_
 from ecg.examination.journal import MISSING, Journal, key_of, step_key
 from ecg.examination.measure_folder import MeasureOptions, measure_folder
 from ecg.inference.run_folder import ClassifyOptions, run_folder
+from ecg.io.device_statements import load_statements
 from ecg.io.sources import files_of
+from ecg.labels.classes import CLASSES
+from ecg.labels.diagnoses import Diagnoses
 from ecg.leads import LEADS
+from ecg.methods.reduced_leads import on_leads
 from ecg.model_folder.folder import load_model
 from ecg.report.recordings import Options, report_folder
 from ecg.runtime.shards import Shard
@@ -165,6 +169,46 @@ def test_other_arguments_make_everything_anew(model, folder, tmp_path):
     how = ClassifyOptions(workers=1, deterministic=True, resume=True)
     report_folder(model, folder, tmp_path / "report", Options(note="seen"), how)
     assert all("seen" in path.read_text() for path in (tmp_path / "report" / "pages").iterdir())
+
+
+@pytest.mark.parametrize("change", [lambda m: replace(m, definitions="ptb-xl"), lambda m: m.on_leads(("I", "II"))])
+@pytest.mark.parametrize("run", [classify, report])
+def test_another_convention_or_other_leads_make_everything_anew(run, change, model, folder, tmp_path):
+    run(model, folder, tmp_path / "out")
+    assert written_anew(run, change(model), folder, tmp_path / "out") == {"A1", "A2", "A3", "A4"}
+
+
+@pytest.mark.parametrize("option", [{"keep_identity": True}, {"labels": "common"}])
+def test_another_option_converts_everything_anew(option, model, folder, tmp_path):
+    converted(model, folder, tmp_path / "out")
+    assert written_anew(converted, model, folder, tmp_path / "out", **option) == {"A1", "A2", "A3", "A4"}
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        (tiny(settings={"depth": 2}), {}),
+        (tiny(name="another"), {}),
+        (tiny(Diagnoses("own", ("code", *CLASSES))), {}),
+        (on_leads(tiny(), ("I", "II")), {}),
+        (tiny(), {"limit": 3}),
+        (tiny(), {"statements": load_statements("common")}),
+        (tiny(), {"shape_only": ("elsewhere",)}),
+    ],
+)
+def test_recordings_prepared_for_another_training_are_read_anew(folder, tmp_path, capsys, method, options):
+    def reads(method, **options):
+        build_dataset(method, folder, tmp_path / "cache", workers=1, **options)
+        return "Using the" not in capsys.readouterr().err
+
+    assert [reads(tiny()), reads(tiny()), reads(method, **options)] == [True, False, True]
+
+
+def test_other_folds_are_read_anew(folder, tmp_path):
+    for fold in (1, 2):
+        (folder / "folds.csv").write_text(f"record,database,fold\nA1,CPSC,{fold}\n")
+        dataset, _ = build_dataset(tiny(), folder, tmp_path / "cache", workers=1)
+        assert [entry.fold for entry in dataset.entries if entry.recording_id == "A1"] == [fold]
 
 
 def test_a_changed_or_lost_output_is_made_anew(model, folder, tmp_path):

@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_later_in_training_loses_no_finished_epoch(place, tm
 
     arguments = {"members": 1, "epochs": 1, "workers": 1, "device": "cpu"}
     with monkeypatch.context() as patch:
-        for module in ("model_folder.folder", "training.trainer", "training.dataset"):
+        for module in ("model_folder.folder", "training.member", "training.dataset"):
             patch.setattr(f"ecg.{module}.write_file", full)
         with pytest.raises(OSError, match=rf"can't be written: No space left on device: '.*{re.escape(file)}'"):
             train(tiny(), place / "data", tmp_path / "model", TrainingOptions(**arguments))

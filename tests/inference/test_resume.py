@@ -14,7 +14,7 @@ import team_code
 import train_model
 from bad_recordings import write_refused
 from commands import visible_bytes, write_recordings
-from ecg.training import trainer as training
+from ecg.training import member
 from ecg.training.dataset import build_dataset
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
@@ -182,7 +182,7 @@ class Killed(BaseException):
 @pytest.fixture
 def stopped(models, tmp_path, command, monkeypatch):
     """A training of two members that was killed in the second epoch of the second one."""
-    save, saved = training._MemberTraining._save_checkpoint, []
+    save, saved = member._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
         save(run)
@@ -191,7 +191,7 @@ def stopped(models, tmp_path, command, monkeypatch):
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
+        patch.setattr(member._MemberTraining, "_save_checkpoint", save_and_die)
         with pytest.raises(Killed):
             command(train_model, *words(models, tmp_path / "model"))
     command(train_model, *words(models, tmp_path / "undisturbed"))
@@ -241,6 +241,18 @@ def test_without_resume_another_training_starts_and_says_that_it_does(models, st
     assert "Member 1/2: restarting, the checkpoint found is one with other data or arguments" in said
     assert command(train_model, *words(models, stopped, epochs=2))[0] == 0
     assert visible_bytes(stopped) == visible_bytes(stopped.with_name("undisturbed"))
+
+
+@pytest.mark.parametrize(("old", "new"), [("#Age: 60", "#Age: 61"), (" 12 500 ", " 12 499 ")])
+def test_where_a_recording_has_changed_training_starts_anew(models, stopped, command, tmp_path, old, new):
+    shutil.copytree(models / "data", tmp_path / "data")
+    header = tmp_path / "data" / "HR00002.hea"
+    assert old in header.read_text()
+    header.write_text(header.read_text().replace(old, new))
+    status, _, said = command(train_model, tmp_path / "data", *words(models, stopped)[1:])
+    assert (status, said.count("restarting, the checkpoint found is one with other data or arguments")) == (0, 2)
+    command(train_model, tmp_path / "data", *words(models, tmp_path / "fresh")[1:])
+    assert visible_bytes(stopped) == visible_bytes(tmp_path / "fresh")
 
 
 def test_a_training_with_nothing_to_go_on_from_says_so(models, stopped, command):

@@ -16,7 +16,7 @@ from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.methods import butteam as but
 from ecg.methods.butteam import BUTNet, butteam
 from ecg.model_folder import folder as model_folder
-from ecg.training import trainer as training
+from ecg.training import member as training
 from ecg.training.dataset import Dataset, Entry
 from ecg.training.options import MemberOptions
 from evaluate_model import compute_observed_score

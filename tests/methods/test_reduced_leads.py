@@ -29,8 +29,8 @@ from ecg.methods.registry import METHODS
 from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import ModelError
 from ecg.training.dataset import build_dataset
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import train_member
 from tiny import heart_like, random_dataset, tiny, write_recording
 
 CPU = torch.device("cpu")

@@ -16,8 +16,8 @@ from ecg.methods.butteam import butteam
 from ecg.methods.robust import robust
 from ecg.model_folder.folder import load_model, save_model
 from ecg.model_folder.model import Model, ModelError
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import train_member
 from tiny import random_dataset, tiny
 
 CPU = torch.device("cpu")

@@ -14,7 +14,7 @@ from torch import nn
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.toom_cook import N_POINTS, ToomCookConv1d, is_worth_it, transforms, use_toom_cook
 from ecg.runtime import device
-from ecg.training import trainer
+from ecg.training import member
 from ecg.training.options import MemberOptions
 from tiny import random_dataset, tiny
 
@@ -142,13 +142,13 @@ def test_without_bfloat16_a_training_gives_the_same_weights_up_to_rounding(monke
     [stage] = tiny().training.stages
     stage = replace(stage, make_optimizer=partial(torch.optim.SGD, lr=0.1, momentum=0.9))
     method, dataset, made = tiny(build_network=Wide, stages=(stage,)), random_dataset(), []
-    toom_cook = trainer.use_toom_cook
-    monkeypatch.setattr(trainer, "use_toom_cook", lambda *words, **options: made.append(toom_cook(*words, **options)))
+    toom_cook = member.use_toom_cook
+    monkeypatch.setattr(member, "use_toom_cook", lambda *words, **options: made.append(toom_cook(*words, **options)))
 
     def train(fast):
-        monkeypatch.setattr(trainer, "fastest_dtype", lambda device: torch.float32 if fast else torch.bfloat16)
+        monkeypatch.setattr(member, "fastest_dtype", lambda device: torch.float32 if fast else torch.bfloat16)
         options = MemberOptions(2, 0, 0, torch.device("cpu"), None, "Member 1/1")
-        return trainer.train_member(method, dataset, np.arange(24), np.arange(24, 30), options)
+        return member.train_member(method, dataset, np.arange(24), np.arange(24, 30), options)
 
     plain, fast = train(False), train(True)
     assert [type(network.second) for network in made] == [ToomCookConv1d]

@@ -33,7 +33,7 @@ from ecg.studies.cross_validation import (
     validation_part,
 )
 from ecg.studies.predictions import Predictions
-from ecg.training import trainer as training
+from ecg.training import member
 from ecg.training.folds import assign_folds
 from tiny import heart_like, random_dataset, tiny, write_recording
 
@@ -252,7 +252,7 @@ def test_a_run_stopped_before_its_network_was_kept_goes_on_without_another_epoch
         patch.setattr(crossval, "save_model", stop)
         assert command.main([data, str(tmp_path / "out"), *words]) == 130
     assert [path.suffix for path in (tmp_path / "out" / "tiny").glob("split-*")] == [".ckpt"]
-    monkeypatch.setattr(training._MemberTraining, "_run_epoch", None)
+    monkeypatch.setattr(member._MemberTraining, "_run_epoch", None)
     capsys.readouterr()
     assert command.main([data, str(tmp_path / "out"), *words]) == 0
     assert capsys.readouterr().out == expected

@@ -10,7 +10,7 @@ import team_code
 from commands import run, write_recordings
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
-from ecg.training import trainer
+from ecg.training import member
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import train
 from tiny import heart_like, quick, random_dataset, tiny, write_recording
@@ -42,7 +42,7 @@ def model(place):
 
 def member_of(model, number, method=tiny, checkpoint=None):
     options = MemberOptions(epochs=1, seed=0, number=number, device=CPU, checkpoint=checkpoint, start=model)
-    return trainer.train_member(method(), random_dataset(), ROWS[:20], ROWS[20:], options)
+    return member.train_member(method(), random_dataset(), ROWS[:20], ROWS[20:], options)
 
 
 @pytest.mark.parametrize(("number", "network"), [(0, 0), (1, 1), (2, 0), (3, 1)])

@@ -13,11 +13,13 @@ import helper_code
 from ecg.examination.examine import Examination
 from ecg.io.formats import read
 from ecg.methods.base import Stage
+from ecg.training import member
 from ecg.training import trainer as training
 from ecg.training.dataset import build_dataset
 from ecg.training.folds import assign_folds, read_folds
+from ecg.training.member import TrainingError, scaled_epochs, train_member
 from ecg.training.options import MemberOptions, TrainingOptions
-from ecg.training.trainer import TrainingError, scaled_epochs, train, train_member
+from ecg.training.trainer import train
 from team_code import CLASSES, _adam, _bce, zhao
 from tiny import heart_like, quick, random_dataset, tiny, write_recording
 
@@ -63,7 +65,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
     class Killed(BaseException):
         pass
 
-    save, saved = training._MemberTraining._save_checkpoint, []
+    save, saved = member._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
         save(run)
@@ -71,10 +73,10 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
         if len(saved) == killed_after:
             raise Killed
 
-    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save_and_die)
+    monkeypatch.setattr(member._MemberTraining, "_save_checkpoint", save_and_die)
     with pytest.raises(Killed):
         trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
-    monkeypatch.setattr(training._MemberTraining, "_save_checkpoint", save)
+    monkeypatch.setattr(member._MemberTraining, "_save_checkpoint", save)
     resumed = trained(method, epochs=6, checkpoint=tmp_path / "a.ckpt")
     assert same(undisturbed, resumed)
     assert undisturbed.history == resumed.history
@@ -83,7 +85,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
 
 @pytest.mark.parametrize("killed_at", [0, 1, 3])
 def test_fits_before_the_first_epoch_are_not_lost_when_a_training_is_killed(tmp_path, monkeypatch, killed_at):
-    monkeypatch.setattr(training, "_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(member, "_BETWEEN_SAVES", 0.0)
     done = []
 
     class Killed(BaseException):
@@ -357,7 +359,7 @@ def test_simulated_recordings_are_the_same_whoever_reads_them(data, tmp_path):
 
 @pytest.mark.parametrize("n_rows", [1, 2, 8, 9, 16, 17, 18])
 def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all(n_rows):
-    run = training._MemberTraining(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], MemberOptions(1, 0, 0, CPU))
+    run = member._MemberTraining(tiny(), random_dataset(), ROWS[:n_rows], ROWS[20:], MemberOptions(1, 0, 0, CPU))
     sizes = [len(targets) for _, targets in run._batches()]
     assert sum(sizes) == n_rows
     assert min(sizes) > 1 or n_rows == 1
@@ -367,7 +369,7 @@ def test_every_recording_is_in_one_batch_and_no_batch_is_of_one_unless_it_is_all
 def test_the_loss_sees_the_targets_and_the_metric_the_scored_labels():
     dataset = random_dataset()
     dataset.targets[:] = 0.25
-    run = training._MemberTraining(tiny(), dataset, ROWS[:20], ROWS[20:], MemberOptions(1, 0, 0, CPU))
+    run = member._MemberTraining(tiny(), dataset, ROWS[:20], ROWS[20:], MemberOptions(1, 0, 0, CPU))
     assert {float(value) for _, targets in run._batches() for value in targets.unique()} == {0.25}
     scored = []
     run._score = lambda labels, outputs: scored.append(labels) or 0.0

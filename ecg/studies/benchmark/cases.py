@@ -44,8 +44,8 @@ from ecg.simulator.write import write_recording
 from ecg.studies.benchmark import reference
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing, measure
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
-from ecg.training.trainer import train_member
 
 MEMBERS = 5
 HALF_AN_HOUR = 1800  # s

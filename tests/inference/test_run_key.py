@@ -1,0 +1,46 @@
+"""What the key of a run depends on: each part of the model that outputs depend on, changed alone."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from ecg.inference.run_folder import _digest
+
+
+def model(**changes):
+    members = [{"sha256": "aa", "thresholds": [0.5, 0.2]}, {"sha256": "bb", "thresholds": [0.4, 0.3]}]
+    config = {"format": 7, "method": "hybrid", "settings": {"width": 0.5}, "classes": ["1", "2"], "members": members}
+    config |= {"adaptation": {"slopes": [1.0]}, "trained": "2026-11-29"} | changes.pop("config", {})
+    given = {"definitions": "clinical", "adaptation": None, "leads": None} | changes
+    return SimpleNamespace(config=config, method=SimpleNamespace(leads=given.pop("leads")), **given)
+
+
+CHANGES = {
+    "format": {"config": {"format": 8}},
+    "method": {"config": {"method": "robust"}},
+    "settings": {"config": {"settings": {"width": 0.6}}},
+    "classes": {"config": {"classes": ["2", "1"]}},
+    "weights": {"config": {"members": [{"sha256": "ab", "thresholds": [0.5, 0.2]}]}},
+    "a threshold": {"config": {"members": [{"sha256": "aa", "thresholds": [0.5, 0.21]},
+                                           {"sha256": "bb", "thresholds": [0.4, 0.3]}]}},
+    "the order of members": {"config": {"members": [{"sha256": "bb", "thresholds": [0.4, 0.3]},
+                                                    {"sha256": "aa", "thresholds": [0.5, 0.2]}]}},
+    "the convention": {"definitions": "ptb-xl"},
+    "the leads": {"leads": ("I", "II")},
+    "an adaptation": {"adaptation": object()},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_model_is_another_run(change):
+    assert _digest(model(**CHANGES[change])) != _digest(model())
+
+
+def test_other_leads_and_another_adaptation_are_another_run():
+    assert _digest(model(leads=("I", "II"))) != _digest(model(leads=("I", "V2")))
+    one, other = ({"adaptation": {"slopes": [slope]}} for slope in (1.0, 2.0))
+    assert _digest(model(adaptation=1, config=one)) != _digest(model(adaptation=1, config=other))
+
+
+def test_what_outputs_do_not_depend_on_has_no_part():
+    assert _digest(model(config={"trained": "2020-01-01"})) == _digest(model()) == _digest(model())
