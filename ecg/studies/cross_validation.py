@@ -37,7 +37,7 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
-from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.dataset import Dataset, about_labels, build_dataset, found_instead
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import scaled_epochs, train_member, validation_scores
 
@@ -243,7 +243,10 @@ class Validation:
         self.device = pick_device(options.device)
         self.splits = [split for split in self._make_splits() if self.dataset.labels[split.test].any()]
         if not self.splits:
-            raise ValueError(f"{options.data}: expected recordings with a scored diagnosis to test on, found none")
+            found = found_instead(method.diagnoses, self.dataset.unknown)
+            raise ValueError(f"{options.data}: expected recordings to test on with a diagnosis of {found}")
+        for sentence in about_labels(self.dataset, method.diagnoses):
+            say(sentence)
 
     def _make_splits(self) -> list[Split]:
         options, rows = self.options, range(len(self.entries))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from ecg.simulator.simulate import simulate_recording
 from ecg.training.folds import assign_folds, read_folds
 
 _SIMULATION_SEED = 2020
+_CODES_NAMED = 20  # the others are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def build_dataset(
             say(lacking)
         codes = Counter(code for each in table.codes.values() for code in each)
         if not codes.keys() & method.diagnoses.column_of.keys():
-            raise RecordingError(f"{table.path}: expected codes of {_found_instead(method.diagnoses, codes)}")
+            raise RecordingError(f"{table.path}: expected codes of {found_instead(method.diagnoses, codes)}")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -236,7 +237,7 @@ def build_dataset(
     if not entries:
         raise RecordingError(
             f"{data_folder}: expected recordings with at least one of the scored diagnoses of "
-            f"{_found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
+            f"{found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
             + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {
@@ -251,10 +252,23 @@ def build_dataset(
     return Dataset(entries, _open_signals(signal_file), method.diagnoses, unused, n_simulated, unknown), problems
 
 
-def _found_instead(diagnoses: Diagnoses, codes: Counter[str]) -> str:
+def about_labels(dataset: Dataset, diagnoses: Diagnoses) -> list[str]:
+    """Sentences about codes that the set lacks, and about its diagnoses that no recording has."""
+    sentences = []
+    if dataset.unknown:
+        named = [f"{code} ({count})" for code, count in list(dataset.unknown.items())[:_CODES_NAMED]]
+        more = f" and {len(dataset.unknown) - _CODES_NAMED} more" if len(dataset.unknown) > _CODES_NAMED else ""
+        sentences.append(f"Codes that {diagnoses.name} does not have (recordings): {', '.join(named)}{more}")
+    if len(never := np.flatnonzero(~dataset.labels[: dataset.n_recorded].any(axis=0))):
+        names = ", ".join(diagnoses.rows[k].abbreviation for k in never)
+        sentences.append(f"No recording has {names}: of a diagnosis without positives nothing is learned")
+    return sentences
+
+
+def found_instead(diagnoses: Diagnoses, codes: Mapping[str, int]) -> str:
     """The name of the set, and for an error what was found in place of its codes."""
     best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
-    others = f"none, but {', '.join(code for code, _ in codes.most_common(10))}" if codes else "none"
+    others = f"none, but {', '.join(code for code, _ in Counter(codes).most_common(10))}" if codes else "none"
     of = f" of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
     return f"{diagnoses.name}, found {others}{of}"
 

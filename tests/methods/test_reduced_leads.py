@@ -187,7 +187,7 @@ def test_a_model_trained_with_masked_leads_says_so_and_takes_two_leads(tmp_path)
             assert not outcome.problems
     config = (tmp_path / "masked" / "config.json").read_text()
     (tmp_path / "masked" / "config.json").write_text(config.replace('"masked_leads": true', '"masked_leads": "yes"'))
-    with pytest.raises(ModelError, match="masked_leads: expected .bool., found"):
+    with pytest.raises(ModelError, match=r"masked_leads: expected .bool., found"):
         load_model(tmp_path / "masked", {"tiny": tiny}, CPU)
 
 
