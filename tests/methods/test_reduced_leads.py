@@ -75,6 +75,7 @@ def test_leads_by_number_and_by_name():
 def test_a_method_on_leads_asks_for_them_and_for_no_others():
     method = on_leads(tiny(), LEAD_SETS[4])
     assert on_leads(method, LEADS) is method  # the others are not looked at
+    assert on_leads(method, LEAD_SETS[3]) is method  # III follows
     with pytest.raises(
         ValueError, match="expected the leads that the model was trained for, I, II, III, V2, found I, II"
     ):
