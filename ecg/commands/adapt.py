@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -28,13 +29,14 @@ def main(
     seed: int,
     device: str,
 ) -> int:
-    """Adapt a trained model to one hospital, from 100 of its labelled recordings up.
+    """Adapt a trained model to one hospital, from 20 of its labelled recordings up.
 
     DATA is the folder of the hospital's recordings, with an optional folds.csv as for train. ADAPTED is the folder that
     the adapted model is written to.
 
-    Prior odds of the diagnoses and conventions of labelling are fitted; the networks stay as they are. The gain is
-    measured by cross-validation. Without a gain nothing is written and the exit status is 1. The recordings must not be
+    First the convention is chosen that fits the labels best (--definitions of classify). Then its scores are fitted to
+    the labels, as far as cross-validation says that it helps. The networks stay as they are. The gain is measured by
+    cross-validation too. Without a gain nothing is written and the exit status is 1. The recordings must not be
     those that the model was trained on: on these it is too sure of itself.
 
     \b
@@ -51,6 +53,8 @@ def main(
     print(
         f"{found.recordings} recordings ({found.left_out} left out), {N_FOLDS}-fold cross-validation, seed {found.seed}"
     )
+    fit = "nothing is fitted" if math.isinf(found.penalty) else f"a fit to its scores (penalty {found.penalty:g})"
+    print(f"Chosen: {found.definitions or 'no convention'}, {fit}")
     print(f"Not adapted: {found.metric_name} {metric:.3f}, log-loss {loss:.4f}")
     print(f"Adapted: {found.metric_name} {adapted_metric:.3f}, log-loss {adapted_loss:.4f}")
     print(f"Gain of the {found.metric_name}: {found.gain:+.3f} (95 % interval {low:+.3f} to {high:+.3f})")

@@ -103,9 +103,27 @@ def simulated(records: int, seed: int) -> int:
 @click.option("--fold", type=int, help="only the recordings in this fold of folds.csv")
 def labels(data: Path, fold: int | None) -> int:
     """Compare measurements with the labels of the Challenge recordings in DATA."""
-    from ecg.studies.measurement_accuracy import against_labels, in_fold
+    from ecg.studies.measurement_accuracy import against_labels
+    from ecg.training.folds import in_folds
 
-    print(against_labels(in_fold(data, fold)))
+    print(against_labels(in_folds(data, () if fold is None else (fold,))))
+    return 0
+
+
+@main.command("statements", cls=Command)
+@click.argument("data", type=options.PATH)
+@options.models
+@options.definitions
+@click.option("--fold", type=int, help="only the recordings in this fold of folds.csv")
+def statements(data: Path, models: tuple[Path, ...], definitions: str | None, fold: int | None) -> int:
+    """Count how many statements about the recordings in DATA are right by the diagnoses of their headers.
+
+    Models must not have been trained on these recordings; without --model measured criteria alone are counted.
+    """
+    from ecg.decisions.conventions import DEFAULT
+    from ecg.studies.statement_quality import measure_statements
+
+    print(measure_statements(data, models, definitions or DEFAULT, fold))
     return 0
 
 
@@ -126,9 +144,10 @@ def fit_measurements(ludb: Path, data: Path, steps: int) -> int:
 @click.option("--folds", type=int, multiple=True, help="only the recordings in this fold of folds.csv; may be repeated")
 def lead_reversal(data: Path, folds: tuple[int, ...]) -> int:
     """Count the exchanged electrodes that are found, in recordings with limb leads exchanged on purpose."""
-    from ecg.studies.lead_reversal import paths_of, test
+    from ecg.studies.lead_reversal import test
+    from ecg.training.folds import in_folds
 
-    print(test(paths_of(data, folds)))
+    print(test(in_folds(data, folds)))
     return 0
 
 
@@ -136,9 +155,10 @@ def lead_reversal(data: Path, folds: tuple[int, ...]) -> int:
 @click.argument("data", type=options.PATH)
 def fit_lead_reversal(data: Path) -> int:
     """Print the constants by which exchanged electrodes are found, fitted to folds 1 to 8 of DATA."""
-    from ecg.studies.lead_reversal import fit, paths_of
+    from ecg.studies.lead_reversal import fit
+    from ecg.training.folds import in_folds
 
-    print(fit(paths_of(data, range(1, 9))))
+    print(fit(in_folds(data, range(1, 9))))
     return 0
 
 

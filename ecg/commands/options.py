@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ecg.resources import resource
+from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE, Shard, parse_shard
 
 PATH = click.Path(path_type=Path)  # what is wrong with it says who uses it
@@ -23,7 +27,23 @@ class _ShardType(click.ParamType[Shard]):
             self.fail(str(error), param, ctx)
 
 
-recordings = click.argument("recordings", nargs=-1, required=True, metavar="INPUT...")
+def say_ignored(given: Iterable[str | Path]) -> None:
+    """Say how many files of the folders that were given belong to no recording, by their suffixes."""
+    from ecg.io.formats import find_ignored
+
+    files = (file for one in given if os.path.isdir(one) for file in find_ignored(one))
+    kinds = Counter(Path(file).suffix.lower() or "without suffix" for file in files)
+    if kinds and os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks
+        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
+        say(f"Not looked at: {kinds.total()} files that are no recordings ({counts})")
+
+
+def _inputs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    say_ignored(given)
+    return given
+
+
+recordings = click.argument("recordings", nargs=-1, required=True, metavar="INPUT...", callback=_inputs)
 model = click.option(
     "--model",
     type=PATH,

@@ -84,6 +84,7 @@ def main(
     from ecg.report.recordings import Options, report_folder
 
     *recordings, report = folders
+    options.say_ignored(recordings)
     outcome = report_folder(
         load_model(model, device=device),
         recordings,

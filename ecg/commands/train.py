@@ -50,6 +50,12 @@ from ecg.runtime.command import command
     metavar="DATABASE",
     help="database of folds.csv whose recordings have an invented size, from which nothing is learned; may be repeated",
 )
+@click.option(
+    "--cache",
+    metavar="FOLDER",
+    help="keep the preprocessed recordings here, for the next training on the same data (default: they lie in MODEL "
+    "until the training ends)",
+)
 @click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
 @click.option(
     "--spread-members",

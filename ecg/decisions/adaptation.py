@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +16,8 @@ from ecg.decisions.expected_score import highest_expected_score
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.scoring.statistics import log_loss
 
-PENALTIES = (300.0, 100.0, 30.0, 10.0, 3.0)  # from strong to weak: of equally good ones the strongest is taken
+# From strong to weak: of equally good ones the strongest is taken. Infinite: nothing is fitted.
+PENALTIES = (math.inf, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0)
 # How strongly the change of the prior odds is held to 0, and a weight between two classes, relative to a class's own
 # slope: prior odds are what differs most between hospitals, and of the weights there are 23 for each slope. Chosen by
 # cross-validation on fold 1 of PTB-XL and on Chapman-Ningbo, see docs/history/experiments.md.
@@ -33,11 +36,14 @@ class Adaptation:
     intercepts : ndarray, shape (n_classes,), float64
     thresholds : ndarray, shape (n_classes,), float64, optional
         Of the probabilities; where the diagnoses have no reward weights.
+    definitions : str, optional
+        The convention whose scores go in; None for the scores of the method's own decision.
     """
 
     weights: Floats
     intercepts: Floats
     thresholds: Floats | None = None
+    definitions: str | None = None
 
     def apply(self, scores: Floats) -> Floats:
         """Adapted probabilities of scores, both (..., n_classes), float64."""
@@ -78,6 +84,8 @@ def fit_adaptation(labels: Bools, scores: Floats, penalty: float) -> Adaptation:
         With slopes above 0.
     """
     n_classes = labels.shape[1]
+    if math.isinf(penalty):
+        return Adaptation(np.eye(n_classes), np.zeros(n_classes))
     signs = np.where(labels, 1.0, -1.0)
     given = log_odds(scores)
     means = given.mean(axis=0)
@@ -118,19 +126,60 @@ def choose_penalty(labels: Bools, scores: Floats, folds: Ints) -> float:
     folds : ndarray, shape (n_recordings,), int
         Two different ones at least.
     """
-    losses = [log_loss(labels, _held_out(labels, scores, folds, None, penalty)[0]) for penalty in PENALTIES]
-    return PENALTIES[int(np.argmin(losses))]
+
+    def held_out(penalty: float) -> float:
+        adapted = np.empty_like(scores)
+        for fold in np.unique(folds):
+            out = folds == fold
+            adapted[out] = fit_adaptation(labels[~out], scores[~out], penalty).apply(scores[out])
+        return log_loss(labels, adapted)
+
+    return PENALTIES[int(np.argmin([held_out(penalty) for penalty in PENALTIES]))]
 
 
-def cross_validate(labels: Bools, scores: Floats, folds: Ints, rewards: Floats | None = None) -> tuple[Floats, Bools]:
-    """Each recording's adapted scores and labels where its fold had no part in the fit, nor in any choice.
+@dataclass(frozen=True)
+class Decided:
+    """What a model says of recordings by one of its decisions.
+
+    Attributes
+    ----------
+    outputs : ndarray, shape (n_recordings, n_classes), bool
+    scores : ndarray, shape (n_recordings, n_classes), float64
+    """
+
+    outputs: Bools
+    scores: Floats
+
+    def of(self, rows: Bools) -> Decided:
+        """The same of some recordings."""
+        return Decided(self.outputs[rows], self.scores[rows])
+
+
+def choose(labels: Bools, decided: Mapping[str | None, Decided], folds: Ints) -> tuple[str | None, float]:
+    """The decision whose scores have the lowest log-loss, and the penalty of a fit to these, as `choose_penalty`.
 
     Parameters
     ----------
     labels : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
+    decided : mapping
+        By the name of a convention; None for the method's own decision. The first of equally good ones is taken.
     folds : ndarray, shape (n_recordings,), int
-        Three different ones at least: the penalty is chosen by cross-validation over those that are not held out.
+    """
+    name = min(decided, key=lambda each: log_loss(labels, decided[each].scores))
+    return name, choose_penalty(labels, decided[name].scores, folds)
+
+
+def cross_validate(
+    labels: Bools, decided: Mapping[str | None, Decided], folds: Ints, rewards: Floats | None = None
+) -> tuple[Floats, Bools]:
+    """Each recording's adapted scores and labels where its fold had no part in the fit, nor in any choice.
+
+    Parameters
+    ----------
+    labels, decided
+        As of `choose`.
+    folds : ndarray, shape (n_recordings,), int
+        Three different ones at least: the choice is by cross-validation over those that are not held out.
     rewards : ndarray, shape (n_classes, n_classes), float64, optional
         Without them thresholds are chosen, among the others too.
 
@@ -138,21 +187,16 @@ def cross_validate(labels: Bools, scores: Floats, folds: Ints, rewards: Floats |
     -------
     tuple of ndarray, shapes (n_recordings, n_classes), float64 and bool
     """
-    return _held_out(labels, scores, folds, rewards, None)
-
-
-def _held_out(
-    labels: Bools, scores: Floats, folds: Ints, rewards: Floats | None, penalty: float | None
-) -> tuple[Floats, Bools]:
-    """Adapted scores and labels of each fold by a fit to the others; with a penalty given, no labels."""
-    adapted, outputs = np.empty_like(scores), np.zeros_like(labels)
+    adapted, outputs = np.empty(labels.shape), np.zeros_like(labels)
     for fold in np.unique(folds):
         out = folds == fold
-        rest = labels[~out], scores[~out]
-        strength = choose_penalty(*rest, folds[~out]) if penalty is None else penalty
-        fitted = fit_adaptation(*rest, strength)
-        adapted[out] = fitted.apply(scores[out])
-        if penalty is None:
-            fitted = fitted if rewards is not None else fitted.with_thresholds(*rest)
-            outputs[out] = fitted.decide(adapted[out], rewards)
+        rest = {name: each.of(~out) for name, each in decided.items()}
+        name, penalty = choose(labels[~out], rest, folds[~out])
+        if math.isinf(penalty):
+            adapted[out], outputs[out] = decided[name].scores[out], decided[name].outputs[out]
+            continue
+        fitted = fit_adaptation(labels[~out], rest[name].scores, penalty)
+        fitted = fitted if rewards is not None else fitted.with_thresholds(labels[~out], rest[name].scores)
+        adapted[out] = fitted.apply(decided[name].scores[out])
+        outputs[out] = fitted.decide(adapted[out], rewards)
     return adapted, outputs

@@ -19,7 +19,7 @@ from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import is_header
-from ecg.io.formats import CHALLENGE, find_ignored, format_of, read_any
+from ecg.io.formats import CHALLENGE, format_of, read_any
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
@@ -151,7 +151,7 @@ def convert_recordings(
     if options.anonymize:  # the journal has the names that the input's files have
         for journal in output.glob(".run*.jsonl"):
             journal.unlink()
-    return n_converted, problems, [*_summary(n_withheld, unknown), *_ignored(recordings)]
+    return n_converted, problems, list(_summary(n_withheld, unknown))
 
 
 def _require_apart(given: Paths, paths: list[str], output: Path) -> None:
@@ -255,16 +255,6 @@ def _as_table(rows: list[dict[str, object]], keep_identity: bool) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _ignored(given: Paths) -> Iterator[str]:
-    """How many files of the folders that were given belong to no recording, by their suffixes."""
-    given = [given] if isinstance(given, (str, os.PathLike)) else given
-    files = [file for one in given if os.path.isdir(one) for file in find_ignored(one)]
-    if files:
-        kinds = Counter(Path(file).suffix.lower() or "without suffix" for file in files)
-        counts = ", ".join(f"{count} {suffix}" for suffix, count in sorted(kinds.items()))
-        yield f"{len(files)} files are no recordings and were not looked at ({counts})"
 
 
 def _summary(n_withheld: int, unknown: Counter[str]) -> Iterator[str]:

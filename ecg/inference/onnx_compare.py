@@ -57,7 +57,7 @@ def compare(data: bytes, model: Model, sampling_frequency: float | None, paths: 
     model : Model
     sampling_frequency : float or None
     paths : iterable of str
-        Recordings in any format that `read_signal` reads.
+        Recordings in any format that `ecg.read` reads.
 
     Raises
     ------

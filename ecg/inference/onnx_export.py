@@ -23,6 +23,7 @@ from ecg.leads import LEADS
 from ecg.methods.base import Batch, demographic_features
 from ecg.model_folder.model import Model
 from ecg.model_folder.schema import calibration_rows
+from ecg.runtime.extras import import_extra
 
 if TYPE_CHECKING:
     import onnx
@@ -155,7 +156,8 @@ def export_onnx(model: Model, sampling_frequency: float | None = None) -> bytes:
         raise ValueError(
             "expected a model that is not adapted, found an adaptation, which an ONNX file has no place for"
         )
-    _need_packages()
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        import_extra(package, "the ONNX export")
     graph = Graph(model, sampling_frequency).eval()
     inputs = graph.example()
     dynamic = torch.export.Dim.DYNAMIC
@@ -231,18 +233,6 @@ def _named(function: Callable[..., Any]) -> str:
         function = function.func
     purpose = (function.__doc__ or "").strip().split("\n\n")[0]
     return f"{function.__module__}.{function.__qualname__}: {' '.join(purpose.split())}"
-
-
-def _need_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ValueError(
-            f"expected the packages onnx, onnxscript and onnxruntime, found not all of them ({error}); "
-            "install them with: pip install .[onnx]"
-        ) from error
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import is_dangling, read_file
 from ecg.io.folders import is_header, walk
-from ecg.io.header import Header, load_header, read_header
+from ecg.io.header import load_header, read_header
 from ecg.io.readers.aecg import is_aecg, read_aecg
 from ecg.io.readers.cardiosoft import is_cardiosoft, read_cardiosoft
 from ecg.io.readers.dicom import is_dicom, read_dicom
@@ -209,10 +209,9 @@ def find_ignored(folder: str | os.PathLike[str]) -> Iterator[str]:
     """Yield the paths of the files that belong to no recording in a folder and below: texts, archives and the like."""
     for place, files in walk(folder):
         taken = _recordings_in(place, files)
-        signals = _signal_files(place, files)
-        for name in files:
-            if os.path.splitext(name)[0] not in taken and name.lower() not in signals:
-                yield os.path.join(place, name)
+        rest = [name for name in files if os.path.splitext(name)[0] not in taken]
+        signals = _signal_files(place, files) if rest else ()
+        yield from (os.path.join(place, name) for name in rest if name.lower() not in signals)
 
 
 def _recordings_in(place: str, files: list[str]) -> dict[str, str]:
@@ -271,18 +270,7 @@ def read(path: str | os.PathLike[str], statements: StatementTable | None = None)
     RecordingError
         As of `read_any` and `read_recording`.
     """
-    return _read(Path(path), statements)[1]
-
-
-def read_signal(
-    path: str | os.PathLike[str], statements: StatementTable | None = None
-) -> tuple[Header, NDArray[np.float32]]:
-    """The header and the signal of a recording, (12, n_samples) in mV; arguments and errors as of `read`."""
-    header, recording = _read(Path(path), statements)
-    return header, recording.signal
-
-
-def _read(path: Path, statements: StatementTable | None) -> tuple[Header, Recording]:
+    path = Path(path)
     if is_header(path):
         header, millivolts = read_recording(path)
         device, notes = _said_in(load_header(path))
@@ -297,4 +285,4 @@ def _read(path: Path, statements: StatementTable | None) -> tuple[Header, Record
         millivolts = to_millivolts(stored.samples, header, path)
         require_signal(millivolts, path)
     facts = (header.age, header.sex, header.labels, device, header.notes, name, path)
-    return header, Recording(millivolts, header.sampling_frequency, path.stem, *facts)
+    return Recording(millivolts, header.sampling_frequency, path.stem, *facts)

@@ -9,6 +9,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from ecg.io.errors import problem, shown
@@ -86,6 +87,7 @@ class Signal(NamedTuple):
     numbers: tuple[str, ...]  # those that are there of ADC resolution, ADC zero, initial value, checksum, block size
 
 
+@lru_cache(maxsize=8)  # the stamp of a recording asks first, then its reader
 def parse_header(text: str, source: str = "header") -> Header:
     """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges.
 

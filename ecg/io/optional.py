@@ -1,18 +1,16 @@
-"""Packages that only some formats need: imported when such a file is met, with a sentence where they are missing."""
+"""Packages that only some formats need, imported when such a file is met."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from types import ModuleType
 
-from ecg.io.errors import problem
+from ecg.io.errors import RecordingError
+from ecg.runtime.extras import MissingPackageError, import_extra
 
 
-def import_optional(name: str, source: object, what: str) -> Any:
+def import_optional(name: str, source: object, what: str) -> ModuleType:
     """The module `name`, which reading or writing `what` needs; RecordingError about `source` where it is missing."""
     try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.split(".")[0]
-        needed = f"the package {package} for {what} (pip install .[formats])"
-        raise problem(source, needed, "it missing") from error
+        return import_extra(name, what)
+    except MissingPackageError as error:
+        raise RecordingError(f"{source}: {error}") from error

@@ -23,6 +23,8 @@ from ecg.leads import LEADS
 _MISSING_SAMPLE = {"80": -128, "508": -128, "310": -512, "311": -512, "212": -2048}
 _MISSING_SAMPLE |= {"24": -(2**23), "524": -(2**23), "32": -(2**31)}
 
+_AT_ONCE = 8192  # samples that are converted at a time: what is between then stays in the processor's cache
+
 _UNITS = {"mV": 1.0, "uV": 1e-3}  # in mV
 
 
@@ -234,24 +236,34 @@ def to_millivolts(recording: np.ndarray, header: Header, source: object = None) 
         raise problem(name, f"{len(header.leads)} signals ({', '.join(header.leads)})", f"shape {recording.shape}")
     if not set(LEADS) & set(header.leads):
         raise problem(name, f"some of the leads {', '.join(LEADS)}", shown(", ".join(header.leads)))
+    rows = [i for i, lead in enumerate(header.leads) if lead in LEADS]
     millivolts = np.full((len(LEADS), recording.shape[1]), np.nan, dtype=np.float32)
-    for i, lead in enumerate(header.leads):
-        if lead not in LEADS:
-            continue
-        row = _convert(recording[i], header.adc_gains[i], header.baselines[i], header.formats[i])
+    for i, row in zip(rows, _convert(recording, header, rows), strict=True):
+        lead = header.leads[i]
         if lead in header.leads[:i] and not np.array_equal(row, millivolts[LEADS.index(lead)], equal_nan=True):
             raise problem(name, f"lead {lead} once", "it twice with different samples")
         millivolts[LEADS.index(lead)] = row
     return millivolts
 
 
-def _convert(raw: np.ndarray, gain: float, baseline: float, format_: str) -> np.ndarray:
-    """One lead from ADC units to float32 mV."""
-    marker = _MISSING_SAMPLE.get(re.split(r"\D", format_)[0], -32768)
-    missing = raw == marker
-    if marker > -32768:  # a MATLAB copy of a record in a narrow format marks missing samples in the 16-bit way
-        missing |= raw == -32768
-    with np.errstate(over="ignore", invalid="ignore"):
-        millivolts: np.ndarray = ((raw.astype(np.float64) - baseline) / gain).astype(np.float32)
-    millivolts[missing | ~np.isfinite(millivolts)] = np.nan
+def _convert(recording: np.ndarray, header: Header, rows: list[int]) -> np.ndarray:
+    """Some signals from ADC units to mV, float32 (n_rows, n_samples)."""
+    gains, baselines = (np.array(values)[rows, np.newaxis] for values in (header.adc_gains, header.baselines))
+    markers = [_MISSING_SAMPLE.get(re.split(r"\D", header.formats[i])[0], -32768) for i in rows]
+    # A MATLAB copy of a record in a narrow format marks missing samples in the 16-bit way.
+    narrow = np.array(markers)[:, np.newaxis] > -32768
+    millivolts = np.empty((len(rows), recording.shape[1]), dtype=np.float32)
+    for first in range(0, recording.shape[1], _AT_ONCE):
+        raw = np.ascontiguousarray(recording[rows, first : first + _AT_ONCE])
+        missing = raw == (markers[0] if len(set(markers)) == 1 else np.array(markers)[:, np.newaxis])
+        if narrow.any():
+            missing |= (raw == -32768) & narrow
+        exact = raw.astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact -= baselines
+            exact /= gains
+            block = exact.astype(np.float32)
+        missing |= ~np.isfinite(block)
+        block[missing] = np.nan
+        millivolts[:, first : first + _AT_ONCE] = block
     return millivolts

@@ -8,6 +8,7 @@ and T waves as well.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,7 +61,7 @@ def _waves(frequencies: NDArray[np.floating], times: NDArray[np.floating]) -> tu
     Both of shape (n_frequencies, 2 * _HARMONICS, n_times).
     """
     turns = np.exp(2j * np.pi * np.multiply.outer(frequencies, times))
-    powers = [turns ** (k + 1) for k in range(2 * _HARMONICS)]
+    powers = list(itertools.accumulate([turns] * (2 * _HARMONICS), np.multiply))
     all_of_them = np.stack([part for power in powers for part in (power.real, power.imag)], axis=1).astype(np.float32)
     return all_of_them[:, : 2 * _HARMONICS].copy(), all_of_them[:, 2 * _HARMONICS :].copy()
 

@@ -42,12 +42,12 @@ def network_input(beat: Floats32) -> Floats32:
 
     Returns
     -------
-    ndarray, shape (2, n_leads, N_SAMPLES), float32
+    ndarray, shape (n_leads, 2, N_SAMPLES), float32
         Relative to the size of the QRS complex, linearly and with small waves enlarged.
     """
     size = np.sqrt((beat**2).mean(axis=0))[CENTRE - 25 : CENTRE + 30].max()
     relative = beat / max(float(size), 1e-3)
-    return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)]).astype(np.float32)
+    return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)], axis=1).astype(np.float32)
 
 
 _given: dict[str, Floats32] = {}
@@ -92,22 +92,23 @@ _workspace = _Workspace()
 
 
 def _convolve(x: Floats32, name: str, dilation: int = 1) -> Floats32:
-    """Convolution along the last axis of (n_in, ..., n_samples), zero beyond the ends; the result (n_out, ...)."""
+    """Convolution along the last axis of (..., n_in, n_samples), zero beyond the ends; the result (..., n_out, n)."""
     weights, bias = _weights()[f"{name}.weight"], _weights()[f"{name}.bias"]
-    taps = weights.shape[1] // len(x)
+    taps = weights.shape[1] // x.shape[-2]
     if taps > 1:
-        n_samples, columns = x.shape[-1], _workspace.columns((taps, *x.shape))
-        for tap in range(taps):
-            shift = (tap - taps // 2) * dilation
-            first, last = max(0, -shift), n_samples - max(0, shift)
-            columns[tap, ..., first:last] = x[..., first + shift : last + shift]
-            columns[tap, ..., :first] = 0
-            columns[tap, ..., last:] = 0
-    else:
-        columns = x
-    product = weights @ columns.reshape(weights.shape[1], -1)
+        beside = taps // 2 * dilation
+        padded = np.zeros((*x.shape[:-1], x.shape[-1] + 2 * beside), dtype=np.float32)
+        padded[..., beside : beside + x.shape[-1]] = x
+        shape, strides = (
+            (*x.shape[:-2], taps, *x.shape[-2:]),
+            (*padded.strides[:-2], 4 * dilation, *padded.strides[-2:]),
+        )
+        columns = _workspace.columns(shape)
+        np.copyto(columns, np.ndarray(shape, np.float32, padded, strides=strides))
+        x = columns.reshape(*x.shape[:-2], weights.shape[1], x.shape[-1])
+    product: Floats32 = weights @ x  # lead by lead: what belongs to one stays in the processor's cache
     product += bias
-    return product.reshape(-1, *x.shape[1:])
+    return product
 
 
 def _layers(x: Floats32, name: str, dilations: tuple[int, ...]) -> Floats32:
@@ -138,14 +139,13 @@ def boundary_logits(beat: Floats32) -> tuple[Floats32, Floats32]:
         The same for each lead.
     """
     of_lead = _layers(network_input(beat), "lead", LEAD_DILATIONS)
-    whole = _layers(np.concatenate([of_lead.mean(axis=1), of_lead.max(axis=1)]), "whole", WHOLE_DILATIONS)
+    whole = _layers(np.concatenate([of_lead.mean(axis=0), of_lead.max(axis=0)]), "whole", WHOLE_DILATIONS)
     # A product with stacked inputs is the sum of the products with either.
-    weights = _weights()["lead_hidden.weight"]
-    n_lead = len(of_lead)
-    hidden = (weights[:, :n_lead] @ of_lead.reshape(n_lead, -1)).reshape(-1, *of_lead.shape[1:])
-    hidden += (weights[:, n_lead:] @ whole + _weights()["lead_hidden.bias"])[:, np.newaxis]
+    weights, n_lead = _weights()["lead_hidden.weight"], of_lead.shape[1]
+    hidden = weights[:, :n_lead] @ of_lead
+    hidden += weights[:, n_lead:] @ whole + _weights()["lead_hidden.bias"]
     np.maximum(hidden, 0, out=hidden)
-    return _convolve(whole, "whole_marks"), _convolve(hidden, "lead_marks")
+    return _convolve(whole, "whole_marks"), _convolve(hidden, "lead_marks").swapaxes(0, 1)
 
 
 def allowed() -> NDArray[np.bool_]:
@@ -153,37 +153,38 @@ def allowed() -> NDArray[np.bool_]:
     return _ALLOWED.copy()
 
 
-def read_boundaries(
-    logits: Floats32, allowed: NDArray[np.bool_], shares: tuple[float, ...] = (0.5,)
-) -> NDArray[np.float64]:
-    """Quantiles of the distributions over the samples.
+def read_boundaries(logits: Floats32, allowed: NDArray[np.bool_], share: float = 0.5) -> NDArray[np.float64]:
+    """Quantiles of the distributions over the samples; the median is the best guess of a boundary.
 
     Parameters
     ----------
     logits : ndarray, shape (..., n_samples), float32
     allowed : ndarray, shape (..., n_samples), bool
         Broadcast against `logits`.
-    shares : tuple of float
-        Which quantiles; the median is the best guess of a boundary.
+    share : float
+        Which quantile.
 
     Returns
     -------
-    ndarray, shape (len(shares), ...), float64
+    ndarray, shape (...), float64
         Samples, with fractions.
     """
+    return quantile(cumulated(logits, allowed), share)
+
+
+def cumulated(logits: Floats32, allowed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How likely each boundary is at each sample or before it, up to a factor; arguments as of `read_boundaries`."""
     likely = np.where(allowed, logits, -np.inf)
-    of_which = likely.shape[:-1]
-    likely = likely.reshape(-1, likely.shape[-1])
     likely -= likely.max(axis=-1, keepdims=True)
     np.exp(likely, out=likely)
-    below = np.cumsum(likely, axis=-1, dtype=np.float64)
-    rows = np.arange(len(below))
-    quantiles = []
-    for share in shares:
-        target = share * below[:, -1]
-        after = np.argmax(below >= target[:, np.newaxis], axis=-1)
-        above = below[rows, after]
-        beneath = np.where(after > 0, below[rows, after - 1], 0)
-        # A sample's share lies within half a sample to either side of it.
-        quantiles.append(after - 0.5 + (target - beneath) / (above - beneath))
-    return np.reshape(quantiles, (len(shares), *of_which))
+    return np.cumsum(likely, axis=-1, dtype=np.float64)
+
+
+def quantile(below: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """The sample with that share of what is `cumulated`, (..., n_samples), before it; with its fraction, (...)."""
+    flat = below.reshape(-1, below.shape[-1])
+    target, rows = share * flat[:, -1], np.arange(len(flat))
+    after = np.argmax(flat >= target[:, np.newaxis], axis=-1)
+    above, beneath = flat[rows, after], np.where(after > 0, flat[rows, after - 1], 0)
+    # A sample's share lies within half a sample to either side of it.
+    return (after - 0.5 + (target - beneath) / (above - beneath)).reshape(below.shape[:-1])

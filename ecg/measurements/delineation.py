@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.arrays import Floats32
-from ecg.measurements.boundary_network import CENTRE, N_SAMPLES, RATE, allowed, boundary_logits, read_boundaries
+from ecg.measurements.boundary_network import (
+    CENTRE,
+    N_SAMPLES,
+    RATE,
+    allowed,
+    boundary_logits,
+    cumulated,
+    quantile,
+    read_boundaries,
+)
 from ecg.measurements.small_arrays import without_line
 from ecg.measurements.types import WaveMarks
 from ecg.signal.windows import block_means
@@ -71,11 +80,12 @@ def boundaries(beat: Floats32, rate: float, rr: float) -> Boundaries:
         may_be[:2] &= seconds > -max(rr - 0.16, 0.1)
         may_be[3] &= seconds < max(rr - 0.2, 0.08)  # a T wave and the onset of the next complex must have room
         may_be[4:] &= seconds < max(rr - 0.06, 0.15)
-    first, middle, third = read_boundaries(whole, may_be, (0.25, 0.5, 0.75))
-    of_leads = read_boundaries(leads, may_be[:, np.newaxis])[0]
+    below = cumulated(np.concatenate([whole[:, np.newaxis], leads], axis=1), may_be[:, np.newaxis])
+    middles, of_whole = quantile(below, 0.5), below[:, 0]
+    middle, of_leads, spread = middles[:, 0], middles[:, 1:], quantile(of_whole, 0.75) - quantile(of_whole, 0.25)
     if len(beat) >= _FEWEST_LEADS:
         middle[2:4] = _complex_of_leads(leads[2:4], may_be[2:4], middle[2:4])
-    return Boundaries(step * middle, step * (third - first), step * of_leads)
+    return Boundaries(step * middle, step * spread, step * of_leads)
 
 
 def _complex_of_leads(leads: Floats32, may_be: NDArray[np.bool_], whole: Positions) -> tuple[float, float]:
@@ -93,7 +103,7 @@ def _complex_of_leads(leads: Floats32, may_be: NDArray[np.bool_], whole: Positio
     for logits, may, at, share in zip(leads, may_be, whole.tolist(), (_EARLY, 1 - _EARLY), strict=True):
         first, last = max(0, math.floor(at - _NEAR * RATE) + 1), math.ceil(at + _NEAR * RATE)
         near = slice(first, last)
-        places.append(first + np.sort(read_boundaries(logits[:, near], may[near], (share,))[0]))
+        places.append(first + np.sort(read_boundaries(logits[:, near], may[near], share)))
     return float(places[0][1]), float(places[1][-2])
 
 

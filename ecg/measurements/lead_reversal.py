@@ -12,6 +12,7 @@ suspected.
 
 from __future__ import annotations
 
+import math
 from itertools import permutations
 
 import numpy as np
@@ -57,6 +58,18 @@ _FLOOR = 0.03  # share of a wave's energy that no combination of chest leads exp
 _FLAT = 0.1  # of the larger of leads I and III, RMS of QRS and T; lead II of 3,864 real recordings has 0.14 or more
 _CHEST = [LEADS.index(lead) for lead in ("V1", "V2", "V3", "V4", "V5", "V6")]
 _I, _II, _III = (LEADS.index(lead) for lead in ("I", "II", "III"))
+_USED = [_I, _II, *_CHEST]
+_LIMBS = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # RA, LA and LL against RA, in terms of leads I and II
+
+
+def _frontal_plane(arrangement: tuple[int, ...]) -> NDArray[np.float64]:
+    right, left, leg = _LIMBS[list(arrangement)]
+    return np.stack([left - right, (2 * leg - left - right) / np.sqrt(3)])
+
+
+PLANES: NDArray[np.float64] = np.stack([_frontal_plane(arrangement) for arrangement in ARRANGEMENTS])
+"""The frontal plane, lateral and vertical, in terms of leads I and II as recorded, shape (6 arrangements, 2, 2)."""
+_PLANE_SQUARES = (PLANES.transpose(0, 2, 1) @ PLANES).reshape(-1, 4)
 
 
 def suspected_swap(median_beat: MedianBeat) -> str:
@@ -116,38 +129,40 @@ def features_of(median_beat: MedianBeat) -> NDArray[np.float64] | None:
         estimate from the chest leads (`FROM_CHEST`) leaves unexplained. All 0 for a wave that is not there. None where
         leads or the marks of QRS are missing.
     """
-    waves = waves_of(median_beat)
-    if waves is None:
+    moments = moments_of(median_beat)
+    if moments is None:
         return None
-    features = np.zeros((len(ARRANGEMENTS), 3, 5))
-    for k, wave in enumerate(waves):
-        if wave is None:
-            continue
-        frontal, chest = wave
-        sums = frontal.sum(axis=2)
-        cosine, sine = sums.T / (np.hypot(*sums.T) + _SMALL[k] * frontal.shape[2])
-        left_over = np.square(frontal - FROM_CHEST[k] @ chest).sum(axis=(1, 2))
-        energy = np.square(frontal).sum(axis=(1, 2))
-        unexplained = np.log(left_over / np.maximum(energy, 1e-9) + _FLOOR)
-        features[:, k] = np.stack([cosine, sine, cosine**2 - sine**2, 2 * cosine * sine, unexplained], axis=1)
-    return features
+    sums, squares, lengths = moments
+    frontal = (PLANES[:, np.newaxis] @ sums[:, :2, np.newaxis])[..., 0]
+    sizes = np.hypot(frontal[..., 0], frontal[..., 1]) + np.array(_SMALL) * lengths
+    cosine, sine = np.moveaxis(frontal / np.maximum(sizes, 1e-9)[..., np.newaxis], -1, 0)
+    # Squares of what the estimate leaves over, multiplied out.
+    energy = _PLANE_SQUARES @ squares[:, :2, :2].reshape(3, 4).T
+    common = PLANES.reshape(-1, 4) @ (FROM_CHEST @ squares[:, 2:, :2]).reshape(3, 4).T
+    estimated = (FROM_CHEST @ squares[:, 2:, 2:] * FROM_CHEST).sum(axis=(1, 2))
+    left_over = np.maximum(energy - 2 * common + estimated, 0)
+    unexplained = np.log(left_over / np.maximum(energy, 1e-9) + _FLOOR)
+    features = np.stack([cosine, sine, cosine**2 - sine**2, 2 * cosine * sine, unexplained], axis=2)
+    return np.where(lengths[:, np.newaxis] > 0, features, 0)
 
 
-def waves_of(median_beat: MedianBeat) -> list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] | None:
-    """P, QRS, and ST with T: the frontal plane in each arrangement, (6, 2, n), and the chest leads, (6, n), mV."""
-    signal, marks = median_beat.signal.astype(np.float64), median_beat.marks
-    if not np.isfinite(signal[[_I, _II, *_CHEST]]).all() or not np.isfinite(marks.qrs_onset + marks.qrs_offset):
+def moments_of(
+    median_beat: MedianBeat,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]] | None:
+    """Sums (3, 8) and sums of products (3, 8, 8) of leads I, II, V1..V6 over P, QRS, and ST with T; their lengths (3,).
+
+    In mV and samples; all 0 for a wave that is not there. None where leads or the marks of QRS are missing.
+    """
+    signal, marks = median_beat.signal[_USED].astype(np.float64), median_beat.marks
+    if not np.isfinite(signal).all() or not math.isfinite(marks.qrs_onset + marks.qrs_offset):
         return None
-    waves: list[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = []
+    sums, squares, lengths = np.zeros((3, 8)), np.zeros((3, 8, 8)), np.zeros(3, dtype=np.int64)
     bounds = ((marks.p_onset, marks.p_offset), (marks.qrs_onset, marks.qrs_offset), (marks.qrs_offset, marks.t_offset))
     for k, (onset, offset) in enumerate(bounds):
         if not offset - onset >= 4:  # NaN also
-            waves.append(None)
             continue
         part = signal[:, max(0, round(onset)) : round(offset) + 1]
         if k == 0:  # P lies on its own base line
             part = without_line(part)
-        limbs = np.stack([np.zeros(part.shape[1]), part[_I], part[_II]])  # RA, LA, LL against RA
-        right, left, leg = limbs[np.array(ARRANGEMENTS).T]
-        waves.append((np.stack([left - right, (2 * leg - left - right) / np.sqrt(3)], axis=1), part[_CHEST]))
-    return waves
+        sums[k], squares[k], lengths[k] = part.sum(axis=1), part @ part.T, part.shape[1]
+    return sums, squares, lengths

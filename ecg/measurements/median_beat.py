@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -146,17 +146,13 @@ class _Windows:
 
         Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
         """
-        n_templates, n_leads, width = templates.shape
+        n_templates, _, width = templates.shape
         centred = templates - templates.mean(axis=2, keepdims=True)
         centred /= np.maximum(np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True)), 1e-9)
         lags = np.arange(-self.lag, self.lag + 1)
         # Each template at each lag as a column: one product, so small that no BLAS gives it to several threads.
-        columns = np.zeros((n_leads, width + len(lags) - 1, len(lags), n_templates), dtype=np.float32)
-        inside = np.zeros(columns.shape[1:3], dtype=np.float32)  # which samples are in the window at each lag
-        for k in range(len(lags)):
-            columns[:, k : k + width, k] = centred.transpose(1, 2, 0)
-            inside[k : k + width, k] = 1
-        columns = columns.reshape(-1, len(lags) * n_templates)
+        columns = _at_each_lag(centred.transpose(1, 2, 0), len(lags)).reshape(-1, len(lags) * n_templates)
+        inside = _inside(width, len(lags))
         best, at = [], []
         for first in range(0, len(self.starts), _AT_ONCE):
             pieces = self._cut(self.starts[first : first + _AT_ONCE] - self.lag, width + len(lags) - 1)
@@ -177,6 +173,22 @@ class _Windows:
         return np.concatenate(best), np.concatenate(at)
 
 
+def _at_each_lag(shapes: Signal, n_lags: int) -> Signal:
+    """Shapes (n_leads, width, n) at every lag, 0 around them: (n_leads, width + n_lags - 1, n_lags, n)."""
+    n_leads, width, n = shapes.shape
+    padded = np.zeros((n_leads, width + 2 * (n_lags - 1), n), dtype=np.float32)
+    padded[:, n_lags - 1 : n_lags - 1 + width] = shapes
+    lead, sample, item = padded.strides
+    shape, strides = (n_leads, width + n_lags - 1, n_lags, n), (lead, sample, -sample, item)
+    return np.ndarray(shape, np.float32, padded, (n_lags - 1) * sample, strides)
+
+
+@lru_cache(maxsize=16)
+def _inside(width: int, n_lags: int) -> Signal:
+    """Which samples are in a window of this width at each lag, shape (width + n_lags - 1, n_lags), 1 or 0."""
+    return np.ascontiguousarray(_at_each_lag(np.ones((1, width, 1), dtype=np.float32), n_lags)[0, :, :, 0])
+
+
 def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Beats that interrupt a regular rhythm: early, the rhythm around them being regular."""
     early = np.zeros(len(times), dtype=bool)
@@ -184,7 +196,8 @@ def _premature(times: NDArray[np.float64]) -> NDArray[np.bool_]:
         return early
     intervals = np.diff(times)
     in_order = intervals.tolist()
-    usual = np.array([statistics.median(in_order[max(0, k - 4) : k + 5]) for k in range(len(in_order))])
+    around = (sorted(in_order[max(0, k - 4) : k + 5]) for k in range(len(in_order)))
+    usual = np.array([(near[(len(near) - 1) // 2] + near[len(near) // 2]) / 2 for near in around])
     ratio = intervals / usual
     if median(np.abs(ratio - 1)) > 0.08:  # irregular throughout, as in fibrillation
         return early

@@ -52,8 +52,8 @@ def evidence(
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
     some = beats[spread_over(len(beats), _MOST_BEATS)]
     pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
-    ends = pieces[..., :3].mean(axis=2), pieces[..., -3:].mean(axis=2)
-    pieces = pieces - np.linspace(*ends, len(reach), axis=2)
+    first, last = pieces[..., :3].mean(axis=2, keepdims=True), pieces[..., -3:].mean(axis=2, keepdims=True)
+    pieces = pieces - first - (last - first) * np.linspace(0, 1, len(reach), dtype=np.float32)
     typical = median_of_beats(pieces)
     power = max(float((typical**2).sum()), 1e-9)
     sizes = np.einsum("lbw,lw->b", pieces, typical) / power

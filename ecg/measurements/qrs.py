@@ -99,9 +99,9 @@ def changes(signal: Signal, rate: float) -> Signal:
 def _length(vectors: Signal, weights: NDArray[np.float32], faults: Signal | None) -> NDArray[np.float32]:
     """Lengths (n,) of weighted vectors (n_leads, n), each without a fault that explains nearly all of it."""
     powers = np.square(vectors)
-    powers *= weights[:, np.newaxis]
-    power = powers.sum(axis=0)
+    power = weights @ powers
     if faults is not None:
+        powers *= weights[:, np.newaxis]
         # A fault of one lead explains that lead's power; a limb's fault explains its squared product with the vector.
         lengths = np.sqrt(faults**2 @ weights)[:, np.newaxis]
         explained = np.square((faults * weights / lengths) @ vectors).max(axis=0)
@@ -217,22 +217,16 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)
-    second = signal[:, 2:] + signal[:, :-2]
-    second -= signal[:, 1:-1]
-    second -= signal[:, 1:-1]
+    second = np.diff(signal, n=2)
     bend = np.zeros(signal.shape[1], dtype=np.float32)
     np.maximum(second.max(axis=0), -second.min(axis=0), out=bend[1:-1])
     if bend.max() < _SPIKE:
         return np.zeros(0, dtype=np.int64)
     candidates, _ = find_peaks(bend, height=_SPIKE, distance=max(1, round(0.02 * rate)))
     near, far = round(0.008 * rate), round(0.04 * rate)
-    kept = []
-    for k in candidates:
-        before, after = bend[max(0, k - far) : max(0, k - near)], bend[k + near + 1 : k + far + 1]
-        around = max(before.max(initial=0.0), after.max(initial=0.0))
-        if bend[k] > 4 * around:
-            kept.append(k)
-    return np.array(kept, dtype=np.int64)
+    around = np.concatenate([np.arange(-far, -near), np.arange(near + 1, far + 1)])
+    beside = np.pad(bend, far)[far + candidates[:, np.newaxis] + around].max(axis=1)
+    return candidates[bend[candidates] > 4 * beside].astype(np.int64)
 
 
 def without_spikes(signal: Signal, rate: float, spikes: Samples) -> Signal:

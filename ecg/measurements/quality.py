@@ -68,7 +68,7 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
         heard = signal if on.all() else signal[on]
         noise, mains[on] = _noise_and_mains(heard, sampling_frequency)
         levels[:] = 1000 * noise, 1000 * _median(mains), 1000 * _wander(heard, sampling_frequency, whole)
-    at_limit = np.flatnonzero(on)[_are_saturated(signal[on], sampling_frequency)]
+    at_limit = np.flatnonzero(on)[_are_saturated(signal[on], sampling_frequency, whole)]
     return Quality(
         leads_off=tuple(LEADS[k] for k in np.flatnonzero(~on)),
         saturated=tuple(LEADS[k] for k in at_limit),
@@ -85,19 +85,26 @@ def _are_off(signal: NDArray[np.float32], sampling_frequency: float, whole: bool
     if signal.shape[1] == 0:
         return np.ones(len(signal), dtype=bool)
     windows = _windows(signal, min(round(_FLAT_WINDOW * sampling_frequency), signal.shape[1]))
-    # fmax and fmin pass over NaN, and take several times as long
-    highest, lowest = (np.maximum, np.minimum) if whole else (np.fmax, np.fmin)
+    highest, lowest = _extremes(whole)
     spans = highest.reduce(windows, axis=2) - lowest.reduce(windows, axis=2)
     return np.asarray(np.mean(spans >= _FLAT_RANGE, axis=1) <= 0.5)
 
 
-def _are_saturated(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.bool_]:
+def _extremes(whole: bool) -> tuple[np.ufunc, np.ufunc]:
+    """Maximum and minimum; those that pass over NaN, which take several times as long, where there is any."""
+    return (np.maximum, np.minimum) if whole else (np.fmax, np.fmin)
+
+
+def _are_saturated(signal: NDArray[np.float32], sampling_frequency: float, whole: bool) -> NDArray[np.bool_]:
     """Which leads stay at their extremes for a while, shape (n_leads,)."""
     short, long = max(3, round(_RUN * sampling_frequency)), round(_LONG_RUN * sampling_frequency)
     found = np.zeros(len(signal), dtype=bool)
-    for limits in (np.fmax.reduce(signal, axis=1, initial=np.nan), np.fmin.reduce(signal, axis=1, initial=np.nan)):
+    if not signal.size:
+        return found
+    for extreme in _extremes(whole):
+        limits = extreme.reduce(signal, axis=1)
         at_limit = signal == limits[:, np.newaxis]
-        for k in np.flatnonzero(at_limit.sum(axis=1) >= 2 * short):
+        for k in np.flatnonzero(np.count_nonzero(at_limit, axis=1) >= 2 * short):
             places = np.flatnonzero(at_limit[k])
             lengths = np.diff(np.flatnonzero(np.diff(places, prepend=-2, append=places[-1] + 2) > 1))
             if np.count_nonzero(lengths >= short) >= 2 or lengths.max() >= long:

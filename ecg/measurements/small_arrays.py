@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,12 +36,37 @@ def median_of_beats(beats: NDArray[np.floating]) -> NDArray[np.floating]:
     n_beats = beats.shape[1]
     if n_beats > _FEW:
         return median(beats, axis=1)
-    # Few are sorted fastest by exchanging neighbours, of all samples at a time (odd-even transposition sort).
+    # Few are put in order fastest by exchanges, of all samples at a time.
     rows = list(beats.swapaxes(0, 1))
-    for turn in range(n_beats):
-        for k in range(turn % 2, n_beats - 1, 2):
-            rows[k], rows[k + 1] = np.minimum(rows[k], rows[k + 1]), np.maximum(rows[k], rows[k + 1])
+    for low, high in _exchanges(n_beats):
+        rows[low], rows[high] = np.minimum(rows[low], rows[high]), np.maximum(rows[low], rows[high])
     return _middle(rows)
+
+
+@lru_cache(maxsize=_FEW)
+def _exchanges(count: int) -> list[tuple[int, int]]:
+    """Pairs to bring in order, one after the other, so that the middle of `count` numbers is in its place.
+
+    Batcher's odd-even merge sort (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M), without what does not
+    reach the middle.
+    """
+    pairs = []
+    top = 1 << max(count - 1, 1).bit_length() - 1
+    merged = top
+    while merged:
+        last, first, apart = top, 0, merged
+        while True:
+            pairs += [(k, k + apart) for k in range(count - apart) if k & merged == first]
+            if last == merged:
+                break
+            apart, last, first = last - merged, last // 2, merged
+        merged //= 2
+    wanted, kept = {(count - 1) // 2, count // 2}, []
+    for pair in reversed(pairs):
+        if wanted & set(pair):
+            wanted |= set(pair)
+            kept.append(pair)
+    return kept[::-1]
 
 
 def _middle(ordered: Sequence[NDArray[np.floating]] | NDArray[np.floating]) -> NDArray[np.floating]:

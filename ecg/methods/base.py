@@ -97,9 +97,10 @@ WithoutSize = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray
 SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
-Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], None]
-"""``(network, features, targets, seed)``: fits what is not trained by gradients, in place, from the training part:
-features (n_recordings, n_features) and targets (n_recordings, n_classes)."""
+Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], Sequence[Callable[[], None]]]
+"""``(network, features, targets, seed) -> steps``: functions that fit, one after another and in place, what is not
+trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings, n_classes).
+What one of them fits does not depend on the others."""
 
 SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""

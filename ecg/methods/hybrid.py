@@ -30,7 +30,7 @@ from ecg.methods.base import Batch, Method, demographic_features
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
 from ecg.networks.se_resnet import SEResNet
-from ecg.networks.tree_fitting import fit_boosted_trees
+from ecg.networks.tree_fitting import fit_trees_of_class
 
 N_DEMOGRAPHICS = 5
 N_TREES = 100  # of each class
@@ -120,8 +120,8 @@ def forward(network: nn.Module, batch: Batch, measurements: bool = True, average
 
 def fit_to_measurements(
     network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
-) -> None:
-    """Fit what looks at features in a `SignalAndMeasurements`, for `Training.prepare`.
+) -> list[Callable[[], None]]:
+    """What fits the parts of a `SignalAndMeasurements` that look at features, for `Training.prepare`.
 
     Recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have low QRS voltage,
     and a size that is missing, as behind every wrong gain, would be learned as the sign of it. Where all amplitudes are
@@ -131,8 +131,9 @@ def fit_to_measurements(
     _, measured = np.split(features, [N_DEMOGRAPHICS], axis=1)
     usable = np.isfinite(measured[:, FEATURES.index(SIZES[0])]) | ~np.isfinite(measured[:, _IN_MV]).any(axis=1)
     usable |= not usable.any()
-    fit_boosted_trees(network.trees, features[usable], targets[usable], seed)
-    fit_feature_network(network.feature_network, features[usable], targets[usable], seed)
+    given = features[usable], targets[usable], seed
+    of_classes = [partial(fit_trees_of_class, network.trees, k, *given) for k in range(targets.shape[1])]
+    return [*of_classes, partial(fit_feature_network, network.feature_network, *given)]
 
 
 def make_targets(

@@ -95,9 +95,14 @@ def save_model(
 
 
 def save_adapted(
-    model_folder: Path, adapted_folder: Path, adaptation: Adaptation, fitted: Mapping[str, Any], model: Model
+    model_folder: Path,
+    adapted_folder: Path,
+    adaptation: Adaptation | None,
+    definitions: str,
+    fitted: Mapping[str, Any],
+    model: Model,
 ) -> None:
-    """Write a model with an adaptation, whole or not at all as `save_model`.
+    """Write a model with an adaptation or another convention, whole or not at all as `save_model`.
 
     Parameters
     ----------
@@ -105,17 +110,22 @@ def save_adapted(
         That of `model`; its weights and its history are copied byte for byte.
     adapted_folder : Path
         Another one.
-    adaptation : Adaptation
+    adaptation : Adaptation, optional
+    definitions : str
+        The convention of its labels where there is no adaptation.
     fitted : Mapping
         What it was fitted on and what it gained, for people to read.
     model : Model
     """
     names = [row["weights"] for row in model.config["members"]]
-    rows = schema.adaptation_rows(model.method.classes, adaptation)
-    config = {**model.config, "adaptation": {**rows, "fitted": dict(fitted)}}
+    if adaptation is None:
+        changed = {"definitions": definitions, "definitions_chosen": dict(fitted)}
+    else:
+        changed = {"adaptation": {**schema.adaptation_rows(model.method.classes, adaptation), "fitted": dict(fitted)}}
     history = model_folder / "history.csv"
     weights = {name: _read(model_folder / name) for name in names}
-    _replace(adapted_folder, weights, config, _read(history) if history.exists() else None)
+    content = _read(history) if history.exists() else None
+    _replace(adapted_folder, weights, {**model.config, **changed}, content)
 
 
 def _replace(folder: Path, weights: Mapping[str, bytes], config: Mapping[str, Any], history: bytes | None) -> None:

@@ -111,17 +111,21 @@ class Model:
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
 
-        With the features that went into the networks a convention has a part in it: the model's own, or the one named.
+        With the features that went into the networks a convention has a part in it: the model's own, or the one named;
+        in an adapted model that of its adaptation.
         """
-        by_convention = self.method.decision.by_convention
-        if by_convention is not None and features is not None and self.adaptation is None:
-            return by_convention(probabilities, self.thresholds, features, definitions or self.definitions)
-        labels = self.method.decision.decide(probabilities, self.thresholds)
-        combined, scores = self.method.decision.combine(labels[:, None], probabilities[:, None], self.thresholds)
-        if self.adaptation is not None:
-            scores = self.adaptation.apply(scores)
-            combined = self.adaptation.decide(scores, self.method.diagnoses.weights)
-        return combined[0], scores[0]
+        by_convention, adaptation = self.method.decision.by_convention, self.adaptation
+        convention = definitions or self.definitions if adaptation is None else adaptation.definitions
+        if by_convention is not None and features is not None and convention is not None:
+            labels, scores = by_convention(probabilities, self.thresholds, features, convention)
+        else:
+            each = self.method.decision.decide(probabilities, self.thresholds)
+            combined = self.method.decision.combine(each[:, None], probabilities[:, None], self.thresholds)
+            labels, scores = (part[0] for part in combined)
+        if adaptation is None:
+            return labels, scores
+        scores = adaptation.apply(scores)
+        return adaptation.decide(scores[np.newaxis], self.method.diagnoses.weights)[0], scores
 
     def decide_each(
         self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None

@@ -34,6 +34,7 @@ class AdaptationConfig(msgspec.Struct, frozen=True):
     weights: dict[str, list[float]]
     intercepts: dict[str, float]
     thresholds: dict[str, float] | None = None
+    definitions: str | None = None
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -87,7 +88,10 @@ class Config(msgspec.Struct, frozen=True):
         intercepts = self._by_class("adaptation.intercepts", self.adaptation.intercepts)
         stored = self.adaptation.thresholds
         thresholds = None if stored is None else self._by_class("adaptation.thresholds", stored, 0.0, 1.0)
-        return Adaptation(weights.T, intercepts, thresholds)
+        definitions = self.adaptation.definitions
+        if definitions is not None and definitions not in CONVENTIONS:
+            raise _problem("adaptation.definitions", f"one of {', '.join(CONVENTIONS)}", definitions)
+        return Adaptation(weights.T, intercepts, thresholds, definitions)
 
     def _by_class(
         self, place: str, table: Mapping[str, object], lowest: float = -_LARGEST, highest: float = _LARGEST
@@ -150,4 +154,5 @@ def adaptation_rows(classes: Sequence[str], adaptation: Adaptation) -> dict[str,
     parts = {"weights": adaptation.weights.T.round(6), "intercepts": adaptation.intercepts.round(6)}
     if adaptation.thresholds is not None:
         parts["thresholds"] = adaptation.thresholds
-    return {name: dict(zip(classes, part.tolist(), strict=True)) for name, part in parts.items()}
+    rows: dict[str, Any] = {name: dict(zip(classes, part.tolist(), strict=True)) for name, part in parts.items()}
+    return rows if adaptation.definitions is None else {**rows, "definitions": adaptation.definitions}

@@ -23,12 +23,22 @@ _SETTINGS = {
 def fit_boosted_trees(
     trees: BoostedTrees, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
 ) -> None:
-    """Fit the trees of every class, each class by itself (Friedman 2001; binned as in LightGBM, Ke et al. 2017).
+    """Fit the trees of every class, as `fit_trees_of_class`."""
+    for k in range(targets.shape[1]):
+        fit_trees_of_class(trees, k, features, targets, seed)
+
+
+def fit_trees_of_class(
+    trees: BoostedTrees, k: int, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+) -> None:
+    """Fit the trees of one class by itself (Friedman 2001; binned as in LightGBM, Ke et al. 2017).
 
     Parameters
     ----------
     trees : BoostedTrees
         Takes over what is fitted.
+    k : int
+        The class.
     features : ndarray, shape (n_recordings, n_features), float32
         NaN where missing.
     targets : ndarray, shape (n_recordings, n_classes), float32
@@ -38,22 +48,21 @@ def fit_boosted_trees(
     from sklearn.ensemble import HistGradientBoostingClassifier  # here: prediction has no use for scikit-learn
 
     usable = np.where(np.isfinite(features).any(axis=0), features, 0)
-    for k in range(targets.shape[1]):
-        known = np.isfinite(targets[:, k])
-        wanted = targets[known, k]
-        # Every recording twice, one that counts half with either label: weights would cost twenty times the time.
-        twice = np.concatenate([usable[known], usable[known]])
-        label = np.concatenate([wanted > 0, wanted >= 1])
-        if label.sum() < 2 * _FEWEST or label.all():
-            share = (label.sum() + 0.5) / (len(label) + 1)
-            trees.set_trees(k, math.log(share / (1 - share)), [])
-            continue
-        model = HistGradientBoostingClassifier(
-            max_iter=trees.n_trees, early_stopping=False, random_state=seed, **_SETTINGS
-        ).fit(twice, label)
-        # Not public, but the public way out is a pickle. The version is pinned, and a test compares the predictions.
-        fitted = [_unfold(stage[0].nodes) for stage in model._predictors]
-        trees.set_trees(k, float(model._baseline_prediction.item()), fitted)
+    known = np.isfinite(targets[:, k])
+    wanted = targets[known, k]
+    # Every recording twice, one that counts half with either label: weights would cost twenty times the time.
+    twice = np.concatenate([usable[known], usable[known]])
+    label = np.concatenate([wanted > 0, wanted >= 1])
+    if label.sum() < 2 * _FEWEST or label.all():
+        share = (label.sum() + 0.5) / (len(label) + 1)
+        trees.set_trees(k, math.log(share / (1 - share)), [])
+        return
+    model = HistGradientBoostingClassifier(
+        max_iter=trees.n_trees, early_stopping=False, random_state=seed, **_SETTINGS
+    ).fit(twice, label)
+    # Not public, but the public way out is a pickle. The version is pinned, and a test compares the predictions.
+    fitted = [_unfold(stage[0].nodes) for stage in model._predictors]
+    trees.set_trees(k, float(model._baseline_prediction.item()), fitted)
 
 
 def _unfold(nodes: NDArray[np.void]) -> Tree:

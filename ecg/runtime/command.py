@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import click
 
-_EXTRAS = {"jinja2": "report", "matplotlib": "report"}  # packages that only some commands need
+from ecg.runtime.extras import EXTRA_OF, MissingPackageError, missing
+
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
 
@@ -74,11 +75,10 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     except KeyboardInterrupt:
         print(f"{name}: stopped; {when_stopped}", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRAS:
+    except ImportError as error:
+        if error.name not in EXTRA_OF:
             raise
-        extra = _EXTRAS[error.name]
-        print(f"{name}: expected the package {error.name} (pip install '.[{extra}]'), found none", file=sys.stderr)
+        print(f"{name}: {error if isinstance(error, MissingPackageError) else missing(error.name)}", file=sys.stderr)
     except (FileExistsError, NotADirectoryError) as error:
         found = "found a file in its place or above it"
         print(f"{name}: {error.filename}: expected a folder that exists or can be made, {found}", file=sys.stderr)

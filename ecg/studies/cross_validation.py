@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.leads import LEAD_SETS, LEADS
@@ -37,7 +37,8 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
-from ecg.training.dataset import Dataset, about_labels, build_dataset, found_instead
+from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.label_gaps import found_instead, label_gaps
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import scaled_epochs, train_member, validation_scores
 
@@ -194,24 +195,25 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
-    """A name that another split, other recordings, labels, settings, epochs or seed would not have."""
-    sides = [[dataset.entries[row].digest for row in rows] for rows in (split.training, split.test)]
+    """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
     rows = np.concatenate([split.training, split.test])
-    labels = [np.packbits(dataset.labels[rows]).tobytes().hex(), dataset.targets[rows].tobytes().hex()]
     words = [
         method.name,
         dict(method.settings),
         method.diagnoses.as_json(),
         method.leads,
         *filter(None, [method.training.masked_leads]),
-        sides,
-        labels,
+        len(split.training),
+        [astuple(replace(dataset.entries[row], start=0)) for row in rows],
         len(dataset),
         options.epochs,
         options.seed,
         options.members,
     ]
-    return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(words).encode())
+    for row in rows:
+        digest.update(dataset.features(row).tobytes())
+    return "split-" + digest.hexdigest()[:16]
 
 
 def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float) -> tuple[Signal, float]:
@@ -245,7 +247,7 @@ class Validation:
         if not self.splits:
             found = found_instead(method.diagnoses, self.dataset.unknown)
             raise ValueError(f"{options.data}: expected recordings to test on with a diagnosis of {found}")
-        for sentence in about_labels(self.dataset, method.diagnoses):
+        for sentence in label_gaps(method.diagnoses, self.dataset.labels[: len(self.entries)], self.dataset.unknown):
             say(sentence)
 
     def _make_splits(self) -> list[Split]:
@@ -330,16 +332,16 @@ class Validation:
         for path in sorted(map(Path, find_recordings(self.options.data))):
             paths.setdefault(path.stem, []).append(path)
 
-        def read(row: int) -> Inputs:
+        def inputs(row: int) -> Inputs:
             entry = self.dataset.entries[row]
             for path in paths[entry.recording_id]:  # of several with one name the one that the dataset has
                 try:
-                    header, signal = read_signal(path)
+                    found = read(path)
                 except RecordingError:
                     continue
-                if hashlib.sha256(signal.tobytes()).hexdigest() == entry.digest:
-                    disturbed, fs = disturb(signal, header.sampling_frequency)
-                    changed = Recording(disturbed, fs, age=header.age, sex=header.sex)
+                if hashlib.sha256(found.signal.tobytes()).hexdigest() == entry.digest:
+                    disturbed, fs = disturb(found.signal, found.sampling_frequency)
+                    changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
             raise RecordingError(
@@ -347,4 +349,4 @@ class Validation:
                 "when this command began, found others"
             )
 
-        return map_ahead(read, rows, workers=self.options.workers, ahead=4 * self.options.workers)
+        return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

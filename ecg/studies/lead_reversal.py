@@ -15,7 +15,6 @@ The test measures every recording as it is, and with its limb leads as each exch
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,12 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
-from ecg.measurements.lead_reversal import ARRANGEMENTS, AS_NAMED, EXCHANGES, features_of, suspected_swap, waves_of
+from ecg.measurements.lead_reversal import (
+    ARRANGEMENTS,
+    AS_NAMED,
+    EXCHANGES,
+    PLANES,
+    features_of,
+    moments_of,
+    suspected_swap,
+)
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
 
@@ -42,12 +48,14 @@ def fit_from_chest(beats: Sequence[MedianBeat]) -> NDArray[np.float64]:
     """Coefficients of V1..V6 for the frontal plane, shape (3 waves, 2, 6)."""
     squares, products = np.zeros((3, 6, 6)), np.zeros((3, 2, 6))
     for beat in beats:
-        for k, wave in enumerate(waves_of(beat) or []):
-            if wave is not None:
-                frontal, chest = wave[0][AS_NAMED], wave[1]
-                energy = np.square(frontal).sum() + np.square(chest).sum() + 1e-9
-                squares[k] += chest @ chest.T / energy
-                products[k] += frontal @ chest.T / energy
+        moments = moments_of(beat)
+        if moments is None:
+            continue
+        for k, of_wave in enumerate(moments[1]):
+            frontal = PLANES[AS_NAMED] @ of_wave[:2]
+            energy = np.trace(frontal[:, :2] @ PLANES[AS_NAMED].T) + np.trace(of_wave[2:, 2:]) + 1e-9
+            squares[k] += of_wave[2:, 2:] / energy
+            products[k] += frontal[:, 2:] / energy
     ridge = _RIDGE * np.trace(squares, axis1=1, axis2=2)[:, None, None] / 6 * np.eye(6)
     return np.stack([np.linalg.solve(s, p.T).T for s, p in zip(squares + ridge, products, strict=True)])
 
@@ -130,14 +138,6 @@ def test(paths: Sequence[Path]) -> str:
 def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
     beat = measure(signal, sampling_frequency).median_beat
     return "" if beat is None else suspected_swap(beat)
-
-
-def paths_of(data: Path, folds: Sequence[int]) -> list[Path]:
-    """The recordings in these folds of a folder's `folds.csv`, all of the folder where none is named."""
-    if not folds:
-        return list(map(Path, find_recordings(data)))
-    with open(data / "folds.csv", newline="") as file:
-        return [data / f"{row['record']}.hea" for row in csv.DictReader(file) if int(row["fold"]) in folds]
 
 
 def fit(paths: Sequence[Path]) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -368,13 +368,3 @@ def against_labels(paths: Sequence[Path]) -> str:
             f"| {(positive & ~known).sum()} | {(~positive & ~known).sum()} |"
         )
     return "\n".join(lines)
-
-
-def in_fold(data: Path, fold: int | None) -> list[Path]:
-    """The recordings in one fold of a folder's `folds.csv`, all of the folder where none is named."""
-    paths: Iterable[str] = find_recordings(data)
-    if fold is None:
-        return list(map(Path, paths))
-    with open(data / "folds.csv", newline="") as file:
-        names = {row["record"] for row in csv.DictReader(file) if int(row["fold"]) == fold}
-    return [Path(path) for path in paths if Path(path).stem in names]

@@ -1,28 +1,27 @@
 """How good statements are, on recordings with diagnoses in their headers.
 
-    python -m ecg.studies.statement_quality data --model model --fold 9
-    python -m ecg.studies.statement_quality data --model model --definitions ptb-xl
-
 A statement counts as right if the header has a scored diagnosis that means the same. Sinus rhythm is left out, and so
-are statements that no scored diagnosis stands for. The models must not have been trained on these recordings. With a
-`folds.csv` (record, database, fold) in the folder there is a column for each database.
+are statements that no scored diagnosis stands for. The models must not have been trained on these recordings. The
+command is `ecg benchmark statements`.
 """
 
 from __future__ import annotations
 
-import argparse
-import csv
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ecg.inference.classifier import load_model
+from ecg.inference.interpret_recordings import interpret_recordings
 from ecg.interpretation import Statement, contradictions, doubts
 from ecg.interpretation.statement_list import terms_of_class
+from ecg.io.formats import read
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.measurements.types import Measurements
-from ecg.runtime.command import leave, run_command
+from ecg.runtime.progress import progress
+from ecg.training.folds import in_folds, read_folds
 
 SINUS_RHYTHM = 20
 _MORE_CODES = {"164884008": 60}  # ventricular ectopic beats, which PTB-XL's headers have and no score asks for
@@ -143,48 +142,28 @@ def table(qualities: Mapping[str, Quality]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status."""
-    return run_command("ecg.studies.statement_quality", lambda: _run(words), "nothing was printed")
+def measure_statements(data: Path, models: Sequence[Path], definitions: str, fold: int | None) -> str:
+    """Interpret a folder's recordings, or those of a fold, and count; the table in Markdown.
 
-
-def _run(words: Sequence[str] | None) -> int:
-    from ecg.decisions.conventions import CONVENTIONS, DEFAULT
-    from ecg.inference.interpret_recordings import interpret_recordings
-    from ecg.io.formats import find_recordings, read_signal
-    from ecg.methods.registry import find_methods
-    from ecg.model_folder.folder import load_model
-    from ecg.runtime.device import pick_device
-    from ecg.runtime.progress import progress
-
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder of recordings with diagnoses")
-    parser.add_argument("--model", type=Path, action="append", default=[], metavar="FOLDER")
-    parser.add_argument("--definitions", choices=[*CONVENTIONS], default=DEFAULT)
-    parser.add_argument("--fold", type=int, help="only recordings of this fold")
-    arguments = parser.parse_args(words)
-    folds: dict[str, tuple[str, int]] = {}
-    if (arguments.data / "folds.csv").exists():
-        with open(arguments.data / "folds.csv", encoding="utf-8", newline="") as file:
-            folds = {row["record"]: (row["database"], int(row["fold"])) for row in csv.DictReader(file)}
-    paths = [Path(path) for path in find_recordings(arguments.data)]
-    if arguments.fold is not None:
-        paths = [path for path in paths if folds.get(path.stem, ("", -1))[1] == arguments.fold]
+    Parameters
+    ----------
+    data : Path
+        Folder of recordings with diagnoses. With a `folds.csv` there is a column for each database.
+    models : sequence of Path
+        Folders of trained models.
+    definitions : str
+        The convention.
+    fold : int, optional
+    """
+    paths = in_folds(data, () if fold is None else (fold,))
     if not paths:
-        raise ValueError(f"{arguments.data}: expected recordings (of the fold), found none")
-    models = [load_model(folder, find_methods(), pick_device("auto")) for folder in arguments.model]
+        raise ValueError(f"{data}: expected recordings (of the fold), found none")
+    databases = {name: database for name, (database, _) in read_folds(data).items()}
     qualities: dict[str, Quality] = defaultdict(Quality)
-    found = interpret_recordings(paths, models, arguments.definitions)
+    found = interpret_recordings(paths, [load_model(folder) for folder in models], definitions)
     for path, each in zip(paths, progress(found, len(paths), "Interpreting"), strict=True):
         if each.measured is not None:
-            header, _ = read_signal(path)
-            name = folds.get(path.stem, ("all", 0))[0]
-            qualities[name].add(
-                each.statements, each.measured, header.labels, age=header.age, definitions=arguments.definitions
-            )
-    print(table(qualities))
-    return 0
-
-
-if __name__ == "__main__":
-    leave(main())
+            recording = read(path)
+            quality = qualities[databases.get(path.stem, "all")]
+            quality.add(each.statements, each.measured, recording.labels, age=recording.age, definitions=definitions)
+    return table(qualities)

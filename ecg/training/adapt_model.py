@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ecg.arrays import Bools, Floats, Ints
-from ecg.decisions.adaptation import choose_penalty, cross_validate, fit_adaptation
+from ecg.arrays import Bools, Ints
+from ecg.decisions.adaptation import Decided, choose, cross_validate, fit_adaptation
+from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
 from ecg.io.files import is_same_file
@@ -26,7 +29,7 @@ from ecg.runtime.progress import progress, say
 from ecg.scoring.statistics import difference_interval, log_loss, main_metric, metric_name
 from ecg.training.dataset import Dataset, build_dataset
 
-FEWEST = 100  # recordings
+FEWEST = 20  # recordings
 N_FOLDS = 5
 
 
@@ -46,6 +49,10 @@ class Comparison:
         Its 95 % interval (paired bootstrap).
     seed : int
         Of the split.
+    definitions : str or None
+        The convention that all the recordings together choose; None for the method's own decision.
+    penalty : float
+        Of the fit to its scores; infinite where there is none.
     metric_name : str
     """
 
@@ -56,6 +63,8 @@ class Comparison:
     gain: float
     interval: tuple[float, float]
     seed: int
+    definitions: str | None
+    penalty: float
     metric_name: str = "challenge metric"
 
 
@@ -115,10 +124,9 @@ def adapt_model(
                 f"found {len(dataset)} ({left_out} left out)"
             )
         truth, folds = dataset.labels, _split(data_folder, dataset, seed)
-        outputs, scores = _classify(model, dataset)
-    compared = compare(truth, scores, outputs, folds, model.method.diagnoses, seed, left_out)
+        decided = _classify(model, dataset)
+    compared = compare(truth, decided, folds, model.method.diagnoses, seed, left_out)
     if compared.gain > 0:
-        penalty = choose_penalty(truth, scores, folds)
         fitted = {
             "recordings": compared.recordings,
             "metric_before": round(compared.metric[0], 4),
@@ -126,45 +134,47 @@ def adapt_model(
             "interval_95_of_gain": [round(bound, 4) for bound in compared.interval],
             "log_loss_before": round(compared.log_loss[0], 4),
             "log_loss_after": round(compared.log_loss[1], 4),
-            "penalty": penalty,
+            "penalty": compared.penalty if math.isfinite(compared.penalty) else None,
             "folds": N_FOLDS,
             "seed": seed,
         }
-        adaptation = fit_adaptation(truth, scores, penalty)
-        if model.method.diagnoses.weights is None:
-            adaptation = adaptation.with_thresholds(truth, scores)
-        save_adapted(model_folder, adapted_folder, adaptation, fitted, model)
+        adaptation, name = None, compared.definitions
+        if math.isfinite(compared.penalty) or name is None:
+            adaptation = replace(fit_adaptation(truth, decided[name].scores, compared.penalty), definitions=name)
+            if model.method.diagnoses.weights is None:
+                adaptation = adaptation.with_thresholds(truth, decided[name].scores)
+        save_adapted(model_folder, adapted_folder, adaptation, name or model.definitions, fitted, model)
     return compared
 
 
 def compare(
     labels: Bools,
-    scores: Floats,
-    outputs: Bools,
+    decided: Mapping[str | None, Decided],
     folds: Ints,
     diagnoses: Diagnoses,
     seed: int = 2020,
     left_out: int = 0,
 ) -> Comparison:
-    """Cross-validate an adaptation of a model's scores, its penalty chosen again without each fold.
+    """Cross-validate an adaptation, everything chosen again without each fold.
 
     Parameters
     ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-        Truth, and what the model decides by itself.
-    scores : ndarray, shape (n_recordings, n_classes), float64
-        The model's.
+    labels : ndarray, shape (n_recordings, n_classes), bool
+    decided : mapping
+        As of `choose`; the first is what the model decides by itself.
     folds : ndarray, shape (n_recordings,), int
     diagnoses : Diagnoses
     seed, left_out : int
         For the record.
     """
-    adapted, after = cross_validate(labels, scores, folds, diagnoses.weights)
-    before, then = (main_metric(labels, each, diagnoses) for each in (outputs, after))
-    gain, low, high = difference_interval(labels, after, outputs, diagnoses)
-    losses = log_loss(labels, scores), log_loss(labels, adapted)
+    itself = next(iter(decided.values()))
+    adapted, after = cross_validate(labels, decided, folds, diagnoses.weights)
+    metrics = main_metric(labels, itself.outputs, diagnoses), main_metric(labels, after, diagnoses)
+    gain, low, high = difference_interval(labels, after, itself.outputs, diagnoses)
+    losses = log_loss(labels, itself.scores), log_loss(labels, adapted)
+    name = metric_name(diagnoses).replace("_", " ")
     return Comparison(
-        len(labels), left_out, (before, then), losses, gain, (low, high), seed, metric_name(diagnoses).replace("_", " ")
+        len(labels), left_out, metrics, losses, gain, (low, high), seed, *choose(labels, decided, folds), name
     )
 
 
@@ -200,9 +210,17 @@ def _split(data_folder: Path, dataset: Dataset, seed: int) -> Ints:
     return folds
 
 
-def _classify(model: Model, dataset: Dataset) -> tuple[Bools, Floats]:
-    """What the model decides and its scores, both (n_recordings, n_classes)."""
+def _classify(model: Model, dataset: Dataset) -> dict[str | None, Decided]:
+    """What the model says by itself, then by each other decision that it has."""
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
-    found = predict(model.method, model.networks, items, model.device)
-    decided = [model.decide(each) for _, each in progress(found, len(dataset), "Classifying")]
-    return np.array([labels for labels, _ in decided]), np.array([scores for _, scores in decided])
+    found = progress(predict(model.method, model.networks, items, model.device), len(dataset), "Classifying")
+    members = [(dataset.features(row), probabilities) for row, probabilities in found]
+    names: list[str | None] = [None]
+    if model.method.decision.by_convention is not None:
+        names = [*dict.fromkeys([model.definitions, *CONVENTIONS]), None]
+
+    def decided(name: str | None) -> Decided:
+        each = [model.decide(row, None if name is None else features, name) for features, row in members]
+        return Decided(np.array([labels for labels, _ in each]), np.array([scores for _, scores in each]))
+
+    return {name: decided(name) for name in names}

@@ -237,7 +237,7 @@ def draw(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.float32
     on = example.on & (rng.random(12) > (0.3 if rng.random() < 0.25 else 0.0))
     on = on if on.any() else example.on
     beat = np.where(on[:, np.newaxis], beat, 0).astype(np.float32)
-    return marks.network_input(beat), on, whole, np.where(on[:, np.newaxis], leads, np.nan)
+    return marks.network_input(beat).swapaxes(0, 1), on, whole, np.where(on[:, np.newaxis], leads, np.nan)
 
 
 def _median(values: Floats) -> Floats:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError
+from ecg.io.formats import find_recordings
 
 
 def assign_folds(
@@ -95,3 +96,10 @@ def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
                 )
             folds[row["record"]] = (row["database"], int(row["fold"]))
     return folds
+
+
+def in_folds(data_folder: Path, folds: Collection[int]) -> list[Path]:
+    """The recordings in these folds of the data folder's ``folds.csv``, all of the folder where no fold is named."""
+    placed = read_folds(data_folder)
+    paths = map(Path, find_recordings(data_folder))
+    return [path for path in paths if not folds or (path.stem in placed and placed[path.stem][1] in folds)]

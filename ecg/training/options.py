@@ -46,6 +46,8 @@ class TrainingOptions:
         k modulo their number. What `Training.prepare` has fitted stays as it is.
     shape_only : tuple of str
         Databases in which the size of recordings is invented.
+    cache : Path, optional
+        A folder in which the preprocessed recordings stay for the next training on the same data.
     """
 
     members: int | None = None
@@ -59,6 +61,7 @@ class TrainingOptions:
     spread_members: bool = False
     start: Model | None = None
     shape_only: tuple[str, ...] = ()
+    cache: Path | None = None
 
     def n_members(self, method: Method) -> int:
         """The number of members of this method; ValueError where an option is out of range."""

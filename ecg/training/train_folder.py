@@ -39,6 +39,7 @@ def train_folder(
     start: str | os.PathLike[str] | None = None,
     shape_only: Sequence[str] = (),
     also: tuple[str, str | os.PathLike[str]] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     methods: Mapping[str, MethodBuilder] | None = None,
     default_method: str = DEFAULT_METHOD,
 ) -> None:
@@ -68,6 +69,8 @@ def train_folder(
         A second set of diagnoses and the folder of a model for it. The networks are trained on both sets; the two
         models differ in their outputs. A recording has the codes of its header and of `labels`; what it has no code
         of a set of, is not known there.
+    cache : path, optional
+        See `ecg.training.options.TrainingOptions`.
     methods : Mapping of str to callable, optional
         The methods' builders by name, those of `find_methods` if not given.
     default_method : str
@@ -100,6 +103,17 @@ def train_folder(
         chosen, parts = fit(chosen), [(fit(part), folder) for part, folder in parts]
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
     options = TrainingOptions(
-        members, epochs, seed, device, workers, limit, table, resume, spread_members, first, tuple(shape_only)
+        members,
+        epochs,
+        seed,
+        device,
+        workers,
+        limit,
+        table,
+        resume,
+        spread_members,
+        first,
+        tuple(shape_only),
+        None if cache is None else Path(cache),
     )
     train(chosen, data, model, options, parts)

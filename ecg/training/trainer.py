@@ -35,13 +35,15 @@ from ecg.runtime.parallel import map_ahead
 from ecg.runtime.processes import ALONE, Processes, joined
 from ecg.runtime.progress import progress, say, silence
 from ecg.scoring.statistics import main_metric, measure, metric_name
-from ecg.training.dataset import Dataset, about_labels, build_dataset
+from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.distributed import DataParallel, read_once
+from ecg.training.label_gaps import label_gaps
 from ecg.training.options import MemberOptions, TrainingOptions
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
 SCRATCH = ".training-state"
+_BETWEEN_SAVES = 20.0  # s, of what is fitted before the first epoch
 
 
 class TrainingError(ValueError):
@@ -110,7 +112,7 @@ def _train(
         lambda: build_dataset(
             method,
             data_folder,
-            scratch,
+            options.cache or scratch,
             workers=workers,
             limit=options.limit,
             statements=options.labels,
@@ -118,6 +120,7 @@ def _train(
             shape_only=options.shape_only,
         ),
     )
+    scratch.mkdir(parents=True, exist_ok=True)
     folds = split_into_folds(method, dataset, options.seed)
     summary = summarise(method, dataset, problems, options)
     usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
@@ -147,7 +150,7 @@ def _train(
             store(part, own_labels, selected, folder, summary)
         if not parts:
             store(method, dataset, whole, model_folder, summary)
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
     processes.wait()
     shutil.rmtree(scratch, ignore_errors=True)  # on a machine with its own disk
 
@@ -207,7 +210,7 @@ def summarise(method: Method, dataset: Dataset, problems: list[str], options: Tr
     if dataset.unused:
         said += f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)"
     say(said)
-    for sentence in about_labels(dataset, method.diagnoses):
+    for sentence in label_gaps(method.diagnoses, dataset.labels[: dataset.n_recorded], dataset.unknown):
         say(sentence)
     return {
         "recordings": dataset.n_recorded,
@@ -295,6 +298,7 @@ class _MemberTraining:
         self.weights = method.diagnoses.weights
         self.epochs = scaled_epochs(method, options.epochs)
         self.history: list[dict[str, Any]] = []
+        self.prepared = 0  # steps of `Training.prepare` that are done
         self.metric = metric_name(method.diagnoses)
         self.parallel = DataParallel(options.processes)
         with self._seeded(0, 0):
@@ -307,8 +311,11 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
-        prepared = self.method.training.prepare is None or self.options.start is not None
-        if not prepared and (self.stage, self.epoch) == (0, 0):
+        if (
+            self.method.training.prepare is not None
+            and self.options.start is None
+            and (self.stage, self.epoch) == (0, 0)
+        ):
             self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:
@@ -326,12 +333,17 @@ class _MemberTraining:
 
     def _prepare(self) -> None:
         assert self.method.training.prepare is not None
-        start = time.monotonic()
         sets, rows = 1 + len(self.method.training.masked_leads), self.training_rows
         features = np.concatenate([[self.dataset.features(row), *self.dataset.masked_features(row)] for row in rows])
         targets, seed = self.dataset.targets[rows].repeat(sets, axis=0), self.options.seed + self.options.number
-        self.method.training.prepare(self.network, features, targets, seed)
-        say(f"{self.options.label}: prepared on {len(rows)} recordings, {time.monotonic() - start:.0f} s")
+        steps = self.method.training.prepare(self.network, features, targets, seed)[self.prepared :]
+        name, saved = f"{self.options.label}, fits to {len(rows)} recordings' measurements", time.monotonic()
+        for fit in progress(steps, len(steps), name, "fit"):
+            fit()
+            self.prepared += 1
+            if time.monotonic() - saved > _BETWEEN_SAVES or fit is steps[-1]:
+                self._save_checkpoint()
+                saved = time.monotonic()
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
@@ -473,6 +485,7 @@ class _MemberTraining:
             "fingerprint": self._fingerprint(),
             "stage": self.stage,
             "epoch": self.epoch,
+            "prepared": self.prepared,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "best": self.best,
@@ -506,13 +519,14 @@ class _MemberTraining:
         self.network.load_state_dict(held["network"])
         self._start_stage(held["stage"])
         self.optimizer.load_state_dict(held["optimizer"])
-        self.epoch, self.history = held["epoch"], held["history"]
+        self.epoch, self.history, self.prepared = held["epoch"], held["history"], held.get("prepared", 0)
         if held["average"] is not None:
             self.average = AveragedModel(self.network)
             self.average.load_state_dict(held["average"])
         self.best, self.best_score = held["best"], held["best_score"]
         name = self.method.training.stages[self.stage].name
-        say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}")
+        fitted = f" and {self.prepared} fits" if (self.stage, self.epoch) == (0, 0) else ""
+        say(f"{self.options.label}: continuing after epoch {self.epoch} of stage {name}{fitted}")
 
 
 def _is_whole(checkpoint: bytes) -> bool:

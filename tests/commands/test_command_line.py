@@ -11,6 +11,7 @@ import pytest
 import ecg
 from commands import ENVIRONMENT, ROOT
 from ecg.__main__ import SECTIONS, main
+from tiny import heart_like, write_recording
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 SOMEWHERE = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
@@ -106,3 +107,28 @@ def test_ctrl_c_ends_with_130_and_a_sentence(tmp_path):
         said = process.stderr.read()
     assert process.returncode == 130
     assert said.startswith("ecg simulate: stopped; recordings written so far are whole")
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [("measure", "a.csv"), ("classify", "a"), ("interpret", "a.csv"), ("report", "a"), ("convert", "a")],
+)
+def test_files_of_a_folder_that_are_no_recordings_are_counted_by_kind(tmp_path, capsys, name, output):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for file in ("notes.txt", "old.zip", "new.zip", "LICENSE"):
+        (folder / file).write_text("x")
+    assert main([name, str(folder), str(tmp_path / output)]) == 2
+    said = capsys.readouterr().err
+    assert "Not looked at: 4 files that are no recordings (1 .txt, 2 .zip, 1 without suffix)" in said
+    assert "expected recordings, found none" in said
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(tmp_path, capsys, monkeypatch):
+    for module in [name for name in sys.modules if name.startswith(("ecg.report", "jinja2"))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    write_recording(tmp_path / "in", "A1", heart_like(2))
+    assert main(["report", str(tmp_path / "in"), str(tmp_path / "out")]) == 2
+    said = capsys.readouterr().err
+    assert "ecg report: expected the package jinja2, found none; install it with: pip install '.[report]'" in said

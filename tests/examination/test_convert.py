@@ -20,7 +20,7 @@ from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg.commands import convert
 from ecg.io.device_statements import COMMON_TABLE, StatementTable
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_any, read_challenge, read_signal
+from ecg.io.formats import find_recordings, read, read_any, read_challenge
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import as_integers, write_challenge, write_edf
@@ -278,7 +278,7 @@ def test_files_that_are_no_recordings_are_counted(tmp_path, capsys):
     for name in ("README.txt", "a.zip", "b.zip"):
         (tmp_path / "in" / name).write_text("x")
     assert convert_here(tmp_path / "in", tmp_path / "out") == 0
-    assert "3 files are no recordings and were not looked at (1 .txt, 2 .zip)" in capsys.readouterr().out
+    assert "Not looked at: 3 files that are no recordings (1 .txt, 2 .zip)" in capsys.readouterr().err
 
 
 def test_wide_integers_become_bdf_with_the_same_integers(tmp_path):
@@ -317,8 +317,8 @@ def test_outputs_can_be_read_whatever_the_names(tmp_path, to):
     written = ["two_words", "_1", "line_end", "latin_", "Zoë_'x'_\"y\",_心"]
     assert sorted(found) == sorted(written)
     for name, new in zip(names, written, strict=True):
-        expected = read_signal(tmp_path / "in" / f"{name}.hea")[1]
-        np.testing.assert_allclose(read_signal(found[new])[1], expected, atol=1e-6)
+        expected = read(tmp_path / "in" / f"{name}.hea").signal
+        np.testing.assert_allclose(read(found[new]).signal, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("below", [".", "out"])

@@ -120,12 +120,12 @@ def test_a_full_disk_ends_in_a_sentence_and_leaves_whole_files(place, tmp_path, 
         run("driver", place / "model", place / "data", saved, "--resume", check=0)
         assert visible_bytes(saved) == visible_bytes(place / "out")
     else:
-        assert set(found) == {".training-state/signals.f32"}
+        assert set(found) == {".training-state/preprocessed.f32"}
         run(name, place / "data", saved, "--folds", 1, "--epochs", 1, check=0)
         assert visible_bytes(saved) == visible_bytes(place / "model")
 
 
-@pytest.mark.parametrize("file", ["member-1.ckpt", "index.json", "config.json", ".safetensors"])
+@pytest.mark.parametrize("file", ["member-1.ckpt", "preprocessed.json", "config.json", ".safetensors"])
 def test_a_disk_that_is_full_later_in_training_loses_no_finished_epoch(place, tmp_path, monkeypatch, file):
     write = helper_code.write_file
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import driver
 from commands import ENVIRONMENT, ROOT
+from ecg.commands import interpret
 from ecg.inference.classifier import load_model
 from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
 from ecg.interpretation import contradictions
@@ -31,16 +33,18 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def run(*words):
-    line = [sys.executable, "-m", "ecg", "interpret", *map(str, words)]
-    done = subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run `ecg interpret` in this process: exit status, what it printed, what it said."""
+    monkeypatch.chdir(ROOT)
+    return lambda *words: (interpret.main(list(map(str, words))), *capsys.readouterr())
 
 
-def test_the_table_has_a_row_for_each_statement_and_names_what_could_not_be_read(recordings, tmp_path):
-    done = run(recordings, tmp_path / "said.csv")
+def test_the_table_has_a_row_for_each_statement_and_names_what_could_not_be_read(run, recordings, tmp_path):
+    line = [sys.executable, "-m", "ecg", "interpret", recordings, tmp_path / "said.csv"]
+    done = subprocess.run(list(map(str, line)), cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert "broken.hea" in done.stderr
     assert "not a medical device" in done.stdout
     with open(tmp_path / "said.csv", newline="") as file:
@@ -52,8 +56,7 @@ def test_the_table_has_a_row_for_each_statement_and_names_what_could_not_be_read
         assert row["evidence"]
         assert not row["probability"] or 0 <= float(row["probability"]) <= 1
     # The same in JSON, with the convention, and with nothing lost.
-    done = run(recordings, tmp_path / "said.json", "--allow-failures")
-    assert done.returncode == 0
+    assert run(recordings, tmp_path / "said.json", "--allow-failures")[0] == 0
     found = json.loads((tmp_path / "said.json").read_text())
     assert found["definitions"] == "clinical"
     assert sum(len(each["statements"]) for each in found["recordings"]) == len(rows)
@@ -70,10 +73,10 @@ def test_the_table_has_a_row_for_each_statement_and_names_what_could_not_be_read
         (["{out}/absent", "{out}/said.csv", "--allow-failures"], "found none"),
     ],
 )
-def test_what_can_not_be_done_is_said(recordings, tmp_path, words, complaint):
-    done = run(*(word.format(**{"in": recordings, "out": tmp_path}) for word in words))
-    assert complaint in done.stderr
-    assert done.returncode == 2
+def test_what_can_not_be_done_is_said(run, recordings, tmp_path, words, complaint):
+    status, _, said = run(*(word.format(**{"in": recordings, "out": tmp_path}) for word in words))
+    assert complaint in said
+    assert status == 2
 
 
 def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordings, tmp_path):
@@ -121,12 +124,10 @@ def test_a_model_gives_the_scores_that_the_driver_writes_by_each_convention(reco
 
 
 def test_the_driver_follows_the_convention_that_is_named(recordings, tmp_path):
-    for name in ("clinical", "ptb-xl"):
-        words = [sys.executable, "driver.py", "model", recordings, tmp_path / name, "--definitions", name]
-        done = subprocess.run([*map(str, words), "--allow-failures"], cwd=ROOT, env=ENVIRONMENT, capture_output=True)
-        assert done.returncode == 0, done.stderr
-    words = [sys.executable, "driver.py", "model", recordings, tmp_path / "own", "--allow-failures"]
-    subprocess.run([*map(str, words)], cwd=ROOT, env=ENVIRONMENT, capture_output=True, check=True)
+    model = str(ROOT / "model")
+    for name in NAMES:
+        words = [] if name == "own" else ["--definitions", name]
+        assert driver.main([model, str(recordings), str(tmp_path / name), "--allow-failures", *words]) == 0
     outputs = {name: {file.name: file.read_text() for file in (tmp_path / name).glob("*.csv")} for name in NAMES}
     assert len(outputs["own"]) == 9
     assert outputs["own"] == outputs["clinical"] != outputs["ptb-xl"]

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 
 import pytest
 
@@ -122,6 +123,16 @@ def test_outputs_of_another_model_from_before_the_run_that_was_stopped_are_not_t
     assert "of them before)" in printed  # how many depends on the threads that write
     command(driver, models / "model2", models / "data", half / "fresh")
     assert visible_bytes(half / "out") == visible_bytes(half / "fresh")
+
+
+def test_fast_takes_the_distilled_model_and_says_where_there_is_none(models, command, tmp_path):
+    shutil.copytree(models / "model1", tmp_path / "model")
+    status, _, said = command(driver, tmp_path / "model", models / "data", tmp_path / "none", "--fast")
+    assert status == 2 and "expected a distilled model" in said and not (tmp_path / "none").exists()
+    shutil.copytree(models / "model2", tmp_path / "model" / "distilled")
+    for model, name, words in (("model", "fast", ("--fast",)), ("model/distilled", "distilled", ())):
+        assert command(driver, tmp_path / model, models / "data", tmp_path / name, *words)[0] == 0
+    assert visible_bytes(tmp_path / "fast") == visible_bytes(tmp_path / "distilled")
 
 
 def test_another_threshold_is_another_model(models, half, command, tmp_path):
@@ -266,10 +277,10 @@ def test_a_damaged_checkpoint_is_said_and_the_member_trained_anew(models, stoppe
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda cache: (cache / "index.json").write_text('{"fingerprint": '),
-        lambda cache: (cache / "index.json").write_text("[]"),
-        lambda cache: (cache / "signals.f32").unlink(),
-        lambda cache: (cache / "signals.f32").write_bytes((cache / "signals.f32").read_bytes()[:-4]),
+        lambda cache: (cache / "preprocessed.json").write_text('{"fingerprint": '),
+        lambda cache: (cache / "preprocessed.json").write_text("[]"),
+        lambda cache: (cache / "preprocessed.f32").unlink(),
+        lambda cache: (cache / "preprocessed.f32").write_bytes((cache / "preprocessed.f32").read_bytes()[:-4]),
     ],
 )
 def test_recordings_whose_copies_are_damaged_are_read_anew(models, tmp_path, damage):

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from commands import ENVIRONMENT, ROOT
+from commands import ROOT
+from ecg.commands import compare as command
 from ecg.interpretation.comparison import Change, Ecg, compare
 from ecg.interpretation.interpret import Statement
 from ecg.interpretation.statement_list import words_of
@@ -97,31 +96,29 @@ def test_an_axis_turns_the_shorter_way():
     assert Change("QRS duration", 92.0, 148.0, " ms").words == "QRS duration 92 to 148 ms"
 
 
-def test_the_command_compares_files_and_the_recordings_of_a_patient(tmp_path):
+def test_the_command_compares_files_and_the_recordings_of_a_patient(tmp_path, monkeypatch, capsys):
     data = tmp_path / "data"
     for name, diagnosis in (("a", "NSR"), ("b", "AF"), ("c", "NSR")):
         write_recording(data, name, simulate(np.random.default_rng(5), diagnosis, comorbidity=False))
     (tmp_path / "patients.csv").write_text("record,patient\na,1\nc,2\nb,1\n")
 
-    def run(*words):
-        line = [sys.executable, "-m", "ecg", "compare", *map(str, words)]
-        return subprocess.run(line, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
+    monkeypatch.chdir(ROOT)
 
-    done = run(data, tmp_path / "patients.csv", tmp_path / "changes.json")
-    assert done.returncode == 0, done.stderr
+    def run(*words):
+        return command.main(list(map(str, words)))
+
+    assert run(data, tmp_path / "patients.csv", tmp_path / "changes.json") == 0
     (pair,) = json.loads((tmp_path / "changes.json").read_text())
     assert (pair["before"], pair["after"]) == ("a", "b")
     assert 401 in {each["code"] for each in pair["statements"]}
-    done = run(data / "a.hea", data / "b.hea", tmp_path / "changes.csv")
-    assert done.returncode == 0, done.stderr
+    assert run(data / "a.hea", data / "b.hea", tmp_path / "changes.csv") == 0
     with open(tmp_path / "changes.csv", newline="") as file:
         assert {row["code"] for row in csv.DictReader(file)} >= {"401"}
-    done = run(data / "a.hea", data / "b.hea", tmp_path / "changes.html")
+    assert run(data / "a.hea", data / "b.hea", tmp_path / "changes.html") == 0
     page = (tmp_path / "changes.html").read_text()
     assert page.count('class="trace before"') == 12
     assert "Not a medical device" in page
     (tmp_path / "patients.csv").write_text("record,patient\na,1\nx,1\n")
-    done = run(data, tmp_path / "patients.csv", tmp_path / "other.csv")
-    assert done.returncode == 2
-    assert "found 'x', which is not there" in done.stderr
+    assert run(data, tmp_path / "patients.csv", tmp_path / "other.csv") == 2
+    assert "found 'x', which is not there" in capsys.readouterr().err
     assert not (tmp_path / "other.csv").exists()

@@ -11,7 +11,7 @@ import team_code
 import train_model
 from ecg.commands import convert, measure
 from ecg.inference.run_folder import ClassifyOptions, run_folder
-from ecg.io.formats import find_recordings, read_signal
+from ecg.io.formats import find_recordings, read
 from ecg.model_folder.folder import load_model
 from ecg.runtime.device import pick_device
 from ecg.training.trainer import train
@@ -53,7 +53,7 @@ def test_a_mixed_folder_has_one_recording_of_each_name_with_the_same_signal(plac
     for path in found:
         name = path.rpartition("/")[2].partition(".")[0]
         _, expected = helper_code.read_recording(place / "challenge" / f"{name}.hea")
-        np.testing.assert_allclose(read_signal(path)[1], expected, atol=1e-6)
+        np.testing.assert_allclose(read(path).signal, expected, atol=1e-6)
 
 
 def test_an_output_never_replaces_a_recording(place, tmp_path):

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import helper_code
-from ecg.io import optional
 from ecg.io.errors import RecordingError
 from ecg.io.formats import FORMATS, SUFFIXES, find_recordings, format_of, read_any, read_challenge
 from ecg.io.readers.aecg import read_aecg
 from ecg.io.readers.dicom import read_dicom
 from ecg.io.readers.xml_files import DEEPEST, LARGEST_FILE, MOST_ELEMENTS, read_xml, root_name
 from ecg.io.writers.exports import write_challenge
+from ecg.runtime import extras
 from format_files import (
     FORMATS_FOLDER,
     aecg_xml,
@@ -79,11 +79,12 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(tmp_path, originals, 
     def refuse(name):
         raise ImportError(name)
 
-    monkeypatch.setattr(optional.importlib, "import_module", refuse)
+    monkeypatch.setattr(extras.importlib, "import_module", refuse)
     for name, package in (("DICOM", "pydicom"), ("GE MUSE XML", "defusedxml")):
         (tmp_path / "a").write_bytes(originals[name])
         with pytest.raises(
-            RecordingError, match=rf"the package {package} for .* \(pip install .\[formats\]\), found it missing"
+            RecordingError,
+            match=rf"package {package} for .*, found none; install it with: pip install '\.\[formats\]'",
         ):
             read_any(tmp_path / "a")
 

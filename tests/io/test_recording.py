@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecg.io.errors import RecordingError
-from ecg.io.formats import read, read_signal
+from ecg.io.formats import read
 from ecg.io.header import read_header
 from ecg.io.recording import Recording
 from format_files import STORED, integers, muse_xml
@@ -24,7 +24,7 @@ def test_a_challenge_recording_has_what_its_header_says(tmp_path):
     assert recording.device.statements == ("Sinus rhythm",)
     assert recording.notes == ("V6 was absent",)
     assert recording.signal.dtype == np.float32 and recording.signal.shape[0] == 12
-    np.testing.assert_array_equal(recording.signal, read_signal(path)[1])
+    np.testing.assert_array_equal(recording.signal, read(path).signal)
 
 
 def test_a_clinical_recording_has_the_device_s_words(tmp_path):

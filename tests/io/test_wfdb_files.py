@@ -6,7 +6,7 @@ import pytest
 import evaluate_model
 import helper_code
 from ecg.io.errors import RecordingError
-from ecg.io.formats import find_recordings, read_any, read_signal
+from ecg.io.formats import find_recordings, read, read_any
 from ecg.leads import LEADS
 
 RAW = np.random.default_rng(5).integers(-2000, 2000, (12, 1000)).astype("<i2")
@@ -21,9 +21,9 @@ def write(folder, name="r", file="r.dat", header="r.hea", record=None, leads=LEA
 
 
 def assert_read(header_file, rate=500, expected=RAW / 1000):
-    header, signal = read_signal(header_file)
-    assert header.sampling_frequency == rate
-    np.testing.assert_allclose(signal[: len(expected)], expected, atol=1e-6)
+    recording = read(header_file)
+    assert recording.sampling_frequency == rate
+    np.testing.assert_allclose(recording.signal[: len(expected)], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("per_frame", [2, 10])
@@ -67,9 +67,9 @@ def test_suffixes_in_capitals(tmp_path, named):
 @pytest.mark.parametrize("leads", [("DI", "DII", *LEADS[6:]), ("MLI", "MLII", *LEADS[6:])])
 def test_leads_by_other_names(tmp_path, leads):
     rows = [0, 1, *range(6, 12)]
-    header, signal = read_signal(write(tmp_path, leads=leads, raw=RAW[rows]))
-    np.testing.assert_allclose(signal[rows], RAW[rows] / 1000, atol=1e-6)
-    assert len(header.notes) == 2
+    recording = read(write(tmp_path, leads=leads, raw=RAW[rows]))
+    np.testing.assert_allclose(recording.signal[rows], RAW[rows] / 1000, atol=1e-6)
+    assert len(recording.notes) == 2
 
 
 def test_a_signal_file_without_its_header_is_named(tmp_path):

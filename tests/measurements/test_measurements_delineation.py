@@ -50,7 +50,9 @@ def test_numpy_computes_what_torch_trained():
     network.load_state_dict(fitted)
     beat = np.random.default_rng(0).normal(0, 0.3, (12, N_SAMPLES)).astype(np.float32)
     with torch.no_grad():
-        expected = network.eval()(torch.from_numpy(network_input(beat))[None], torch.ones(1, 12, dtype=torch.bool))
+        expected = network.eval()(
+            torch.from_numpy(network_input(beat).swapaxes(0, 1))[None], torch.ones(1, 12, dtype=torch.bool)
+        )
     for found, of_torch in zip(boundary_logits(beat), expected, strict=True):
         np.testing.assert_allclose(found, of_torch[0].numpy(), atol=2e-4)
 
@@ -74,7 +76,7 @@ def test_a_boundary_is_the_median_of_its_distribution():
     assert read_boundaries(two, everywhere) == pytest.approx(40.5)
     within = everywhere.copy()
     within[:100] = False
-    first, middle, third = read_boundaries(np.zeros((2, N_SAMPLES)), within, (0.25, 0.5, 0.75))
+    first, middle, third = (read_boundaries(np.zeros((2, N_SAMPLES)), within, share) for share in (0.25, 0.5, 0.75))
     np.testing.assert_allclose(middle, (100 + N_SAMPLES - 1) / 2)
     np.testing.assert_allclose(third - first, (N_SAMPLES - 100) / 2)
 

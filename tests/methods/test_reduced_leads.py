@@ -151,7 +151,9 @@ def test_what_looks_at_measurements_is_fitted_to_those_of_fewer_leads_too(tmp_pa
             features=lambda examination: np.full(
                 5, np.isnan(examination.recording.signal).all(axis=1).sum(), np.float32
             ),
-            prepare=lambda network, features, targets, seed: seen.append((features[:, 0], targets.argmax(axis=1))),
+            prepare=lambda network, features, targets, seed: (
+                seen.append((features[:, 0], targets.argmax(axis=1))) or []
+            ),
         )
     )
     for k in range(8):

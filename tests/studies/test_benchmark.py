@@ -263,11 +263,11 @@ def test_without_bfloat16_the_multiply_adds_of_toom_cook_filtering_are_counted(m
     assert found == 1_609_139_490
 
 
-def test_idle_time_is_what_lies_between_a_threads_forward_passes():
+def test_busy_time_leaves_out_what_lies_between_a_threads_forward_passes():
     forward = cases.TimedForward(tiny())
-    assert math.isnan(forward.idle())
+    assert math.isnan(forward.busy())
     forward.passes.update({1: [(0.0, 1.0), (2.0, 3.0)], 2: [(5.0, 6.0)]})
-    assert forward.idle() == pytest.approx(1 / 4)
+    assert forward.busy() == pytest.approx(3 / 4)
 
 
 def test_the_lower_bound_takes_bfloat16_for_networks_only_where_it_is_fast(monkeypatch):
@@ -339,6 +339,8 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
         "driver, tiny",
         "driver, tiny-filtered against reference tiny",
         "driver, tiny-filtered",
+        "driver, model/ as it is (3 networks) against reference tiny",
+        "driver, model/distilled/ as it is (1 networks) against reference tiny",
         "preprocessing, tiny",
         "preprocessing, tiny-filtered",
         "training, tiny",
@@ -351,7 +353,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
         "length",
         "members",
     ]
-    for row in rows[1:11]:
+    for row in rows[1:13]:
         n_recordings, before, after, ratio = map(float, row[1:5])
         assert n_recordings == 4 and ratio == pytest.approx(before / after, rel=0.02, abs=0.006)
         assert row[7] == "300, 300"
@@ -359,7 +361,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
     assert checks["driver, tiny"].startswith("100.00% of labels, scores within 0.00")
     assert checks["driver, tiny-filtered"].startswith("100.00% of labels, scores within 0.00")
     assert "no GPU here" in printed or torch.cuda.is_available()
-    assert "Measurements: not compared, NeuroKit2 is not installed (pip install .[benchmark])." in printed
+    assert "Measurements not compared: expected the package neurokit2, found none; install it with" in printed
     text = page.read_text()
     assert text.startswith("# How fast it is\n")
     assert f"`ecg benchmark speed all --records 4 --repeats 1 --output {page}`" in text

@@ -33,6 +33,7 @@ from ecg.studies.measurement_accuracy import (
     differences_table,
 )
 from ecg.training import fit_measurements as fit
+from ecg.training.folds import in_folds
 
 peaks = st.lists(st.integers(0, 300), max_size=12, unique=True).map(sorted)
 
@@ -154,7 +155,7 @@ def test_labels_are_told_by_the_numbers_that_define_them(tmp_path):
     table = against_labels(sorted(tmp_path.glob("*.hea")))
     assert "| SB | -heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
     assert "| STach | heart_rate_bpm | 1.000 | 2 | 4 | 0 | 0 |" in table
-    assert measurement_accuracy.in_fold(tmp_path, None) == sorted(tmp_path.glob("*.hea"))
+    assert in_folds(tmp_path, ()) == sorted(tmp_path.glob("*.hea"))
 
 
 def test_the_command(tmp_path):

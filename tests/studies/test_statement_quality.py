@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from ecg.commands import benchmark
 from ecg.interpretation.interpret import Statement
 from ecg.measurements import measure
 from ecg.simulator.simulate import simulate
 from ecg.simulator.write import write_recording
-from ecg.studies.statement_quality import SCORED, Quality, codes_of_labels, main
+from ecg.studies.statement_quality import SCORED, Quality, codes_of_labels
 
 AF, NSR, IAVB, LPR, RBBB = "164889003", "426783006", "270492004", "164947007", "59118001"
 
@@ -52,8 +53,8 @@ def test_the_command_prints_a_column_for_each_database(tmp_path, capsys):
         write_recording(tmp_path, f"S{number}", simulate(np.random.default_rng(number), "AF" if number % 2 else "NSR"))
     rows = "".join(f"S{number},{'one' if number < 2 else 'two'},{number}\n" for number in range(4))
     (tmp_path / "folds.csv").write_text("record,database,fold\n" + rows)
-    assert main([str(tmp_path)]) == 0
+    assert benchmark.main(["statements", str(tmp_path)], standalone_mode=False) == 0
     printed = capsys.readouterr().out
     assert "| | one | two |" in printed
     assert "| recordings | 2 | 2 |" in printed
-    assert main([str(tmp_path), "--fold", "7"]) == 2
+    assert benchmark.main(["statements", str(tmp_path), "--fold", "7"], standalone_mode=False) == 2

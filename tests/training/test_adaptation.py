@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 import team_code
 from commands import run, visible_bytes
 from ecg.commands import adapt, calibrate
-from ecg.decisions.adaptation import Adaptation, choose_penalty, cross_validate, fit_adaptation
+from ecg.decisions.adaptation import Adaptation, Decided, choose, choose_penalty, cross_validate, fit_adaptation
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
@@ -109,20 +109,38 @@ def test_few_recordings_without_any_difference_get_the_strongest_penalty_and_man
 def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
     labels, scores = hospital(150)
     folds = np.arange(150) % 5
-    before = cross_validate(labels, scores, folds)[0]
+    before = cross_validate(labels, given(scores), folds)[0]
     turned = labels.copy()
     turned[folds == 2] ^= True
-    after = cross_validate(turned, scores, folds)[0]
+    after = cross_validate(turned, given(scores), folds)[0]
     np.testing.assert_array_equal(after[folds == 2], before[folds == 2])
     assert not np.allclose(after[folds != 2], before[folds != 2])
+
+
+def test_the_convention_that_fits_is_chosen_first_and_few_recordings_change_little_else():
+    labels, scores = hospital(25, shifts=(0.0, 0.0, 0.0))
+    labels[:, 0] = np.random.default_rng(1).random(25) < scores[:, 0]
+    wrong, folds = expit(logit(scores) - 3), np.arange(25) % 5
+    decided = {"clinical": given(wrong)[None], "ptb-xl": given(scores)[None]}
+    name, penalty = choose(labels, decided, folds)
+    assert name == "ptb-xl" and penalty >= 100
+    adapted, _ = cross_validate(labels, decided, folds, np.eye(3))
+    assert np.abs(adapted - scores).max() < 0.2
+    same = {None: given(scores)[None], "clinical": given(scores)[None]}
+    assert choose(labels, same, folds)[0] is None  # of equally good ones the first
 
 
 def test_classes_that_nobody_has_do_no_harm():
     labels, scores = hospital(100)
     labels[:, 2] = False
-    adapted = cross_validate(labels, scores, np.arange(100) % 5)[0]
+    adapted = cross_validate(labels, given(scores), np.arange(100) % 5)[0]
     assert np.isfinite(adapted).all()
     assert adapted[:, 2].mean() < scores[:, 2].mean()
+
+
+def given(scores):
+    """Scores of a model that knows no conventions."""
+    return {None: Decided(scores > 0.5, scores)}
 
 
 def load(folder):
@@ -259,6 +277,7 @@ def test_without_a_gain_nothing_is_written(place, few, tmp_path, capsys):
 
 def test_too_few_recordings_are_refused(place, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
+    monkeypatch.setattr(adapt_model, "FEWEST", 100)
     assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
     assert "expected at least 100 different recordings with scored diagnoses, found 60" in capsys.readouterr().err
     assert not (tmp_path / "adapted").exists()

@@ -118,5 +118,5 @@ def test_a_recording_whose_only_label_counts_half_is_trained_on(tmp_path):
     normal = team_code.CLASSES.index("426783006")
     assert dataset.targets[0, normal] == 0.5
     assert dataset.labels[0, normal]
-    stored = json.loads((tmp_path / "cache" / "index.json").read_text())
+    stored = json.loads((tmp_path / "cache" / "preprocessed.json").read_text())
     assert stored["unused"] == 0

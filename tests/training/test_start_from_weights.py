@@ -63,8 +63,11 @@ def test_the_model_that_it_starts_from_is_not_changed(model):
 
 
 def test_what_was_fitted_before_the_first_epoch_is_not_fitted_again(model):
-    def prepare(network, features, targets, seed):
+    def fit():
         raise AssertionError
+
+    def prepare(network, features, targets, seed):
+        return [fit]
 
     member_of(model, 0, lambda: tiny(prepare=prepare))
     with pytest.raises(AssertionError):

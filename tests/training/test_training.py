@@ -1,7 +1,9 @@
 """Training: learning, repeatability, continuing after a kill, and the training data."""
 
 import json
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -77,6 +79,35 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch, sele
     assert same(undisturbed, resumed)
     assert undisturbed.history == resumed.history
     assert len(saved) == killed_after
+
+
+@pytest.mark.parametrize("killed_at", [0, 1, 3])
+def test_fits_before_the_first_epoch_are_not_lost_when_a_training_is_killed(tmp_path, monkeypatch, killed_at):
+    monkeypatch.setattr(training, "_BETWEEN_SAVES", 0.0)
+    done = []
+
+    class Killed(BaseException):
+        pass
+
+    def method(last):
+        def prepare(network, features, targets, seed):
+            def fit(k):
+                if k == last:
+                    raise Killed
+                done.append(k)
+                with torch.no_grad():
+                    network.fc.bias[k] += k + seed
+
+            return [partial(fit, k) for k in range(4)]
+
+        return tiny(prepare=prepare)
+
+    undisturbed = trained(method(None))
+    done.clear()
+    with pytest.raises(Killed):
+        trained(method(killed_at), checkpoint=tmp_path / "a.ckpt")
+    assert same(undisturbed, trained(method(None), checkpoint=tmp_path / "a.ckpt"))
+    assert done == [0, 1, 2, 3]
 
 
 def test_a_checkpoint_of_another_training_is_not_gone_on_from(tmp_path):
@@ -361,6 +392,30 @@ def test_a_finished_training_leaves_a_model_and_nothing_else(data, tmp_path):
         "seed": 2020,
     }
     assert set(config["members"][0]["validation"]) == {"all", "PTB-XL"}
+
+
+def test_a_cache_of_ones_own_is_used_by_the_next_training_on_the_same_data(data, tmp_path, monkeypatch, capsys):
+    train(tiny(), data, tmp_path / "first", replace(quick(), cache=tmp_path / "cache"))
+    assert "Using" not in capsys.readouterr().err
+    monkeypatch.setattr("ecg.training.dataset.read", None)
+    train(tiny(), data, tmp_path / "second", replace(quick(), cache=tmp_path / "cache", seed=1))
+    assert "Using the 12 preprocessed recordings" in capsys.readouterr().err
+    assert not (tmp_path / "second" / training.SCRATCH).exists()
+
+
+def test_what_a_training_needs_is_said_first_and_too_small_a_disk_ends_it(data, tmp_path, monkeypatch, capsys):
+    build_dataset(zhao(), data, tmp_path / "cache", workers=1)
+    needed = (tmp_path / "cache" / "preprocessed.f32").stat().st_size
+    free = shutil.disk_usage(tmp_path)
+    for share, fits in ((1.1, True), (0.9, False)):
+        monkeypatch.setattr("shutil.disk_usage", lambda path, share=share: free._replace(free=int(share * needed)))
+        if fits:
+            build_dataset(zhao(), data, tmp_path / "other", workers=1)
+            assert "MB of memory" in capsys.readouterr().err
+        else:
+            with pytest.raises(OSError, match=r"No space|expected .* MB free"):
+                build_dataset(zhao(), data, tmp_path / "third", workers=1)
+            assert not (tmp_path / "third" / "preprocessed.f32").exists()
 
 
 @pytest.mark.parametrize(

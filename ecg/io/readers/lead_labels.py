@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ecg.io.errors import shown
 from ecg.leads import LEADS
@@ -33,6 +34,7 @@ def lead_of(label: str) -> str | None:
     return _STANDARD.get(name) or _OTHER.get(name) or _ON_THE_TRUNK.get(name)
 
 
+@lru_cache(maxsize=256)
 def _plain(label: str) -> str:
     """The label in lower case without what stands around a lead's name."""
     text = " ".join(label[:_LONGEST].casefold().split())
