@@ -31,7 +31,7 @@ test: .venv/made
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy .
-	$(PY) -m pytest -n 2 -m "not slow"
+	$(PY) -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: .venv/made
 	$(PY) -m pytest -n 2 -m slow

@@ -21,13 +21,7 @@ from ecg.runtime.command import command
 @options.seed
 @options.device
 def main(
-    model: Path,
-    data: Path,
-    adapted: Path,
-    labels: str | None,
-    least_likelihood: float,
-    seed: int,
-    device: str,
+    model: Path, data: Path, adapted: Path, labels: str | None, least_likelihood: float, seed: int, device: str
 ) -> int:
     """Adapt a trained model to one hospital, from 20 of its labelled recordings up.
 

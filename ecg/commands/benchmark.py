@@ -112,13 +112,21 @@ def labels(data: Path, fold: int | None) -> int:
 
 @main.command("statements", cls=Command)
 @click.argument("data", type=options.PATH)
-@options.models
+@click.option(
+    "--model",
+    "models",
+    type=options.PATH,
+    multiple=True,
+    metavar="FOLDER",
+    help="folder of a trained model, may be repeated (default: none, measured criteria alone are counted)",
+)
 @options.definitions
 @click.option("--fold", type=int, help="only the recordings in this fold of folds.csv")
 def statements(data: Path, models: tuple[Path, ...], definitions: str | None, fold: int | None) -> int:
     """Count how many statements about the recordings in DATA are right by the diagnoses of their headers.
 
-    Models must not have been trained on these recordings; without --model measured criteria alone are counted.
+    Models must not have been trained on these recordings, as the shipped ones are on the databases that docs/results.md
+    names.
     """
     from ecg.decisions.conventions import DEFAULT
     from ecg.studies.statement_quality import measure_statements

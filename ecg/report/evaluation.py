@@ -76,12 +76,7 @@ class _Evaluation:
 
 
 def evaluation_report(
-    labels: Path,
-    outputs: Sequence[Path],
-    report: Path,
-    *,
-    note: str = "",
-    diagnoses: Diagnoses = CHALLENGE_2020,
+    labels: Path, outputs: Sequence[Path], report: Path, *, note: str = "", diagnoses: Diagnoses = CHALLENGE_2020
 ) -> None:
     """Write ``index.html`` and a page for each of the fifty costliest recordings.
 
@@ -183,10 +178,7 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
         if evaluation.second is not None:
             difference = "{:+.3f} ({:+.3f} to {:+.3f})".format(
                 *statistics.difference_interval(
-                    labels,
-                    evaluation.first.outputs[chosen],
-                    evaluation.second.outputs[chosen],
-                    evaluation.diagnoses,
+                    labels, evaluation.first.outputs[chosen], evaluation.second.outputs[chosen], evaluation.diagnoses
                 )
             ).replace("-", "\N{MINUS SIGN}")
         rows.append(

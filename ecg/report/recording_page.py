@@ -21,16 +21,7 @@ from ecg.measurements import Measurements
 from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
-from ecg.report.findings import (
-    ADULT,
-    Comparison,
-    Finding,
-    compare,
-    doubt,
-    findings,
-    measurement_rows,
-    summary,
-)
+from ecg.report.findings import ADULT, Comparison, Finding, compare, doubt, findings, measurement_rows, summary
 from ecg.report.pages import printable
 
 CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain

@@ -250,12 +250,7 @@ class _Pages:
         start = time.monotonic()
         found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
         explained = attribute(
-            self.model.method,
-            self.model.networks,
-            look.prepared,
-            features,
-            found[:MOST_EXPLAINED],
-            self.model.device,
+            self.model.method, self.model.networks, look.prepared, features, found[:MOST_EXPLAINED], self.model.device
         )
         self.attribution_seconds += time.monotonic() - start
         self.n_explained += 1

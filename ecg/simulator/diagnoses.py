@@ -54,6 +54,9 @@ STATEMENTS: dict[str, Statement] = {
     "VT": Statement("ventricular tachycardia", ("164895002",), (), (70,)),
     "LPFB": Statement("left posterior fascicular block", ("445211001",), ("LPFB",), (102,)),
     "pericarditis": Statement("acute pericarditis", ("164931005",), ("STE_",), (145, 200)),
+    "STEMI-posterior": Statement("ST elevation infarction, posterior", ("429622005",), ("STD_",), (162, 145)),
+    "hyperkalaemia": Statement("hyperkalaemia", ("14140009",), ("EL",), (147, 208)),
+    "hypokalaemia": Statement("hypokalaemia", ("43339004",), ("EL",), (147, 150, 211)),
 }
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))
@@ -94,6 +97,10 @@ class Parameters:
         QT interval, by Fridericia corrected for rate, without what QRS has beyond 0.1 s.
     t_axis, t_amplitude, t_back : float
         The primary T wave: frontal axis, size in the frontal plane, and backwards.
+    t_is_tented : bool
+        Narrow and alike on both sides, as in hyperkalaemia.
+    u_wave : tuple of 3 floats
+        As a clinical vector, mV.
     tab_beside_tinv : bool
         Whether inverted T waves are called abnormal as well; hospitals differ.
     st : tuple of 3 floats
@@ -154,6 +161,8 @@ class Parameters:
     t_axis: float = 45.0
     t_amplitude: float = 0.3
     t_back: float = -0.2
+    t_is_tented: bool = False
+    u_wave: tuple[float, ...] = (0.0, 0.0, 0.0)
     tab_beside_tinv: bool = False
     st: tuple[float, ...] = (0.0, 0.0, 0.0)
     pac: int = 0
@@ -196,7 +205,7 @@ class Parameters:
         """The primary T wave of a beat with this QT interval."""
         angle = np.radians(self.t_axis)
         vector = np.array([self.t_amplitude * np.cos(angle), self.t_amplitude * np.sin(angle), self.t_back])
-        return local_activity([t_wave(qt, vector)], self.local_rows[6:7])[0]
+        return local_activity([t_wave(qt, vector, self.t_is_tented)], self.local_rows[6:7])[0]
 
 
 def diagnosis_of(name: str) -> str:

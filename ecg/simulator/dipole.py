@@ -291,16 +291,18 @@ def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: 
     if ectopic:  # from low in the left atrium
         right, left = np.array([0.30, -0.35, 0.20]), np.array([-0.10, 0.10, -0.45])
     first = _REACH * width - pr
-    return [
-        Wave(first, width, width, amplitude * right),
-        Wave(first + 2 * width, width, width, amplitude * left),
-    ]
+    return [Wave(first, width, width, amplitude * right), Wave(first + 2 * width, width, width, amplitude * left)]
 
 
-def t_wave(qt: float, vector: np.ndarray) -> Wave:
+def t_wave(qt: float, vector: np.ndarray, is_tented: bool = False) -> Wave:
     """The T wave: slow to rise, quicker to fall; the tangent to its steepest fall meets the line at QT."""
-    fall = 0.10 * qt
-    return Wave(qt - 2 * fall, 0.15 * qt, fall, np.asarray(vector, dtype=np.float64))
+    rise, fall = (0.07 * qt, 0.07 * qt) if is_tented else (0.15 * qt, 0.10 * qt)
+    return Wave(qt - 2 * fall, rise, fall, np.asarray(vector, dtype=np.float64))
+
+
+def u_wave(qt: float, vector: np.ndarray) -> Wave:
+    """The U wave, whose peak follows the end of T by about 100 ms."""
+    return Wave(qt + 0.1, 0.03, 0.035, np.asarray(vector, dtype=np.float64))
 
 
 def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wave]:

@@ -208,6 +208,8 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
         waves.append(heart.st_wave(qt, duration, np.array(p.st)))
     if any(p.injury) and beat.origin != "ventricular":
         waves.append(heart.injury_wave(qt, duration, np.array(p.injury)))
+    if any(p.u_wave):
+        waves.append(heart.u_wave(qt, np.array(p.u_wave)))
     if any(p.pr_segment) and beat.pr is not None:
         waves.append(heart.pr_segment_wave(np.array(p.pr_segment)))
     if beat.pr is not None:

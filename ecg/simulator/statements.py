@@ -1,7 +1,8 @@
-"""Hearts beyond the scored diagnoses: infarction and ischaemia by territory, hypertrophy, pre-excitation, blocks.
+"""Hearts beyond the scored diagnoses: infarction, ischaemia, hypertrophy, pre-excitation, blocks, electrolytes.
 
 Criteria: the fourth universal definition of myocardial infarction (Thygesen et al. 2018), parts III and V of the
-AHA/ACCF/HRS recommendations (see `ecg.simulator.diagnoses`). A heart is drawn until its leads meet them.
+AHA/ACCF/HRS recommendations (see `ecg.simulator.diagnoses`), for electrolytes Diercks et al. 2004 (J Emerg Med
+27:153-160). A heart is drawn until its leads meet them.
 """
 
 from __future__ import annotations
@@ -149,7 +150,33 @@ def _left_posterior_fascicle(rng: np.random.Generator, p: Parameters) -> dict[st
 
 def _pericarditis(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
     return _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4)) | {
-        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist()),
+        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())
+    }
+
+
+def _posterior_infarction(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+    """The mirror image in V1 to V3: depressed ST, upright T."""
+    return _st_t("septal", -rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35))
+
+
+def _hyperkalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+    return _t(_towards("anterior", rng.uniform(1.0, 1.4))) | {
+        "t_is_tented": True,
+        "p_amplitude": rng.uniform(0.03, 0.06),
+        "pr": rng.uniform(0.17, 0.2),
+        "qrs": rng.uniform(0.095, 0.109),
+        "qtc": rng.uniform(0.36, 0.4),
+    }
+
+
+def _hypokalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+    lateral = _towards("lateral", -rng.uniform(0.07, 0.14))
+    return _t(_towards("most", rng.uniform(0.02, 0.05))) | {
+        "injury": tuple((lateral + _towards("most", -0.03)).tolist()),
+        "u_wave": tuple(_towards("anterior", rng.uniform(0.15, 0.3)).tolist()),
+        "qrs": 0.09,
+        "rate": rng.uniform(61, 72),
+        "qtc": rng.uniform(0.38, 0.41),
     }
 
 
@@ -167,6 +194,9 @@ _DRAWS: dict[str, Callable[[np.random.Generator, Parameters], dict[str, Any]]] =
     "VT": _ventricular_tachycardia,
     "LPFB": _left_posterior_fascicle,
     "pericarditis": _pericarditis,
+    "STEMI-posterior": _posterior_infarction,
+    "hyperkalaemia": _hyperkalaemia,
+    "hypokalaemia": _hypokalaemia,
 }
 
 
@@ -192,6 +222,8 @@ def _shows(p: Parameters, name: str) -> bool:
     def of(values: np.ndarray, where: str) -> np.ndarray:
         return values[[LEADS.index(lead) for lead in TERRITORIES[where]]]
 
+    if name == "STEMI-posterior":
+        return bool(of(j, "septal").max() <= -0.06 and of(t, "septal").min() > 0)
     if kind == "STEMI":
         return bool(of(j, territory).min() >= (0.27 if territory == "anterior" else 0.12))
     if kind == "ischaemia":

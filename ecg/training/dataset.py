@@ -210,13 +210,7 @@ def build_dataset(
     if stored is not None and stored["fingerprint"] == fingerprint:
         say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
         entries = [
-            Entry(
-                **{
-                    **row,
-                    "labels": tuple(row["labels"]),
-                    "targets": tuple(row["targets"]),
-                }
-            )
+            Entry(**{**row, "labels": tuple(row["labels"]), "targets": tuple(row["targets"])})
             for row in stored["entries"]
         ]
         counts = stored["unused"], stored["simulated"], stored["unknown"]

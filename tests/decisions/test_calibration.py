@@ -122,3 +122,12 @@ def test_other_recordings_than_those_of_the_training_are_refused(place, tmp_path
     assert calibrate.main([str(place / "model"), str(tmp_path / "data")]) == 2
     assert "expected the recordings that trained" in capsys.readouterr().err
     assert (place / "model" / "config.json").read_bytes() == before
+
+
+def test_scores_that_are_the_wrong_way_round_keep_their_order():
+    rng = np.random.default_rng(5)
+    labels = rng.random((400, 1)) < 0.5
+    scores = np.where(labels, 0.2, 0.8) + rng.uniform(-0.1, 0.1, (400, 1))
+    found = fit_calibration(labels, scores)
+    assert found.slopes[0] == pytest.approx(0.05)
+    assert (np.argsort(found.apply(scores)[:, 0]) == np.argsort(scores[:, 0])).all()

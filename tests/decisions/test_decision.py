@@ -102,3 +102,10 @@ def test_the_expected_score_of_labels_is_the_ratio_that_chose_them(problem):
     found = expected_score(probabilities, outputs, weights)
     wanted = [expected_ratio(row, chosen, weights) for row, chosen in zip(probabilities, outputs, strict=True)]
     np.testing.assert_allclose(found, wanted)
+
+
+def test_without_weights_a_class_is_given_from_one_half_up_in_the_mean_of_the_places():
+    places = np.array([[[0.5, 0.2, 0.9]], [[0.5, 0.7, 0.2]]])
+    assert highest_expected_score(places, None).tolist() == [[True, False, True]]
+    assert highest_expected_score(places[0], None).tolist() == [[True, False, True]]
+    assert highest_expected_score(np.array([[0.499, 0.501]]), None).tolist() == [[False, True]]

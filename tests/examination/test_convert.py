@@ -228,6 +228,9 @@ def test_the_dicom_object_fits_its_limits_and_is_valid(tmp_path, shape, kind, ra
     device = DeviceReport("GE", "MAC55", None, measured, ("Sinus rhythm, Größe",))
     path = write_dicom(tmp_path, Stored(replace(header, labels=("426783006",)), samples, device))
     assert pydicom.dcmread(path).SOPClassUID == getattr(pydicom.uid, f"{name}ECGWaveformStorage")
+    (group,) = pydicom.dcmread(path).WaveformSequence
+    bits = {channel.WaveformBitsStored for channel in group.ChannelDefinitionSequence}
+    assert bits == {group.WaveformBitsAllocated} == {8 * np.dtype(kind).itemsize}
     if shutil.which("dciodvfy") and name != "General32bit":  # younger than the validator that Debian 12 has
         found = subprocess.run(["dciodvfy", path], capture_output=True, text=True).stderr
         assert f"{name}ECG" in found and "Error" not in found, found
@@ -465,6 +468,7 @@ def table():
         ("Abnormal ECG", []),
         ("AFIB", ["AF"]),
         ("1AVB", ["IAVB"]),
+        ("Sinus bradycardia ; rate < 50", ["SB"]),
     ],
 )
 def test_statements_and_their_codes(table, statement, abbreviations):

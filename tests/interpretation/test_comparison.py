@@ -11,7 +11,7 @@ from commands import ROOT
 from ecg.commands import compare as command
 from ecg.interpretation.comparison import Change, Ecg, compare
 from ecg.interpretation.interpret import Statement
-from ecg.interpretation.statement_list import words_of
+from ecg.interpretation.statement_list import statement_list, words_of
 from ecg.measurements import measure
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
@@ -55,6 +55,35 @@ def codes(before, after):
 )
 def test_new_statements_and_those_that_are_gone_make_the_statements_of_the_list(calm, before, after, expected):
     assert codes(ecg(calm, *before), ecg(calm, *after)) == expected
+
+
+# Which statements, new or gone, are changes of rhythm, infarction, conduction (new ones of these), repolarisation,
+# and of what the heart is like.
+GROUPS = {
+    401: [21, 22, 27, 38, 42, 50, 51, 55, 56, 70, 76, *range(180, 191)],
+    402: [145, *range(160, 175), 220, 226],
+    403: [*range(80, 90), *range(100, 112)],
+    404: [*range(146, 156), 205, 206],
+    405: [*range(120, 132), *range(140, 145), *range(200, 205), *range(207, 216)],
+}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_which_statements_make_which_change(calm, group):
+    for code in range(20, 230):
+        if code in (20, 21, 22) or code not in statement_list():
+            continue
+        found = codes(ecg(calm, 30), ecg(calm, 30, code)) if code != 30 else set()
+        assert (group in found) == (code in GROUPS[group]), code
+        gone = codes(ecg(calm, 30, code), ecg(calm, 30)) if code != 30 else set()
+        assert (group in gone) == (code in GROUPS[group] and group not in (402, 403)), code
+
+
+@pytest.mark.parametrize(("value", "is_normal"), [(119, False), (120, True), (200, True), (201, False)])
+def test_what_is_normal_stays_unchanged_whatever_it_was(calm, value, is_normal):
+    """From 160 ms, more than a tenth away."""
+    found = codes(ecg(calm, 20), ecg(replace(calm, pr_ms=float(value)), 20))
+    assert found == ({400} if is_normal else set())
 
 
 def test_what_is_only_possible_is_neither_new_nor_gone(calm):

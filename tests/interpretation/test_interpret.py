@@ -158,6 +158,7 @@ def test_a_normal_ecg_stands_alone_and_gives_way_to_what_is_certain(measured):
     calm = replace(measured, heart_rate_bpm=70.0, qtc_fridericia_ms=420.0)
     assert set(said(calm, opinions)) == {1, 20}
     assert set(said(replace(calm, heart_rate_bpm=52.0), opinions)) == {2, 22}
+    assert set(said(replace(calm, heart_rate_bpm=35.0), opinions)) == {22}  # acute
     assert 1 not in said(calm, {**opinions, "ptb-xl": {"NORM": 0.9, "SR": 0.98, "IMI": 0.9}})
 
 
@@ -273,3 +274,34 @@ def test_p_waves_make_a_sinus_rhythm_that_no_model_contradicts(measured):
     assert said(without, unlikely)[27].certainty == "possible"
     assert doubts(interpret(measured, 60, "Male", unlikely), measured) == []
     assert any("rhythm" in each for each in doubts(interpret(without, 60, "Male", unlikely), without))
+
+
+@pytest.mark.parametrize(
+    ("probability", "has_p", "certainty"),
+    [(0.31, True, "probable"), (0.49, True, "probable"), (0.51, True, "definite"), (0.85, False, "probable"),
+     (0.6, False, "probable"), (0.4, False, "possible")],
+)  # fmt: skip
+def test_how_certain_sinus_rhythm_is_by_model_and_p_waves(measured, probability, has_p, certainty):
+    changed = replace(measured, has_p_waves=has_p, pr_ms=160.0 if has_p else math.nan)
+    assert said(changed, {"challenge": {"426783006": probability}})[20].certainty == certainty
+
+
+@pytest.mark.parametrize(("has_p", "certainty"), [(False, "definite"), (True, "probable")])
+def test_p_waves_make_fibrillation_less_certain(measured, has_p, certainty):
+    changed = replace(measured, has_p_waves=has_p, rr_sd_ms=150.0)
+    assert said(changed, {"challenge": {"164889003": 0.95}})[50].certainty == certainty
+
+
+def test_the_leads_of_a_right_bundle_branch_block_say_nothing_of_st_and_t(measured):
+    st_j = np.zeros(12, np.float32)
+    st_j[[6, 7, 8]] = 0.4
+    changed = replace(measured, qrs_ms=118.0, amplitudes=replace(measured.amplitudes, st_j=st_j))
+    likely = {"challenge": {"426783006": 0.9, "713427006": 0.9}}
+    assert 145 in said(changed, {"challenge": {"426783006": 0.9}})
+    assert 106 in said(changed, likely) and 145 not in said(changed, likely)
+    beside = replace(changed, amplitudes=replace(measured.amplitudes, st_j=np.roll(st_j, 1) * (np.arange(12) > 7)))
+    assert 145 not in said(beside, likely)  # V3 and V4
+    lower = st_j.copy()
+    lower[[1, 5]] = 0.3
+    changed = replace(changed, amplitudes=replace(measured.amplitudes, st_j=lower))
+    assert said(changed, likely)[145].statement.endswith("leads II, aVF")

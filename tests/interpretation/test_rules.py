@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ecg.interpretation.exclusions import exclude
-from ecg.interpretation.interpret import CERTAINTIES, Statement, _with_acute, policies
+from ecg.interpretation.interpret import CERTAINTIES, Statement, _rank, _with_acute, policies
 from ecg.interpretation.quantities import Quantity
 from ecg.interpretation.statement_list import read_table
 
@@ -128,6 +128,12 @@ def test_what_is_acute_from_which_number_and_certainty_on(code, modifiers, value
     for name, value in values.items():
         at_the_limit = value - 1 if "ABOVE" in words else value + 1
         assert acute(code, **{name: at_the_limit}) == "" == acute(code)
+
+
+def test_the_surer_statement_ranks_higher_then_the_likelier_one():
+    sure = [("definite", 0.2), ("probable", 0.9), ("probable", math.nan), ("probable", 0.4), ("possible", 0.99)]
+    ranks = [_rank(Statement(20, "", certainty, probability, "")) for certainty, probability in sure]
+    assert ranks == sorted(ranks, reverse=True)  # a measured one counts as one half
 
 
 def test_all_else_is_not_acute():

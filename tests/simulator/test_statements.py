@@ -157,6 +157,42 @@ def test_pericarditis_elevates_st_in_most_leads_and_depresses_pr(k):
     assert beat.st("aVR") < -0.1
 
 
+@pytest.mark.parametrize("k", SEEDS)
+def test_posterior_infarction_depresses_st_before_an_upright_t_in_v1_to_v3(k):
+    beat = Complex(clean("STEMI-posterior", k).signal)
+    assert all(beat.st(lead) <= -0.05 and beat.t(lead) >= 0.05 for lead in ("V1", "V2", "V3"))
+
+
+def width_at_half(simulated, beat, lead):
+    """Of the T wave, ms."""
+    after = beat.signal[LEADS.index(lead), beat.offset + 60 : beat.onset + 480]
+    peak = int(after.argmax())
+    below = np.flatnonzero(after < 0.5 * after[peak])
+    return below[below > peak].min() - below[below < peak].max()
+
+
+@pytest.mark.parametrize("k", SEEDS)
+def test_hyperkalaemia_has_tall_narrow_t_waves_and_flat_p_waves(k):
+    simulated = clean("hyperkalaemia", k)
+    beat = Complex(simulated.signal)
+    for lead in ("V2", "V3", "V4"):
+        assert beat.t(lead) >= 0.9 and width_at_half(simulated, beat, lead) < 90
+    before = beat.signal[LEADS.index("II"), beat.onset - 200 : beat.onset - 20]
+    assert np.abs(before).max() < 0.1
+
+
+@pytest.mark.parametrize("k", SEEDS)
+def test_hypokalaemia_has_u_waves_higher_than_flat_t_waves_and_low_st(k):
+    simulated = clean("hypokalaemia", k)
+    beat = Complex(simulated.signal)
+    end_of_t = beat.onset + round(FS * simulated.parameters.qt)
+    for lead in ("V2", "V3", "V4"):
+        row = beat.signal[LEADS.index(lead)]
+        u, t = row[end_of_t + 50 : end_of_t + 150].max(), row[beat.offset + 120 : end_of_t - 10].max()
+        assert u >= 0.1 and u > t
+    assert all(beat.st(lead) <= -0.05 for lead in ("V5", "V6"))
+
+
 def free(simulated):
     """Onsets of P waves without a complex that neither QRS nor T hides, s."""
     p = simulated.parameters

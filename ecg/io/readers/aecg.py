@@ -60,11 +60,6 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
 
     Derived series (representative beats) are read for their measurements only. A calibration pulse at the end, which
     Philips' conversion leaves there, is cut off.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
     """
     path = Path(path)
     root = read_xml(path)

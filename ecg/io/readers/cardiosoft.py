@@ -55,13 +55,7 @@ def is_cardiosoft(start: bytes) -> bool:
 
 
 def read_cardiosoft(path: str | os.PathLike[str]) -> Stored:
-    """Read the strip of a resting ECG. A stress test, which has only its full disclosure, is refused.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
-    """
+    """Read the strip of a resting ECG. A stress test, which has only its full disclosure, is refused."""
     path = Path(path)
     root = read_xml(path)
     strip = next((one for place in ("StripData", "Strip/StripData") if (one := root.find(place)) is not None), None)

@@ -109,13 +109,7 @@ def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
 
 
 def read_dicom(path: str | os.PathLike[str]) -> Stored:
-    """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
-    """
+    """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples."""
     path = Path(path)
     data = read_file(path, LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:

@@ -38,13 +38,7 @@ def is_mortara(start: bytes) -> bool:
 
 
 def read_mortara(path: str | os.PathLike[str]) -> Stored:
-    """Read the channels of a Mortara ELI file; the typical cycle is not read.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
-    """
+    """Read the channels of a Mortara ELI file; the typical cycle is not read."""
     path = Path(path)
     root = read_xml(path)
     channels = root.findall("CHANNEL")

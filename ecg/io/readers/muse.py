@@ -49,13 +49,7 @@ def is_muse(start: bytes) -> bool:
 
 
 def read_muse(path: str | os.PathLike[str]) -> Stored:
-    """Read a GE MUSE RestingECG file: the rhythm waveform, wherever it stands; mostly I, II, V1 to V6.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
-    """
+    """Read a GE MUSE RestingECG file: the rhythm waveform, wherever it stands; mostly I, II, V1 to V6."""
     path = Path(path)
     root = read_xml(path)
     if root.tag.lower() != "restingecg":

@@ -65,11 +65,6 @@ def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Sto
     """Read a Philips SierraECG file (1.03, 1.04); the calibration pulse behind the ECG is cut off.
 
     With `data` these bytes are read, which another file (DICOM) holds.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
     """
     path = Path(path)
     root = read_xml(path, data)

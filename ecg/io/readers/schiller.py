@@ -32,13 +32,7 @@ def is_schiller(start: bytes) -> bool:
 
 
 def read_schiller(path: str | os.PathLike[str]) -> Stored:
-    """Read the rhythm (ECG_RHYTHMS) of a Schiller file; the mean beats are not read.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it.
-    """
+    """Read the rhythm (ECG_RHYTHMS) of a Schiller file; the mean beats are not read."""
     path = Path(path)
     root = read_xml(path)
     waves = root.findall("eventdata/event/wavedata")
