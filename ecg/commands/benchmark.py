@@ -135,6 +135,22 @@ def statements(data: Path, models: tuple[Path, ...], definitions: str | None, fo
     return 0
 
 
+@main.command("adaptation", cls=Command)
+@options.model
+@click.argument("data", type=options.PATH)
+@options.labels
+@options.seed
+def adaptation(model: Path, data: Path, labels: str | None, seed: int) -> int:
+    """Measure what 20, 50, 100 and 200 labelled recordings in DATA are worth to `ecg adapt`.
+
+    The model must not have been trained on these recordings.
+    """
+    from ecg.studies.adaptation_gain import measure_adaptation
+
+    print(measure_adaptation(data, model, labels=labels, seed=seed))
+    return 0
+
+
 @main.command("fit-measurements", cls=Command, when_stopped="the parameters are as they were")
 @click.argument("ludb", type=options.PATH)
 @click.argument("data", type=options.PATH)

@@ -117,14 +117,14 @@ def adapt_model(
         )
     statements = load_labels(labels, model.method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
-        dataset, left_out = _read(model, data_folder, Path(cache), statements)
+        dataset, left_out = read_labelled(model, data_folder, Path(cache), statements)
         if len(dataset) < FEWEST:
             raise ValueError(
                 f"{data_folder}: expected at least {FEWEST} different recordings with scored diagnoses, "
                 f"found {len(dataset)} ({left_out} left out)"
             )
         truth, folds = dataset.labels, _split(data_folder, dataset, seed)
-        decided = _classify(model, dataset)
+        decided = classify(model, dataset)
     compared = compare(truth, decided, folds, model.method.diagnoses, seed, left_out)
     if compared.gain > 0:
         fitted = {
@@ -178,7 +178,7 @@ def compare(
     )
 
 
-def _read(
+def read_labelled(
     model: Model, data_folder: Path, cache_folder: Path, statements: StatementTable | LabelTable | None
 ) -> tuple[Dataset, int]:
     """Recordings with scored diagnoses, and how many others were left out."""
@@ -210,7 +210,7 @@ def _split(data_folder: Path, dataset: Dataset, seed: int) -> Ints:
     return folds
 
 
-def _classify(model: Model, dataset: Dataset) -> dict[str | None, Decided]:
+def classify(model: Model, dataset: Dataset) -> dict[str | None, Decided]:
     """What the model says by itself, then by each other decision that it has."""
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
     found = progress(predict(model.method, model.networks, items, model.device), len(dataset), "Classifying")
