@@ -326,7 +326,7 @@ def load_model(
     # Corrected: thresholds come with the weights they were searched for, not from files of another training.
     model = folder.load_model(model_directory, METHODS, pick_device(device))
     known = tuple(lead for lead in LEADS if leads is None or lead in leads)
-    return model if known == LEADS else model.on_leads(known)
+    return model if known in (LEADS, ()) else model.on_leads(known)
 
 
 def run_model(

@@ -300,6 +300,8 @@ def _digest(model: Model) -> str:
     parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
     if model.method.leads is not None:
         parts.append(model.method.leads)
+    if model.method.training.masked_leads:
+        parts.append("masked leads")
     if model.adaptation is not None:
         parts.append(config["adaptation"])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

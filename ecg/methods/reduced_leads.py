@@ -135,7 +135,7 @@ def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
     if leads is None or leads == method.leads:
         return method
     if method.leads is not None:
-        if set(method.leads) <= set(leads):
+        if has_learned(method, leads):
             return method
         needed, found = ", ".join(method.leads), ", ".join(leads)
         raise ValueError(f"expected the leads that the model was trained for, {needed}, found {found}")

@@ -38,6 +38,7 @@ from ecg.runtime.progress import progress, say
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES, Disturbance
 from ecg.studies.predictions import Predictions, save_arrays
 from ecg.training.dataset import Dataset, build_dataset
+from ecg.training.label_gaps import found_instead, label_gaps
 from ecg.training.member import scaled_epochs, train_member
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import validation_scores
@@ -241,7 +242,10 @@ class Validation:
         self.device = pick_device(options.device)
         self.splits = [split for split in self._make_splits() if self.dataset.labels[split.test].any()]
         if not self.splits:
-            raise ValueError(f"{options.data}: expected recordings with a scored diagnosis to test on, found none")
+            found = found_instead(method.diagnoses, self.dataset.unknown)
+            raise ValueError(f"{options.data}: expected recordings to test on with a diagnosis of {found}")
+        for sentence in label_gaps(method.diagnoses, self.dataset.labels[: len(self.entries)], self.dataset.unknown):
+            say(sentence)
 
     def _make_splits(self) -> list[Split]:
         options, rows = self.options, range(len(self.entries))

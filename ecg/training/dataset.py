@@ -30,13 +30,14 @@ from ecg.io.label_tables import LabelTable
 from ecg.io.recording import Recording
 from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
-from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, load_diagnoses, shipped
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.methods.base import Method
 from ecg.methods.reduced_leads import check_leads, masked_features
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
 from ecg.training.folds import assign_folds, read_folds
+from ecg.training.label_gaps import found_instead
 
 _SIMULATION_SEED = 2020
 _LOOKED_AT = 100  # headers, for the length of recordings
@@ -200,7 +201,7 @@ def build_dataset(
             say(lacking)
         codes = Counter(code for each in table.codes.values() for code in each)
         if not codes.keys() & method.diagnoses.column_of.keys():
-            raise RecordingError(f"{table.path}: expected codes of {_found_instead(method.diagnoses, codes)}")
+            raise RecordingError(f"{table.path}: expected codes of {found_instead(method.diagnoses, codes)}")
     if limit is not None and limit < len(headers):
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
@@ -245,7 +246,7 @@ def build_dataset(
     if not entries:
         raise RecordingError(
             f"{data_folder}: expected recordings with at least one of the scored diagnoses of "
-            f"{_found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
+            f"{found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
             + "".join(f"\n  {problem}" for problem in problems[:5])
         )
     stored = {
@@ -290,14 +291,6 @@ def _seconds(header: Path) -> float:
     except RecordingError:
         said = None
     return said.n_samples / said.sampling_frequency if said is not None and said.n_samples else 10.0
-
-
-def _found_instead(diagnoses: Diagnoses, codes: Counter[str]) -> str:
-    """The name of the set, and for an error what was found in place of its codes."""
-    best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
-    others = f"none, but {', '.join(code for code, _ in codes.most_common(10))}" if codes else "none"
-    of = f" of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
-    return f"{diagnoses.name}, found {others}{of}"
 
 
 def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:

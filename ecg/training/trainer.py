@@ -26,12 +26,12 @@ from ecg.runtime.progress import say, silence
 from ecg.scoring.statistics import measure
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.distributed import read_once
+from ecg.training.label_gaps import label_gaps
 from ecg.training.member import TrainingError, scaled_epochs, train_member
 from ecg.training.options import MemberOptions, TrainingOptions
 
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
 SCRATCH = ".training-state"
-_CODES_NAMED = 20  # the others are counted
 
 
 def train(
@@ -194,14 +194,8 @@ def summarise(method: Method, dataset: Dataset, problems: list[str], options: Tr
     if dataset.unused:
         said += f"; {dataset.unused} more are not trained on (no scored diagnosis, or too long)"
     say(said)
-    if dataset.unknown:
-        named = [f"{code} ({count})" for code, count in list(dataset.unknown.items())[:_CODES_NAMED]]
-        more = f" and {len(dataset.unknown) - _CODES_NAMED} more" if len(dataset.unknown) > _CODES_NAMED else ""
-        say(f"Codes that {method.diagnoses.name} does not have (recordings): {', '.join(named)}{more}")
-    never = np.flatnonzero(~dataset.labels[: dataset.n_recorded].any(axis=0))
-    if len(never):
-        names = ", ".join(method.diagnoses.rows[k].abbreviation for k in never)
-        say(f"No recording has {names}: of a diagnosis without positives nothing is learned")
+    for sentence in label_gaps(method.diagnoses, dataset.labels[: dataset.n_recorded], dataset.unknown):
+        say(sentence)
     return {
         "recordings": dataset.n_recorded,
         "simulated": simulated,

@@ -414,6 +414,48 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
         assert capsys.readouterr().out == shared
 
 
+def test_one_network_trained_with_masked_leads_is_tested_on_each_set_of_leads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
+    for number in range(16):
+        name = f"HR{number:05d}" if number < 12 else f"A{number:04d}"
+        write_recording(tmp_path / "data", name, heart_like(2, seed=number), dx=f"{CODES[number % 2]},12345")
+    words = [str(tmp_path / "data"), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu"]
+    assert command.main([*words, "--leads", "any"]) == 0
+    said = capsys.readouterr()
+    assert "Codes that challenge-2020 does not have (recordings): 12345 (16)" in said.err
+    assert "No recording has" in said.err
+    table = said.out.split("\n\n")[0]
+    for count in (12, 6, 4, 3, 2):
+        assert table.count(f"| tiny, {count} leads |") == 2  # in the database trained on, and in the other one
+    folder = tmp_path / "out" / "tiny"
+    assert len([path for path in folder.iterdir() if (path / "config.json").exists()]) == 1
+    found = {n: Predictions.load(folder / f"predictions-{n}-leads.npz").probabilities for n in (6, 4, 3, 2)}
+    twelve = Predictions.load(folder / "predictions.npz").probabilities
+    np.testing.assert_allclose(found[6], found[2], atol=1e-4)
+    np.testing.assert_allclose(found[4], found[3], atol=1e-4)
+    assert np.abs(found[6] - found[4]).max() > 1e-3 and np.abs(found[4] - twelve).max() > 1e-3
+
+
+def test_labels_of_another_set_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
+    write_recording(tmp_path / "data", "A0001", heart_like(2))
+    assert command.main([str(tmp_path / "data"), str(tmp_path / "out"), "--diagnoses", "ptb-xl"]) == 2
+    found = "expected recordings to test on with a diagnosis of ptb-xl, found none, but 426783006 of the set challenge"
+    assert found in capsys.readouterr().err
+
+
+def test_superclasses_have_columns_of_their_own():
+    own = Diagnoses("own", ("code,superclass", "a,X", "b,X", "c,Y"))
+    labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=bool)
+    scores = np.array([[0.9, 0.1, 0.2], [0.8, 0.1, 0.3], [0.1, 0.2, 0.7], [0.2, 0.1, 0.1]])
+    result = Predictions(
+        *(np.array(["x"] * 4) for _ in range(2)), np.full(4, True), labels, scores, scores > 0.5, "abc"
+    )
+    head, _, row = (line.split(" | ") for line in tables.format_databases({"m": result}, own).splitlines())
+    assert head[-2:] == ["AUROC of superclasses", "AUPRC of superclasses |"]
+    assert row[-2:] == ["1.000", "1.000 |"] and row[4].startswith("0.") and " to " in row[4]
+
+
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory):
     """Recordings that two folds were validated on, and what that kept."""
