@@ -44,6 +44,16 @@ def test_a_shipped_model_says_what_it_said(folder, tmp_path):
     np.testing.assert_allclose(probabilities(folder, tmp_path), expected, atol=0.01)
 
 
+def test_both_shipped_models_have_the_same_networks_but_for_the_last_layer():
+    models = [
+        load_model(ROOT / folder, team_code.METHODS, torch.device("cpu")) for folder in ("model", "model/statements")
+    ]
+    for first, second in zip(*(model.networks for model in models), strict=True):
+        states = [network.network.state_dict() for network in (first, second)]
+        for key in states[0].keys() - {"fc.weight", "fc.bias"}:
+            torch.testing.assert_close(states[0][key], states[1][key], rtol=0, atol=0)
+
+
 if __name__ == "__main__":
     import tempfile
 
