@@ -11,8 +11,10 @@ def model(**changes):
     members = [{"sha256": "aa", "thresholds": [0.5, 0.2]}, {"sha256": "bb", "thresholds": [0.4, 0.3]}]
     config = {"format": 7, "method": "hybrid", "settings": {"width": 0.5}, "classes": ["1", "2"], "members": members}
     config |= {"adaptation": {"slopes": [1.0]}, "trained": "2026-11-29"} | changes.pop("config", {})
-    given = {"definitions": "clinical", "adaptation": None, "leads": None} | changes
-    return SimpleNamespace(config=config, method=SimpleNamespace(leads=given.pop("leads")), **given)
+    given = {"definitions": "clinical", "adaptation": None, "leads": None, "masked_leads": ()} | changes
+    training = SimpleNamespace(masked_leads=given.pop("masked_leads"))
+    method = SimpleNamespace(leads=given.pop("leads"), training=training)
+    return SimpleNamespace(config=config, method=method, **given)
 
 
 CHANGES = {
@@ -27,6 +29,7 @@ CHANGES = {
                                                     {"sha256": "aa", "thresholds": [0.5, 0.2]}]}},
     "the convention": {"definitions": "ptb-xl"},
     "the leads": {"leads": ("I", "II")},
+    "leads that may be missing": {"masked_leads": (("I", "II"),)},
     "an adaptation": {"adaptation": object()},
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import team_code
-from ecg.decisions.adaptation import fit_adaptation
+from ecg.decisions.adaptation import Decided, fit_adaptation
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.io.errors import RecordingError
 from ecg.io.label_tables import read_label_table
@@ -94,11 +94,12 @@ def test_an_adapted_model_without_rewards_decides_at_thresholds_of_its_own(place
     labels = rng.random((200, 3)) < (0.1, 0.5, 0.0)
     scores = np.clip(0.3 * labels + 0.5 * rng.random((200, 3)), 0, 1)
     fitted = fit_adaptation(labels, scores, 1.0).with_thresholds(labels, scores)
-    save_adapted(folder / "model", tmp_path / "adapted", fitted, {"recordings": 200}, model)
+    save_adapted(folder / "model", tmp_path / "adapted", fitted, model.definitions, {"recordings": 200}, model)
     adapted = load_model(tmp_path / "adapted", {"tiny": tiny}, torch.device("cpu"))
     decided = np.array([adapted.decide(row[np.newaxis])[0] for row in scores])
     assert np.array_equal(decided, fitted.apply(scores) >= fitted.thresholds)
-    compared = compare(labels, scores, scores >= 0.5, np.arange(200) % 5, model.method.diagnoses)
+    decided = {None: Decided(scores >= 0.5, scores)}
+    compared = compare(labels, decided, np.arange(200) % 5, model.method.diagnoses)
     assert compared.metric_name == "f measure" and compared.gain > 0
 
 
