@@ -1,6 +1,6 @@
 """The package's tables are those that were read against their sources.
 
-Who changes a table reads it against its source first and then notes its digest here: `python tests/test_data_tables.py`.
+Who changes a table reads it against its source first, then notes its digest here: `python tests/test_data_tables.py`.
 """
 
 import csv
