@@ -351,7 +351,7 @@ def test_scores_of_no_change_come_out_as_they_went_in():
 
 
 def test_it_runs_as_a_command_of_its_own(place, tmp_path):
-    write_data(tmp_path / "data", [OFTEN if number % 4 else RARELY for number in range(100)])
+    write_data(tmp_path / "data", [OFTEN if number % 4 else RARELY for number in range(24)])
     run(
         "ecg.__main__",
         "adapt",

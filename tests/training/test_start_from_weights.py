@@ -1,17 +1,20 @@
 """Training from the weights of a trained model."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 import team_code
-from commands import run, write_recordings
+from commands import write_recordings
 from ecg.model_folder.folder import load_model
+from ecg.model_folder.model import ModelError
 from ecg.runtime.device import pick_device
 from ecg.training import member
 from ecg.training.options import MemberOptions
+from ecg.training.train_folder import train_folder
 from ecg.training.trainer import train
 from tiny import heart_like, quick, random_dataset, tiny, write_recording
 
@@ -93,11 +96,18 @@ def test_another_method_or_other_settings_are_refused(place, model, tmp_path, ch
     assert not (tmp_path / "model").exists()
 
 
-def test_the_command_takes_the_method_of_the_model(place, tmp_path):
-    words = ["--from", place / "model", "--epochs", 1, "--members", 1, "--workers", 1]
+def test_training_takes_the_method_of_the_model(place, tmp_path):
     write_recordings(tmp_path / "data", 10)
-    run("train_model", tmp_path / "data", tmp_path / "fitted", *words, check=0)
-    done = run("train_model", tmp_path / "data", tmp_path / "other", *words, "--method", "still", check=2)
-    assert "expected that of the model to start from, tiny with settings {}, found still" in done.stderr
-    done = run("train_model", tmp_path / "data", tmp_path / "other", *words[2:], "--from", tmp_path / "none", check=2)
-    assert "expected the config of a trained model, found none" in done.stderr
+    methods = {"tiny": tiny, "still": partial(tiny, name="still")}
+
+    def fit(folder, **words):
+        train_folder(tmp_path / "data", folder, epochs=1, members=1, workers=1, methods=methods, **words)
+
+    fit(tmp_path / "fitted", start=place / "model")
+    assert load_model(tmp_path / "fitted", methods, CPU).method.name == "tiny"
+    with pytest.raises(
+        ValueError, match="expected that of the model to start from, tiny with settings {}, found still"
+    ):
+        fit(tmp_path / "other", start=place / "model", method="still")
+    with pytest.raises(ModelError, match="expected the config of a trained model, found none"):
+        fit(tmp_path / "other", start=tmp_path / "none")
