@@ -30,8 +30,7 @@ endif
 test: .venv/made
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m mypy .
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PY) -m mypy . & types=$$!; OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -m "not slow" && wait $$types
 
 test-slow: .venv/made
 	$(PY) -m pytest -n 2 -m slow

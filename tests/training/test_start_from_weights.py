@@ -106,7 +106,7 @@ def test_training_takes_the_method_of_the_model(place, tmp_path):
     fit(tmp_path / "fitted", start=place / "model")
     assert load_model(tmp_path / "fitted", methods, CPU).method.name == "tiny"
     with pytest.raises(
-        ValueError, match="expected that of the model to start from, tiny with settings {}, found still"
+        ValueError, match=r"expected that of the model to start from, tiny with settings {}, found still"
     ):
         fit(tmp_path / "other", start=place / "model", method="still")
     with pytest.raises(ModelError, match="expected the config of a trained model, found none"):
