@@ -181,7 +181,7 @@ def cumulated(logits: Floats32, allowed: NDArray[np.bool_]) -> NDArray[np.float6
 
 
 def quantile(below: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """The sample with that share of what is `cumulated`, (..., n_samples), before it; with its fraction, (...)."""
+    """Quantiles of what `cumulated` gives, (..., n_samples) to (...): samples, with fractions."""
     flat = below.reshape(-1, below.shape[-1])
     target, rows = share * flat[:, -1], np.arange(len(flat))
     after = np.argmax(flat >= target[:, np.newaxis], axis=-1)

@@ -91,7 +91,7 @@ def _are_off(signal: NDArray[np.float32], sampling_frequency: float, whole: bool
 
 
 def _extremes(whole: bool) -> tuple[np.ufunc, np.ufunc]:
-    """Maximum and minimum; those that pass over NaN, which take several times as long, where there is any."""
+    """Maximum and minimum. Where a sample is missing they pass over NaN, and take several times as long."""
     return (np.maximum, np.minimum) if whole else (np.fmax, np.fmin)
 
 
