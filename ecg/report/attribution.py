@@ -107,25 +107,33 @@ def attribute(
     caught = _Caught(len(method.classes))
     with torch.no_grad():
         method.forward(caught, batch)
-    if caught.given is None or caught.given[0][0].shape != batch.signal.shape:
-        found = "nothing" if caught.given is None else str(tuple(caught.given[0][0].shape))
+    length = first_window.shape[1]
+    given = (0, 0, 0) if caught.given is None else tuple(caught.given[0][0].shape)
+    averaged = round(length / given[-1]) if given[-1] else 0  # samples of which the network is given the mean
+    if averaged < 1 or given != (1, len(first_window), length // averaged):
         raise ValueError(
-            f"method {method.name}: expected a network input of shape {tuple(batch.signal.shape)}, "
-            f"found {found}; what it looked at can't be shown"
+            f"method {method.name}: expected a network input of shape {tuple(batch.signal.shape)}, or of means of its "
+            f"samples, found {'nothing' if caught.given is None else given}; what it looked at can't be shown"
         )
+    assert caught.given is not None
     (x, *rest), named = caught.given
     each = [_integrate(network, x, rest, named, classes) for network in networks]
-    n_samples = min(first_window.shape[1], signal.shape[1])
+    n_samples = min(length // averaged * averaged, signal.shape[1])
     return [
         Attribution(
             k,
-            torch.stack([values[place] for values, _, _ in each]).mean(dim=0)[:, :n_samples].cpu().numpy(),
+            _spread(torch.stack([values[place] for values, _, _ in each]).mean(dim=0), averaged)[:, :n_samples],
             method.input.sampling_frequency,
             float(np.mean([logits[k] for _, logits, _ in each])),
             float(np.mean([logits[k] for _, _, logits in each])),
         )
         for place, k in enumerate(classes)
     ]
+
+
+def _spread(values: Tensor, averaged: int) -> NDArray[np.float32]:
+    """Attributions of means, (12, n), shared out among the samples that they are of, (12, n * averaged)."""
+    return np.repeat(values.cpu().numpy() / averaged, averaged, axis=1)
 
 
 def _integrate(
