@@ -155,4 +155,4 @@ def test_the_shipped_model_is_explained_and_masking_shows_it(diagnosis, tmp_path
     assert found.logit == pytest.approx(float(logits[k]), abs=1e-3)
     assert found.shortfall < 0.05
     by_marked, by_random = falls(method, network, prepared, k, demographics, repeats=3)
-    assert by_marked > 3 * max(by_random, 0.1)
+    assert by_marked > max(3 * by_random, 0.2)
