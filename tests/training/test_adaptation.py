@@ -350,6 +350,7 @@ def test_scores_of_no_change_come_out_as_they_went_in():
     np.testing.assert_allclose(Adaptation(np.eye(3), np.zeros(3)).apply(scores), scores, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_command_of_its_own(place, tmp_path):
     write_data(tmp_path / "data", [OFTEN if number % 4 else RARELY for number in range(24)])
     run(
