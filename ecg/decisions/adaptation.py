@@ -169,6 +169,25 @@ def choose(labels: Bools, decided: Mapping[str | None, Decided], folds: Ints) ->
     return name, choose_penalty(labels, decided[name].scores, folds)
 
 
+def adapt_to(
+    labels: Bools, decided: Mapping[str | None, Decided], name: str | None, penalty: float, rewards: Floats | None
+) -> Adaptation | None:
+    """The fit that `choose` has chosen, with thresholds without rewards; None where a convention alone is the choice.
+
+    Parameters
+    ----------
+    labels, decided
+        As of `choose`.
+    name, penalty
+        What it returns.
+    rewards : ndarray, shape (n_classes, n_classes), float64, or None
+    """
+    if math.isinf(penalty) and name is not None:
+        return None
+    fitted = replace(fit_adaptation(labels, decided[name].scores, penalty), definitions=name)
+    return fitted if rewards is not None else fitted.with_thresholds(labels, decided[name].scores)
+
+
 def cross_validate(
     labels: Bools, decided: Mapping[str | None, Decided], folds: Ints, rewards: Floats | None = None
 ) -> tuple[Floats, Bools]:
@@ -192,11 +211,10 @@ def cross_validate(
         out = folds == fold
         rest = {name: each.of(~out) for name, each in decided.items()}
         name, penalty = choose(labels[~out], rest, folds[~out])
-        if math.isinf(penalty):
+        fitted = adapt_to(labels[~out], rest, name, penalty, rewards)
+        if fitted is None:
             adapted[out], outputs[out] = decided[name].scores[out], decided[name].outputs[out]
-            continue
-        fitted = fit_adaptation(labels[~out], rest[name].scores, penalty)
-        fitted = fitted if rewards is not None else fitted.with_thresholds(labels[~out], rest[name].scores)
-        adapted[out] = fitted.apply(decided[name].scores[out])
-        outputs[out] = fitted.decide(adapted[out], rewards)
+        else:
+            adapted[out] = fitted.apply(decided[name].scores[out])
+            outputs[out] = fitted.decide(adapted[out], rewards)
     return adapted, outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.arrays import Bools
-from ecg.decisions.adaptation import Decided, choose, fit_adaptation
+from ecg.decisions.adaptation import Decided, adapt_to, choose
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.classifier import load_model
 from ecg.io.label_tables import load_labels
@@ -77,11 +76,9 @@ def _draw(
     """The metric of the others, by the model itself and adapted to the chosen ones; and the convention taken."""
     given = {name: each.of(chosen) for name, each in decided.items()}
     name, penalty = choose(labels[chosen], given, np.arange(chosen.sum()) % N_FOLDS)
+    fitted = adapt_to(labels[chosen], given, name, penalty, diagnoses.weights)
     outputs = decided[name].outputs
-    if math.isfinite(penalty):
-        fitted = fit_adaptation(labels[chosen], given[name].scores, penalty)
-        if diagnoses.weights is None:
-            fitted = fitted.with_thresholds(labels[chosen], given[name].scores)
+    if fitted is not None:
         outputs = fitted.decide(fitted.apply(decided[name].scores), diagnoses.weights)
     itself = next(iter(decided.values())).outputs
     before, after = (main_metric(labels[~chosen], each[~chosen], diagnoses) for each in (itself, outputs))

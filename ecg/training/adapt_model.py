@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.arrays import Bools, Ints
-from ecg.decisions.adaptation import Decided, choose, cross_validate, fit_adaptation
+from ecg.decisions.adaptation import Decided, adapt_to, choose, cross_validate
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
@@ -138,11 +138,8 @@ def adapt_model(
             "folds": N_FOLDS,
             "seed": seed,
         }
-        adaptation, name = None, compared.definitions
-        if math.isfinite(compared.penalty) or name is None:
-            adaptation = replace(fit_adaptation(truth, decided[name].scores, compared.penalty), definitions=name)
-            if model.method.diagnoses.weights is None:
-                adaptation = adaptation.with_thresholds(truth, decided[name].scores)
+        name, rewards = compared.definitions, model.method.diagnoses.weights
+        adaptation = adapt_to(truth, decided, name, compared.penalty, rewards)
         save_adapted(model_folder, adapted_folder, adaptation, name or model.definitions, fitted, model)
     return compared
 

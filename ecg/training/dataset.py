@@ -276,7 +276,7 @@ def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path)
     memory = _MEMORY + _MEMORY_OF_EACH * count
     say(
         f"The preprocessed recordings will take about {disk / 1e6:,.0f} MB in {cache_folder} "
-        f"({free / 1e6:,.0f} MB free), the training about {memory / 1e6:,.0f} MB of memory without the networks"
+        f"({free / 1e6:,.0f} MB free), and the work about {memory / 1e6:,.0f} MB of memory beside the networks"
     )
     if disk > free:
         raise OSError(

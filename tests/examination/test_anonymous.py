@@ -1,4 +1,4 @@
-"""What an anonymous recording keeps and what it loses, and which texts are looked for in what is written."""
+"""Anonymous recordings: the facts that stay, the facts that go, and the search for them in the written file."""
 
 import datetime
 import re

@@ -1,4 +1,4 @@
-"""Tables beside the criteria: exclusions, limits of single leads, what is acute, which class means which statement."""
+"""Tables beside the criteria: exclusions, limits of single leads, acute statements, the statements of each class."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Trees on features: which way a value goes, at the threshold or where it is missing, and what leaves add up to."""
+"""Trees on features: the side of a value at the threshold and of a missing value, and the sum of the leaves."""
 
 import numpy as np
 import pytest

@@ -147,7 +147,7 @@ def test_a_printed_page_takes_any_name(place, tmp_path, monkeypatch):
 def test_missing_limb_leads_are_computed_and_a_missing_chest_lead_stays_missing(place, tmp_path, monkeypatch):
     given = ("I", "II", "V1", "V2", "V3", "V4", "V5")
     write_recording(tmp_path / "in", "R1", heart_like(10), leads=given)
-    # The model has not learned to do without: the page is of what is measured.
+    # The model has not learned to do without these leads: the page shows the measurements alone.
     assert run_report(monkeypatch, place / "model", tmp_path / "in", tmp_path / "report") == 1
     page = Page((tmp_path / "report" / "pages" / "R1.html").read_text())
     assert page.text.count("expected all twelve leads, found I, II, V1, V2, V3, V4, V5") == 2

@@ -458,7 +458,7 @@ def test_superclasses_have_columns_of_their_own():
 
 @pytest.fixture(scope="module")
 def validated(tmp_path_factory):
-    """Recordings that two folds were validated on, and what that kept."""
+    """The recordings that validated two folds, and the files that were kept."""
     place = tmp_path_factory.mktemp("validated")
     data = write_databases(place / "data", HR=10, A=6)
     names = [path.stem for path in sorted(data.glob("*.hea"))]
