@@ -8,8 +8,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
-SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.87 \
-	on them, but about 0.5 on real patients.
+SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.78 \
+	on them, but about 0.6 on real patients.
 
 .PHONY: demo test test-slow test-all clean
 
