@@ -98,8 +98,10 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 def _copy(network: nn.Module) -> nn.Module:
     """A copy that has its own modules and shares the tensors, none of which is ever changed."""
-    tensors = [*network.parameters(), *network.buffers()]
-    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+    copied = copy.copy(network)
+    copied._parameters, copied._buffers = network._parameters.copy(), network._buffers.copy()
+    copied._modules = {name: child and _copy(child) for name, child in network._modules.items()}
+    return copied
 
 
 class ChannelsLastConv1d(nn.Module):
@@ -125,7 +127,9 @@ class ChannelsLastConv1d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         flat = x.to(self.weight.dtype).unsqueeze(2)  # an image of one row: only those have a layout to choose
         result = functional.conv2d(flat, self.weight, None, self.stride, self.padding, self.dilation, self.groups)
-        return result.squeeze(2).float() if self.bias is None else result.squeeze(2) + self.bias
+        single = result.squeeze(2).float()
+        # In place: new memory for large tensors takes longer than the sum.
+        return single if self.bias is None else single.add_(self.bias)
 
 
 class ChannelsLastMaxPool1d(nn.Module):

@@ -113,14 +113,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        if error.filename not in (None, os.fspath(temporary)):
-            raise  # about another file that the block deals with
-        raise OSError(error.errno, f"can't be written: {error.strerror}", os.fspath(path)) from error
-    finally:
+    except BaseException as error:
         # A folder that has become read-only would raise here, over the error that says so.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError) or error.filename not in (None, os.fspath(temporary)):
+            raise  # about another file that the block deals with
+        raise OSError(error.errno, f"can't be written: {error.strerror}", os.fspath(path)) from error
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

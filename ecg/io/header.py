@@ -30,6 +30,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RECORD_LINE = re.compile(rf"(\S+)\s+(\d{{1,6}})(?:\s+({_NUMBER})(?:/\S*)?)?(?:\s+(\d{{1,12}})(?!\S))?(?!\S)", re.ASCII)
 _FORMAT = re.compile(r"\d{1,3}(?:x\d{1,3})?(?::\d{1,4})?(?:\+\d{1,9})?", re.ASCII)  # samples per frame, skew, offset
 _GAIN = re.compile(rf"({_NUMBER})?(?:\(({_NUMBER})\))?(?:/(\S*))?", re.ASCII)
+_INTEGER = re.compile(r"-?\d{1,12}", re.ASCII)
 _COMMENT = re.compile(r"#\s*(age|sex|dx)\s*:(.*)", re.IGNORECASE | re.ASCII)
 
 
@@ -200,15 +201,11 @@ def parse_signal_line(line: str, source: str) -> Signal:
     # The lead may follow the format at once: then the gain is absent.
     gain_field = rest.pop(0) if rest and lead_of(rest[0]) is None else ""
     numbers: list[str] = []
-    while rest and len(numbers) < 5 and re.fullmatch(r"-?\d{1,12}", rest[0], re.ASCII):
+    while rest and len(numbers) < 5 and _INTEGER.fullmatch(rest[0]):
         numbers.append(rest.pop(0))
     label = " ".join(rest)
     lead = lead_of(label) or label
-    match = _GAIN.fullmatch(gain_field)
-    gain = baseline = math.nan
-    if match is not None:
-        gain = float(match[1] or DEFAULT_GAIN) / _MILLIVOLTS.get((match[3] or "").lower(), math.nan)
-        baseline = float(match[2] or (numbers[1] if len(numbers) > 1 else 0))
+    gain, baseline = _scale(gain_field, numbers[1] if len(numbers) > 1 else "0")
     if gain == 0 or not math.isfinite(gain) or not math.isfinite(baseline):
         if lead in LEADS:
             raise problem(source, f"a non-zero gain such as 1000/mV for lead {lead}", shown(gain_field))
@@ -216,6 +213,18 @@ def parse_signal_line(line: str, source: str) -> Signal:
     return Signal(lead, label, gain, baseline, file_name, format_, tuple(numbers))
 
 
+@lru_cache(maxsize=64)  # the lines of a header are alike
+def _scale(field: str, zero: str) -> tuple[float, float]:
+    """ADC units per mV and ADC units at 0 mV, from the gain field and the ADC zero; NaN where the field is none."""
+    match = _GAIN.fullmatch(field)
+    if match is None:
+        return math.nan, math.nan
+    return float(match[1] or DEFAULT_GAIN) / _MILLIVOLTS.get((match[3] or "").lower(), math.nan), float(
+        match[2] or zero
+    )
+
+
+@lru_cache(maxsize=64)
 def _checked_name(name: str, what: str, source: str) -> str:
     """The name with `/` between folders. Refuses names that lead out of the header's folder: they become paths."""
     parts = name.replace("\\", "/").split("/")

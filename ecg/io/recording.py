@@ -258,12 +258,13 @@ def _convert(recording: np.ndarray, header: Header, rows: list[int]) -> np.ndarr
         missing = raw == (markers[0] if len(set(markers)) == 1 else np.array(markers)[:, np.newaxis])
         if narrow.any():
             missing |= (raw == -32768) & narrow
-        exact = raw.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
-            exact -= baselines
+            exact = np.subtract(raw, baselines, dtype=np.float64)
             exact /= gains
             block = exact.astype(np.float32)
-        missing |= ~np.isfinite(block)
-        block[missing] = np.nan
+            if not np.isfinite(block.sum()):
+                missing |= ~np.isfinite(block)
+        if missing.any():
+            block[missing] = np.nan
         millivolts[:, first : first + _AT_ONCE] = block
     return millivolts

@@ -81,5 +81,7 @@ def _named_in(header_file: Path) -> list[Path]:
     except (RecordingError, OSError):  # reading it says what is wrong
         return []
     folder = header_file.parent
-    named = [place for name in header.file_names for place in (folder / name, folder / Path(name).name)]
-    return list(dict.fromkeys([*named, *found]))
+    names = dict.fromkeys(header.file_names)
+    return list(
+        dict.fromkeys([*(folder / name for name in names), *(folder / Path(name).name for name in names), *found])
+    )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from ecg.arrays import Floats32
+from ecg.measurements.small_arrays import mean
 
 RATE = 250.0  # Hz
 PAST, FUTURE = 0.448, 0.752  # s before and after the largest deflection
@@ -45,7 +46,7 @@ def network_input(beat: Floats32) -> Floats32:
     ndarray, shape (n_leads, 2, N_SAMPLES), float32
         Relative to the size of the QRS complex, linearly and with small waves enlarged.
     """
-    size = np.sqrt((beat**2).mean(axis=0))[CENTRE - 25 : CENTRE + 30].max()
+    size = np.sqrt(mean(beat**2, axis=0))[CENTRE - 25 : CENTRE + 30].max()
     relative = beat / max(float(size), 1e-3)
     return np.stack([0.5 * relative, 0.4 * np.arcsinh(relative / 0.05)], axis=1).astype(np.float32)
 
@@ -139,7 +140,7 @@ def boundary_logits(beat: Floats32) -> tuple[Floats32, Floats32]:
         The same for each lead.
     """
     of_lead = _layers(network_input(beat), "lead", LEAD_DILATIONS)
-    whole = _layers(np.concatenate([of_lead.mean(axis=0), of_lead.max(axis=0)]), "whole", WHOLE_DILATIONS)
+    whole = _layers(np.concatenate([mean(of_lead, axis=0), of_lead.max(axis=0)]), "whole", WHOLE_DILATIONS)
     # A product with stacked inputs is the sum of the products with either.
     weights, n_lead = _weights()["lead_hidden.weight"], of_lead.shape[1]
     hidden = weights[:, :n_lead] @ of_lead
@@ -177,7 +178,7 @@ def cumulated(logits: Floats32, allowed: NDArray[np.bool_]) -> NDArray[np.float6
     likely = np.where(allowed, logits, -np.inf)
     likely -= likely.max(axis=-1, keepdims=True)
     np.exp(likely, out=likely)
-    return np.cumsum(likely, axis=-1, dtype=np.float64)
+    return likely.cumsum(axis=-1, dtype=np.float64)
 
 
 def quantile(below: NDArray[np.float64], share: float) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from ecg.measurements.boundary_network import (
     quantile,
     read_boundaries,
 )
-from ecg.measurements.small_arrays import without_line
+from ecg.measurements.small_arrays import clip, mean, without_line
 from ecg.measurements.types import WaveMarks
 from ecg.signal.windows import block_means
 
@@ -139,7 +139,7 @@ def delineate(
 
         inside = slice(round(onset) - first, round(offset) - first + 1)
         height = np.abs(without_line(part[:, inside]))
-        size = np.sqrt((height**2).mean(axis=0))
+        size = np.sqrt(mean(height**2, axis=0))
         if size.max() < _SMALLEST[k]:
             continue
         whole[k] = onset, at[inside][size.argmax()], offset
@@ -147,7 +147,7 @@ def delineate(
         # The same lead by lead: each its own ends, its own line between them, and the largest distance from that.
         onsets, offsets = np.maximum(found.leads[2 * k], first), np.minimum(found.leads[2 * k + 1], last)
         rows = np.arange(len(part))
-        from_, to = (np.clip(np.rint(ends).astype(int) - first, 0, len(at) - 1) for ends in (onsets, offsets))
+        from_, to = (clip(np.rint(ends).astype(int) - first, 0, len(at) - 1) for ends in (onsets, offsets))
         share = (at - first - from_[:, np.newaxis]) / np.maximum(to - from_, 1)[:, np.newaxis]
         begin, end = part[rows, from_][:, np.newaxis], part[rows, to][:, np.newaxis]
         height = np.where((share >= 0) & (share <= 1), np.abs(part - begin - share * (end - begin)), 0)

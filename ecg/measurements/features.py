@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.leads import LEADS
-from ecg.measurements.small_arrays import median, quantile
+from ecg.measurements.small_arrays import clip, median, quantile
 from ecg.measurements.types import Beats, Measurements, MedianBeat
 
 _NUMBERS = (
@@ -22,6 +22,7 @@ _RHYTHM = (
 _AMPLITUDES = ("p", "q", "r", "s", "t", "st_j", "st_60")
 _QRS_LEADS, _QRS_POINTS = ("II", "V1", "V2", "V5", "V6"), 8
 _T_LEADS, _T_POINTS = ("I", "II", "aVF", "V1", "V2", "V4", "V5", "V6"), 6
+_QRS_ROWS, _T_ROWS = ([LEADS.index(lead) for lead in leads] for leads in (_QRS_LEADS, _T_LEADS))
 # Trees ask whether a number is above that of a training recording: its last bits, in which processors differ, must not
 # say so. Of none of the numbers does a thousandth mean anything.
 _DECIMALS = 3
@@ -111,17 +112,20 @@ def _shapes(beat: MedianBeat | None, usable: NDArray[np.float64]) -> list[NDArra
     onset, offset = marks.qrs_onset, marks.qrs_offset
     t_width = marks.t_offset - marks.t_onset
     end = marks.t_offset if math.isfinite(marks.t_offset) else offset + 300 / ms
-    places = np.arange(beat.signal.shape[1])
     qrs_at = np.linspace(onset, max(offset, onset + 1), _QRS_POINTS + 2)[1:-1]
     t_at = np.linspace(offset, end, _T_POINTS + 1)[:-1]
-
-    def sampled(lead: str, at: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.interp(at, places, beat.signal[LEADS.index(lead)])
-
     return [
         np.array([(lead.qrs_peak - onset) * ms for lead in beat.lead_marks]),
         np.array([(lead.t_peak - onset) * ms for lead in beat.lead_marks]),
         np.array([t_width * ms, (marks.t_peak - marks.t_onset) / max(t_width, 1.0)]),
-        np.concatenate([sampled(lead, qrs_at) / usable[LEADS.index(lead)] for lead in _QRS_LEADS]),
-        np.concatenate([sampled(lead, t_at) for lead in _T_LEADS]),
+        _between(beat.signal[_QRS_ROWS], qrs_at) / usable[_QRS_ROWS, np.newaxis],
+        _between(beat.signal[_T_ROWS], t_at),
     ]
+
+
+def _between(signal: NDArray[np.float32], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each lead, (n_leads, n_samples), at places between its samples, (n_leads, n_places); its end beyond an end."""
+    at = clip(at, 0, signal.shape[1] - 1)
+    before = np.minimum(at.astype(np.int64), signal.shape[1] - 2)
+    left, right = signal[:, before].astype(np.float64), signal[:, before + 1].astype(np.float64)
+    return (right - left) * (at - before) + left

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ecg.arrays import Signal
 from ecg.leads import twelve_leads
-from ecg.measurements.small_arrays import median
+from ecg.measurements.small_arrays import mean, median
 from ecg.signal.windows import block_means
 
 # I, II and V1..V6 of 1 mV at the right arm, the left arm and the left leg; Wilson's central terminal is their mean.
@@ -53,7 +53,7 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64], on: N
     power = np.square(np.diff(block_means(signal, length), axis=1, append=0))
     power[:, -1:] = 0
     around = np.arange(round(-_BEFORE * rate / length), round(_AFTER * rate / length) + 1)
-    size = np.sqrt(power[:, np.clip(beats[:, np.newaxis] // length + around, 0, power.shape[1] - 1)].mean(axis=2))
+    size = np.sqrt(mean(power.take(beats[:, np.newaxis] // length + around, axis=1, mode="clip")))
     if len(signal) < _FEWEST_LEADS or len(beats) < _SPARED:
         return np.zeros(size.shape, dtype=bool)
     usual = median(size)[:, np.newaxis]

@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecg.arrays import Signal
-from ecg.measurements.small_arrays import median, median_of_beats, quantile, spread_over
+from ecg.measurements.small_arrays import clip, mean, median, median_of_beats, quantile, spread_over
 from ecg.signal.windows import block_means, pad_edges
 
 Samples = NDArray[np.int64]
@@ -77,7 +77,7 @@ def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[n
         class_lags = lags[:, chosen]
         if members.sum() > 2:  # once more with the mean shape, which has less noise
             some = np.flatnonzero(members)[:_MOST_BEATS]
-            likeness, its_lags = coarse.match(coarse.at(some, class_lags[some]).mean(axis=0, keepdims=True))
+            likeness, its_lags = coarse.match(mean(coarse.at(some, class_lags[some]), axis=0, keepdims=True))
             members, class_lags = rest & (likeness[:, 0] > _ALIKE), np.rint(its_lags[:, 0]).astype(np.int64)
         if not members.any() or label == _MOST_CLASSES - 1:
             members = rest
@@ -94,7 +94,7 @@ def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[n
     members = of_beat == dominant
     fine = _Windows(signal, rate, beats[members] + coarse.step * shift[members], step=1, lag=0.012)
     some = np.arange(min(len(fine.starts), _MOST_BEATS))
-    positions[members] += fine.match(fine.at(some).mean(axis=0, keepdims=True))[1][:, 0]
+    positions[members] += fine.match(mean(fine.at(some), axis=0, keepdims=True))[1][:, 0]
     return Classes(positions, of_beat, dominant, (of_beat != dominant) | early)
 
 
@@ -147,7 +147,7 @@ class _Windows:
         Returns the best correlation and the shift that has it, with a fraction, both (n_beats, n_templates).
         """
         n_templates, _, width = templates.shape
-        centred = templates - templates.mean(axis=2, keepdims=True)
+        centred = templates - mean(templates, axis=2, keepdims=True)
         centred /= np.maximum(np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True)), 1e-9)
         lags = np.arange(-self.lag, self.lag + 1)
         # Each template at each lag as a column: one product, so small that no BLAS gives it to several threads.
@@ -165,11 +165,11 @@ class _Windows:
             k = likeness.argmax(axis=1)
             beat, template = np.arange(k.shape[0])[:, np.newaxis], np.arange(k.shape[1])
             # The top of the parabola through the best and its neighbours.
-            inner = np.clip(k, 1, len(lags) - 2)
+            inner = clip(k, 1, len(lags) - 2)
             left, middle, right = (likeness[beat, inner + side, template] for side in (-1, 0, 1))
             top = 0.5 * (left - right) / np.minimum(left - 2 * middle + right, -1e-9)
             best.append(likeness[beat, k, template])
-            at.append(lags[k] + np.where(inner == k, np.clip(top, -0.5, 0.5), 0))
+            at.append(lags[k] + np.where(inner == k, clip(top, -0.5, 0.5), 0))
         return np.concatenate(best), np.concatenate(at)
 
 
@@ -225,7 +225,7 @@ def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
     """About where the complexes begin, samples from `beats` (negative): the mean spatial velocity leaves its quiet."""
     before, after = round(0.22 * rate), round(0.1 * rate)
     some = beats[:_MOST_BEATS, np.newaxis] + np.arange(-before, after)
-    shape = signal[:, np.clip(some, 0, signal.shape[1] - 1)].mean(axis=1)
+    shape = mean(signal.take(some, axis=1, mode="clip"), axis=1)
     step = round(0.008 * rate)
     speed = np.sqrt(((shape[:, step:] - shape[:, :-step]) ** 2).sum(axis=0))
     quiet = quantile(speed[: before - step], 0.15)
@@ -253,9 +253,9 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     ndarray, shape (n_leads, n_samples), float32, mV
     """
     width = round(0.02 * rate)
-    knots = np.clip(onsets - width, 0, signal.shape[1] - 1)
+    knots = clip(onsets - width, 0, signal.shape[1] - 1)
     near = knots[:, np.newaxis] + np.arange(-width // 2, width // 2)
-    levels = signal.take(near, axis=1, mode="clip").mean(axis=2)
+    levels = mean(signal.take(near, axis=1, mode="clip"))
     # Before the first level and after the last one the line is flat.
     levels = np.concatenate([levels[:, :1], levels, levels[:, -1:]], axis=1)
     knots = np.concatenate([[0], knots, [signal.shape[1]]])

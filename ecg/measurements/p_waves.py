@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ecg.measurements.atrial_waves import PeriodicWaves
 from ecg.measurements.boundary_network import parameters
-from ecg.measurements.small_arrays import median, median_of_beats, spread_over
+from ecg.measurements.small_arrays import mean, median, median_of_beats, spread_over
 
 _MOST_BEATS = 60
 FEWEST_BEATS = 3  # fewer do not show whether something repeats itself
@@ -51,8 +51,8 @@ def evidence(
     onset, offset, qrs_onset = marks[:3]
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)
     some = beats[spread_over(len(beats), _MOST_BEATS)]
-    pieces = signal[:, np.clip(some[:, np.newaxis] + reach, 0, signal.shape[1] - 1)]  # (n_leads, n_beats, width)
-    first, last = pieces[..., :3].mean(axis=2, keepdims=True), pieces[..., -3:].mean(axis=2, keepdims=True)
+    pieces = signal.take(some[:, np.newaxis] + reach, axis=1, mode="clip")  # (n_leads, n_beats, width)
+    first, last = mean(pieces[..., :3], keepdims=True), mean(pieces[..., -3:], keepdims=True)
     pieces = pieces - first - (last - first) * np.linspace(0, 1, len(reach), dtype=np.float32)
     typical = median_of_beats(pieces)
     power = max(float((typical**2).sum()), 1e-9)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from ecg.arrays import Signal
-from ecg.measurements.small_arrays import median
+from ecg.measurements.small_arrays import clip, median
 from ecg.signal.windows import pad_edges
 
 Samples = NDArray[np.int64]
@@ -75,8 +75,8 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
     level = _level(times, heights)
     found = candidates[_accept(times, heights, level, _sharpness(signal, weights, faults, rate, candidates))]
     reach = round(0.08 * rate)
-    near = np.clip(found[:, np.newaxis] + np.arange(-reach, reach + 1), 0, change.shape[1] - 1)
-    largest = np.abs(change[:, near]).max(axis=(0, 2), initial=0)
+    near = change.take(found[:, np.newaxis] + np.arange(-reach, reach + 1), axis=1, mode="clip")
+    largest = np.abs(near).max(axis=(0, 2), initial=0)
     tall = heights[heights > _ACCEPT * level]
     low = len(tall) > 0 and median(tall) < (_CREST - 1) * quiet
     found = found[largest > (_LARGE if low else _SMALLEST)]
@@ -194,10 +194,10 @@ def _level(times: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[
 def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
     """The sample of the largest spatial magnitude within 30 ms of each of `near`, baseline taken off."""
     reach, far, step = round(0.03 * rate), round(0.3 * rate), round(0.02 * rate)
-    around = np.clip(near[:, np.newaxis] + np.arange(-far, far + 1, step), 0, signal.shape[1] - 1)
-    level = median(signal[:, around])  # (n_leads, n_beats)
-    inner = np.clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
-    size = ((signal[:, inner] - level[..., np.newaxis]) ** 2).sum(axis=0)
+    around = near[:, np.newaxis] + np.arange(-far, far + 1, step)
+    level = median(signal.take(around, axis=1, mode="clip"))  # (n_leads, n_beats)
+    inner = clip(near[:, np.newaxis] + np.arange(-reach, reach + 1), 0, signal.shape[1] - 1)
+    size = ((signal.take(inner, axis=1) - level[..., np.newaxis]) ** 2).sum(axis=0)
     return inner[np.arange(len(near)), size.argmax(axis=1)]
 
 
@@ -217,7 +217,8 @@ def find_spikes(signal: Signal, rate: float) -> Samples:
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)
-    second = np.diff(signal, n=2)
+    first = signal[:, 1:] - signal[:, :-1]
+    second = first[:, 1:] - first[:, :-1]
     bend = np.zeros(signal.shape[1], dtype=np.float32)
     np.maximum(second.max(axis=0), -second.min(axis=0), out=bend[1:-1])
     if bend.max() < _SPIKE:

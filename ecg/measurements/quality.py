@@ -17,7 +17,7 @@ from scipy.fft import rfft
 from scipy.signal import butter, sosfilt_zi
 
 from ecg.leads import LEADS
-from ecg.measurements.small_arrays import median
+from ecg.measurements.small_arrays import mean, median
 from ecg.measurements.types import Quality
 from ecg.signal.filtering import forward_and_backward
 
@@ -160,7 +160,7 @@ def _noise_and_mains(signal: NDArray[np.float32], sampling_frequency: float) -> 
     power += np.square(values.imag)
     power *= spectrum.scale
     if sampling_frequency >= 150:
-        beside = power[:, :, spectrum.beside].mean(axis=2)
+        beside = mean(power[:, :, spectrum.beside])
         above = np.stack([power[:, :, at] - beside for at in spectrum.mains])
         mains = np.sqrt(2 * np.maximum(_quantile(above, 0.5).max(axis=0), 0))
         power[:, :, spectrum.mains] = beside[:, :, np.newaxis]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,18 @@ def median(values: NDArray[np.floating], axis: int = -1) -> NDArray[np.floating]
     ordered, n = np.sort(values), values.shape[-1]
     middle: NDArray[np.floating] = (ordered[..., (n - 1) // 2] + ordered[..., n // 2]) / 2
     return middle
+
+
+def mean(values: NDArray[np.floating], axis: int = -1, *, keepdims: bool = False) -> NDArray[np.floating]:
+    """As `numpy.mean`; at least one along `axis`."""
+    total: NDArray[np.floating] = values.sum(axis, keepdims=keepdims)
+    return total / values.shape[axis]
+
+
+def clip(values: NDArray[Any], low: float, high: float) -> NDArray[Any]:
+    """As `numpy.clip`."""
+    clipped: NDArray[Any] = np.minimum(np.maximum(values, low), high)
+    return clipped
 
 
 def median_of_beats(beats: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -85,7 +98,7 @@ def quantile(values: NDArray[np.floating], share: float) -> float:
 
 def spread_over(count: int, most: int) -> NDArray[np.int64]:
     """Indices of `count` things, evenly spread and `most` at most, ascending."""
-    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
 
 
 def without_line(part: NDArray[np.floating]) -> NDArray[np.float64]:

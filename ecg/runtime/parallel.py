@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from multiprocessing import get_context, parent_process
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ecg.runtime.threads import limit_blas_threads
 
@@ -41,6 +42,9 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int, a
         finally:
             for future in waiting:
                 future.cancel()
+
+
+_AT_ONCE = 4  # items that a process is given together, when all processes have work
 
 
 def map_in_processes(
@@ -73,30 +77,32 @@ def map_in_processes(
             yield item, function(item)
         return
     pool = _fork(function, workers)
-    waiting: deque[tuple[S, Future[T]]] = deque()
+    waiting: deque[tuple[list[S], Future[list[T]]]] = deque()
 
-    def submit(item: S) -> None:
+    def submit(some: list[S]) -> None:
         nonlocal pool
         try:
-            waiting.append((item, pool.submit(_call, item)))
+            waiting.append((some, pool.submit(_call, some)))
         except BrokenProcessPool:
             pool = _fork(function, workers)
-            waiting.append((item, pool.submit(_call, item)))
+            waiting.append((some, pool.submit(_call, some)))
 
-    def first() -> tuple[S, T | WorkerDiedError]:
-        item, future = waiting.popleft()
+    def first() -> Iterator[tuple[S, T | WorkerDiedError]]:
+        some, future = waiting.popleft()
         try:
-            return item, future.result()
+            yield from zip(some, future.result(), strict=True)
         except BrokenProcessPool:
-            return item, _alone(function, item)  # nobody knows which of the items under way it was
+            for item in some:
+                yield item, _alone(function, item)  # nobody knows which of the items under way it was
 
+    drawn = iter(items)
     try:
-        for item in items:
-            submit(item)
-            if len(waiting) >= ahead:
-                yield first()
+        while some := list(islice(drawn, 1 if len(waiting) < workers else _AT_ONCE)):
+            submit(some)
+            if sum(len(some) for some, _ in waiting) >= ahead:
+                yield from first()
         while waiting:
-            yield first()
+            yield from first()
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -105,8 +111,8 @@ def _alone(function: Callable[[S], T], item: S) -> T | WorkerDiedError:
     """The result of one item in its own process."""
     with _fork(function, 1) as pool:
         try:
-            result: T = pool.submit(_call, item).result()
-            return result
+            [result] = pool.submit(_call, [item]).result()
+            return cast(T, result)
         except BrokenProcessPool:
             return WorkerDiedError("its process was ended from outside, or ran out of memory")
 
@@ -137,5 +143,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _call(item: Any) -> Any:
-    return _function(item)
+def _call(items: list[Any]) -> list[Any]:
+    return [_function(item) for item in items]
