@@ -135,6 +135,18 @@ def statements(data: Path, models: tuple[Path, ...], definitions: str | None, fo
     return 0
 
 
+@main.command("acute", cls=Command)
+@click.option("--records", type=click.IntRange(1), default=40, metavar="N", help="of each finding")
+@click.option("--model", "models", type=options.PATH, multiple=True, metavar="FOLDER", help="may be repeated")
+@click.option("--seed", type=click.IntRange(0), default=1, help="of the simulator")
+def acute(records: int, models: tuple[Path, ...], seed: int) -> int:
+    """Count the acute findings of simulated hearts that statements name, and false ones."""
+    from ecg.studies.acute_sensitivity import measure_acute
+
+    print(measure_acute(models, records, seed))
+    return 0
+
+
 @main.command("adaptation", cls=Command)
 @options.model
 @click.argument("data", type=options.PATH)

@@ -133,6 +133,12 @@ def _rhythm(measured: Measurements) -> Quantities:
         "rr_range": _number("RR range", _range(measured), " ms"),
         "early": _early(measured),
         "ectopic": Quantity(shares["ectopic"], f"{measured.n_ectopic} of {measured.n_beats} beats unlike the others"),
+        "lost_spikes": Quantity(
+            float(beats.n_lost_spikes), f"{beats.n_lost_spikes} pacing spikes without a QRS complex after them"
+        ),
+        "blocked_p": Quantity(
+            float(beats.n_blocked_p), f"{beats.n_blocked_p} P waves without a QRS complex after them"
+        ),
         "paced_share": Quantity(shares["paced"], f"pacing spikes before {n_paced} of {measured.n_beats} beats"),
     }
 

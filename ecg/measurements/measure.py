@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
+from ecg.measurements.blocked_p import count_blocked
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.lead_reversal import suspected_swap
@@ -31,6 +32,9 @@ _LIMIT = 1000.0  # mV, no electrode has more; the squares of larger numbers woul
 _P_WAVES_FROM = 0.5
 _CUT = 0.08  # s from an end of the recording: the beat may be cut, and its position wrong
 _PACED_WITHIN = 0.12  # s from the spike to the largest deflection
+_ATRIAL_WITHIN = 0.35  # s from a spike of the atria to it: PR interval and half of the complex
+_REFRACTORY = 0.3  # s after a beat: no spike can excite the ventricles
+_CAPTURED, _MOST_SPIKES = 0.3, 3.0  # share of paced beats, spikes a beat: artefacts that look like spikes are more
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         outlined = outline(prepared)
     beat, centre = outlined.beat, outlined.centre
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
+    blocked = count_blocked(prepared.signal[on], RATE, beats, beat[on], replace(marks, qrs_peak=float(centre)))
     beat[~on] = np.nan
     median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
 
@@ -236,7 +241,7 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
         quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
-        beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds),
+        beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds, _lost_spikes(prepared), blocked),
         median_beat=median_beat,
     )
 
@@ -261,6 +266,18 @@ def _spike_distance(beats: NDArray[np.int64], spikes: NDArray[np.int64]) -> NDAr
     last = np.searchsorted(spikes, beats + round(0.02 * RATE)) - 1
     distance = np.where(last >= 0, (beats - spikes[last]).astype(np.float64), np.inf)
     return np.where(distance < _PACED_WITHIN * RATE, distance, np.inf)
+
+
+def _lost_spikes(prepared: Prepared) -> int:
+    """Spikes that could excite the ventricles and don't; 0 where few do, as artefacts may look like spikes."""
+    spikes, beats = prepared.spikes, prepared.beats
+    captured = np.isfinite(_spike_distance(beats, spikes))
+    if np.count_nonzero(captured) < max(2, _CAPTURED * len(beats)) or len(spikes) > _MOST_SPIKES * len(beats):
+        return 0
+    apart = (beats - spikes[:, np.newaxis]) / RATE  # s from each spike to each beat
+    busy = ((apart > -_REFRACTORY) & (apart < _ATRIAL_WITHIN)).any(axis=1)
+    seen = spikes < prepared.signal.shape[1] - _ATRIAL_WITHIN * RATE
+    return int(np.count_nonzero(~busy & seen))
 
 
 def _kinds(

@@ -68,10 +68,16 @@ class Beats:
         Positions of the R peaks, in samples of the recording at its own sampling frequency.
     kinds : tuple of str
         "dominant", "ectopic" or "paced", one per beat.
+    n_lost_spikes : int
+        Pacing spikes that no QRS complex follows, where others are followed by one.
+    n_blocked_p : int
+        RR intervals with a P wave half way that no QRS complex follows.
     """
 
     samples: NDArray[np.int64]
     kinds: tuple[str, ...]
+    n_lost_spikes: int = 0
+    n_blocked_p: int = 0
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ STATEMENTS: dict[str, Statement] = {
     "STEMI-posterior": Statement("ST elevation infarction, posterior", ("429622005",), ("STD_",), (162, 145)),
     "hyperkalaemia": Statement("hyperkalaemia", ("14140009",), ("EL",), (147, 208)),
     "hypokalaemia": Statement("hypokalaemia", ("43339004",), ("EL",), (147, 150, 211)),
+    "capture-failure": Statement("pacing spikes that excite nothing", (), ("PACE",), (181, 186)),
 }
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))
@@ -129,6 +130,8 @@ class Parameters:
         Voltage of a pacing spike.
     atrial_spike : bool
         The atria are paced as well.
+    captured : int
+        How many spikes excite the ventricles before one that doesn't; 0 where all do.
     variation : tuple of 5 floats
         Factors on the components of the QRS complex.
     local : tuple of 9 tuples of 9 floats
@@ -140,6 +143,8 @@ class Parameters:
         Onsets of the P waves of blocked atrial premature beats, s; empty before.
     dropped_p : tuple of float
         Onsets of the sinus P waves that are not conducted, s; empty before.
+    lost_spikes : tuple of float
+        When the ventricles would begin if these spikes excited them, s; empty before.
     """
 
     age: int
@@ -180,11 +185,13 @@ class Parameters:
     statement: str = ""
     spike: float = 1.0
     atrial_spike: bool = False
+    captured: int = 0
     variation: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
     local: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
     beats: tuple[Beat, ...] = field(default=(), repr=False)
     blocked_p: tuple[float, ...] = field(default=(), repr=False)
     dropped_p: tuple[float, ...] = field(default=(), repr=False)
+    lost_spikes: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def qt(self) -> float:

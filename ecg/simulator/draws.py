@@ -114,7 +114,7 @@ def _tachycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dic
     }
 
 
-def _pacing(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def pacing(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     site: dict[str, Any] = {"qrs": rng.uniform(0.14, 0.18), "axis": rng.uniform(-85, -50)}
     where = rng.choice(["right ventricle", "apex", "both ventricles"], p=[0.5, 0.3, 0.2])
     if where == "apex":  # away from it and from V6
@@ -235,7 +235,7 @@ _DRAWS: dict[str, Draw] = {
     "Brady": _bradycardia,
     "AF": _atrial_fibrillation,
     "AFL": _atrial_flutter,
-    "PR": _pacing,
+    "PR": pacing,
     "IAVB": _long_pr("IAVB"),
     "LPR": _long_pr("LPR"),
     "PAC": _premature_atrial,

@@ -28,12 +28,15 @@ class Train:
         Times (s) and values of the fluctuation of RR.
     dropped_p : list of float
         Onsets of sinus P waves that are not conducted, s.
+    lost_spikes : list of float
+        When the ventricles would begin if these pacing spikes excited them, s.
     """
 
     beats: list[Beat]
     blocked_p: list[float]
     fluctuation: tuple[np.ndarray, np.ndarray]
     dropped_p: list[float] = field(default_factory=list)
+    lost_spikes: list[float] = field(default_factory=list)
 
 
 def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train:
@@ -60,6 +63,9 @@ def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train
     train = Train([], [], fluctuation)
     delay = 0.0
     for k, onset in enumerate(onsets):
+        if p.captured and k % (p.captured + 1) == p.captured:
+            train.lost_spikes.append(onset + delay)
+            continue
         train.beats.append(Beat(onset + delay, p.rhythm, p.pr))
         if k not in early:
             continue

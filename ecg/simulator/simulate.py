@@ -127,6 +127,7 @@ def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -
         beats=inside,
         blocked_p=blocked,
         dropped_p=tuple(onset for onset in train.dropped_p if 0 <= onset < seconds),
+        lost_spikes=tuple(onset for onset in train.lost_spikes if 0 <= onset < seconds),
         pac=sum(beat.origin == "atrial" for beat in inside) + len(blocked),
         pvc=sum(beat.origin == "ventricular" for beat in inside),
     )
@@ -155,6 +156,8 @@ def _record(
         heart.add_waves(sources, sampling_frequency, onset, _p_waves(parameters, 0.0, ectopic=True))
     for onset in train.dropped_p:
         heart.add_waves(sources, sampling_frequency, onset, _p_waves(parameters, 0.0, ectopic=False))
+    for onset in train.lost_spikes:
+        heart.add_waves(sources, sampling_frequency, onset, _before_ventricles(parameters, parameters.pr))
     atrial = {"fibrillation": heart.fibrillation, "flutter": heart.flutter}.get(parameters.rhythm)
     if atrial is not None:
         rate = parameters.atrial_rate / 60
@@ -212,14 +215,21 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
         waves.append(heart.u_wave(qt, np.array(p.u_wave)))
     if any(p.pr_segment) and beat.pr is not None:
         waves.append(heart.pr_segment_wave(np.array(p.pr_segment)))
-    if beat.pr is not None:
+    if beat.origin == "paced":
+        waves += _before_ventricles(p, beat.pr)
+    elif beat.pr is not None:
         waves += _p_waves(p, beat.pr, ectopic=beat.origin == "atrial")
     elif p.retrograde is not None:
         waves += _p_waves(p, -p.retrograde, ectopic=True)
-    if beat.origin == "paced":
-        waves.append(heart.pacing_spike(p.spike))
-        if p.atrial_spike and beat.pr is not None:
-            waves.append(heart.pacing_spike(p.spike, beat.pr))
+    return waves
+
+
+def _before_ventricles(p: Parameters, pr: float | None) -> list[Wave]:
+    """P wave and pacing spikes of a paced heart."""
+    waves = [] if pr is None else _p_waves(p, pr, ectopic=False)
+    waves.append(heart.pacing_spike(p.spike))
+    if p.atrial_spike and pr is not None:
+        waves.append(heart.pacing_spike(p.spike, pr))
     return waves
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from ecg.leads import LEADS
 from ecg.simulator import dipole as heart
 from ecg.simulator.diagnoses import Parameters
-from ecg.simulator.draws import healthy
+from ecg.simulator.draws import healthy, pacing
 
 TERRITORIES = {
     "anterior": ("V2", "V3", "V4"),
@@ -180,6 +180,10 @@ def _hypokalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
     }
 
 
+def _capture_failure(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+    return pacing(rng, p, 0.0) | {"captured": int(rng.integers(2, 5))}
+
+
 _DRAWS: dict[str, Callable[[np.random.Generator, Parameters], dict[str, Any]]] = {
     **{f"STEMI-{where}": _infarction(where) for where in ("anterior", "inferior", "lateral")},
     **{f"ischaemia-{where}": _ischaemia(where) for where in ("anterior", "inferior", "lateral")},
@@ -197,6 +201,7 @@ _DRAWS: dict[str, Callable[[np.random.Generator, Parameters], dict[str, Any]]] =
     "STEMI-posterior": _posterior_infarction,
     "hyperkalaemia": _hyperkalaemia,
     "hypokalaemia": _hypokalaemia,
+    "capture-failure": _capture_failure,
 }
 
 

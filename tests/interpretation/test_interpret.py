@@ -207,6 +207,25 @@ def test_what_is_acute_comes_first_in_words_that_stand_out(measured, changes, op
     assert words in first.acute
 
 
+@pytest.mark.parametrize(
+    ("changes", "beats", "words"),
+    [
+        ({"heart_rate_bpm": 55.0}, {"n_blocked_p": 2}, "SECOND-DEGREE AV BLOCK"),
+        ({"heart_rate_bpm": 55.0, "rr_sd_ms": 200.0}, {"n_blocked_p": 1}, "SECOND-DEGREE AV BLOCK"),
+        ({"heart_rate_bpm": 42.0, "has_p_waves": False, "pr_ms": math.nan, "rr_sd_ms": 3.0}, {}, "COMPLETE AV BLOCK"),
+        ({}, {"n_lost_spikes": 2}, "PACEMAKER"),
+        ({"heart_rate_bpm": 170.0, "has_p_waves": False, "pr_ms": math.nan, "rr_sd_ms": 1.0}, {}, "RATE ABOVE 150"),
+    ],
+)
+@pytest.mark.parametrize("opinions", [None, {"challenge": {"426783006": 0.9}, "ptb-xl": {"2AVB": 0.01, "3AVB": 0.01}}])
+def test_what_is_measured_as_acute_is_said_whatever_the_model_says(measured, changes, beats, words, opinions):
+    changed = replace(measured, **changes, beats=replace(measured.beats, **beats))
+    assert any(each.acute.startswith(words) for each in interpret(changed, 60, "Male", opinions))
+    calm = replace(measured, heart_rate_bpm=70.0, rr_sd_ms=20.0, beats=replace(measured.beats, n_blocked_p=1))
+    calm = replace(calm, beats=replace(calm.beats, n_lost_spikes=1))
+    assert not any(each.acute for each in interpret(calm, 60, "Male", opinions))
+
+
 def test_st_elevation_is_said_whatever_the_model_says(measured):
     st_j = measured.amplitudes.st_j.copy()
     st_j[[6, 7, 8, 9]] = 0.0, 0.31, 0.35, 0.22
@@ -216,6 +235,10 @@ def test_st_elevation_is_said_whatever_the_model_says(measured):
     assert (first.code, first.statement) == (145, "ST deviation, elevation, leads V2, V3, V4")
     assert "ST 0.35 mV in V3" in first.evidence
     assert first.acute
+    # Its mirror image beside it doesn't hide it.
+    st_j[[2, 5]] = -0.2
+    both = replace(raised, amplitudes=replace(measured.amplitudes, st_j=st_j, st_60=st_j))
+    assert interpret(both, 60, "Male", normal)[0].statement == first.statement
     # In a wide complex the ST segment follows from the QRS complex.
     assert not any(each.acute for each in interpret(replace(raised, qrs_ms=150.0), 60, "Male", normal))
 

@@ -296,6 +296,21 @@ def test_ventricular_tachycardia_is_fast_and_wide_and_leaves_the_atria_alone(k):
     assert simulated.labels == ("164895002",)
 
 
+@pytest.mark.parametrize("k", SEEDS)
+def test_in_capture_failure_some_spikes_have_no_complex_after_them(k):
+    simulated = clean("capture-failure", k)
+    bend = np.abs(np.diff(simulated.signal.astype(float), n=2, axis=1)).max(axis=0)
+    spikes = find_peaks(bend, height=0.3 * bend.max(), distance=20)[0] / FS
+    complexes = np.array([beat.time for beat in simulated.parameters.beats])
+    lost = np.array(simulated.parameters.lost_spikes)
+    assert len(lost) >= 2
+    for onset in lost[lost > 0.1]:
+        assert np.abs(spikes - (onset - 0.01)).min() < 0.01
+        assert np.abs(complexes - onset).min() > 0.5
+    for onset in complexes[complexes > 0.1]:
+        assert np.abs(spikes - (onset - 0.01)).min() < 0.01
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_each_statement_can_be_asked_for_and_its_codes_are_written(tmp_path, name):
     for k in range(3):

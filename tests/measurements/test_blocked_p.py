@@ -1,0 +1,91 @@
+"""Blocked P waves in signals that the test draws itself: what counts is their shape, size and place."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ecg.measurements import measure
+from ecg.measurements.blocked_p import count_blocked
+from ecg.measurements.types import WaveMarks
+from ecg.simulator.simulate import simulate_recording
+
+RATE, CENTRE = 500.0, 224
+NAN = float("nan")
+LEADS = np.array([[1.0], [0.6], [-0.5]])
+
+
+def bump(n, middle, width, height=1.0):
+    return height * np.exp(-0.5 * ((np.arange(n) - middle) / width) ** 2)
+
+
+def one_beat():
+    """P of 100 ms that ends 80 ms before a complex, and a T wave that ends 340 ms after it."""
+    n = 600
+    p = LEADS[:, [0]] * 0.15 * bump(n, CENTRE - 80, 10)
+    return (p + LEADS * bump(n, CENTRE, 6) + LEADS[::-1] * 0.3 * bump(n, CENTRE + 120, 20)).astype(np.float32)
+
+
+MARKS = WaveMarks(
+    CENTRE - 105.0, CENTRE - 80.0, CENTRE - 55.0, CENTRE - 20.0, float(CENTRE), CENTRE + 20.0, CENTRE + 70.0,
+    CENTRE + 120.0, CENTRE + 170.0)  # fmt: skip
+
+
+def recording(extra, rr=800, n_beats=5):
+    """Beats `rr` samples apart; `extra` draws into the interval from one P wave's middle to the next."""
+    signal = np.zeros((3, 300 + rr * n_beats), np.float32)
+    beats = 300 + rr * np.arange(n_beats)
+    for beat in beats:
+        first, last = beat - CENTRE, min(beat - CENTRE + 600, signal.shape[1])
+        signal[:, first:last] += one_beat()[:, : last - first]
+    for beat in beats[:-1]:
+        extra(signal[:, beat - 80 : beat - 80 + rr])
+    return signal, beats
+
+
+def p_wave(share, size=1.0, leads=LEADS):
+    def draw(interval):
+        n = interval.shape[1]
+        interval += (leads * 0.15 * size * bump(n, share * n, 10)).astype(np.float32)
+
+    return draw
+
+
+@pytest.mark.parametrize(
+    ("extra", "found"),
+    [
+        (p_wave(0.5), 4),
+        (p_wave(0.55), 4),
+        (p_wave(0.75), 0),  # premature seen from the next, or of another origin
+        (p_wave(0.5, 0.3), 0),
+        (p_wave(0.5, 2.5), 0),
+        (p_wave(0.5, 1.0, LEADS[::-1] * [[1.0], [-1.0], [1.0]]), 0),  # another shape
+        (lambda interval: None, 0),
+    ],
+)
+def test_a_wave_like_the_p_wave_half_way_between_two_counts(extra, found):
+    signal, beats = recording(extra)
+    assert count_blocked(signal, RATE, beats, one_beat(), MARKS) == found
+
+
+def test_nothing_is_counted_without_p_or_t_wave_or_between_close_beats():
+    signal, beats = recording(p_wave(0.5))
+    for name in ("p_onset", "t_offset"):
+        assert count_blocked(signal, RATE, beats, one_beat(), replace(MARKS, **{name: NAN})) == 0
+    signal, beats = recording(p_wave(0.5), rr=490)
+    assert count_blocked(signal, RATE, beats, one_beat(), MARKS) == 0
+
+
+def test_simulated_blocks_are_counted_and_sinus_bradycardia_has_none():
+    for name, fewest, most in (("AVB2to1", 2, 9), ("MobitzII", 2, 9), ("SB", 0, 0)):
+        made = simulate_recording(7, 1, name)
+        assert fewest <= measure(made.signal, made.sampling_frequency).beats.n_blocked_p <= most
+
+
+def test_spikes_that_no_complex_follows_are_lost_where_others_capture():
+    for k in (1, 2, 3):
+        made = simulate_recording(7, k, "capture-failure")
+        n_spikes = len(made.parameters.lost_spikes) * (2 if made.parameters.atrial_spike else 1)
+        assert 2 <= measure(made.signal, made.sampling_frequency).beats.n_lost_spikes <= n_spikes
+        paced = simulate_recording(7, k, "PR")
+        assert measure(paced.signal, paced.sampling_frequency).beats.n_lost_spikes == 0
