@@ -405,8 +405,8 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     for number in range(20):
         name = f"HR{number:05d}" if number < 12 else f"A{number:04d}"
-        write_recording(tmp_path / "data", name, heart_like(seed=number))
-    words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu"]
+        write_recording(tmp_path / "data", name, heart_like(2, seed=number))
+    words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu", "--workers", "1"]
     for how in (["--hold-out"], ["--leave-one-database-out"], ["--limit", "14", "--folds", "2"], ["--folds", "2"]):
         assert command.main([*words, str(tmp_path / "shared"), *how]) == 0
         shared = capsys.readouterr().out
