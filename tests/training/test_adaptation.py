@@ -1,6 +1,7 @@
 """Adaptation to a hospital: what a fit finds and leaves alone, how a model folder holds it, what is refused."""
 
 import json
+import math
 import shutil
 
 import numpy as np
@@ -11,7 +12,15 @@ from sklearn.linear_model import LogisticRegression
 import team_code
 from commands import run, visible_bytes
 from ecg.commands import adapt, calibrate
-from ecg.decisions.adaptation import Adaptation, Decided, choose, choose_penalty, cross_validate, fit_adaptation
+from ecg.decisions.adaptation import (
+    Adaptation,
+    Decided,
+    adapt_to,
+    choose,
+    choose_penalty,
+    cross_validate,
+    fit_adaptation,
+)
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.inference import run_folder
 from ecg.inference.onnx_export import export_onnx, only_member
@@ -128,6 +137,21 @@ def test_the_convention_that_fits_is_chosen_first_and_few_recordings_change_litt
     assert np.abs(adapted - scores).max() < 0.2
     same = {None: given(scores)[None], "clinical": given(scores)[None]}
     assert choose(labels, same, folds)[0] is None  # of equally good ones the first
+
+
+@pytest.mark.parametrize("name", [None, "clinical"])
+def test_where_no_change_is_best_a_convention_alone_is_the_choice_and_without_one_the_scores_stay(name):
+    labels, scores = hospital(40)
+    decided = {name: Decided(scores > 0.5, scores)}
+    found = adapt_to(labels, decided, name, math.inf, np.eye(3))
+    assert (found is None) == (name is not None)
+    if found is not None:
+        np.testing.assert_array_equal(found.weights, np.eye(3))
+        np.testing.assert_array_equal(found.intercepts, 0)
+    changed = adapt_to(labels, decided, name, 10.0, np.eye(3))
+    assert changed.definitions == name and changed.thresholds is None
+    np.testing.assert_array_equal(changed.weights, fit_adaptation(labels, scores, 10.0).weights)
+    assert adapt_to(labels, decided, name, 10.0, None).thresholds is not None
 
 
 def test_classes_that_nobody_has_do_no_harm():
