@@ -32,7 +32,7 @@ def write_model(folder: Path, n_members: int = 1) -> Path:
 def run_report(monkeypatch, *words: object) -> int:
     """The command's exit status: of MODEL INPUT REPORT or --evaluation ..., with the tiny method among the methods."""
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
-    return main([*(["--model"] if words[0] != "--evaluation" else []), *map(str, words)])
+    return main([*(["--workers", "1", "--model"] if words[0] != "--evaluation" else []), *map(str, words)])
 
 
 def table_of(report: Path) -> dict:

@@ -40,7 +40,7 @@ def is_ignored(path: str) -> bool:
 
 def copy_image(folder: Path) -> None:
     """COPY ./ /physionet."""
-    for path in ROOT.rglob("*"):
+    for path in (each for top in ROOT.iterdir() if not is_ignored(top.name) for each in (top, *top.rglob("*"))):
         name = path.relative_to(ROOT).as_posix()
         if path.is_file() and not is_ignored(name):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

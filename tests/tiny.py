@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -100,11 +100,17 @@ def write_recording(
     leads: tuple[str, ...] = LEADS,
 ) -> Path:
     """A signal in mV, (12, n), as Challenge files of a woman of 60."""
-    parameters = simulate_recording(0, 1, seconds=2).parameters
+    parameters = simulated_once(0, None, 500, 2).parameters
     simulated = Simulated(signal, fs, tuple(dx.split(",")), 60.0, "Female", parameters)
     return simulator.write_recording(folder, name, simulated, leads=leads)
 
 
 def heart_like(seconds: float = 10, fs: float = 500, *, seed: int = 0) -> np.ndarray:
     """A simulated signal in mV, (12, n)."""
-    return simulate_recording(seed, 1, "NSR", fs, seconds).signal.copy()
+    return simulated_once(seed, "NSR", fs, seconds).signal.copy()
+
+
+@lru_cache(maxsize=256)
+def simulated_once(seed: int, diagnosis: str | None, fs: float, seconds: float) -> Simulated:
+    """A recording that many tests use: simulating it takes longer than most of what they do with it."""
+    return simulate_recording(seed, 1, diagnosis, fs, seconds)

@@ -68,7 +68,8 @@ def identifying_texts(stored: Stored) -> list[str]:
 def _found(text: str, words: Iterable[str]) -> list[str]:
     """Which of the words stand in a text as words."""
     text = " ".join(text.casefold().split())
-    return [word for word in words if re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text)]
+    there = (word for word in words if word in text)  # much faster to find out, and hardly ever so
+    return [word for word in there if re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text)]
 
 
 def write_checked(folder: Path, original: Stored, stored: Stored, write: Callable[[Path, Stored], object]) -> None:
@@ -99,18 +100,18 @@ def write_checked(folder: Path, original: Stored, stored: Stored, write: Callabl
             target.mkdir()
             write(target, one)
             for file in sorted(target.iterdir()):
-                if left := _left_in(file, [word for word in words if len(word) >= shortest]):
+                if left := _left_in(file, {word for word in words if len(word) >= shortest}):
                     found = f"{len(left)} of them (nothing was kept)"
                     raise problem(folder / file.name, "none of the original's names, identifiers and dates", found)
         for file in sorted(real.iterdir()):
             os.replace(file, folder / file.name)
 
 
-def _left_in(file: Path, words: list[str]) -> list[str]:
+def _left_in(file: Path, words: set[str]) -> set[str]:
     data = file.read_bytes()
     readings = [
         data.decode("latin-1"),
         data.decode("utf-8", "ignore"),
         *(data[i:].decode("utf-16-le", "ignore") for i in (0, 1)),
     ]
-    return [word for word in words if any(_found(text, [word]) for text in (*readings, file.name))]
+    return {word for text in (*readings, file.name) for word in _found(text, words)}

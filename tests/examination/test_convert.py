@@ -34,17 +34,21 @@ edfio = pytest.importorskip("edfio")
 SAMPLES = integers(200)
 
 
-@pytest.fixture
-def hospital(tmp_path):
-    """A folder with one recording of each format, and who they are all over them."""
-    folder = tmp_path / "in"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def hospital_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hospital")
     (folder / "muse.xml").write_bytes(muse_xml(integers(1000 / 4.88, leads=STORED)))
     (folder / "aecg.xml").write_bytes(aecg_xml(SAMPLES, scale=("5", "uV")))
     (folder / "old.xml").write_bytes(philips_xml(SAMPLES, version="1.03", encoding="utf-8"))
     (folder / "new.xml").write_bytes(philips_xml(SAMPLES))
     dicom_file(folder / "dicom.dcm", dicom_group(SAMPLES, sensitivity="5"))
     return folder
+
+
+@pytest.fixture
+def hospital(hospital_once, tmp_path):
+    """A folder with one recording of each format, and who they are all over them."""
+    return shutil.copytree(hospital_once, tmp_path / "in")
 
 
 def run(*words, check=0):
@@ -63,8 +67,8 @@ def run(*words, check=0):
 
 
 def convert_here(*words):
-    """The command in this process: its exit status."""
-    return convert.main(list(map(str, words)))
+    """The command in this process alone: its exit status."""
+    return convert.main([*map(str, words), "--workers", "1"])
 
 
 def rows_of(folder):
@@ -374,11 +378,12 @@ def test_the_test_files_hold_what_is_looked_for(hospital):
 
 
 @pytest.mark.parametrize("to", ["challenge", "dicom", "edf", "csv", "aecg", "scp"])
-def test_no_name_or_identifier_gets_out(hospital, tmp_path, to):
+def test_no_name_or_identifier_gets_out(hospital, tmp_path, capfd, to):
     (hospital / "torn.dcm").write_bytes((hospital / "dicom.dcm").read_bytes()[:-9000])
     (hospital / "torn.xml").write_bytes((hospital / "muse.xml").read_bytes()[:-9000])
     (hospital / "unknown.xml").write_bytes(f"<Patient>{' '.join(SECRETS.values())}</Patient>".encode())
-    output, errors = run(hospital, tmp_path / "out", "--to", to, "--labels", "common", check=1)
+    assert convert_here(hospital, tmp_path / "out", "--to", to, "--labels", "common") == 1
+    output, errors = capfd.readouterr()
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert len(files) >= 6
     for path in files:

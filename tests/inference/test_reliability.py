@@ -16,11 +16,11 @@ from tiny import quick, tiny
 
 
 def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, monkeypatch, capsys):
-    """Of 600 recordings no more than a few are in memory at once, however much faster reading is than the network."""
+    """Of 300 recordings no more than a few are in memory at once, however much faster reading is than the network."""
     write_recordings(tmp_path / "few", 5)
     train(tiny(), tmp_path / "few", tmp_path / "model", quick())
-    for number in range(600):
-        folder = tmp_path / "many" / f"ward{number // 200}"
+    for number in range(300):
+        folder = tmp_path / "many" / f"ward{number // 100}"
         folder.mkdir(parents=True, exist_ok=True)
         for suffix in (".hea", ".mat"):
             os.link(tmp_path / "few" / f"HR{number % 5:05d}{suffix}", folder / f"W{number:05d}{suffix}")
@@ -43,8 +43,8 @@ def test_many_recordings_are_read_only_so_far_ahead_and_counted_truly(tmp_path, 
     monkeypatch.setattr(os, "fsync", lambda _: None)
     model = load_model(tmp_path / "model", {"tiny": tiny}, pick_device("cpu"))
     outcome = driving.run_folder(model, tmp_path / "many", tmp_path / "out", ClassifyOptions(workers=2))
-    assert (outcome.classified, outcome.problems) == (600, [])
-    assert len(list((tmp_path / "out").glob("*.csv"))) == 600
-    assert "Classifying: 100% 600/600" in capsys.readouterr().err
+    assert (outcome.classified, outcome.problems) == (300, [])
+    assert len(list((tmp_path / "out").glob("*.csv"))) == 300
+    assert "Classifying: 100% 300/300" in capsys.readouterr().err
     plan = batching(torch.device("cpu"))
-    assert 0 < counts["ahead"].value <= 4 * 2 + (2 * plan.at_once + 1) * plan.n_recordings < 600 / 2
+    assert 0 < counts["ahead"].value <= 4 * 2 + (2 * plan.at_once + 1) * plan.n_recordings < 300 / 2

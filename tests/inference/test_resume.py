@@ -35,28 +35,39 @@ def models(tmp_path_factory):
     return place
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """Run `driver.main` or `train_model.main` in this process: its exit status, what it printed and what it said.
+@pytest.fixture(scope="module", autouse=True)
+def tiny_by_default():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(team_code.METHODS, "tiny", tiny)
+        patch.setattr(team_code, "DEFAULT_METHOD", "tiny")
+        yield
+
+
+def begin(module, *words):
+    """Run `driver.main` or `train_model.main` in this process alone: its exit status.
 
     The driver computes one by one, so that each recording is kept or classified for itself.
     """
-    monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
-    monkeypatch.setattr(team_code, "DEFAULT_METHOD", "tiny")
-
-    def run(module, *words):
-        words += ("--deterministic",) * (module is driver)
-        monkeypatch.setattr("sys.argv", [module.__name__, *map(str, words)])
-        return module.main(), *capsys.readouterr()
-
-    return run
+    return module.main([*map(str, words), *["--deterministic"] * (module is driver), "--workers", "1"])
 
 
 @pytest.fixture
-def half(models, tmp_path, command):
+def command(capsys):
+    """As `begin`: the exit status, what was printed and what was said."""
+    return lambda module, *words: (begin(module, *words), *capsys.readouterr())
+
+
+@pytest.fixture(scope="module")
+def driven_once(models):
+    assert begin(driver, models / "model1", models / "data", models / "driven") == 0
+    return models / "driven"
+
+
+@pytest.fixture
+def half(driven_once, tmp_path):
     """An output folder with all outputs of the first model but two, one of which a kill left half-written elsewhere."""
-    assert command(driver, models / "model1", models / "data", tmp_path / "whole")[0] == 0
-    assert command(driver, models / "model1", models / "data", tmp_path / "out")[0] == 0
+    for name in ("whole", "out"):
+        shutil.copytree(driven_once, tmp_path / name)
     (tmp_path / "out" / "HR00002.csv").unlink()
     (tmp_path / "out" / "HR00004.csv").write_text("#HR00004\n1,2,3\n0,")
     return tmp_path
@@ -179,9 +190,9 @@ class Killed(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
-@pytest.fixture
-def stopped(models, tmp_path, command, monkeypatch):
-    """A training of two members that was killed in the second epoch of the second one."""
+@pytest.fixture(scope="module")
+def stopped_once(models):
+    """A training of two members that was killed in the second epoch of the second one, and one that was not."""
     save, saved = member._MemberTraining._save_checkpoint, []
 
     def save_and_die(run):
@@ -190,12 +201,18 @@ def stopped(models, tmp_path, command, monkeypatch):
         if len(saved) == 3:
             raise Killed
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(member._MemberTraining, "_save_checkpoint", save_and_die)
         with pytest.raises(Killed):
-            command(train_model, *words(models, tmp_path / "model"))
-    command(train_model, *words(models, tmp_path / "undisturbed"))
-    return tmp_path / "model"
+            begin(train_model, *words(models, models / "stopped" / "model"))
+    begin(train_model, *words(models, models / "stopped" / "undisturbed"))
+    return models / "stopped"
+
+
+@pytest.fixture
+def stopped(stopped_once, tmp_path):
+    """The training that was killed, beside the one that was not."""
+    return shutil.copytree(stopped_once, tmp_path / "stopped") / "model"
 
 
 def words(models, model, epochs=2):

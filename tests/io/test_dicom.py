@@ -118,6 +118,15 @@ def test_padding_is_missing(tmp_path):
     assert np.allclose(millivolts(stored), expected, atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.parametrize(("padding", "everywhere"), [(3999, False), (4001, True), (-3999, False), (-4001, True)])
+def test_a_padding_value_that_no_ecg_takes_is_missing_everywhere(tmp_path, padding, everywhere):
+    samples = np.clip(SAMPLES, -3000, 3000)  # 2.5 uV each: 10 mV are 4000
+    samples[3, 40] = samples[:, -5] = samples[:, -1] = padding
+    signal = millivolts(read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(samples, padding=padding))))
+    assert np.isnan(signal[:, -1]).all()
+    assert np.isnan(signal).sum() == (25 if everywhere else 12)
+
+
 def test_a_padding_value_of_zero_is_missing_only_at_the_end_of_all_channels(tmp_path):
     samples = SAMPLES.copy()
     samples[:, 500:520] = samples[:, -7:] = samples[3, -50:] = 0

@@ -131,6 +131,12 @@ def test_what_stands_in_the_patient_field_of_plain_edf_is_identity(tmp_path):
     assert "Eva" not in repr(stored)
 
 
+@pytest.mark.parametrize(("written", "year"), [("84", 2084), ("85", 1985)])
+def test_two_digits_of_a_year_mean_1985_to_2084(tmp_path, written, year):
+    data = edf("I", "II").replace(b"02.03.04", f"02.03.{written}".encode())
+    assert read(tmp_path, data).device.acquired.year == year
+
+
 def test_leads_of_different_rates_are_refused(tmp_path):
     signals = [LEAD | {"label": "I"}, LEAD | {"label": "II", "n": 500}]
     with pytest.raises(RecordingError, match="one sampling frequency of all leads, found 250 Hz and 500 Hz"):

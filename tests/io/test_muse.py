@@ -86,6 +86,23 @@ def test_what_the_device_said_and_whose_recording_it_is(read):
     assert not [word for word in SECRETS.values() if word in repr(stored)]
 
 
+def test_capital_letters_say_nothing(read):
+    data = given = muse_xml(SAMPLES).replace(b"03-29-1951", b"")  # which gives the age as well
+    for word in (
+        b"MICROVOLTS",
+        b"YEARS",
+        b"FEMALE",
+        b"Rhythm",
+        b"ENDSLINE",
+        *(f">{lead}<".encode() for lead in STORED),
+    ):
+        assert word in data
+        data = data.replace(word, word.lower())
+    stored, expected = read(data), read(given)
+    assert stored.header == expected.header and stored.header.age == 71
+    assert stored.device == expected.device and np.array_equal(stored.samples, expected.samples)
+
+
 def test_the_age_follows_from_the_dates_where_it_is_not_given(read):
     assert read(muse_xml(SAMPLES).replace(b"<PatientAge>71</PatientAge>", b"")).header.age == 71
     assert read(muse_xml(SAMPLES).replace(b">YEARS<", b">MONTHS<")).header.age == pytest.approx(71 / 12)

@@ -49,7 +49,7 @@ def place(tmp_path_factory):
 
 def test_a_report_has_a_page_for_each_recording_and_the_drivers_outputs(place, tmp_path, monkeypatch):
     before = visible_bytes(place)
-    assert run_report(monkeypatch, place / "model", place / "good", tmp_path / "report") == 0
+    assert run_report(monkeypatch, place / "model", place / "good", tmp_path / "report", "--workers", 2) == 0
     assert visible_bytes(place) == before
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     monkeypatch.setattr("sys.argv", ["driver", *map(str, (place / "model", place / "good", tmp_path / "outputs"))])

@@ -241,7 +241,7 @@ def test_the_kept_network_classifies_a_folder_as_it_was_measured(measured, tmp_p
 def test_a_run_stopped_before_its_network_was_kept_goes_on_without_another_epoch(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = str(write_databases(tmp_path / "data", HR=14))
-    words = ["--hold-out", "--epochs", "1", "--device", "cpu"]
+    words = ["--hold-out", "--epochs", "1", "--device", "cpu", "--workers", "1"]
     assert command.main([data, str(tmp_path / "not stopped"), *words]) == 0
     expected = capsys.readouterr().out
 
@@ -269,6 +269,8 @@ def test_a_network_that_answers_otherwise_than_when_it_was_trained_is_not_compar
         "1",
         "--device",
         "cpu",
+        "--workers",
+        "1",
     ]
     assert command.main(words) == 0
     monkeypatch.setattr(team_code, "METHODS", {"tiny": lambda: tiny(preprocess=lambda signal, fs: -signal)})
@@ -281,7 +283,12 @@ def test_a_signal_that_two_databases_hold_is_never_both_trained_on_and_predicted
     data = write_databases(tmp_path / "data", HR=14, A=2)
     for k in range(14):
         write_recording(data, f"Q{k:04d}", helper_code.read_recording(data / f"HR{k:05d}.hea")[1], dx=CODES[k % 3])
-    assert command.main([str(data), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu"]) == 0
+    assert (
+        command.main(
+            [str(data), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu", "--workers", "1"]
+        )
+        == 0
+    )
     names = np.load(tmp_path / "out" / "tiny" / "predictions.npz")["records"].tolist()
     assert sum(name.startswith(("HR", "Q")) for name in names) <= 2  # the tested tenth of fourteen
     assert {"A00000", "A00001"} <= set(names)
@@ -296,7 +303,18 @@ def test_of_two_recordings_with_one_name_the_one_that_was_classified_is_disturbe
         (data / "A00001.mat").write_bytes(b"junk")
     else:
         write_recording(data, "A00001", helper_code.read_recording(data / "A00000.hea")[1])
-    words = [str(data), str(tmp_path / "out"), "--hold-out", "--disturbed", "--epochs", "1", "--device", "cpu"]
+    words = [
+        str(data),
+        str(tmp_path / "out"),
+        "--hold-out",
+        "--disturbed",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--workers",
+        "1",
+    ]
     assert command.main(words) == 0
     plain, again = (np.load(tmp_path / "out" / "tiny" / f"predictions{suffix}.npz") for suffix in ("", "-as-recorded"))
     assert "A00001" in plain["records"]
@@ -312,7 +330,18 @@ def test_a_recording_that_changes_meanwhile_is_said(tmp_path, monkeypatch, capsy
         "train_split",
         lambda *words, **more: (real(*words, **more), write_recording(data, "A00001", heart_like(2, seed=77))),
     )
-    words = [str(data), str(tmp_path / "out"), "--hold-out", "--disturbed", "--epochs", "1", "--device", "cpu"]
+    words = [
+        str(data),
+        str(tmp_path / "out"),
+        "--hold-out",
+        "--disturbed",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--workers",
+        "1",
+    ]
     assert command.main(words) == 2
     assert "A00001.hea: expected the samples that were there" in capsys.readouterr().err
 
@@ -327,7 +356,10 @@ def test_a_recording_that_changes_meanwhile_is_said(tmp_path, monkeypatch, capsy
 def test_all_databases_together_have_a_row_where_all_are_tested_alike(tmp_path, monkeypatch, capsys, how, last):
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     data = write_databases(tmp_path / "data", HR=10, A=6, Q=6)
-    assert command.main([str(data), str(tmp_path / "out"), "--epochs", "1", "--device", "cpu", *how]) == 0
+    assert (
+        command.main([str(data), str(tmp_path / "out"), "--epochs", "1", "--device", "cpu", "--workers", "1", *how])
+        == 0
+    )
     sections = first_cells(capsys.readouterr().out)
     assert sections.pop("The least sure tenth left out") == last
     assert sections == {"": last, "By class: tiny, all": sections["By class: tiny, all"]}
@@ -405,8 +437,8 @@ def test_another_question_in_the_same_folder_gets_its_own_answer(tmp_path, monke
     monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
     for number in range(20):
         name = f"HR{number:05d}" if number < 12 else f"A{number:04d}"
-        write_recording(tmp_path / "data", name, heart_like(seed=number))
-    words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu"]
+        write_recording(tmp_path / "data", name, heart_like(2, seed=number))
+    words = [str(tmp_path / "data"), "--epochs", "1", "--device", "cpu", "--workers", "1"]
     for how in (["--hold-out"], ["--leave-one-database-out"], ["--limit", "14", "--folds", "2"], ["--folds", "2"]):
         assert command.main([*words, str(tmp_path / "shared"), *how]) == 0
         shared = capsys.readouterr().out
@@ -419,7 +451,17 @@ def test_one_network_trained_with_masked_leads_is_tested_on_each_set_of_leads(tm
     for number in range(16):
         name = f"HR{number:05d}" if number < 12 else f"A{number:04d}"
         write_recording(tmp_path / "data", name, heart_like(2, seed=number), dx=f"{CODES[number % 2]},12345")
-    words = [str(tmp_path / "data"), str(tmp_path / "out"), "--hold-out", "--epochs", "1", "--device", "cpu"]
+    words = [
+        str(tmp_path / "data"),
+        str(tmp_path / "out"),
+        "--hold-out",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--workers",
+        "1",
+    ]
     assert command.main([*words, "--leads", "any"]) == 0
     said = capsys.readouterr()
     assert "Codes that challenge-2020 does not have (recordings): 12345 (16)" in said.err
@@ -469,7 +511,9 @@ def validated(tmp_path_factory):
 
 
 def asked(place, **changes):
-    return Options(place / "data", place / "out", **{"split": "folds", "n_folds": 2, "epochs": 1, **changes})
+    return Options(
+        place / "data", place / "out", **{"split": "folds", "n_folds": 2, "epochs": 1, "workers": 1, **changes}
+    )
 
 
 def trains_anew(place, method, options):

@@ -1,16 +1,18 @@
 """A set of one's own through everything: trained, stored, run, scored, adapted; and what is not trained by mistake."""
 
 import csv
+import io
 import json
-import subprocess
-import sys
-from pathlib import Path
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
 import torch
 
+import driver
+import evaluate_model
 import team_code
+import train_model
 from ecg.decisions.adaptation import Decided, fit_adaptation
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.io.errors import RecordingError
@@ -28,14 +30,17 @@ from ecg.training.folds import assign_folds
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
 
-COMMAND = Path(__file__).resolve().parents[1] / "tiny_command.py"
 CODES = ["FAST", "SLOW", "NEVER"]
 
 
-def run(*words, check=0):
-    done = subprocess.run([sys.executable, COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
-    assert done.returncode == check, done.stderr
-    return done
+def run(module, *words, check=0):
+    """Run a command in this process with the tiny method as its default: what it printed, and what it said."""
+    printed, said = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+        patch.setitem(team_code.METHODS, "tiny", tiny)
+        patch.setattr(team_code, "DEFAULT_METHOD", "tiny")
+        assert module.main(list(map(str, words))) == check, said.getvalue()
+    return printed.getvalue(), said.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +55,7 @@ def place(tmp_path_factory):
         lines.append(f"R{k:02d},{CODES[k % 2]};ODD,p{k // 2}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
     words = ["--diagnoses", folder / "own.csv", "--labels", folder / "labels.csv", "--epochs", 2, "--members", 1]
-    said = run("train_model", folder / "data", folder / "model", *words, "--workers", 1).stderr
+    said = run(train_model, folder / "data", folder / "model", *words, "--workers", 1)[1]
     return folder, said
 
 
@@ -78,13 +83,13 @@ def test_the_model_folder_carries_its_set(place, tmp_path):
 
 def test_the_driver_writes_the_codes_of_the_set_and_the_scorer_reads_them(place, tmp_path):
     folder, _ = place
-    run("driver", folder / "model", folder / "data", tmp_path / "out")
+    run(driver, folder / "model", folder / "data", tmp_path / "out", "--workers", 1)
     assert (tmp_path / "out" / "R00.csv").read_text().splitlines()[1] == ",".join(CODES)
-    words = [sys.executable, COMMAND.parents[1] / "evaluate_model.py", folder / "labels.csv", tmp_path / "out"]
-    scored = subprocess.run([*words, "--diagnoses", folder / "own.csv"], capture_output=True, text=True, check=True)
-    assert scored.stdout.splitlines()[0] == "AUROC,AUPRC,Accuracy,F-measure"
-    wrong = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2 and "expected columns of the set of diagnoses challenge-2020" in wrong.stderr
+    words = folder / "labels.csv", tmp_path / "out"
+    printed, _ = run(evaluate_model, *words, "--diagnoses", folder / "own.csv")
+    assert printed.splitlines()[0] == "AUROC,AUPRC,Accuracy,F-measure"
+    _, said = run(evaluate_model, *words, check=2)
+    assert "expected columns of the set of diagnoses challenge-2020" in said
 
 
 def test_an_adapted_model_without_rewards_decides_at_thresholds_of_its_own(place, tmp_path):

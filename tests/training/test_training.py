@@ -212,7 +212,7 @@ def test_a_database_smaller_than_the_number_of_folds_is_dealt_out():
 def data(tmp_path):
     folder = tmp_path / "data"
     for number in range(12):
-        write_recording(folder / ("deep/er" if number % 2 else "."), f"HR{number:05d}", heart_like(seed=number))
+        write_recording(folder / ("deep/er" if number % 2 else "."), f"HR{number:05d}", heart_like(3, seed=number))
     return folder
 
 
@@ -230,7 +230,7 @@ def test_recordings_in_folders_below_are_found_and_the_signal_is_the_drivers(dat
 
 def test_unscored_recordings_duplicates_and_bad_files_are_left_out_and_the_last_two_are_named(data, tmp_path):
     write_recording(data, "HR00100", heart_like(seed=100), dx="164884008")
-    write_recording(data, "HR00101", heart_like(seed=3))
+    write_recording(data, "HR00101", heart_like(3, seed=3))
     write_recording(data, "HR00102", heart_like(seed=102)).with_suffix(".mat").write_bytes(b"junk")
     dataset, problems = build_dataset(zhao(), data, tmp_path / "cache", workers=1)
     assert len(dataset) == 12
