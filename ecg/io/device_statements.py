@@ -29,12 +29,8 @@ class StatementTable:
     def add(self, path: str | os.PathLike[str]) -> None:
         """Add a CSV file with the columns statement and code (others are for people); it goes before earlier ones.
 
-        Several codes are separated by semicolons. Without a code a statement is known to mean none.
-
-        Raises
-        ------
-        RecordingError
-            Where it is no such file.
+        Several codes are separated by semicolons. Without a code a statement is known to mean none. Raises
+        RecordingError where it is no such file.
         """
         fields, rows = read_rows(path, _LONGEST)
         if not {"statement", "code"} <= set(fields):

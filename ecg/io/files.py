@@ -98,12 +98,8 @@ def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> 
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file to write into that is at `path` when the block ends, and nowhere if it fails.
 
-    It is a temporary file in the same folder, to the disk, renamed.
-
-    Raises
-    ------
-    OSError
-        Where it can't be written; it names the file itself, not the temporary one.
+    It is a temporary file in the same folder, to the disk, renamed. Raises OSError, which names the file itself and not
+    the temporary one.
     """
     # Not tempfile.mkstemp: nobody else can read its files, and the outputs are for others to read.
     temporary = Path(path).with_name(f".{uuid.uuid4().hex}.part")

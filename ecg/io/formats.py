@@ -41,23 +41,13 @@ CHALLENGE = "Challenge"  # the format of a header with its signal file
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A format."""
 
-    Attributes
-    ----------
-    name : str
-        For people.
-    suffixes : tuple of str
-        By which a folder's files are taken for recordings; which format it is the content tells.
-    is_it : callable
-        Whether a file that begins with these bytes (up to `START`) is of this format.
-    read : callable
-        From a path to a `Stored`; RecordingError for everything wrong with the file.
-    """
-
-    name: str
+    name: str  # for people
+    # By which a folder's files are taken for recordings; which format it is the content tells.
     suffixes: tuple[str, ...]
-    is_it: Callable[[bytes], bool]
+    is_it: Callable[[bytes], bool]  # whether a file that begins with these bytes (up to `START`) is of this format
+    # From a path to a `Stored`; RecordingError for everything wrong with the file.
     read: Callable[[str | os.PathLike[str]], Stored]
 
 
@@ -91,11 +81,8 @@ def format_of(path: str | os.PathLike[str]) -> Format | None:
 def read_any(path: str | os.PathLike[str]) -> Stored:
     """Read a recording in any of `FORMATS`, or Challenge files by their header (`.hea`).
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it, for unknown formats, and where another file of the folder would give a recording
-        of the same name.
+    Raises RecordingError for everything wrong with it, for unknown formats, and where another file of the folder would
+    give a recording of the same name.
     """
     path = Path(path)
     if is_header(path):
@@ -119,10 +106,7 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
 def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
     """Read Challenge files: the twelve leads in ADC units, and what `ecg convert` wrote of the device's report.
 
-    Raises
-    ------
-    RecordingError
-        As of `read_recording`.
+    Raises RecordingError as of `read_recording`.
     """
     path = Path(header_file)
     header, millivolts = read_recording(path)
@@ -256,19 +240,10 @@ def _signal_files(place: str, files: list[str]) -> set[str]:
 
 
 def read(path: str | os.PathLike[str], statements: StatementTable | None = None) -> Recording:
-    """Read a recording in any format.
+    """Read a recording, whose path is one that `find_recordings` gives, in any format.
 
-    Parameters
-    ----------
-    path : path
-        One that `find_recordings` gives.
-    statements : StatementTable, optional
-        Adds the codes of the device's statements to the labels (not of Challenge files, whose labels are codes).
-
-    Raises
-    ------
-    RecordingError
-        As of `read_any` and `read_recording`.
+    `statements` adds the codes of the device's statements to the labels (not of Challenge files, whose labels are
+    codes). Raises RecordingError as of `read_any` and `read_recording`.
     """
     path = Path(path)
     if is_header(path):

@@ -36,44 +36,22 @@ _COMMENT = re.compile(r"#\s*(age|sex|dx)\s*:(.*)", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says.
+    """What a header says."""
 
-    Attributes
-    ----------
-    recording_id : str
-        The record's name; a trailing `.mat`, `.dat` or `.hea` is dropped.
-    sampling_frequency : float
-        Hz.
-    n_samples : int or None
-        Per lead; None where the header does not say.
-    leads : tuple of str
-        In file order; the twelve leads in standard spelling, others as written.
-    adc_gains, baselines : tuple of float
-        ADC units per mV, and ADC units at 0 mV. The gain of a signal that is none of the twelve leads may be NaN.
-    file_names, formats : tuple of str
-        Per signal, as written ("A0001.mat", "16+24").
-    age : float
-        Years, 0 to 120; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
-    sex : str
-        "Female", "Male" or "Unknown".
-    labels : tuple of str
-        SNOMED CT codes of the Dx line in their order, without empties and doubles.
-    notes : tuple of str
-        What was assumed in reading that whoever uses the recording should know.
-    """
-
-    recording_id: str
-    sampling_frequency: float
-    n_samples: int | None
-    leads: tuple[str, ...]
+    recording_id: str  # the record's name; a trailing `.mat`, `.dat` or `.hea` is dropped
+    sampling_frequency: float  # Hz
+    n_samples: int | None  # per lead; None where the header does not say
+    leads: tuple[str, ...]  # in file order; the twelve leads in standard spelling, others as written
+    # `adc_gains`, `baselines`: ADC units per mV, and ADC units at 0 mV. The gain of a signal that is none of the twelve
+    # leads may be NaN.
     adc_gains: tuple[float, ...]
     baselines: tuple[float, ...]
-    file_names: tuple[str, ...]
+    file_names: tuple[str, ...]  # `file_names`, `formats`: per signal, as written ("A0001.mat", "16+24")
     formats: tuple[str, ...]
-    age: float
-    sex: str
-    labels: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    age: float  # years, 0 to 120; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
+    sex: str  # "Female", "Male" or "Unknown"
+    labels: tuple[str, ...]  # SNOMED CT codes of the Dx line in their order, without empties and doubles
+    notes: tuple[str, ...] = ()  # what was assumed in reading that whoever uses the recording should know
 
 
 class Signal(NamedTuple):
@@ -90,7 +68,7 @@ class Signal(NamedTuple):
 
 @lru_cache(maxsize=8)  # the stamp of a recording asks first, then its reader
 def parse_header(text: str, source: str = "header") -> Header:
-    """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges.
+    """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges; `source` is what errors call it.
 
     Lines are told apart by what they are, never by their number: those with `#` are comments, the first other one is
     the record line, the rest are signal lines. Dates are ignored. By WFDB's rules (header(5)) an absent gain means 200
@@ -98,19 +76,8 @@ def parse_header(text: str, source: str = "header") -> Header:
     Unlike in WFDB, a gain of zero and a missing sampling frequency are errors: their defaults would be guesses.
 
     Where the leads have several samples in a frame (format `16x10`), sampling frequency and number of samples are those
-    of the leads, not of the frames.
-
-    Parameters
-    ----------
-    text : str
-        The header.
-    source : str
-        What error messages call it, usually its path.
-
-    Raises
-    ------
-    RecordingError
-        Where the text is not a header of a single-segment recording that can be used.
+    of the leads, not of the frames. Raises RecordingError where the text is not a header of a single-segment recording
+    that can be used.
     """
     record_line, signal_lines, comments = split_header(text, source)
     match = _RECORD_LINE.match(record_line)

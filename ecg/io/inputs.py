@@ -25,18 +25,10 @@ Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 @dataclass(frozen=True)
 class Found:
-    """One recording that a user's inputs lead to.
+    """One recording that a user's inputs lead to."""
 
-    Attributes
-    ----------
-    path : str
-        For `ecg.io.formats.read`.
-    name : str
-        The path without suffix, with "/", relative to the deepest folder that holds all inputs.
-    """
-
-    path: str
-    name: str
+    path: str  # for `ecg.io.formats.read`
+    name: str  # the path without suffix, with "/", relative to the deepest folder that holds all inputs
 
 
 def as_recording(
@@ -44,10 +36,7 @@ def as_recording(
 ) -> Recording:
     """A recording itself, read from a path, or made from an array as by `Recording.from_array`.
 
-    Raises
-    ------
-    RecordingError
-        Also where an array comes without its sampling frequency, or anything else with one.
+    Raises RecordingError also where an array comes without its sampling frequency, or anything else with one.
     """
     is_array = not isinstance(recording, (Recording, str, os.PathLike))
     if is_array != (sampling_frequency is not None):
@@ -66,25 +55,15 @@ def as_recording(
 def expand_inputs(given: Paths) -> Iterator[Found]:
     """The recordings that one or several inputs lead to, each file once, in the order given.
 
-    Parameters
-    ----------
-    given : path or iterable of paths
-        Each is one of: a file in any format; the signal file of a Challenge recording (`.mat`, `.dat`) or its name
-        without suffix, both for its header; a folder, with the folders below it (`find_recordings`); a pattern such as
-        ``data/*.dcm`` or ``data/**/*.xml``; a text file (`.txt`, `.lst`, `.list`, or without suffix as WFDB's
-        ``RECORDS``) with one of these per line. Paths in a list are relative to the list's folder; empty lines and
-        lines that begin with "#" are skipped.
+    Each input is one of: a file in any format; the signal file of a Challenge recording (`.mat`, `.dat`) or its name
+    without suffix, both for its header; a folder, with the folders below it (`find_recordings`); a pattern such as
+    ``data/*.dcm`` or ``data/**/*.xml``; a text file (`.txt`, `.lst`, `.list`, or without suffix as WFDB's ``RECORDS``)
+    with one of these per line. Paths in a list are relative to the list's folder; empty lines and lines that begin with
+    "#" are skipped.
 
-    Returns
-    -------
-    iterator of Found
-        Explicitly named files are not opened: reading one says what is wrong with it.
-
-    Raises
-    ------
-    ValueError
-        At once where an input leads nowhere (with the list and the line that it stands in); from the iterator where
-        the inputs hold no recording.
+    Explicitly named files are not opened: reading one says what is wrong with it. Raises ValueError at once where an
+    input leads nowhere (with the list and the line that it stands in); from the iterator where the inputs hold no
+    recording.
     """
     paths = [os.fspath(each) for each in ([given] if isinstance(given, (str, os.PathLike)) else given)]
     roots: list[str] = []

@@ -24,22 +24,11 @@ _PTB_XL_NAME = re.compile(r"(?:HR)?0*(\d+)(?:_[lh]r)?")
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The diagnosis codes of records, with their folds and patients where the table has them.
-
-    Attributes
-    ----------
-    path : str
-    codes : Mapping of str to tuple of str
-        By record; by PTB-XL's ecg_id where `is_ptb_xl`.
-    folds : Mapping of str to int
-        From 1 up.
-    patients : Mapping of str to str
-    is_ptb_xl : bool
-    """
+    """The diagnosis codes of records, with their folds and patients where the table has them."""
 
     path: str
-    codes: Mapping[str, tuple[str, ...]]
-    folds: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, tuple[str, ...]]  # by record; by PTB-XL's ecg_id where `is_ptb_xl`
+    folds: Mapping[str, int] = field(default_factory=dict)  # from 1 up
     patients: Mapping[str, str] = field(default_factory=dict)
     is_ptb_xl: bool = False
 
@@ -56,11 +45,8 @@ class LabelTable:
     def check(self, records: Collection[str]) -> str:
         """Compare with the records of a folder; a sentence about those without a row, "" for none.
 
-        Raises
-        ------
-        RecordingError
-            If one's own table names a record that is not there, any table names none that is, or it leaves half of
-            them out.
+        Raises RecordingError if one's own table names a record that is not there, any table names none that is, or it
+        leaves half of them out.
         """
         there = {self.key(record) for record in records}
         strange = [record for record in self.codes if record not in there]
@@ -83,14 +69,8 @@ def load_labels(
 ) -> StatementTable | LabelTable:
     """Labels from a CSV file, told apart by its columns: statements of devices and their codes, or records and theirs.
 
-    Parameters
-    ----------
-    path : path
-        "common" for the table of common statements alone.
-    known : collection of str
-        The codes of the set of diagnoses.
-    least_likelihood : float
-        From 0 to 100, see `read_label_table`.
+    The path "common" is for the table of common statements alone. `known` and `least_likelihood` are those of
+    `read_label_table`.
     """
     if os.fspath(path) == "common" or {"statement", "code"} <= set(read_rows(path, _LONGEST)[0]):
         return load_statements(os.fspath(path))
@@ -98,25 +78,14 @@ def load_labels(
 
 
 def read_label_table(path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
-    """Read a table of records and their diagnoses.
+    """Read a table of records and their diagnoses. Raises RecordingError if the file can't be read so.
 
     A column `record` (PTB-XL: `ecg_id`), and either a column `codes` with codes joined by `;`, or a column of 0 and 1
     for each code. A code may carry a likelihood from 0 to 100, ``CODE:likelihood``; PTB-XL's own table writes
     ``{'CODE': likelihood}``. Columns `fold` (`strat_fold`) and `patient` (`patient_id`) are used where they are there.
 
-    Parameters
-    ----------
-    path : path
-    known : collection of str
-        The codes of the set of diagnoses: which columns are codes.
-    least_likelihood : float
-        Codes of a lower likelihood are left out. At 0 all count, as in PTB-XL's benchmark: there 0 says that no
-        likelihood was given.
-
-    Raises
-    ------
-    RecordingError
-        If the file can't be read so.
+    `known` are the codes of the set of diagnoses: which columns are codes. Codes below `least_likelihood` are left out.
+    At 0 all count, as in PTB-XL's benchmark: there 0 says that no likelihood was given.
     """
     fields, rows = read_rows(path, _LONGEST)
     record, codes, fold, patient = (_first(fields, names) for names in (_RECORD, _CODES, _FOLD, _PATIENT))

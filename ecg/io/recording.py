@@ -140,24 +140,10 @@ class Recording:
 
 
 def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndarray]:
-    """Read a header and the recording it describes.
+    """Read a header (`.hea`) and the recording it describes, (12, n_samples), float32, mV, as of `to_millivolts`.
 
-    Parameters
-    ----------
-    header_file : path
-        The `.hea` file; its signal files are those of `signal_files`.
-
-    Returns
-    -------
-    header : Header
-    recording : ndarray, shape (12, n_samples), float32, mV
-        As of `to_millivolts`.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with either file, for recordings of less than one second, and for those without any signal
-        (each lead has one value all the time, or none).
+    Raises RecordingError for everything wrong with either file, for recordings of less than one second, and for those
+    without any signal (each lead has one value all the time, or none).
     """
     path = Path(header_file)
     text = load_header(path)
@@ -207,29 +193,14 @@ def describe_failure(header_file: str | os.PathLike[str], error: Exception) -> s
 
 
 def to_millivolts(recording: np.ndarray, header: Header, source: object = None) -> np.ndarray:
-    """Convert ADC units to mV and put the leads in order.
+    """Convert ADC units to mV, (12, n_samples), float32, in the order of `LEADS`; other signals are ignored.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (n_signals, n_samples), real
-        Raw ADC units, in the header's order. Samples are missing where they are not finite or have the value by which
-        the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
-    header : Header
-        Of this recording.
-    source : object
-        What errors name, the recording's id if None.
+    `recording` is (n_signals, n_samples), real: raw ADC units in the header's order. Samples are missing where they are
+    not finite or have the value by which the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
+    They become NaN, a missing lead a row of NaN.
 
-    Returns
-    -------
-    ndarray, shape (12, n_samples), float32, mV
-        In the order of `LEADS`; NaN where a sample is missing, a whole row of NaN where the lead is missing. Other
-        signals are ignored.
-
-    Raises
-    ------
-    RecordingError
-        If the number of signals is not the header's, none of the twelve leads is there, or one is there twice with
-        different samples.
+    Raises RecordingError, which names `source` or the recording's id, if the number of signals is not the header's,
+    none of the twelve leads is there, or one is there twice with different samples.
     """
     name = source or header.recording_id
     if recording.ndim != 2 or recording.shape[0] != len(header.leads):

@@ -24,26 +24,14 @@ LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods ar
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """What the electrocardiograph, or the software behind it, said of the recording.
+    """What the electrocardiograph, or the software behind it, said of the recording."""
 
-    Attributes
-    ----------
-    maker, model : str
-        Of the device; empty where unknown.
-    acquired : datetime or None
-        When the recording began, as written, mostly local time.
-    measurements : mapping of str to float
-        Those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg, qrs_axis_deg,
-        t_axis_deg.
-    statements : tuple of str
-        Its interpretation, line by line.
-    """
-
-    maker: str = ""
+    maker: str = ""  # `maker`, `model`: of the device; empty where unknown
     model: str = ""
-    acquired: datetime.datetime | None = None
+    acquired: datetime.datetime | None = None  # when the recording began, as written, mostly local time
+    # Those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg, qrs_axis_deg, t_axis_deg.
     measurements: Mapping[str, float] = field(default_factory=dict)
-    statements: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()  # its interpretation, line by line
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,20 +49,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Stored:
-    """A recording as a clinical format has it.
+    """A recording as a clinical format has it."""
 
-    Attributes
-    ----------
-    header : Header
-        Leads in file order, ADC units per mV; no labels. The recording's id is the file's name without its suffix.
-    samples : ndarray, shape (n_signals, n_samples)
-        ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing sample); else float64
-        mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
-    device : DeviceReport
-    identity : Identity
-    """
-
+    # Leads in file order, ADC units per mV; no labels. The recording's id is the file's name without its suffix.
     header: Header
+    # (n_signals, n_samples): ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing
+    # sample); else float64 mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
     samples: NDArray[np.generic]
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
@@ -88,10 +68,7 @@ class Stored:
 def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> NDArray[np.generic]:
     """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
 
-    Raises
-    ------
-    RecordingError
-        Where leads differ in length, or hold other numbers.
+    Raises RecordingError where leads differ in length, or hold other numbers.
     """
     if len({row.size for row in rows}) > 1:
         raise problem(path, "leads of one length", shown(", ".join(str(row.size) for row in rows)))
@@ -119,34 +96,20 @@ def make_header(
 ) -> Header:
     """The header of a recording in a clinical format, checked.
 
-    Parameters
-    ----------
-    path : path
-        The file; names the recording.
-    leads : sequence of str
-        In the order of `samples`; the twelve leads in standard spelling.
-    sampling_frequency : float
-        Hz.
-    samples : ndarray, shape (n_signals, n_samples)
-        As in `Stored`.
-    adc_gains, baselines : sequence of float
-        ADC units per mV, and ADC units at 0 mV (0 where left out).
-    age : float
-        Years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says so.
-    sex : str
-        "Female", "Male" or "Unknown".
-    birth, acquired : date and datetime, optional
-        They give the age where it is not written (`known_age`).
-    labels : sequence of str, optional
-        The leads' names as written; a note says where they are not the standard ones.
-    notes : sequence of str
-        Further notes.
+    - `path`: the file; names the recording.
+    - `leads`: in the order of `samples`; the twelve leads in standard spelling.
+    - `sampling_frequency`: Hz.
+    - `samples`, (n_signals, n_samples): as in `Stored`.
+    - `adc_gains` and `baselines`: ADC units per mV, and ADC units at 0 mV (0 where left out).
+    - `age`: years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says
+      so.
+    - `sex`: "Female", "Male" or "Unknown".
+    - `birth` and `acquired`: they give the age where it is not written (`known_age`).
+    - `labels`: the leads' names as written; a note says where they are not the standard ones.
+    - `notes`: further notes.
 
-    Raises
-    ------
-    RecordingError
-        If none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out of bounds, or the
-        gain of a lead is zero or not finite.
+    Raises RecordingError if none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out
+    of bounds, or the gain of a lead is zero or not finite.
     """
     path = Path(path)
     if not set(LEADS) & set(leads):

@@ -13,26 +13,11 @@ _TOLERANCE = 0.025  # mV
 def without_pulse(
     samples: NDArray[np.generic], gain: float, sampling_frequency: float
 ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
-    """Cut off a calibration pulse at the end, and the zeros around it.
+    """Cut off a calibration pulse at the end, and the zeros around it, and say so in a note.
 
     Philips electrocardiographs write 11 s of which the end is the same in all leads: 0 mV, 1 mV for 0.2 s, 0 mV. It is
-    found by this shape and not by its place, because the ECG before it is not always equally long.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_leads, n_samples)
-        ADC units.
-    gain : float
-        ADC units per mV, the same in all leads.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    samples : ndarray, shape (n_leads, up to n_samples)
-        All of them where there is no such pulse.
-    notes : tuple of str
-        What was cut off, for people.
+    found by this shape and not by its place, because the ECG before it is not always equally long. `samples`: (n_leads,
+    n_samples), in ADC units, of which `gain` are 1 mV in all leads.
     """
     if len(samples) < 2:  # a rectangle in one lead may be its electrode coming off
         return samples, ()

@@ -43,22 +43,9 @@ def is_edf(start: bytes) -> bool:
 def read_edf(path: str | os.PathLike[str]) -> Stored:
     """Read the ECG leads of an EDF, EDF+ or BDF file. Needs edfio.
 
-    Signals whose labels mean none of the twelve leads are left out, annotations too.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Stored
-        Samples are int16, int32 from BDF.
-
-    Raises
-    ------
-    RecordingError
-        If the file is damaged or cut, the recording is discontinuous (EDF+D), or leads differ in their rates or are not
-        in volts.
+    Signals whose labels mean none of the twelve leads are left out, annotations too. Samples are int16, int32 from BDF.
+    Raises RecordingError if the file is damaged or cut, the recording is discontinuous (EDF+D), or leads differ in
+    their rates or are not in volts.
     """
     edfio = import_optional("edfio", path, "EDF and BDF files")
     head, mended = _check_header(path)

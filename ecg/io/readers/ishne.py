@@ -42,22 +42,9 @@ def is_ishne(start: bytes) -> bool:
 def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) -> Stored:
     """Read an ISHNE file, or a part of one: of a long recording no more is loaded than what is asked for.
 
-    Parameters
-    ----------
-    path : path
-    start, stop : int
-        The first sample, and the one after the last (None: to the end). What lies between must be from 1 s to
-        `stored.LONGEST_MINUTES`: which part of a day stands for it is not for a reader to choose.
-
-    Returns
-    -------
-    Stored
-        Samples are int16.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file or the part.
+    `start` and `stop` are the first sample, and the one after the last (None: to the end). What lies between must be
+    from 1 s to `stored.LONGEST_MINUTES`: which part of a day stands for it is not for a reader to choose. Samples are
+    int16. Raises RecordingError for everything wrong with the file or the part.
     """
     with open_file(path) as file:
         head = file.read(_FIXED)

@@ -29,10 +29,7 @@ def is_kardia(start: bytes) -> bool:
 def read_kardia(path: str | os.PathLike[str]) -> Stored:
     """Read the raw samples, as they were before AliveCor's filter.
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.
+    Raises RecordingError for everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.
     """
     path = Path(path)
     data = read_file(path, _LARGEST_FILE + 1)

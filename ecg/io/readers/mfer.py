@@ -44,10 +44,7 @@ def is_mfer(start: bytes) -> bool:
 def read_mfer(path: str | os.PathLike[str]) -> Stored:
     """Read the first frame of waveforms that is no mean beat.
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it; for compressed data, and where channels differ in their rates.
+    Raises RecordingError for everything wrong with it; for compressed data, and where channels differ in their rates.
     """
     path = Path(path)
     data = read_file(path, _LARGEST_FILE + 1)

@@ -20,22 +20,12 @@ _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
 
 @dataclass(frozen=True)
 class Code:
-    """One row of a Huffman table.
+    """One row of a Huffman table."""
 
-    Attributes
-    ----------
-    prefix : str
-        The bits by which the code is known, as "0" and "1".
-    n_raw : int
-        Bits of the number in two's complement that follows the prefix; 0 where the code itself stands for `value`.
-    value : int
-        What the code stands for; or, where it switches, the number of the table to go on with, from 1.
-    switches : bool
-    """
-
-    prefix: str
+    prefix: str  # the bits by which the code is known, as "0" and "1"
+    # Bits of the number in two's complement that follows the prefix; 0 where the code itself stands for `value`.
     n_raw: int = 0
-    value: int = 0
+    value: int = 0  # what the code stands for; or, where it switches, the number of the table to go on with, from 1
     switches: bool = False
 
 
@@ -84,23 +74,10 @@ class Table:
 
 
 def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDArray[np.int64]:
-    """Decode one lead; it starts with the first table, and ends after so many samples, whatever bits are left.
+    """Decode one lead, (n_samples,), int64; the most significant bit of `data` is the first.
 
-    Parameters
-    ----------
-    data : bytes
-        The most significant bit is the first.
-    tables : sequence of Table
-    n_samples : int
-
-    Returns
-    -------
-    ndarray, shape (n_samples,), int64
-
-    Raises
-    ------
-    ValueError
-        If bits are no code or end too early, or a code switches to a missing table.
+    It starts with the first table, and ends after so many samples, whatever bits are left. Raises ValueError if bits
+    are no code or end too early, or a code switches to a missing table.
     """
     n_bits = 8 * len(data)
     stream = _Bits(data)
@@ -176,21 +153,11 @@ def undo_differences(values: NDArray[np.int64], order: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Beat:
-    """A QRS complex and its zones, as half-open ranges of samples from the lead's start.
+    """A QRS complex and its zones, as half-open ranges of samples from the lead's start."""
 
-    Attributes
-    ----------
-    subtracted : range
-        Where the reference beat was subtracted; empty for a beat of another type.
-    reference_start : int
-        The sample of the reference beat that belongs to the first one of `subtracted`.
-    protected : range
-        Where nothing was decimated.
-    """
-
-    subtracted: range
-    reference_start: int
-    protected: range
+    subtracted: range  # where the reference beat was subtracted; empty for a beat of another type
+    reference_start: int  # the sample of the reference beat that belongs to the first one of `subtracted`
+    protected: range  # where nothing was decimated
 
 
 def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
@@ -201,24 +168,11 @@ def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
 
 
 def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[Beat], factor: int) -> NDArray[np.int64]:
-    """Interpolate what was decimated, and smooth it.
+    """Interpolate what was decimated by `factor`, and smooth it; from (count_stored(...),) to (n_samples,), int64.
 
     Outside the protected zones each stored sample stands for `factor` ones: straight lines join them, level before the
     first and behind the last; what is left over at the end of a gap is stored as it is. Then a mean of three, which
     crosses neither a protected zone nor the ends of a subtracted one, takes off the corners (annex C).
-
-    Parameters
-    ----------
-    stored : ndarray, shape (count_stored(...),), int64
-    n_samples : int
-        Of the lead.
-    beats : sequence of Beat
-    factor : int
-        Of the decimation.
-
-    Returns
-    -------
-    ndarray, shape (n_samples,), int64
     """
     starts, ends = _gaps(n_samples, beats)
     n_means = (ends - starts) // factor

@@ -67,22 +67,11 @@ def is_scp_ecg(start: bytes) -> bool:
 
 
 def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
-    """Read an SCP-ECG file.
+    """Read an SCP-ECG file; samples are int16, or int32 where they do not fit.
 
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Stored
-        Samples are int16, or int32 where they do not fit. Where leads were not recorded at the same time, -32768
-        (-2**31) stands where a lead has nothing; an int16 sample that is -32768 itself counts as missing too.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file; sections with a wrong checksum are refused, too.
+    Where leads were not recorded at the same time, -32768 (-2**31) stands where a lead has nothing; an int16 sample
+    that is -32768 itself counts as missing too. Raises RecordingError for everything wrong with the file; sections with
+    a wrong checksum are refused, too.
     """
     data = read_file(path, _LONGEST_FILE + 1)
     if len(data) > _LONGEST_FILE:

@@ -145,12 +145,7 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
 def read_columns(lines: Sequence[str], layout: Layout, path: str | os.PathLike[str]) -> list[NDArray[np.generic]]:
     """The columns: numbers, float64 or int64 with NaN where there are none; text (object) where they are none.
 
-    Raises
-    ------
-    RecordingError
-        Where a line has another number of fields.
-    ValueError
-        Where pandas can't take it.
+    Raises RecordingError where a line has another number of fields; ValueError where pandas can't take it.
     """
     import pandas
 

@@ -32,19 +32,10 @@ def rate_of(
 ) -> tuple[float | None, tuple[str, ...]]:
     """Hz, None where the times do not say it or agree with what was said; and notes.
 
-    Parameters
-    ----------
-    times : ndarray, shape (n_samples,)
-    unit : str
-        As of `unit_of_time`. Without one the unit is the only one of s, ms, µs and ns that gives a rate which an ECG
-        can have, and a note says so. Times 0, 1, 2, ... without a unit count samples.
-    said : float or None
-        Hz, from outside the table. The times need agree with it to 1 % only, since they may be rounded.
-
-    Raises
-    ------
-    RecordingError
-        Where the times are uneven, by more than rounding, or give no rate, or another one than was said.
+    Without a unit (as of `unit_of_time`) it is the only one of s, ms, µs and ns that gives a rate which an ECG can
+    have, and a note says so. Times 0, 1, 2, ... without a unit count samples. With `said`, Hz from outside the table,
+    the times need agree to 1 % only, since they may be rounded. Raises RecordingError where the times are uneven, by
+    more than rounding, or give no rate, or another one than was said.
     """
     steps = np.diff(times) if times.dtype.kind in "iuf" else np.array([math.nan])
     step = float(times[-1] - times[0]) / steps.size if steps.size and np.isfinite(steps).all() else math.nan

@@ -109,29 +109,16 @@ def read_table(
     leads: Sequence[str] | None = None,
     adc_gain: float | None = None,
 ) -> Stored:
-    """Read a CSV, NPY, NPZ or Parquet file.
+    """Read a CSV, NPY, NPZ or Parquet file; integers stay as they are, others are float64, mV.
 
     A CSV file has a sample a line, or a lead a line. Its first line may name the leads, each with its unit ("II (mV)";
     or a second line has the units), and a column "time" gives the rate. An array is (n_signals, n_samples) or the other
     way round. An NPZ file has one array, or one for each lead under its name, and may hold `sampling_frequency`, `unit`
     and `leads` too. A Parquet file is as CSV.
 
-    Parameters
-    ----------
-    path : path
-    sampling_frequency, unit, leads, adc_gain
-        Go before what the sidecar says: Hz; "uV", "mV" or "V"; names in the table's order; ADC units per mV.
-
-    Returns
-    -------
-    Stored
-        Integers stay as they are; others are float64, mV.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file or its sidecar; where rate, unit or leads are said nowhere, or twice and
-        differently. Without a unit it says which one the amplitude looks like.
+    The options go before what the sidecar says: Hz; "uV", "mV" or "V"; names in the table's order; ADC units per mV.
+    Raises RecordingError for everything wrong with the file or its sidecar; where rate, unit or leads are said nowhere,
+    or twice and differently. Without a unit it says which one the amplitude looks like.
     """
     options = {"sampling_frequency": sampling_frequency, "unit": unit, "leads": leads, "adc_gain": adc_gain}
     facts = _read_sidecar(path) | {name: value for name, value in options.items() if value is not None}

@@ -43,15 +43,10 @@ def root_name(start: bytes) -> str:
 def read_xml(path: str | os.PathLike[str], data: bytes | None = None) -> Element:
     """The root of the tree of an XML file; names of elements and attributes without their namespaces.
 
-    With `data` these bytes are read, which another file holds.
-
-    A DOCTYPE is passed over and never fetched; entities other than XML's own five are refused.
-
-    Raises
-    ------
-    RecordingError
-        If it can't be read, is not well-formed XML in a known encoding, declares an entity, refers outside, or exceeds
-        `LARGEST_FILE`, `DEEPEST`, `MOST_ELEMENTS` or `LONGEST_TAG`.
+    With `data` these bytes are read, which another file holds. A DOCTYPE is passed over and never fetched; entities
+    other than XML's own five are refused. Raises RecordingError if it can't be read, is not well-formed XML in a known
+    encoding, declares an entity, refers outside, or exceeds `LARGEST_FILE`, `DEEPEST`, `MOST_ELEMENTS` or
+    `LONGEST_TAG`.
     """
     data = read_file(path, LARGEST_FILE + 1) if data is None else data
     if len(data) > LARGEST_FILE:

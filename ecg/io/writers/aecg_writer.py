@@ -36,11 +36,7 @@ def write_aecg(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pat
     """Write an HL7 aECG of one rhythm series, with the integers of the recording.
 
     Identifiers are made of the recording's name and samples. The standard wants a date: 1900-01-01 where none is.
-
-    Raises
-    ------
-    RecordingError
-        Where samples are missing, which digits can't mark; a lead missing as a whole is left out.
+    Raises RecordingError where samples are missing, which digits can't mark; a lead missing as a whole is left out.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples

@@ -39,12 +39,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     """Write a DICOM ECG: 12-lead ECG where its limits hold, else General, General 32-bit or Ambulatory ECG.
 
     UIDs are made of the recording's name and samples, so that the same recording has the same ones again. Without an
-    identity the dates, which must be there, are 1900-01-01.
-
-    Raises
-    ------
-    RecordingError
-        Where no ECG object allows for its number of leads or its rate.
+    identity the dates, which must be there, are 1900-01-01. Raises RecordingError where no ECG object allows for its
+    number of leads or its rate.
     """
     stored = as_integers(stored)
     path = folder / f"{stored.header.recording_id}.dcm"

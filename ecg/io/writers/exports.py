@@ -51,18 +51,7 @@ def missing_value(samples: NDArray[Any]) -> int:
 def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
     """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
 
-    Parameters
-    ----------
-    folder : path
-        It exists.
-    stored : Stored
-    comments : sequence of str
-        Lines behind those on age, sex and diagnoses, without `#`.
-
-    Returns
-    -------
-    pathlib.Path
-        The header file.
+    `comments` are lines behind those on age, sex and diagnoses, without `#`. Returns the header file.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
@@ -155,11 +144,8 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
 
     The duration of a data record has eight characters. Where no length of records has such a duration, as for 6500
     samples of 360 Hz, it is rounded, and the rate is off by less than one in a million, which readers round away.
-
-    Raises
-    ------
-    RecordingError
-        Where samples are missing, or larger than 24 bits, or where a number does not fit into the header.
+    Raises RecordingError where samples are missing, or larger than 24 bits, or where a number does not fit into the
+    header.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
