@@ -25,23 +25,12 @@ _AT_ONCE = 8  # points of the path in one batch
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each sample of the input adds to the logit of one class.
-
-    Attributes
-    ----------
-    class_index : int
-    values : ndarray, shape (12, n), float32
-        Logits; positive where the sample speaks for the class.
-    sampling_frequency : float
-        Hz.
-    logit, baseline_logit : float
-        F(x) and F(b); `values` should sum to their difference.
-    """
+    """What each sample of the input adds to the logit of one class."""
 
     class_index: int
-    values: NDArray[np.float32]
-    sampling_frequency: float
-    logit: float
+    values: NDArray[np.float32]  # (12, n), float32: logits; positive where the sample speaks for the class
+    sampling_frequency: float  # Hz
+    logit: float  # `logit`, `baseline_logit`: F(x) and F(b); `values` should sum to their difference
     baseline_logit: float
 
     @property
@@ -74,27 +63,9 @@ def attribute(
 ) -> list[Attribution]:
     """Integrated gradients of some classes on the first window of a recording, the mean over the members.
 
-    Parameters
-    ----------
-    method : Method
-    networks : sequence of nn.Module
-        In evaluation mode, on `device`; not changed.
-    signal : ndarray, shape (12, n), float32
-        Preprocessed.
-    features : ndarray, shape (n_features,), float32
-    classes : sequence of int
-        Which outputs to explain.
-    device : torch.device
-
-    Returns
-    -------
-    list of Attribution
-        One per class, over the samples of the first window.
-
-    Raises
-    ------
-    ValueError
-        If the method gives its network anything else than the window's samples first.
+    `networks`: in evaluation mode, on `device`; not changed. `signal`, (12, n), float32: preprocessed. `features`:
+    (n_features,), float32. `classes`: which outputs to explain. Returns one attribution per class, over the samples of
+    the first window. Raises ValueError if the method gives its network anything else than the window's samples first.
     """
     if method.signal_part is not None:
         method, networks = method.signal_part(networks)

@@ -39,16 +39,7 @@ def chart(
 ) -> Markup:
     """Curves over x from 0 to 1.
 
-    Parameters
-    ----------
-    lines : sequence of Line
-    x_name, y_name : str
-        Of the axes.
-    title : str
-        What the chart shows, in words.
-    y_range : tuple of float
-    wide : bool
-        Twice as wide as high.
+    `x_name` and `y_name`: of the axes. `title`: what the chart shows, in words. `wide`: twice as wide as high.
     """
     width = _SIDE * (3 if wide else 1)
     low, high = y_range

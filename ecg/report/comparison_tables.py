@@ -15,10 +15,8 @@ from ecg.report.comparison_page import Pair
 def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
     """Each recording of a folder with the patient's next one, as a table of patients has them in order.
 
-    Raises
-    ------
-    ValueError
-        If the table lacks a column, names a recording that is not there, or has no patient with two recordings.
+    Raises ValueError if the table lacks a column, names a recording that is not there, or has no patient with two
+    recordings.
     """
     by_name = {Path(path).stem: Path(path) for path in find_recordings(folder)}
     with open(table, encoding="utf-8", newline="") as file:

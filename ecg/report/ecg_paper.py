@@ -32,20 +32,11 @@ _LARGEST_MM = 200.0  # a sample further out is drawn there, off the paper
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the leads stand on the paper.
+    """Where the leads stand on the paper."""
 
-    Attributes
-    ----------
-    rows : tuple of tuple of str
-        Leads from left to right; the columns of a row follow each other in time.
-    row_mm : float
-    rhythm : bool
-        Whether a strip of lead II over the full length is below.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]  # leads from left to right; the columns of a row follow each other in time
     row_mm: float
-    rhythm: bool = False
+    rhythm: bool = False  # whether a strip of lead II over the full length is below
 
     @property
     def n_rows(self) -> int:
@@ -96,13 +87,7 @@ def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float)
 
     Blocks of 2, 4, ... 64 intervals become one straight line where all points between their ends are that close to it.
 
-    Parameters
-    ----------
-    x, y : ndarray, shape (n,), float64
-
-    Returns
-    -------
-    ndarray, shape (n,), bool
+    `x` and `y`: (n,), float64. Returns (n,), bool.
     """
     keep = np.ones(len(x), dtype=bool)
     for step in (2, 4, 8, 16, 32, 64):
@@ -126,16 +111,8 @@ def trace_points(
 ) -> list[NDArray[np.int64]]:
     """One lead as lines, each of shape (n, 2): whole units to the right and down; one line between gaps.
 
-    Parameters
-    ----------
-    lead : ndarray, shape (n_samples,), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-    zero : float, optional
-        mV that are drawn at 0; the lead's median if left out.
-    units_per_ms : float
-        1 at 25 mm/s.
+    `lead`, (n_samples,), float32, mV: NaN where missing. `sampling_frequency`: Hz. `zero`: mV that are drawn at 0; the
+    lead's median if left out. `units_per_ms`: 1 at 25 mm/s.
     """
     known = np.isfinite(lead)
     if not known.any():
@@ -181,14 +158,8 @@ def _extremes(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
 def trace_definitions(signal: NDArray[np.float32], sampling_frequency: float, prefix: str) -> Markup:
     """An invisible SVG with the traces of the first seconds as paths `<prefix>lead-<name>`.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        In the order of LEADS, NaN where missing.
-    sampling_frequency : float
-        Hz.
-    prefix : str
-        Letters, digits and `-`.
+    `signal`, (12, n_samples), float32, mV: in the order of LEADS, NaN where missing. `sampling_frequency`: Hz.
+    `prefix`: letters, digits and `-`.
     """
     shown = signal[:, : round(SECONDS * sampling_frequency) + 1]
     paths = "".join(
@@ -203,18 +174,11 @@ def paper(
 ) -> Markup:
     """A page of ECG paper that shows the traces of `trace_definitions`.
 
-    Parameters
-    ----------
-    name : str
-        Of the layout.
-    prefix : str
-        That of the definitions.
-    title : str
-        What the picture shows, in words.
-    off : sequence of str
-        Leads without signal, which are labelled so.
-    marked_beats : sequence of (seconds, kind)
-        Beats to mark on the longest strip of lead II.
+    - `name`: of the layout.
+    - `prefix`: that of the definitions.
+    - `title`: what the picture shows, in words.
+    - `off`: leads without signal, which are labelled so.
+    - `marked_beats`: beats to mark on the longest strip of lead II.
     """
     layout = LAYOUTS[name]
     parts = [grid(WIDTH_MM, layout.height_mm)]

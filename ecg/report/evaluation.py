@@ -81,25 +81,11 @@ def evaluation_report(
 ) -> None:
     """Write ``index.html`` and a page for each of the fifty costliest recordings.
 
-    Parameters
-    ----------
-    labels : Path
-        Folder of headers; where the signals are beside them, the costliest recordings get pages. Or a table of records
-        and codes.
-    outputs : sequence of Path
-        One folder of outputs, or two that are compared.
-    report : Path
-    note : str
-        A sentence for the top of each page.
-    diagnoses : Diagnoses, optional
-        The model's set. Without reward weights F-measures and numbers of errors take the place of the challenge metric.
-
-    Raises
-    ------
-    EvaluationError
-        As `ecg.scoring.score_folder`, for labels or outputs that can't be used.
-    OSError
-        If something can't be written.
+    `labels`: folder of headers; where the signals are beside them, the costliest recordings get pages. Or a table of
+    records and codes. `outputs`: one folder of outputs, or two that are compared. `note`: a sentence for the top of
+    each page. `diagnoses`: the model's set. Without reward weights F-measures and numbers of errors take the place of
+    the challenge metric. Raises EvaluationError as `ecg.scoring.score_folder`, for labels or outputs that can't be
+    used; OSError if something can't be written.
     """
     evaluation = _load(labels, outputs, diagnoses)
     for folder in (report, report / "pages"):

@@ -86,15 +86,8 @@ def findings(
 ) -> list[Finding]:
     """One for each class, the most probable first.
 
-    Parameters
-    ----------
-    diagnoses : Diagnoses
-    labels, probabilities : (n_classes,)
-        The output of one recording.
-    thresholds : (n_classes,), optional
-        NaN all through if left out.
-    decide : bool
-        Whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
+    `labels` and `probabilities`: the output of one recording. `thresholds`: NaN all through if left out. `decide`:
+    whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
     """
     limits = [math.nan] * len(diagnoses.rows) if thresholds is None else list(map(float, thresholds))
     rows = [
@@ -153,13 +146,7 @@ class Row:
 def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
     """Intervals, axes and rates with adults' reference ranges; below 18 years no value is marked.
 
-    Parameters
-    ----------
-    measured : Measurements
-    age : float
-        Years, NaN where unknown (then an adult is assumed).
-    sex : str
-        "Female", "Male" or "Unknown".
+    `age`: years, NaN where unknown (then an adult is assumed). `sex`: "Female", "Male" or "Unknown".
     """
     longest_qtc = 450.0 if sex == "Male" else 460.0
     child = age < ADULT

@@ -56,17 +56,8 @@ def render(
 ) -> str:
     """A page that loads style sheet and scripts from the report's folder.
 
-    Parameters
-    ----------
-    template, title : str
-    root : str
-        The way from the page to the report's folder: "" or "../".
-    scripts : sequence of str
-        Beside the one for light and dark.
-    data : str
-        A script with data, from the report's folder; none if empty.
-    note : str
-        A sentence for the top of the page.
+    `root`: the way from the page to the report's folder: "" or "../". `scripts`: beside the one for light and dark.
+    `data`: a script with data, from the report's folder; none if empty. `note`: a sentence for the top of the page.
     """
     sources = [f"{root}{_ASSETS}/{name}" for name in ("theme.js", *scripts)]
     if data:

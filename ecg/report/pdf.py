@@ -40,13 +40,7 @@ _LINE = 110  # characters of findings in a line
 def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
     """Write the page, whole or not at all; the same recording gives the same bytes.
 
-    Parameters
-    ----------
-    path : Path
-    recording : Recording
-    layout : str
-        Of the leads; `12x1` is too high for the words above it and has one line of them.
-    note : str
+    `layout`: of the leads; `12x1` is too high for the words above it and has one line of them.
     """
     figure = Figure(figsize=(PAGE_MM[0] / _MM_PER_INCH, PAGE_MM[1] / _MM_PER_INCH))
     FigureCanvasPdf(figure)

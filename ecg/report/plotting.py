@@ -33,16 +33,8 @@ def plot_recording(
 ) -> None:
     """Draw the first ten seconds as a PNG.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), mV
-        Leads in the order of `ecg.leads.LEADS`; NaN leaves a gap.
-    sampling_frequency : float
-        Hz.
-    path : path
-        The PNG file, written whole or not at all.
-    title : str
-    dots_per_inch : int
+    `signal`, (12, n_samples), mV: leads in the order of `ecg.leads.LEADS`; NaN leaves a gap. `sampling_frequency`: Hz.
+    `path`: the PNG file, written whole or not at all.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -42,37 +42,20 @@ _KINDS: dict[ProbabilityKind, str] = {
 
 @dataclass(frozen=True)
 class Reported:
-    """What the model says of a recording; thresholds are known only where the model is at hand.
-
-    Attributes
-    ----------
-    classes : tuple of str
-    labels : ndarray, shape (n_classes,), bool
-    probabilities : ndarray, shape (n_classes,), float64
-    thresholds : ndarray, shape (n_classes,), float64, optional
-        Mean over the members; one half where they have no part in the decision (`by_thresholds`).
-    disagreeing : tuple of int
-        Classes that some members give and others don't.
-    kind : {"own", "calibrated", "moved", "adapted"}
-        Whether probabilities and thresholds are calibrated, moved to other prior odds or adapted to a hospital (and so
-        written by the driver), or the network's own.
-    diagnoses : Diagnoses
-        The set that the classes are of.
-    definitions : str
-        The convention of the statements.
-    refusal : str
-        Why the model says nothing; "" where it does. Then no class is given, and no probability known.
-    """
+    """What the model says of a recording; thresholds are known only where the model is at hand."""
 
     classes: tuple[str, ...]
-    labels: NDArray[np.bool_]
-    probabilities: NDArray[np.float64]
+    labels: NDArray[np.bool_]  # (n_classes,), bool
+    probabilities: NDArray[np.float64]  # (n_classes,), float64
+    # (n_classes,), float64: mean over the members; one half where they have no part in the decision (`by_thresholds`).
     thresholds: NDArray[np.float64] | None = None
-    disagreeing: tuple[int, ...] = ()
+    disagreeing: tuple[int, ...] = ()  # classes that some members give and others don't
+    # One of "own", "calibrated", "moved", "adapted": whether probabilities and thresholds are calibrated, moved to
+    # other prior odds or adapted to a hospital (and so written by the driver), or the network's own.
     kind: ProbabilityKind = "own"
-    diagnoses: Diagnoses = CHALLENGE_2020
-    definitions: str = DEFAULT
-    refusal: str = ""
+    diagnoses: Diagnoses = CHALLENGE_2020  # the set that the classes are of
+    definitions: str = DEFAULT  # the convention of the statements
+    refusal: str = ""  # why the model says nothing; "" where it does. Then no class is given, and no probability known.
 
     @property
     def by_thresholds(self) -> bool:
@@ -115,16 +98,7 @@ class Recording:
 
 
 def look_at(name: str, given: io_recording.Recording, measured: Measurements, reported: Reported) -> Recording:
-    """Put the findings of a recording into words.
-
-    Parameters
-    ----------
-    name : str
-        As it is shown.
-    given : ecg.io.recording.Recording
-    measured : Measurements
-    reported : Reported
-    """
+    """Put the findings of a recording into words. `name`: as it is shown."""
     said = {} if reported.refusal else dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
     statements = interpret(measured, given.age, given.sex, {"model": said}, reported.definitions)
     rows = (
@@ -179,16 +153,8 @@ def article(
 ) -> dict[str, Any]:
     """All that `_recording.html` needs.
 
-    Parameters
-    ----------
-    recording : Recording
-    prefix : str
-        Letters, digits and `-`, in front of every id; one of its own for each recording on a page.
-    layout : str
-        The one that is shown first.
-    pdf : str
-        Address of the printable page, "" where there is none.
-    attributions : sequence of Attribution
+    `prefix`: letters, digits and `-`, in front of every id; one of its own for each recording on a page. `layout`: the
+    one that is shown first. `pdf`: address of the printable page, "" where there is none.
     """
     header, signal, measured = recording.header, recording.signal, recording.measured
     shown = with_derived_leads(signal)

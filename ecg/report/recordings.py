@@ -45,27 +45,13 @@ _INDEX_DATA = "recordings.js"
 
 @dataclass(frozen=True)
 class Options:
-    """What a report holds.
+    """What a report holds."""
 
-    Attributes
-    ----------
-    layout : str
-        The one that a page shows first.
-    attribution : bool
-        Whether pages show where the network looked.
-    pdf : bool
-        Whether there is a printable page of each recording.
-    single : bool
-        Whether all of it is in one file.
-    note : str
-        A sentence for the top of each page.
-    """
-
-    layout: str = "3x4"
-    attribution: bool = False
-    pdf: bool = False
-    single: bool = False
-    note: str = ""
+    layout: str = "3x4"  # the one that a page shows first
+    attribution: bool = False  # whether pages show where the network looked
+    pdf: bool = False  # whether there is a printable page of each recording
+    single: bool = False  # whether all of it is in one file
+    note: str = ""  # a sentence for the top of each page
 
 
 def report_folder(
@@ -80,25 +66,8 @@ def report_folder(
     A shard writes outputs and pages alone: the table of all is for a run with `resume` over all recordings when all
     shards are done. It keeps their pages.
 
-    Parameters
-    ----------
-    model : Model
-    recordings : path or paths
-        As of `expand_inputs`.
-    report : Path
-    options : Options
-    how : ClassifyOptions, optional
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    ValueError
-        As of `run_folder`, and for more recordings than one file may hold.
-    OSError
-        If something can't be written.
+    `recordings`: as of `expand_inputs`. Raises ValueError as of `run_folder`, and for more recordings than one file may
+    hold; OSError if something can't be written.
     """
     how = how or ClassifyOptions()
     if options.single:
