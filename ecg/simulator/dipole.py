@@ -209,23 +209,14 @@ def qrs_waves(
 ) -> list[Wave]:
     """The waves of a QRS complex with the clinical measures asked for.
 
-    Parameters
-    ----------
-    shape : str
-        "normal", "vertical", "nonspecific", "LBBB", "LAFB", "LPFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q",
-        "RVH", "WPW", or "RV", "LV" (where a ventricular beat starts).
-    duration : float
-        QRS duration, s.
-    axis : float
-        Frontal axis, degrees: the direction of the net QRS area, atan2((II + III) / sqrt(3), I).
-    voltage : float
-        Largest peak-to-peak voltage of the complex in a limb lead, mV.
-    depth : float
-        Factor on the front-to-back voltages, hence on the precordial leads.
-    variation : ndarray, shape (5,), optional
-        Factors on the size of the single components, so that no two hearts are alike.
-    local : ndarray, shape (6, 9), optional
-        As `local_activity` takes it.
+    - `shape`: "normal", "vertical", "nonspecific", "LBBB", "LAFB", "LPFB", "RBBB", "RBBB+LAFB", "inferior Q",
+      "anterior Q", "RVH", "WPW", or "RV", "LV" (where a ventricular beat starts).
+    - `duration`: QRS duration, s.
+    - `axis`: frontal axis, degrees: the direction of the net QRS area, atan2((II + III) / sqrt(3), I).
+    - `voltage`: largest peak-to-peak voltage of the complex in a limb lead, mV.
+    - `depth`: factor on the front-to-back voltages, hence on the precordial leads.
+    - `variation`, (5,): factors on the size of the single components, so that no two hearts are alike.
+    - `local`, (6, 9): as `local_activity` takes it.
     """
     fixed, turning = _components(shape, duration)
     factors = np.ones(5) if variation is None else np.asarray(variation, dtype=np.float64)
@@ -258,11 +249,7 @@ def qrs_waves(
 def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
     """The waves with voltages at single electrodes beside their dipoles.
 
-    Parameters
-    ----------
-    waves : list of Wave
-    relative : ndarray, shape (n, 9), n at least that of the waves
-        Voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
+    `relative`, (n, 9): voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
     """
     return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
@@ -311,12 +298,8 @@ def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wa
     Wilson's ventricular gradient (Wilson et al. 1934, Am Heart J 10:46-61): the areas of QRS and T together stay the
     same when the order of activation changes; so what a bundle branch block adds to QRS is taken off ST-T.
 
-    Parameters
-    ----------
-    qt, qrs : float
-        QT interval and QRS duration, s.
-    area_change : ndarray, shape (3,)
-        QRS area of this beat less that of the same heart with normal conduction, mV s.
+    `qt` and `qrs`: QT interval and QRS duration, s. `area_change`, (3,): QRS area of this beat less that of the same
+    heart with normal conduction, mV s.
     """
     in_segment = 0.2
     segment = st_wave(qt, qrs, np.ones(3))
@@ -353,20 +336,11 @@ def add_waves(
 ) -> None:
     """Add a beat in place.
 
-    The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it:
-    it makes a pacing spike visible at any sampling frequency.
+    The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it: it
+    makes a pacing spike visible at any sampling frequency.
 
-    Parameters
-    ----------
-    sources : ndarray, shape (12, n_samples), mV
-        As `leads_of_sources` takes them.
-    sampling_frequency : float
-        Hz.
-    onset : float
-        Time of the onset of the QRS complex, s.
-    waves : list of Wave
-    gain : float
-        Factor on the voltages (breathing moves the heart).
+    `sources`, (12, n_samples), mV: as `leads_of_sources` takes them. `sampling_frequency`: Hz. `onset`: time of the
+    onset of the QRS complex, s. `gain`: factor on the voltages (breathing moves the heart).
     """
     blur = 0.35 / sampling_frequency
     n_samples = sources.shape[1]
@@ -389,21 +363,9 @@ def rr_fluctuation(
     The spectrum has two Gaussian peaks, at 0.1 Hz (Mayer waves) and at the rate of breathing, as in McSharry et al.
     2003, equation 2, with random phases.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    seconds : float
-        Length of the recording, s.
-    respiration : float
-        Breathing rate, Hz.
-    low_to_high : float
-        Power of the low-frequency peak over that of the respiratory peak.
-
-    Returns
-    -------
-    times : ndarray, shape (n,), s
-        From 10 s before the first sample to 10 s after the last, 8 values per s.
-    values : ndarray, shape (n,)
+    `seconds`: length of the recording, s. `respiration`: breathing rate, Hz. `low_to_high`: power of the low-frequency
+    peak over that of the respiratory peak. Returns `times`, (n,): from 10 s before the first sample to 10 s after the
+    last, 8 values per s; `values`: (n,).
     """
     rate, seconds = 8.0, max(seconds, 10.0)
     times = np.arange(-10.0, seconds + 10.0, 1 / rate)

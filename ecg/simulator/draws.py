@@ -270,20 +270,8 @@ def draw_parameters(
 ) -> Parameters:
     """Draw a heart that shows a diagnosis, and often others that can occur with it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    diagnosis : str
-        Abbreviation or SNOMED CT code.
-    seconds : float
-        Length of the recording, s: how many premature beats fit.
-    comorbidity : bool
-        Whether to add up to two other diagnoses.
-
-    Returns
-    -------
-    Parameters
-        Whose labels contain the diagnosis.
+    `diagnosis`: abbreviation or SNOMED CT code. `seconds`: length of the recording, s: how many premature beats fit.
+    `comorbidity`: whether to add up to two other diagnoses. The labels of what is returned contain the diagnosis.
     """
     name = diagnosis_of(diagnosis)
     for _ in range(100):

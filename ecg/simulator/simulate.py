@@ -27,32 +27,15 @@ _REVERSED_ARMS = 0.01  # share of recordings; a rare mistake, and labels are of 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A simulated recording and the truth about it.
+    """A simulated recording and the truth about it."""
 
-    Attributes
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `ecg.leads.LEADS`.
-    sampling_frequency : float
-        Hz.
-    labels : tuple of str
-        SNOMED CT codes.
-    age : float
-        Years.
-    sex : str
-        "Female" or "Male".
-    parameters : Parameters
-        Everything the heart was made from, with the train of beats.
-    noise : Noise
-        What was added, among it whether the arm electrodes are swapped; the labels are those of the heart.
-    """
-
-    signal: np.ndarray
-    sampling_frequency: float
-    labels: tuple[str, ...]
-    age: float
-    sex: str
-    parameters: Parameters
+    signal: np.ndarray  # (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`
+    sampling_frequency: float  # Hz
+    labels: tuple[str, ...]  # SNOMED CT codes
+    age: float  # years
+    sex: str  # "Female" or "Male"
+    parameters: Parameters  # everything the heart was made from, with the train of beats
+    # What was added, among it whether the arm electrodes are swapped; the labels are those of the heart.
     noise: Noise = field(default_factory=Noise)
 
 
@@ -66,25 +49,14 @@ def simulate(
 ) -> Simulated:
     """Draw a heart with a diagnosis and record it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    diagnosis : str, optional
-        Abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from the former if left
-        out.
-    sampling_frequency : float
-        100 to 1000 Hz.
-    seconds : float
-        Length, s.
-    noise : Noise, optional
-        Ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
-    comorbidity : bool
-        Whether other diagnoses may join the one asked for.
+    - `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from
+      the former if left out.
+    - `sampling_frequency`: 100 to 1000 Hz.
+    - `seconds`: length, s.
+    - `noise`: ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
+    - `comorbidity`: whether other diagnoses may join the one asked for.
 
-    Raises
-    ------
-    ValueError
-        For a diagnosis, sampling frequency or length that can't be had.
+    Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
     """
     check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
