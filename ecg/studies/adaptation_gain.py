@@ -27,17 +27,9 @@ def measure_adaptation(
 ) -> str:
     """A Markdown table: the metric on recordings that had no part, for each number of recordings adapted to.
 
-    Parameters
-    ----------
-    data : Path
-        Labelled recordings that the model was not trained on.
-    model_folder : Path
-    labels : str, optional
-        The recordings' diagnoses, see `ecg.io.label_tables.load_labels`; those of headers if left out.
-    sizes : sequence of int
-        Recordings to adapt to, drawn `DRAWS` times each; those that would leave fewer than 20 to test are left out.
-    seed : int
-        Of the draws.
+    `data`: labelled recordings that the model was not trained on. `labels`: the recordings' diagnoses, see
+    `ecg.io.label_tables.load_labels`; those of headers if left out. `sizes`: recordings to adapt to, drawn `DRAWS`
+    times each; those that would leave fewer than 20 to test are left out. `seed`: of the draws.
     """
     model = load_model(model_folder, device="cpu")
     with tempfile.TemporaryDirectory() as cache:

@@ -50,35 +50,21 @@ _FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
 
 @dataclass(frozen=True)
 class Options:
-    """What is validated and how, as `ecg validate` is told.
-
-    Attributes
-    ----------
-    data, output : Path
-    split : {"folds", "databases", "hold-out"}
-        K folds; each database from the others; the largest database's last fold and all other databases.
-    n_folds : int
-        With "folds".
-    members : int
-        Networks that are trained on each split, with the same validation part and other random draws.
-    epochs, limit : int or None
-    seed, workers : int
-    device : str
-    labels : StatementTable or LabelTable, optional
-        As for `build_dataset`.
-    """
+    """What is validated and how, as `ecg validate` is told."""
 
     data: Path
     output: Path
+    # One of "folds", "databases", "hold-out": K folds; each database from the others; the largest database's last fold
+    # and all other databases.
     split: Literal["folds", "databases", "hold-out"]
-    n_folds: int = 5
-    members: int = 1
+    n_folds: int = 5  # with "folds"
+    members: int = 1  # networks that are trained on each split, with the same validation part and other random draws
     epochs: int | None = None
     limit: int | None = None
     seed: int = 2020
     workers: int = 2
     device: str = "auto"
-    labels: StatementTable | LabelTable | None = None
+    labels: StatementTable | LabelTable | None = None  # as for `build_dataset`
 
 
 @dataclass(frozen=True)
@@ -170,20 +156,10 @@ Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, NDArray[Any]]:
-    """What a model answers, decided as `driver.py` does.
+    """What a model answers, decided as `driver.py` does: ``rows``; ``probabilities``, ``outputs``, both (n_rows,
+    n_classes).
 
-    Parameters
-    ----------
-    model : Model
-    rows : ndarray of int
-        Recordings of a dataset.
-    inputs : iterable of Inputs
-        What the networks get of them, in the same order.
-
-    Returns
-    -------
-    dict
-        ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
+    `rows` are recordings of a dataset, `inputs` what the networks get of them, in the same order.
     """
     items = (Item(features, signal, features) for signal, features in inputs)
     found = predict(model.method, model.networks, items, model.device)
@@ -258,13 +234,8 @@ class Validation:
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
     def predictions(self, name: str = "", disturb: Disturbance | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training, or newly disturbed.
-
-        Parameters
-        ----------
-        name : str
-            Of the disturbance.
-        disturb : Disturbance, optional
+        """The answers of all splits, to the recordings as they were read for training, or newly disturbed as `name`
+        says.
         """
         suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
         found = [self._answers(split, name, suffix, disturb) for split in self.splits]

@@ -125,11 +125,8 @@ _COLUMNS: dict[str, Callable[[Measurements], float]] = {
 def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
     """Error of each measurement under each disturbance: mean ± standard deviation, and how many cells are lost.
 
-    Parameters
-    ----------
-    recordings : iterable of (signal, sampling_frequency)
-        float32 (12, n_samples) in mV, NaN where missing, and Hz; III, aVR, aVL and aVF are computed from I and II. The
-        k-th is disturbed with seed k.
+    `recordings`: float32 (12, n_samples) in mV, NaN where missing, and Hz; III, aVR, aVL and aVF are computed from I
+    and II. The k-th is disturbed with seed k.
     """
     errors: dict[tuple[str, str], list[float]] = {(d, c): [] for d in DISTURBANCES for c in _COLUMNS}
     for seed, (signal, rate) in enumerate(recordings):

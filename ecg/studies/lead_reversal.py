@@ -81,16 +81,8 @@ def fit_weights(features: NDArray[np.float64]) -> NDArray[np.float64]:
 def exchange(signal: NDArray[np.float32], name: str) -> NDArray[np.float32]:
     """What the recorder would show with two limb electrodes exchanged.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Without NaN in the limb leads.
-    name : str
-        One of `EXCHANGES`, or "RA-RL", for which both legs are taken to have the same potential.
-
-    Returns
-    -------
-    ndarray, shape (12, n_samples), float32, mV
+    `signal`, (12, n_samples), float32, mV: without NaN in the limb leads. `name`: one of `EXCHANGES`, or "RA-RL", for
+    which both legs are taken to have the same potential. Returns (12, n_samples), float32, mV.
     """
     zero, left, leg = np.zeros_like(signal[0]), signal[LEADS.index("I")], signal[LEADS.index("II")]  # RA is 0
     limbs = [leg, left, leg] if name == "RA-RL" else [(zero, left, leg)[k] for k in ARRANGEMENTS[EXCHANGES[name]]]

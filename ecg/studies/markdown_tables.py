@@ -55,12 +55,7 @@ def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
 def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
     """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric` and AUROC.
 
-    Parameters
-    ----------
-    results : Mapping of str to Predictions
-        By method.
-    diagnoses : Diagnoses
-        Its classes are all results' columns.
+    `results`: by method. `diagnoses`: its classes are all results' columns.
     """
     lines, measures = [], MEASURES | (SUPERCLASSES if diagnoses.superclasses else {})
     for group, names in groups(results.values()).items():
@@ -150,12 +145,8 @@ def format_classes(result: Predictions, names: Sequence[str], diagnoses: Diagnos
 def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], diagnoses: Diagnoses) -> str:
     """The metric by disturbance, and what was lost against the first of them, with a 95 % interval.
 
-    Parameters
-    ----------
-    results : Mapping of str to Mapping of str to Predictions
-        By method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
-    diagnoses : Diagnoses
-        As for `format_databases`.
+    `results`: by method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
+    `diagnoses`: as for `format_databases`.
     """
     divided = parts(by_name[name] for by_name in results.values() for name in by_name)
     columns, cells = ["disturbance"], {name: [name] for by_name in results.values() for name in by_name}

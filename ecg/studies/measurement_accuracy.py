@@ -176,16 +176,9 @@ def annotated_r_peaks(record: Path, sampling_frequency: float) -> NDArray[np.flo
 def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_steps: int | None = None) -> str:
     """Tables against the annotations of LUDB.
 
-    Parameters
-    ----------
-    folder : Path
-        Its recordings.
-    truth_file : Path
-        Their global intervals.
-    data : Path, optional
-        Challenge recordings. If given, what was fitted is fitted again for each of five parts, on the others and these.
-    n_steps : int, optional
-        Of each fit; as many as `ecg.training.fit_measurements` takes if left out.
+    `folder`: its recordings. `truth_file`: their global intervals. `data`: Challenge recordings. If given, what was
+    fitted is fitted again for each of five parts, on the others and these. `n_steps`: of each fit; as many as
+    `ecg.training.fit_measurements` takes if left out.
     """
     with open(truth_file, newline="") as file:
         truths = list(csv.DictReader(file))

@@ -25,16 +25,7 @@ from ecg.studies.predictions import Predictions
 def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, Any]]:
     """`statistics.measure` of held-out predictions, by database and pooled, with 95 % intervals.
 
-    Parameters
-    ----------
-    result : Predictions
-    diagnoses : Diagnoses
-        Its classes are the columns.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
+    `diagnoses`: its classes are the columns. Raises ValueError if they are not.
     """
     if result.classes != diagnoses.classes:
         raise ValueError(f"expected predictions of the diagnoses of {diagnoses.name}, found those of another set")
@@ -51,15 +42,8 @@ def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, A
 def add_card(model_folder: Path, trained: Mapping[str, Any], predictions: Path, measured: Mapping[str, Any]) -> str:
     """Write a card with what trained a model and what was measured; the card as Markdown.
 
-    Parameters
-    ----------
-    model_folder : Path
-    trained : mapping
-        The training's command, commit, minutes and machine.
-    predictions : Path
-        File of held-out `Predictions`.
-    measured : mapping
-        Command and commit that wrote them.
+    `trained`: the training's command, commit, minutes and machine. `predictions`: file of held-out `Predictions`.
+    `measured`: command and commit that wrote them.
     """
     result = Predictions.load(predictions)
     rows = measured_rows(result, diagnoses_of(read_config(model_folder), model_folder))

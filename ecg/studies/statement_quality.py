@@ -29,29 +29,22 @@ _MORE_CODES = {"164884008": 60}  # ventricular ectopic beats, which PTB-XL's hea
 
 @dataclass
 class Quality:
-    """What was counted over recordings.
-
-    Attributes
-    ----------
-    recordings, statements, contradicted, uncertain, acute : int
-    by_certainty : mapping of str to Counter
-        Right (True) and wrong (False) statements.
-    right, wrong, missed : int
-        Of the statements said as definite or probable; of the header's diagnoses those that none of them says.
-    sure : Counter
-        Right and wrong ones of the recordings that are not uncertain.
-    """
+    """What was counted over recordings."""
 
     recordings: int = 0
     statements: int = 0
     contradicted: int = 0
     uncertain: int = 0
     acute: int = 0
+    # `right`, `wrong`, `missed`: of the statements said as definite or probable; of the header's diagnoses those that
+    # none of them says.
     right: int = 0
     wrong: int = 0
     missed: int = 0
     found: int = 0
+    # Right (True) and wrong (False) statements.
     by_certainty: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
+    # Right and wrong ones of the recordings that are not uncertain.
     sure: Counter[bool] = field(default_factory=Counter)
 
     def add(
@@ -65,16 +58,7 @@ class Quality:
     ) -> None:
         """Count a recording.
 
-        Parameters
-        ----------
-        statements : sequence of Statement
-        measured : Measurements
-        labels : iterable of str
-            SNOMED CT codes of its header.
-        age : float
-            Years.
-        definitions : str
-            The convention of the statements.
+        `labels`: SNOMED CT codes of its header. `age`: years. `definitions`: the convention of the statements.
         """
         wanted = codes_of_labels(labels)
         unsure = bool(doubts(statements, measured))
@@ -145,15 +129,8 @@ def table(qualities: Mapping[str, Quality]) -> str:
 def measure_statements(data: Path, models: Sequence[Path], definitions: str, fold: int | None) -> str:
     """Interpret a folder's recordings, or those of a fold, and count; the table in Markdown.
 
-    Parameters
-    ----------
-    data : Path
-        Folder of recordings with diagnoses. With a `folds.csv` there is a column for each database.
-    models : sequence of Path
-        Folders of trained models.
-    definitions : str
-        The convention.
-    fold : int, optional
+    `data`: folder of recordings with diagnoses. With a `folds.csv` there is a column for each database. `models`:
+    folders of trained models. `definitions`: the convention.
     """
     paths = in_folds(data, () if fold is None else (fold,))
     if not paths:
