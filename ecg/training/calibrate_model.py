@@ -34,23 +34,8 @@ def calibrate_model(
 ) -> tuple[int, float, float]:
     """Fit a model's probabilities on the validation parts of the recordings that it was trained on, and store it.
 
-    Parameters
-    ----------
-    model_folder, data_folder : Path
-    labels : path, optional
-    least_likelihood : float
-        As it was trained with.
-
-    Returns
-    -------
-    n_recordings : int
-    before, after : float
-        Calibration error on them.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no usable model, or the recordings are not those that trained it.
+    `least_likelihood`: as it was trained with. Returns `before` and `after`: calibration error on them. Raises
+    ValueError if the folder holds no usable model, or the recordings are not those that trained it.
     """
     model = load_model(model_folder, find_methods(), pick_device())
     if model.adaptation is not None:

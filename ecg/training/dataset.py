@@ -65,19 +65,10 @@ class Entry:
 class Dataset:
     """Preprocessed recordings in the order of their names, then simulated ones.
 
-    Attributes
-    ----------
-    entries : list of Entry
-    n_recorded : int
-        Entries before the simulated ones, which are there to be trained on and for nothing else.
-    labels : ndarray, shape (n_recordings, n_classes), bool
-        As the Challenge scores them.
-    targets : ndarray, shape (n_recordings, n_classes), float32
-        The method's training targets.
-    unused : int
-        Recordings beside these that the method is not trained on.
-    unknown : dict of str to int
-        Codes that the set of diagnoses lacks, and how many recordings have each, the most frequent first.
+    The first `n_recorded` entries are no simulated ones, which are there to be trained on and for nothing else.
+    `labels`, (n_recordings, n_classes), bool, are as the Challenge scores them; `targets`, of the same shape, float32,
+    are the method's. `unused` counts recordings that the method is not trained on; `unknown` counts, for codes that the
+    set of diagnoses lacks, the recordings that have them, the most frequent first.
     """
 
     def __init__(
@@ -160,36 +151,20 @@ def build_dataset(
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
 
-    Parameters
-    ----------
-    method : Method
-    data_folder : Path
-        Recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold) in it
-        says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay together.
-    cache_folder : Path
-        Where the preprocessed signals go. They are used again when nothing has changed, so that a training that was
-        killed does not read everything again.
-    workers : int
-        Processes that read at once.
-    limit : int, optional
-        Only this many recordings, spread evenly over all of them.
-    statements : StatementTable or LabelTable, optional
-        As for `read`: labels for recordings in clinical formats; or a table of records. Its codes replace
-        those of headers. Its folds and patients count where ``folds.csv`` says nothing.
-    resume : bool
-        Use what was read before, or refuse.
-    shape_only : collection of str
-        Databases in which the size of recordings is invented: nothing is learned from it.
+    - `data_folder`: recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold)
+      in it says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay
+      together.
+    - `cache_folder`: where the preprocessed signals go. They are used again when nothing has changed, so that a
+      training that was killed does not read everything again.
+    - `workers`: processes that read at once.
+    - `limit`: only this many recordings, spread evenly over all of them.
+    - `statements`: as for `read`: labels for recordings in clinical formats; or a table of records. Its codes
+      replace those of headers. Its folds and patients count where ``folds.csv`` says nothing.
+    - `resume`: use what was read before, or refuse.
+    - `shape_only`: databases in which the size of recordings is invented: nothing is learned from it.
 
-    Returns
-    -------
-    tuple of Dataset and list of str
-        The recordings that take part, and a sentence for each one that does not although it should.
-
-    Raises
-    ------
-    RecordingError
-        If the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
+    Returns the recordings that take part, and a sentence for each one that does not although it should. Raises
+    RecordingError if the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
     """
     folds = read_folds(data_folder)
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
@@ -262,13 +237,7 @@ def build_dataset(
 
 
 def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path) -> None:
-    """Disk and memory for this many recordings; OSError where the disk has less.
-
-    Raises
-    ------
-    OSError
-        If the preprocessed recordings would not fit.
-    """
+    """Disk and memory for this many recordings; OSError where the disk has less."""
     some = [_seconds(headers[k]) for k in np.linspace(0, len(headers) - 1, min(len(headers), _LOOKED_AT)).astype(int)]
     count = len(headers) * (1 + method.training.simulated_share)
     disk = count * float(np.mean(some)) * 12 * 4 * method.input.sampling_frequency

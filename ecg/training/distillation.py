@@ -30,22 +30,10 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     The targets are in equal parts the labels and the ensemble's probabilities. The first fold validates, as for the
     ensemble's first member; a stopped training continues.
 
-    Parameters
-    ----------
-    teacher : Model
-    student : Method
-        With the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
-    data_folder, model_folder : Path
-        The recordings that trained the teacher, and where the model goes.
-    options : TrainingOptions
-        `members` has no part in it.
-
-    Raises
-    ------
-    ValueError
-        If the student can't learn from this teacher.
-    RecordingError
-        If the data folder can't be trained on.
+    `student`: with the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
+    `data_folder` and `model_folder`: the recordings that trained the teacher, and where the model goes. `options`:
+    `members` has no part in it. Raises ValueError if the student can't learn from this teacher; RecordingError if the
+    data folder can't be trained on.
     """
     teacher.require(student.diagnoses)
     if teacher.method.input.preprocess != student.input.preprocess:

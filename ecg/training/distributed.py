@@ -92,11 +92,7 @@ class DataParallel:
 class CommonBatchNorm1d(nn.BatchNorm1d):
     """Batch norm with the mean and variance of all processes' items, on any device (`nn.SyncBatchNorm` is for GPUs).
 
-    Parameters
-    ----------
-    norm : nn.BatchNorm1d
-        Its parameters and statistics are taken over.
-    parallel : DataParallel
+    `norm`: its parameters and statistics are taken over.
     """
 
     def __init__(self, norm: nn.BatchNorm1d, parallel: DataParallel) -> None:

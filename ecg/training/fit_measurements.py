@@ -50,21 +50,12 @@ _SINUS = {"426783006", "426177001", "427084000", "427393009"}
 
 @dataclass(frozen=True)
 class Example:
-    """The beats of a recording and their boundaries.
+    """The beats of a recording and their boundaries."""
 
-    Attributes
-    ----------
-    beats : ndarray, shape (n_beats, 12, N_SAMPLES), float32, mV
-    whole : ndarray, shape (n_beats, 6), float64
-        Samples from the first of a beat; NaN where unknown.
-    leads : ndarray, shape (n_beats, 12, 6), float64
-    on : ndarray, shape (12,), bool
-    """
-
-    beats: NDArray[np.float32]
-    whole: Floats
-    leads: Floats
-    on: NDArray[np.bool_]
+    beats: NDArray[np.float32]  # (n_beats, 12, N_SAMPLES), float32, mV
+    whole: Floats  # (n_beats, 6), float64: samples from the first of a beat; NaN where unknown
+    leads: Floats  # (n_beats, 12, 6), float64
+    on: NDArray[np.bool_]  # (12,), bool
 
 
 def _windows(prepared: Prepared, which: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -348,13 +339,7 @@ def fit_all(
 ) -> dict[str, NDArray[np.float32]]:
     """Fit the network, then with it the P waves; from then on this process measures with both.
 
-    Parameters
-    ----------
-    real, simulated : list of Example
-    data : Path
-        Challenge recordings with folds.csv, for the P waves.
-    n_steps : int
-        Of training the network.
+    `data`: Challenge recordings with folds.csv, for the P waves. `n_steps`: of training the network.
     """
     network = {
         name: values.numpy()

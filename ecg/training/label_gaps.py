@@ -16,12 +16,8 @@ _CODES_NAMED = 20  # the others are counted
 def label_gaps(diagnoses: Diagnoses, labels: NDArray[np.bool_], unknown: Mapping[str, int]) -> list[str]:
     """Sentences about codes that the set lacks, and about its diagnoses that no recording has.
 
-    Parameters
-    ----------
-    diagnoses : Diagnoses
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    unknown : Mapping of str to int
-        Codes and how many recordings have each, the most frequent first.
+    `labels`: (n_recordings, n_classes), bool. `unknown`: codes and how many recordings have each, the most frequent
+    first.
     """
     sentences = []
     if unknown:

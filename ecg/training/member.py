@@ -58,22 +58,8 @@ def train_member(
 ) -> Member:
     """Train one network through all stages of the method and search its thresholds.
 
-    Parameters
-    ----------
-    method : Method
-    dataset : Dataset
-    training_rows, validation_rows : ndarray of int
-        No stage sees a validation recording other than to score it.
-    options : MemberOptions
-
-    Returns
-    -------
-    Member
-
-    Raises
-    ------
-    TrainingError
-        If there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
+    `training_rows` and `validation_rows`: no stage sees a validation recording other than to score it. Raises
+    TrainingError if there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
     """
     if not len(training_rows) or not len(validation_rows):
         raise TrainingError(

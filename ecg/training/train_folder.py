@@ -45,40 +45,26 @@ def train_folder(
 ) -> None:
     """Train a model on every recording of a folder and store it.
 
-    Parameters
-    ----------
-    data, model : path
-    method : str, optional
-        One of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of `start`.
-    members, epochs, seed, device, workers, limit, resume, spread_members
-        See `ecg.training.options.TrainingOptions`.
-    diagnoses : str, optional
-        A set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or of `start`.
-    labels : str, optional
-        CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
-    least_likelihood : float
-        Of codes in `labels`, in percent.
-    leads : str, optional
-        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
-        smaller sets lack masked in half of the training items.
-    start : path, optional
-        A model folder, from whose weights the training starts.
-    shape_only : sequence of str
-        Databases in which the size of recordings is invented.
-    also : tuple of (str, path), optional
-        A second set of diagnoses and the folder of a model for it. The networks are trained on both sets; the two
-        models differ in their outputs. A recording has the codes of its header and of `labels`; what it has no code
-        of a set of, is not known there.
-    cache : path, optional
-        See `ecg.training.options.TrainingOptions`.
-    methods : Mapping of str to callable, optional
-        The methods' builders by name, those of `find_methods` if not given.
-    default_method : str
+    - `method`: one of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of
+      `start`.
+    - `members`, `epochs`, `seed`, `device`, `workers`, `limit`, `resume`, `spread_members`: see
+      `ecg.training.options.TrainingOptions`.
+    - `diagnoses`: a set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or
+      of `start`.
+    - `labels`: CSV file of records and codes, or of statements and codes, or "common", see
+      `ecg.io.label_tables.load_labels`.
+    - `least_likelihood`: of codes in `labels`, in percent.
+    - `leads`: leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with
+      those that smaller sets lack masked in half of the training items.
+    - `start`: a model folder, from whose weights the training starts.
+    - `shape_only`: databases in which the size of recordings is invented.
+    - `also`: a second set of diagnoses and the folder of a model for it. The networks are trained on both sets;
+      the two models differ in their outputs. A recording has the codes of its header and of `labels`; what it has
+      no code of a set of, is not known there.
+    - `cache`: see `ecg.training.options.TrainingOptions`.
+    - `methods`: the methods' builders by name, those of `find_methods` if not given.
 
-    Raises
-    ------
-    ValueError
-        If the method can't be trained on two sets, or would start from a model of one.
+    Raises ValueError if the method can't be trained on two sets, or would start from a model of one.
     """
     builders = find_methods() if methods is None else methods
     first = None if start is None else load_model(start, builders, pick_device("cpu"))

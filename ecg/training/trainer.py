@@ -47,23 +47,9 @@ def train(
     that lies in ``<model_folder>/.training-state`` until the model is stored. Under `torchrun` its processes train
     together; the first of them writes.
 
-    Parameters
-    ----------
-    method : Method
-    data_folder, model_folder : path
-    options : TrainingOptions
-    parts : sequence of (Method, Path)
-        Models to store in place of one with all of the method's classes: the same method for a part of them, and its
-        folder.
-
-    Raises
-    ------
-    RecordingError
-        If the data folder can't be trained on.
-    TrainingError
-        If training fails, or if there is no training to resume.
-    ValueError
-        If an option is out of range.
+    `parts`: models to store in place of one with all of the method's classes: the same method for a part of them, and
+    its folder. Raises RecordingError if the data folder can't be trained on; TrainingError if training fails, or if
+    there is no training to resume; ValueError if an option is out of range.
     """
     device = pick_device(options.device)
     with joined(device) as processes, silence() if not processes.is_first else nullcontext():
@@ -142,16 +128,7 @@ def _train(
 def select_part(method: Method, member: Member, part: Method, dataset: Dataset, device: torch.device) -> Member:
     """A member with a part of its method's classes, validated on the recordings that have labels of those.
 
-    Parameters
-    ----------
-    method : Method
-        Of `member`.
-    member : Member
-    part : Method
-        The same for a part of the classes.
-    dataset : Dataset
-        With the labels of the part.
-    device : torch.device
+    `method`: of `member`. `part`: the same for a part of the classes. `dataset`: with the labels of the part.
     """
     assert method.training.select_classes is not None
     columns = [method.classes.index(code) for code in part.classes]
