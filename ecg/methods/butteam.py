@@ -56,17 +56,8 @@ ITERATIONS = 50
 def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
     """A recording as the network takes it: units of 0.2 mV at 125 Hz.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    ndarray, shape (12, int(n_samples * 125 / sampling_frequency)), float32, 0.2 mV at 125 Hz
-        Finite. A rate below 125 Hz is interpolated only.
+    `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, int(n_samples *
+    125 / sampling_frequency)), float32, 0.2 mV at 125 Hz: finite. A rate below 125 Hz is interpolated only.
     """
     signal = fill_missing(recording)
     n_samples, ratio = signal.shape[1], sampling_frequency / SAMPLING_FREQUENCY
@@ -104,16 +95,8 @@ def is_short(labels: NDArray[np.bool_], seconds: float) -> bool:
 def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """A training item: amplitudes changed by 20 %, each lead on its own, and time by 10 %, each with probability 0.8.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-        Not changed.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (12, n), float32
-        ``n_samples / 1.1 - 1 < n <= 1.1 * n_samples``.
+    `recording`, (12, n_samples), float32: not changed. Returns (12, n), float32: ``n_samples / 1.1 - 1 < n <= 1.1 *
+    n_samples``.
     """
     if rng.random() < 0.8:
         recording = recording * _factor(rng, 0.2, (len(recording), 1)).astype(np.float32)
@@ -140,14 +123,8 @@ def no_augmentation(recording: NDArray[np.float32], rng: np.random.Generator) ->
 def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Inputs for prediction: up to 105 s the whole recording, else chunks of 90 s that share 5 s with their neighbours.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-
-    Returns
-    -------
-    list of ndarray, each of shape (12, n <= 21874), float32
-        The last one extends to the recording's end (so that one of less than 175 s is still whole).
+    `recording`: (12, n_samples), float32. Returns a list of (12, n <= 21874), float32. The last one extends to the
+    recording's end (so that one of less than 175 s is still whole).
     """
     recording = pad_right(recording, SHORTEST)
     n_samples = recording.shape[1]
@@ -221,18 +198,9 @@ def bayesian_search(
 
     250 random points in the unit cube, then 50 steps of a Gaussian process with an upper confidence bound.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes), float64
-    decide : callable
-        ``(probabilities, thresholds) -> outputs``.
-
-    Returns
-    -------
-    ndarray, shape (n_classes,), float64
-        The same on every call.
+    `labels`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64. `weights`:
+    (n_classes, n_classes), float64. `decide`: ``(probabilities, thresholds) -> outputs``. Returns (n_classes,),
+    float64: the same on every call.
     """
     say("Searching thresholds by Bayesian optimisation, which takes a minute or two")
     found = _optimize(labels, probabilities, weights, decide, ITERATIONS)
@@ -284,16 +252,9 @@ def majority(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Classes that at least half of the members output (of the published three: two); scores by their mean.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-        Have played their part in `labels`.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (n_recordings, n_classes)
+    `labels`: (n_members, n_recordings, n_classes), bool, in which `thresholds`, (n_members, n_classes), have played
+    their part. `probabilities`: (n_members, n_recordings, n_classes), float64. Returns both as (n_recordings,
+    n_classes).
     """
     return labels.mean(axis=0) >= 0.5, probabilities.mean(axis=0)
 
@@ -350,22 +311,10 @@ def butteam(
     recordings, later validation sets included. Of the comparisons in the paper's table 1, width, skips, loss and
     augmentation are settings; kernel size and depth are not.
 
-    Parameters
-    ----------
-    width : int
-        Channels of the first level: 48 as in the paper's best, 12 for its small network.
-    augmentation : bool
-    global_skips : bool
-    challenge_loss : bool
-        False keeps the weighted cross-entropy through the second stage, at the same length.
-    threshold_search : {"bayesian", "coordinate"}
-    diagnoses : Diagnoses, optional
-        Without reward weights the cross-entropy stays, and thresholds are those of the highest F1.
-
-    Raises
-    ------
-    ValueError
-        If there is no such threshold search.
+    `width`: channels of the first level: 48 as in the paper's best, 12 for its small network. `challenge_loss`: false
+    keeps the weighted cross-entropy through the second stage, at the same length. `threshold_search`: one of
+    "bayesian", "coordinate". `diagnoses`: without reward weights the cross-entropy stays, and thresholds are those of
+    the highest F1. Raises ValueError if there is no such threshold search.
     """
     if width < 1:
         raise ValueError(f"width {width}: expected a whole number from 1 up")

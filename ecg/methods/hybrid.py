@@ -54,12 +54,7 @@ class SignalAndMeasurements(nn.Module):
 
     In training mode it is the network on the signal alone: the others are fitted before, each by itself.
 
-    Parameters
-    ----------
-    width : float
-    n_classes : int
-    of_log_odds : bool
-        Whether the mean is that of the log-odds.
+    `of_log_odds`: whether the mean is that of the log-odds.
     """
 
     def __init__(self, width: float, n_classes: int = 24, of_log_odds: bool = False) -> None:
@@ -72,15 +67,9 @@ class SignalAndMeasurements(nn.Module):
     def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Logits, (n_items, n_classes).
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, 12, n_samples), float32
-            Standardised.
-        beside : Tensor, shape (n_items, 8), float32
-            Age and sex, and the amplitudes.
-        lengths : Tensor, shape (n_items,), int64
-        features : Tensor, shape (n_items, n_features), float32
-            Age and sex, and the measurements.
+        `signal`, (n_items, 12, n_samples), float32: standardised. `beside`, (n_items, 8), float32: age and sex, and the
+        amplitudes. `lengths`: (n_items,), int64. `features`, (n_items, n_features), float32: age and sex, and the
+        measurements.
         """
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
@@ -146,16 +135,7 @@ def make_targets(
 ) -> NDArray[np.float32]:
     """Training targets as those of `robust`, sinus rhythm counting half where hospitals differ about it.
 
-    Parameters
-    ----------
-    codes : tuple of str
-        Of the recording.
-    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
-    diagnoses : Diagnoses, optional
-
-    Returns
-    -------
-    ndarray, shape (n_classes,), float32
+    `codes`: of the recording. `recording`: (12, n_samples), float32, mV at 257 Hz. Returns (n_classes,), float32.
     """
     targets = robust.make_targets(codes, recording, diagnoses)
     normal = diagnoses.column_of.get(robust.SINUS_RHYTHM)
@@ -244,22 +224,11 @@ def hybrid(
 ) -> Method:
     """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
-    Parameters
-    ----------
-    width : float
-        Channels of the networks, relative to the published SE-ResNet.
-    measurements : bool
-        False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
-    averaged : int
-        Neighbouring samples of the signal whose mean is one for the network: with 2 it takes half of the time.
-    diagnoses : Diagnoses, optional
-        Without reward weights thresholds are those of the highest F1 on the validation recordings, and the parts'
-        log-odds are averaged, which ranks better; the expected score is higher with their probabilities.
-
-    Raises
-    ------
-    ValueError
-        If a setting is out of range.
+    `width`: channels of the networks, relative to the published SE-ResNet. `measurements`: false for the network alone,
+    which needs nothing but the signal, age and sex: what a distilled model is. `averaged`: neighbouring samples of the
+    signal whose mean is one for the network: with 2 it takes half of the time. `diagnoses`: without reward weights
+    thresholds are those of the highest F1 on the validation recordings, and the parts' log-odds are averaged, which
+    ranks better; the expected score is higher with their probabilities. Raises ValueError if a setting is out of range.
     """
     if averaged < 1:
         raise ValueError(f"averaged {averaged}: expected a whole number from 1 up")

@@ -62,12 +62,8 @@ def check_leads(method: Method, signal: Signal) -> None:
 def keep_leads(signal: Signal, leads: tuple[str, ...]) -> Signal:
     """The recording with these leads alone, (12, n_samples), float32, mV; NaN in the others.
 
-    Two limb leads stand for all six (Einthoven, Goldberger), as in `ecg.leads.fill_missing`.
-
-    Raises
-    ------
-    RecordingError
-        If it lacks one of them.
+    Two limb leads stand for all six (Einthoven, Goldberger), as in `ecg.leads.fill_missing`. Raises RecordingError if
+    it lacks one of them.
     """
     if sentence := _lacking(signal, leads):
         raise RecordingError(f"recording: {sentence}")
@@ -127,10 +123,7 @@ def masked_features(recording: Recording, network_input: Input, sets: Sequence[t
 def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
     """A method that looks at some leads alone, and asks for them; as it is for None.
 
-    Raises
-    ------
-    ValueError
-        If it needs others.
+    Raises ValueError if it needs others.
     """
     if leads is None or leads == method.leads:
         return method

@@ -61,17 +61,8 @@ SLOW = 60.0  # beats per minute: below it most hospitals call sinus rhythm brady
 def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
     """A recording without baseline wander and powerline interference: mV at 257 Hz, 1 to 45 Hz.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    ndarray, shape (12, n), float32, mV at 257 Hz
-        Finite.
+    `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, n), float32, mV
+    at 257 Hz: finite.
     """
 
     def filtered(leads: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,13 +79,8 @@ def make_targets(
     Premature ventricular complexes count under either of their codes. Sinus rhythm below 60 beats per minute is called
     bradycardia by convention, but PTB-XL does so below 50 only: the target is one half.
 
-    Parameters
-    ----------
-    codes : tuple of str
-        Of the recording.
-    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
-    diagnoses : Diagnoses, optional
-        What is said of a SNOMED CT code holds for the sets that have it.
+    `codes`: of the recording. `recording`: (12, n_samples), float32, mV at 257 Hz. `diagnoses`: what is said of a
+    SNOMED CT code holds for the sets that have it.
     """
     columns = diagnoses.column_of
     known = (code if code in columns else UNSCORED.get(code, code) for code in codes)
@@ -109,14 +95,7 @@ def make_targets(
 def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """A training item: a random crop of a long recording, some leads off, sometimes at a gain that is wrong.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (12, n <= 2624), float32, mV
+    `recording`: (12, n_samples), float32, mV. Returns (12, n <= 2624), float32, mV.
     """
     start = int(rng.integers(0, max(recording.shape[1] - TRAINING_WINDOW, 0) + 1))
     item = recording[:, start : start + TRAINING_WINDOW].copy()
@@ -129,13 +108,7 @@ def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray
 def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """Windows for prediction: evenly spread over a long recording, a short one as it is.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-
-    Returns
-    -------
-    list of ndarray, each of shape (12, n <= 4096), float32
+    From (12, n_samples), float32, to a list of (12, n <= 4096), float32.
     """
     padded = pad_right(recording, SHORTEST)
     return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
@@ -144,19 +117,10 @@ def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Each lead with mean 0 and standard deviation 1 over its own samples, and the removed amplitude.
 
-    Parameters
-    ----------
-    signal : Tensor, shape (n_items, 12, n_samples), float32, mV
-        Zero-padded on the right.
-    lengths : Tensor, shape (n_items,), int64
-
-    Returns
-    -------
-    standardised : Tensor, shape (n_items, 12, n_samples), float32
-        Padding is zero again. A lead that is off stays at about zero.
-    amplitudes : Tensor, shape (n_items, 3), float32
-        Octaves between the limb leads and their typical amplitude, the same of the chest leads, and 1; three zeros
-        where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
+    `signal`, (n_items, 12, n_samples), float32, mV: zero-padded on the right. `lengths`: (n_items,), int64. Returns
+    `standardised`, (n_items, 12, n_samples), float32: padding is zero again. A lead that is off stays at about zero;
+    `amplitudes`, (n_items, 3), float32: octaves between the limb leads and their typical amplitude, the same of the
+    chest leads, and 1; three zeros where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
     """
     inside = position_mask(lengths, signal.shape[2])
     count = lengths[:, None, None]
@@ -175,10 +139,8 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
 def limb_lead_octaves(recording: NDArray[np.float32]) -> float:
     """Octaves between the limb leads and their typical amplitude, as in `standardise`; -inf without a signal.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (6 or more, n_samples), float32, mV at 257 Hz
-        Preprocessed; the limb leads come first, the others have no part in it.
+    `recording`, (6 or more, n_samples), float32, mV at 257 Hz: preprocessed; the limb leads come first, the others have
+    no part in it.
     """
     middle = np.sort(recording[:6].std(axis=1))[2]
     return float(np.log2(middle / TYPICAL_LIMB_LEAD)) if middle > 0 else -math.inf
@@ -256,20 +218,10 @@ def average(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """One decision from the mean of the members' probabilities.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
-        Not used: probabilities are averaged, not votes.
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-        Each member's are taken into account before the mean.
-    weights : ndarray, shape (n_classes, n_classes), float64, or None
-        Reward weights; without them a class is given from one half up.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (n_recordings, n_classes)
-        Labels, and mean probabilities as the networks gave them.
+    `labels`, (n_members, n_recordings, n_classes), bool, are not used: probabilities are averaged, not votes.
+    `probabilities`: (n_members, n_recordings, n_classes), float64. `thresholds`, (n_members, n_classes), float64: each
+    member's are taken into account before the mean. `weights`, (n_classes, n_classes), float64, are reward weights;
+    without them a class is given from one half up. Returns labels, and mean probabilities as the networks gave them.
     """
     moved = mean_of_moved(probabilities, thresholds)
     return highest_expected_score(moved, weights), probabilities.mean(axis=0)
