@@ -151,24 +151,9 @@ def load_outputs(
     All sets but `challenge-2020` go by the official 2021 scorer: equivalent codes may be joined by `|`, `1.0` is
     positive, and a score that is not finite is 0.
 
-    Parameters
-    ----------
-    output_files : sequence of path
-        One file for each recording.
-    classes : sequence of str
-        Codes of the columns wanted.
-    diagnoses : Diagnoses, optional
-        Their set.
-
-    Raises
-    ------
-    EvaluationError
-        If a file can't be read, or outputs have the columns of another set.
-
-    Returns
-    -------
-    binary_outputs : ndarray, shape (n_recordings, n_classes), bool
-    scalar_outputs : ndarray, shape (n_recordings, n_classes), float64
+    `output_files`: one file for each recording. `classes`: codes of the columns wanted. `diagnoses`: their set. Raises
+    EvaluationError if a file can't be read, or outputs have the columns of another set. Returns `binary_outputs`:
+    (n_recordings, n_classes), bool; `scalar_outputs`: (n_recordings, n_classes), float64.
     """
     files = [os.fspath(path) for path in output_files]
     by_2020, index = diagnoses.name == DEFAULT, index_classes(classes, diagnoses)
@@ -260,17 +245,8 @@ def _files_with(strange: set[str], words: list[str], files: list[str], rows: NDA
 def evaluate_model(labels: StrPath, outputs_folder: StrPath, diagnoses: Diagnoses = CHALLENGE_2020) -> Scores:
     """Score a folder of output files.
 
-    Parameters
-    ----------
-    labels : path
-        A folder of headers, or a table of records and their codes.
-    outputs_folder : path
-    diagnoses : Diagnoses, optional
-
-    Raises
-    ------
-    EvaluationError, OSError
-        Name what is wrong.
+    `labels`: a folder of headers, or a table of records and their codes. Raises EvaluationError or OSError, which name
+    what is wrong.
     """
     classes, weights = load_weights(diagnoses=diagnoses) if diagnoses.weights_table else (diagnoses.classes, None)
     if os.path.isfile(labels):
