@@ -49,17 +49,8 @@ def save_model(
     Weight files carry their checksum in their names, and the one `config.json` that names them is replaced last: a
     folder that held a model before holds either the old or the new one at every moment.
 
-    Parameters
-    ----------
-    folder : Path
-    method : Method
-    members : sequence of Member
-    training : Mapping
-        What the model was trained on and how, for people to read.
-    validation : sequence of Mapping
-        Scores of each member on its validation fold; its thresholds were chosen there too.
-    calibration : Calibration, optional
-        Fitted on the validation folds of all members.
+    `training`: what the model was trained on and how, for people to read. `validation`: scores of each member on its
+    validation fold; its thresholds were chosen there too. `calibration`: fitted on the validation folds of all members.
     """
     rows, weights = [], {}
     for number, (member, scores) in enumerate(zip(members, validation, strict=True), start=1):
@@ -104,18 +95,9 @@ def save_adapted(
 ) -> None:
     """Write a model with an adaptation or another convention, whole or not at all as `save_model`.
 
-    Parameters
-    ----------
-    model_folder : Path
-        That of `model`; its weights and its history are copied byte for byte.
-    adapted_folder : Path
-        Another one.
-    adaptation : Adaptation, optional
-    definitions : str
-        The convention of its labels where there is no adaptation.
-    fitted : Mapping
-        What it was fitted on and what it gained, for people to read.
-    model : Model
+    `model_folder`: that of `model`; its weights and its history are copied byte for byte. `adapted_folder`: another
+    one. `definitions`: the convention of its labels where there is no adaptation. `fitted`: what it was fitted on and
+    what it gained, for people to read.
     """
     names = [row["weights"] for row in model.config["members"]]
     if adaptation is None:
@@ -161,21 +143,8 @@ def _input_of(method: Method) -> dict[str, Any]:
 def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
-    Parameters
-    ----------
-    folder : path
-    builders : Mapping of str to callable
-        The methods there are, by name.
-    device : torch.device
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelError
-        If anything is missing, damaged or not what this version of the software would compute with.
+    `builders`: the methods there are, by name. Raises ModelError if anything is missing, damaged or not what this
+    version of the software would compute with.
     """
     folder = Path(folder)
     path = folder / "config.json"

@@ -35,57 +35,29 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """One trained network with what was measured on its validation fold.
+    """One trained network with what was measured on its validation fold."""
 
-    Attributes
-    ----------
-    state : dict of str to Tensor
-        Weights, rounded as they are stored.
-    thresholds : ndarray, shape (n_classes,)
-    rows : ndarray, shape (n_validation,)
-        Which recordings of the dataset validated it.
-    probabilities : ndarray, shape (n_validation, n_classes), float64
-        Of the stored weights.
-    history : list of dict
-        One row per epoch.
-    """
-
-    state: State
-    thresholds: NDArray[np.float64]
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    history: list[dict[str, Any]]
+    state: State  # weights, rounded as they are stored
+    thresholds: NDArray[np.float64]  # (n_classes,)
+    rows: NDArray[np.int64]  # (n_validation,): which recordings of the dataset validated it
+    probabilities: NDArray[np.float64]  # (n_validation, n_classes), float64: of the stored weights
+    history: list[dict[str, Any]]  # one row per epoch
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model, ready to run.
-
-    Attributes
-    ----------
-    method : Method
-    networks : tuple of nn.Module
-        One per member, in evaluation mode on `device`.
-    thresholds : ndarray, shape (n_members, n_classes)
-    device : torch.device
-    config : Mapping
-        All that ``config.json`` says.
-    calibration : Calibration, optional
-        From the scores that `decide` gives to probabilities; None where the folder holds none.
-    adaptation : Adaptation, optional
-        To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
-    definitions : str
-        The convention of its labels, where the method knows conventions.
-    """
+    """A trained model, ready to run."""
 
     method: Method
-    networks: tuple[nn.Module, ...]
-    thresholds: NDArray[np.float64]
+    networks: tuple[nn.Module, ...]  # one per member, in evaluation mode on `device`
+    thresholds: NDArray[np.float64]  # (n_members, n_classes)
     device: torch.device
-    config: Mapping[str, Any]
+    config: Mapping[str, Any]  # all that ``config.json`` says
+    # From the scores that `decide` gives to probabilities; None where the folder holds none.
     calibration: Calibration | None = None
+    # To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
     adaptation: Adaptation | None = None
-    definitions: str = DEFAULT
+    definitions: str = DEFAULT  # the convention of its labels, where the method knows conventions
 
     @property
     def checksums(self) -> list[str]:
