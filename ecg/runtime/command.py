@@ -20,11 +20,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_c
 class Command(click.Command):
     """A command whose function returns the exit status; it can be called with the words of a command line.
 
-    Parameters
-    ----------
-    name : str
-    when_stopped : str
-        As of `run_command`.
+    `when_stopped`: as of `run_command`.
     """
 
     def __init__(self, name: str, when_stopped: str = "nothing was written", **settings: Any) -> None:
@@ -60,15 +56,10 @@ def start(command: click.Command, words: Sequence[str] | None, name: str) -> int
 def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     """Exit status of `body`, 2 where what it was given can't be used or memory runs out, 130 after Ctrl-C.
 
-    Parameters
-    ----------
-    name : str
-        Of the command, for the sentence on standard error.
-    body : callable
-        Imports what takes long (torch) itself, so that Ctrl-C is caught there too. Its ValueError, OSError and
-        MemoryError are for the user; any other error is a fault of the program and keeps its traceback.
-    when_stopped : str
-        What to say after Ctrl-C, and where another process of the same command has ended.
+    `name`: of the command, for the sentence on standard error. `body`: imports what takes long (torch) itself, so that
+    Ctrl-C is caught there too. Its ValueError, OSError and MemoryError are for the user; any other error is a fault of
+    the program and keeps its traceback. `when_stopped`: what to say after Ctrl-C, and where another process of the same
+    command has ended.
     """
     try:
         return body()
