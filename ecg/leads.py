@@ -27,10 +27,7 @@ _SHOWS = 0.1  # mV, range that no rounding of two leads gives to their differenc
 def parse_leads(text: str) -> tuple[str, ...]:
     """Leads by the number of a set of the 2021 Challenge, or by name: "2", "I,II,V5"; in the order of `LEADS`.
 
-    Raises
-    ------
-    ValueError
-        If it is neither.
+    Raises ValueError if it is neither.
     """
     if text.strip().isdecimal() and int(text) in LEAD_SETS:
         return LEAD_SETS[int(text)]
@@ -42,21 +39,14 @@ def parse_leads(text: str) -> tuple[str, ...]:
 
 
 def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace what is missing by what is known of it.
+    """Replace what is missing by what is known of it; same shape, float32, mV, without NaN, the argument never changed.
 
-    Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
-    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and a flat lead too
-    if the others are inconsistent with it. Then missing leads become zero, like the lead of a disconnected electrode.
+    Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others (Einthoven:
+    I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and a flat lead too if the
+    others are inconsistent with it. Then missing leads become zero, like the lead of a disconnected electrode.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `ecg.leads.LEADS`, or the six limb leads alone; NaN where missing.
-
-    Returns
-    -------
-    ndarray of the same shape, float32, mV
-        Without NaN. The argument is never changed.
+    `signal`, (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`, or the six limb leads alone; NaN
+    where missing.
     """
     missing = np.isnan(signal)
     if not missing.any():
@@ -105,15 +95,8 @@ def _limb_leads_from(
 def twelve_leads(independent: np.ndarray) -> np.ndarray:
     """Twelve leads from the eight independent ones, by Einthoven's and Goldberger's equations.
 
-    Parameters
-    ----------
-    independent : ndarray, shape (8, n_samples), mV
-        Leads I, II, V1..V6.
-
-    Returns
-    -------
-    ndarray, shape (12, n_samples), mV
-        Leads I, II, III, aVR, aVL, aVF, V1..V6.
+    `independent`, (8, n_samples), mV: leads I, II, V1..V6. Returns (12, n_samples), mV: leads I, II, III, aVR, aVL,
+    aVF, V1..V6.
     """
     return np.concatenate([independent[:2], _limb_leads(independent[0], independent[1]), independent[2:]])
 
@@ -123,17 +106,9 @@ def through_independent(
 ) -> NDArray[np.float32]:
     """Filter leads; where III, aVR, aVL and aVF follow from I and II, compute them from the filtered I and II.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12 or 6, n_samples), float32, mV
-        All leads, or the limb leads alone; finite.
-    linear : callable
-        A linear filter that treats each lead alike, (n_leads, n_samples) to (n_leads, n), float32.
-
-    Returns
-    -------
-    ndarray, shape (12 or 6, n), float32, mV
-        ``linear(signal)``, but for a few microvolts in the computed leads.
+    `signal`, (12 or 6, n_samples), float32, mV: all leads, or the limb leads alone; finite. `linear`: a linear filter
+    that treats each lead alike, (n_leads, n_samples) to (n_leads, n), float32. Returns (12 or 6, n), float32, mV:
+    ``linear(signal)``, but for a few microvolts in the computed leads.
     """
     if not np.abs(_limb_leads(signal[0], signal[1]) - signal[2:6]).max(initial=0) <= _FOLLOWS:
         return linear(signal)
