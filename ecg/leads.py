@@ -1,7 +1,5 @@
 """The twelve leads: their names, and what Einthoven's and Goldberger's equations say of the limb leads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`ecg adapt`: a trained model for one hospital."""
 
-from __future__ import annotations
-
 import math
 import sys
 from pathlib import Path

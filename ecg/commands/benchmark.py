@@ -1,7 +1,5 @@
 """`ecg benchmark`: how fast the project is and how accurate its measurements are, and what its constants come from."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`ecg calibrate`: a calibration for a model folder that has none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`ecg card`: where a model is from and how good its method was."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

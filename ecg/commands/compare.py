@@ -1,7 +1,5 @@
 """`ecg compare`: what changed between two recordings of a patient."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

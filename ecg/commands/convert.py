@@ -1,7 +1,5 @@
 """`ecg convert`: from what electrocardiographs write to Challenge files, DICOM, EDF, CSV, aECG or SCP-ECG."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

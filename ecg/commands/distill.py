@@ -1,7 +1,5 @@
 """`ecg distill`: one network that answers as an ensemble does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`ecg export`: a trained model as an ONNX file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`ecg measure`: a table of measurements."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,7 +1,5 @@
 """`ecg report`: pages for people, of recordings or of a model's evaluation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`ecg score`: the Challenge's score of a folder of outputs, what `evaluate_model.py` does."""
 
-from __future__ import annotations
-
 import click
 
 from ecg.commands import options

@@ -1,7 +1,5 @@
 """`ecg simulate`: simulated recordings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

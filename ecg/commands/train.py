@@ -1,7 +1,5 @@
 """`ecg train`: a model from labelled recordings, what `train_model.py` does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

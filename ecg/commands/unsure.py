@@ -1,7 +1,5 @@
 """`ecg unsure`: which recordings a model is least sure of."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

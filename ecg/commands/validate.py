@@ -1,7 +1,5 @@
 """`ecg validate`: methods compared by cross-validation."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import click

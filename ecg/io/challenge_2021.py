@@ -1,7 +1,5 @@
 """The functions of the 2021 Challenge's helper code, on headers of any dialect."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """From the words of an interpretation to SNOMED CT codes, by a table and by nothing else."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Recordings in a folder, and the database that a record's name belongs to."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

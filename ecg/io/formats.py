@@ -1,7 +1,5 @@
 """All formats that ECGs come in: which one a file is, by its content, and which files of a folder are recordings."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator

@@ -3,8 +3,6 @@
 wfdb's own parser takes files only and refuses some of these dialects; the Challenge's hooks pass text.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """What a user names as recordings, expanded: files, folders, patterns, and text files that list these."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterable, Iterator

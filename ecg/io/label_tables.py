@@ -1,7 +1,5 @@
 """Labels from a table beside the recordings: one's own, or that of PTB-XL."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import os

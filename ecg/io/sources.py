@@ -1,7 +1,5 @@
 """All files that a recording is made of, and a stamp that changes when one of them does."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """What the reader of a clinical format gives back: samples as stored, a header, the device's report, the identity."""
 
-from __future__ import annotations
-
 import datetime
 import math
 import os

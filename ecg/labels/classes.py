@@ -1,7 +1,5 @@
 """The diagnoses that the Challenge 2020 scores, under the names that its scripts and tables use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

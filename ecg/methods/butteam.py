@@ -9,8 +9,6 @@ reason. "Not in the paper:" marks steps of the published code or our own. Both l
 losses, threshold searches and merge rules stand on their own: any method can be put together from them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial

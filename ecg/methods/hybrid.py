@@ -3,8 +3,6 @@
 What goes into the networks is that of `robust`. Where the differences come from is in docs/history/experiments.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

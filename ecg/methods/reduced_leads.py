@@ -1,7 +1,5 @@
 """Methods on fewer than twelve leads, as the 2021 Challenge asks for: 12, 6, 4, 3 and 2."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 

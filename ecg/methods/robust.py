@@ -4,8 +4,6 @@ The signal does not depend on gain, offset, baseline or powerline interference, 
 diagnoses occur in one hospital. Where this comes from is in docs/history/experiments.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import partial

@@ -1,7 +1,5 @@
 """The model folder: a `config.json` that says everything, and weights without pickle beside it."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

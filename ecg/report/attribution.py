@@ -5,8 +5,6 @@ values sum to F(x) - F(b) (completeness, their proposition 1). x is the input of
 The baseline b is the same input with every lead at zero, like leads without a signal. The other inputs (age, sex) stay.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Small charts as SVG, coloured by the style sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

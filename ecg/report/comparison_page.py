@@ -1,7 +1,5 @@
 """A page of ECGs of one patient: what changed, and both median beats over one another."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Comparisons of recordings as tables, and which recordings of a folder are compared."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """Numbers of the evaluation report: curves, what each error costs, thresholds against the score."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ One unit is 1 ms along and 2.5 µV up. A recording's traces are drawn once, as p
 page (three layouts, the zoom, the attribution) shows a piece of them through a window.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """A model evaluated, for people: scores, curves, what errors cost, the costliest recordings, two models compared."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence

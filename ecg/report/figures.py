@@ -1,7 +1,5 @@
 """The smaller pictures of a recording's page: median beat, attribution, a probability beside its threshold."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

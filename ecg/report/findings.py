@@ -1,7 +1,5 @@
 """What a recording's page says: classes, measurements beside their reference ranges, and all in one sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

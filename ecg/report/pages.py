@@ -1,7 +1,5 @@
 """Pages from templates: strictly escaped, without inline scripts, whole or absent."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

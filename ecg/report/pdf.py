@@ -1,7 +1,5 @@
 """A printable page of a recording: A4 landscape, every length in real millimetres."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Twelve leads on ECG paper: 25 mm/s, 10 mm/mV, the layout of a printed ECG."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Sequence

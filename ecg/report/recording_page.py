@@ -1,7 +1,5 @@
 """What stands on a recording's page, and its row in the table of all."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Recordings classified, measured and drawn: a page for each and a table of all."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace

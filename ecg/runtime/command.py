@@ -1,7 +1,5 @@
 """How a command starts and ends: with an exit status and a sentence, whatever happens to it."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """Work done ahead in threads or processes, in order and in bounded memory."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -1,7 +1,5 @@
 """A folder's recordings shared out over several processes, by the same rule for every command."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

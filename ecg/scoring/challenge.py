@@ -3,8 +3,6 @@
 Labels and binary outputs are (n_recordings, n_classes) flags, scalar outputs are floats of that shape.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Output files in the Challenge's format: one for each recording."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The Challenge score of a folder of outputs."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

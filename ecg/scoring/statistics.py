@@ -1,7 +1,5 @@
 """Scores of a set of predictions, as numbers that can be stored and compared."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -7,8 +7,6 @@ and part V (hypertrophy, for R and S voltages, Hancock et al. 2009, 53:992-1002)
 universal definition of myocardial infarction (Thygesen et al. 2018, Circulation 138:e618-e651).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple

@@ -12,8 +12,6 @@ electrodes than to others. Each wave can therefore carry voltages at single elec
 Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

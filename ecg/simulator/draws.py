@@ -4,8 +4,6 @@ How often codes stand beside each other follows the Challenge's recordings (PTB-
 both of its codes in a third of those with either, and a third of inverted T waves are also called abnormal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

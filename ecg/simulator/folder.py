@@ -1,7 +1,5 @@
 """Folders of simulated recordings: made in parts, made again, continued after a stop."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field

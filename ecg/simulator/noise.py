@@ -5,8 +5,6 @@ through the recorder's own subtractions, so that one bad arm electrode disturbs 
 All signals are shape (12, n_samples) in the order of `ecg.leads.LEADS`, mV; nothing is changed in place.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

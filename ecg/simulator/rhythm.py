@@ -1,7 +1,5 @@
 """The train of beats of a simulated recording: rhythm, premature beats and the pauses after them."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 

@@ -5,8 +5,6 @@ Recording k of a seed is always the same, however many are asked for. What the l
 the model of the heart in `ecg.simulator.dipole`, that of noise in `ecg.simulator.noise`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, replace
 

@@ -5,8 +5,6 @@ AHA/ACCF/HRS recommendations (see `ecg.simulator.diagnoses`), for electrolytes D
 27:153-160). A heart is drawn until its leads meet them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """What a measurement of a simulated recording should find: the simulator has laid every wave down and knows."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Simulated recordings as Challenge files."""
 
-from __future__ import annotations
-
 import math
 import os
 import struct

@@ -1,7 +1,5 @@
 """What labelled recordings of a hospital are worth: a model adapted to some of them, tested on the others."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Methods compared on the same splits: what `ecg validate` does."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 

@@ -5,8 +5,6 @@
 Draws the table below "## Cost and quality" of the page, and nothing that is not in it.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass

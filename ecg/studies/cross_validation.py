@@ -4,8 +4,6 @@ All methods see the same training and test recordings. Thresholds and epochs are
 training part. The command is `ecg validate`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """How far a disturbance moves each measurement from that of the same recording without it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from functools import partial

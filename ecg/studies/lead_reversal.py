@@ -13,8 +13,6 @@ logistic regression (McFadden 1974) on the features of each arrangement, with a 
 The test measures every recording as it is, and with its limb leads as each exchange would record them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

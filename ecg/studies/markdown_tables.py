@@ -1,7 +1,5 @@
 """Tables of what methods do on recordings they were not trained on, in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

@@ -15,8 +15,6 @@ figures are those of recordings that it has not seen. DATA holds Challenge recor
 the same recordings disturbed. Each prints Markdown tables.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Callable, Sequence

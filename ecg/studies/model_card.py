@@ -4,8 +4,6 @@ What the model was trained on is in its `config.json` already; this adds the key
 driver computes with. The command is `ecg card`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -5,8 +5,6 @@ are statements that no scored diagnosis stands for. The models must not have bee
 command is `ecg benchmark statements`.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence

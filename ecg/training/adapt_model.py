@@ -1,7 +1,5 @@
 """A trained model adapted to one hospital's recordings: what `ecg adapt` does."""
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile

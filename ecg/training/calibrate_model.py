@@ -1,7 +1,5 @@
 """Calibration of a trained model after the fact: what `ecg calibrate` does."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """One network that learns what an ensemble answers (Hinton et al. 2015): what `ecg distill` does."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A training by several processes: the data read once, a part of every batch for each, the sum as if one had it all."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 

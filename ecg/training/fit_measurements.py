@@ -9,8 +9,6 @@ this file. How far the measurements are off on recordings that had no part in th
 `ecg benchmark ludb --refit`.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which recordings validate which member: a patient in one fold only, every class in every fold where it can be."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where the labels of recordings and a set of diagnoses don't meet, in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 

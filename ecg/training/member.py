@@ -1,7 +1,5 @@
 """One network trained through the stages of its method, resumable at every epoch."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

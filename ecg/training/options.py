@@ -1,7 +1,5 @@
 """How a model and its members are trained, beside the method and the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Training as a command line gives it: method and model to start from by name and folder."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Training of any method on a folder: its members one after another, and the model folder that they make."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections import Counter

@@ -1,7 +1,5 @@
 """HL7 Annotated ECG (aECG, HL7 V3 PORT_MT020001), the format of drug trials; many electrocardiographs export it."""
 
-from __future__ import annotations
-
 import datetime
 import math
 import os

@@ -1,7 +1,5 @@
 """The calibration pulse that some electrocardiographs write behind the recording."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,8 +3,6 @@
 No specification is public. Names of elements and units are those that public readers of UK Biobank's field 20205 use.
 """
 
-from __future__ import annotations
-
 import datetime
 import math
 import os

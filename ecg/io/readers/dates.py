@@ -1,7 +1,5 @@
 """Dates as clinical files write them."""
 
-from __future__ import annotations
-
 import datetime
 import math
 import re

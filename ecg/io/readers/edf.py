@@ -4,8 +4,6 @@ Kemp et al. 1992 and Kemp & Olivan 2003 (edfplus.info); BDF is BioSemi's variant
 them, after a look at all that it trusts.
 """
 
-from __future__ import annotations
-
 import datetime
 import io
 import math

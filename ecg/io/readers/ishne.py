@@ -1,7 +1,5 @@
 """ISHNE Holter files (Badilini 1998, The ISHNE Holter standard output file format, ANE 3(3):263-266)."""
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import os

@@ -1,7 +1,5 @@
 """AliveCor Kardia JSON, as its API gives recordings of KardiaMobile and KardiaMobile 6L (developers.kardia.com)."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

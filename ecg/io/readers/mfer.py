@@ -4,8 +4,6 @@ A file is a row of definitions: a tag, a length, a value. Waveform data are sequ
 physical value = (sample + offset) x sensitivity. Written after public descriptions of the rules; no real file was seen.
 """
 
-from __future__ import annotations
-
 import datetime
 import math
 import os

@@ -3,8 +3,6 @@
 No specification is public. Names of attributes and their meaning are those that three public readers agree on.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re

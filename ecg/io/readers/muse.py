@@ -1,7 +1,5 @@
 """GE MUSE RestingECG XML, as MUSE exports it and MAC electrocardiographs write it."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

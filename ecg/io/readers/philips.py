@@ -5,8 +5,6 @@ by real files: the calibration pulse comes out exact in all leads, and the whole
 conversion to aECG has.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from dataclasses import replace

@@ -3,8 +3,6 @@
 No specification is public. Names of elements and units are those that two public converters use.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from pathlib import Path

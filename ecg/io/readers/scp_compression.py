@@ -3,8 +3,6 @@
 EN 1064:2005+A1 (SCP-ECG 2.x), clauses 5.5 (Huffman tables), 5.7 (zones) and annex C (the methods of compression).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -4,8 +4,6 @@ Clauses 5.3 to 5.11 and 5.14 of EN 1064:2005+A1 lay out sections 0 to 8 and 11; 
 significant one. How samples are packed is in scp_compression.py.
 """
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import math

@@ -1,7 +1,5 @@
 """Tables of samples as text: which delimiter, quotes, decimal mark and headings a file has, and its columns."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

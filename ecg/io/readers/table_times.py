@@ -1,7 +1,5 @@
 """The sampling frequency that a column of times gives."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

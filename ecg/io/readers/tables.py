@@ -5,8 +5,6 @@
 Instead of "unit" a table of ADC units has "adc_gain", ADC units per mV. Nothing is guessed.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -1,7 +1,5 @@
 """What a file is that is no ECG: pictures, other XML, contents that were not fetched."""
 
-from __future__ import annotations
-
 import re
 
 from ecg.io.errors import shown

@@ -1,7 +1,5 @@
 """The raw samples of WFDB signal files, in any format."""
 
-from __future__ import annotations
-
 import os
 import re
 import tempfile

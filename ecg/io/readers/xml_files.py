@@ -1,7 +1,5 @@
 """XML files of clinical systems, read so that no file can do harm: no entities, no fetching, bounded size and depth."""
 
-from __future__ import annotations
-
 import base64
 import math
 import os

@@ -1,7 +1,5 @@
 """A recording written as HL7 aECG (PORT_MT020001). Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import math

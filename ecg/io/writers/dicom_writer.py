@@ -1,7 +1,5 @@
 """A recording written as a DICOM ECG (PS3.3 A.34). Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import math

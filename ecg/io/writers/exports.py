@@ -1,7 +1,5 @@
 """A recording written as Challenge files, CSV or EDF. Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import json
 import math
 import struct

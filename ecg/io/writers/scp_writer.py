@@ -1,7 +1,5 @@
 """A recording written as SCP-ECG (EN 1064:2005+A1), version 2. Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import struct

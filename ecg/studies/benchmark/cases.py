@@ -1,7 +1,5 @@
 """What the benchmark measures: the files of each job, its two sides, and the check that they agree."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import defaultdict

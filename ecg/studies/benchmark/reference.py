@@ -4,8 +4,6 @@ One recording after another, one lead after another, float32 and eager where a n
 a score is counted. Nothing here is meant to be fast; only the benchmark and its tests use it.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 import warnings

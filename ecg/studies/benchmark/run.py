@@ -1,7 +1,5 @@
 """The speed benchmark: measurements in turn, printed as a table and written into a page."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 import time
