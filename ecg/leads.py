@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ecg.arrays import Bools, Floats, Floats32
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 # Those of the 2021 Challenge.
@@ -36,7 +37,7 @@ def parse_leads(text: str) -> tuple[str, ...]:
     return tuple(lead for lead in LEADS if lead in names)
 
 
-def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+def fill_missing(signal: Floats32) -> Floats32:
     """Replace what is missing by what is known of it; same shape, float32, mV, without NaN, the argument never changed.
 
     Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others (Einthoven:
@@ -64,7 +65,7 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return signal
 
 
-def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _without_flat_limb_lead(signal: Floats32, there: Bools) -> Floats32:
     """The signal with a limb lead that alone is flat as the others have it that are `there`, (6,)."""
     some = signal[:6, :: max(1, signal.shape[1] // 100)]
     if not some.size or not (np.ptp(some, axis=1) <= FLAT).any():  # nearly always
@@ -81,12 +82,10 @@ def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_
     return signal
 
 
-def _limb_leads_from(
-    signal: NDArray[np.float32], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _limb_leads_from(signal: Floats32, known: Bools, wanted: Bools) -> Floats:
     """Limb leads, (n_wanted, n_samples), from two or more known ones."""
     frontal = np.linalg.lstsq(_OF_I_AND_II[known], signal[:6][known], rcond=None)[0]
-    found: NDArray[np.float64] = _OF_I_AND_II[wanted] @ frontal
+    found: Floats = _OF_I_AND_II[wanted] @ frontal
     return found
 
 
@@ -99,9 +98,7 @@ def twelve_leads(independent: np.ndarray) -> np.ndarray:
     return np.concatenate([independent[:2], _limb_leads(independent[0], independent[1]), independent[2:]])
 
 
-def through_independent(
-    signal: NDArray[np.float32], linear: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def through_independent(signal: Floats32, linear: Callable[[Floats32], Floats32]) -> Floats32:
     """Filter leads; where III, aVR, aVL and aVF follow from I and II, compute them from the filtered I and II.
 
     `signal`, (12 or 6, n_samples), float32, mV: all leads, or the limb leads alone; finite. `linear`: a linear filter
@@ -114,7 +111,7 @@ def through_independent(
     return np.concatenate([filtered[:2], _limb_leads(filtered[0], filtered[1]), filtered[2:]])
 
 
-def _limb_leads(i: NDArray[np.float32], ii: NDArray[np.float32]) -> NDArray[np.float32]:
+def _limb_leads(i: Floats32, ii: Floats32) -> Floats32:
     """III, aVR, aVL and aVF, (4, n_samples)."""
     half_i, half_ii = i / 2, ii / 2
     return np.stack([ii - i, -half_i - half_ii, i - half_ii, ii - half_i])

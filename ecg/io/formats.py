@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
-from ecg.io.files import is_dangling, read_file
+from ecg.io.files import StrPath, is_dangling, read_file
 from ecg.io.folders import is_header, walk
 from ecg.io.header import load_header, read_header
 from ecg.io.readers.aecg import is_aecg, read_aecg
@@ -46,7 +46,7 @@ class Format:
     suffixes: tuple[str, ...]
     is_it: Callable[[bytes], bool]  # whether a file that begins with these bytes (up to `START`) is of this format
     # From a path to a `Stored`; RecordingError for everything wrong with the file.
-    read: Callable[[str | os.PathLike[str]], Stored]
+    read: Callable[[StrPath], Stored]
 
 
 # In the order in which they are tried; none takes what is another's.
@@ -70,13 +70,13 @@ SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for su
 _COMMON_SUFFIXES = ("", ".json", *TABLE_SUFFIXES)
 
 
-def format_of(path: str | os.PathLike[str]) -> Format | None:
+def format_of(path: StrPath) -> Format | None:
     """The format of a file by its first bytes; None where it is none of `FORMATS`. RecordingError if unreadable."""
     start = read_file(path, START)
     return next((one for one in FORMATS if one.is_it(start)), None)
 
 
-def read_any(path: str | os.PathLike[str]) -> Stored:
+def read_any(path: StrPath) -> Stored:
     """Read a recording in any of `FORMATS`, or Challenge files by their header (`.hea`).
 
     Raises RecordingError for everything wrong with it, for unknown formats, and where another file of the folder would
@@ -101,7 +101,7 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
     return kind.read(path)
 
 
-def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
+def read_challenge(header_file: StrPath) -> Stored:
     """Read Challenge files: the twelve leads in ADC units, and what `ecg convert` wrote of the device's report.
 
     Raises RecordingError as of `read_recording`.
@@ -147,7 +147,7 @@ def _said_in(text: str) -> tuple[DeviceReport, tuple[str, ...]]:
     return device, tuple(value for kind, value in said if kind == "Note")
 
 
-def is_recording(path: str | os.PathLike[str]) -> bool:
+def is_recording(path: StrPath) -> bool:
     """Whether a file is one that a scan of its folder takes for a recording.
 
     By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, JSON files and files without a suffix
@@ -170,7 +170,7 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
     return kind is not None if suffix else kind not in (None, FORMATS[-1])
 
 
-def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_recordings(folder: StrPath) -> Iterator[str]:
     """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
 
     Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` or `.dat` is there);
@@ -187,7 +187,7 @@ def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
             yield os.path.join(place, name)
 
 
-def find_ignored(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_ignored(folder: StrPath) -> Iterator[str]:
     """Yield the paths of the files that belong to no recording in a folder and below: texts, archives and the like."""
     for place, files in walk(folder):
         taken = _recordings_in(place, files)
@@ -237,7 +237,7 @@ def _signal_files(place: str, files: list[str]) -> set[str]:
     return names
 
 
-def read(path: str | os.PathLike[str], statements: StatementTable | None = None) -> Recording:
+def read(path: StrPath, statements: StatementTable | None = None) -> Recording:
     """Read a recording, whose path is one that `find_recordings` gives, in any format.
 
     `statements` adds the codes of the device's statements to the labels (not of Challenge files, whose labels are

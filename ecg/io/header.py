@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text
+from ecg.io.files import StrPath, read_text
 from ecg.io.readers.dates import known_age
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.leads import LEADS
@@ -205,11 +205,11 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def load_header(header_file: str | os.PathLike[str]) -> str:
+def load_header(header_file: StrPath) -> str:
     """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
     return read_text(header_file, LONGEST_HEADER)
 
 
-def read_header(header_file: str | os.PathLike[str]) -> Header:
+def read_header(header_file: StrPath) -> Header:
     """Read and parse a header file. Raises RecordingError for everything wrong with it."""
     return parse_header(load_header(header_file), os.fspath(header_file))

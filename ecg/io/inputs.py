@@ -9,6 +9,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath as StrPath
 from ecg.io.files import read_file, read_text
 from ecg.io.formats import find_recordings, format_of, is_recording, read
 from ecg.io.recording import Recording
@@ -17,8 +18,7 @@ _LONGEST_LIST = 1 << 26  # bytes
 _LIST_SUFFIXES = ("", ".txt", ".lst", ".list")
 _MOST_NAMED = 10  # wrong inputs in one message
 
-StrPath = str | os.PathLike[str]
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Paths = StrPath | Iterable[StrPath]
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _resolve(entry: str) -> list[str]:
     return [path for match, path in matches if path != match or os.path.isdir(path) or is_recording(path)]
 
 
-def recording_path(path: str | os.PathLike[str]) -> str:
+def recording_path(path: StrPath) -> str:
     """The header of a Challenge recording for its signal file or its name; any other path as it is."""
     path = os.fspath(path)
     if not os.path.exists(path):

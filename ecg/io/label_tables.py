@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_rows
+from ecg.io.files import StrPath, read_rows
 from ecg.labels.diagnoses import clean_code
 
 _LONGEST = 1 << 27  # bytes
@@ -62,9 +62,7 @@ class LabelTable:
         return f"{self.path} has no row for {len(lacking)} of {len(records)} recordings: left out" if lacking else ""
 
 
-def load_labels(
-    path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0
-) -> StatementTable | LabelTable:
+def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> StatementTable | LabelTable:
     """Labels from a CSV file, told apart by its columns: statements of devices and their codes, or records and theirs.
 
     The path "common" is for the table of common statements alone. `known` and `least_likelihood` are those of
@@ -75,7 +73,7 @@ def load_labels(
     return read_label_table(path, known, least_likelihood)
 
 
-def read_label_table(path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
+def read_label_table(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
     """Read a table of records and their diagnoses. Raises RecordingError if the file can't be read so.
 
     A column `record` (PTB-XL: `ecg_id`), and either a column `codes` with codes joined by `;`, or a column of 0 and 1
@@ -131,7 +129,7 @@ def _flag_columns(
     return flags if any(clean_code(name) in known for name in flags) else []
 
 
-def _parse(path: str | os.PathLike[str], record: str, cell: str) -> dict[str, float]:
+def _parse(path: StrPath, record: str, cell: str) -> dict[str, float]:
     """Codes with their likelihoods, 100 where the cell has none."""
     cell = cell.strip()
     try:

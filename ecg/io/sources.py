@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg.io.errors import RecordingError
+from ecg.io.files import StrPath
 from ecg.io.formats import SUFFIXES
 from ecg.io.header import load_header, parse_header
 from ecg.io.recording import signal_files
@@ -24,7 +25,7 @@ class Source:
     stamp: str  # changes whenever one of `files` appears, disappears, or gets other content, size or times
 
 
-def files_of(path: str | os.PathLike[str]) -> Source:
+def files_of(path: StrPath) -> Source:
     """The files of a recording, whose path is one that `find_recordings` gives; it need not be readable.
 
     Of Challenge files: the header, every signal file that it names, and the signal files that stand in for an absent

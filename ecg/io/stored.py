@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
 from ecg.io.readers.dates import known_age
 from ecg.io.readers.lead_labels import notes_on
@@ -63,7 +63,7 @@ class Stored:
         return self.header.notes
 
 
-def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> NDArray[np.generic]:
+def as_small_integers(rows: Sequence[NDArray[Any]], path: StrPath) -> NDArray[np.generic]:
     """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
 
     Raises RecordingError where leads differ in length, or hold other numbers.
@@ -78,7 +78,7 @@ def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]
 
 
 def make_header(
-    path: str | os.PathLike[str],
+    path: StrPath,
     leads: Sequence[str],
     sampling_frequency: float,
     samples: NDArray[np.generic],
@@ -136,14 +136,14 @@ def make_header(
     )
 
 
-def check_frequency(path: str | os.PathLike[str], sampling_frequency: float) -> None:
+def check_frequency(path: StrPath, sampling_frequency: float) -> None:
     """RecordingError for a sampling frequency that no ECG has."""
     if not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
         bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"
         raise problem(path, f"a sampling frequency of {bounds}", f"{sampling_frequency:g} Hz")
 
 
-def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequency: float, mend: str = "") -> None:
+def check_length(path: StrPath, n_samples: int, sampling_frequency: float, mend: str = "") -> None:
     """RecordingError for less than 1 s and for more than `LONGEST_MINUTES`; `mend` says what to do about the latter."""
     if n_samples < sampling_frequency:
         raise problem(path, f"at least 1 s ({sampling_frequency:g} samples)", f"{n_samples} samples")
@@ -152,7 +152,7 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
         raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
 
 
-def check_together(path: str | os.PathLike[str], leads: Sequence[str], elsewhere: Iterable[str]) -> None:
+def check_together(path: StrPath, leads: Sequence[str], elsewhere: Iterable[str]) -> None:
     """RecordingError if an unread part of the file has further leads.
 
     Three leads at a time for 2.5 s each are such files: a part would pass for the whole.

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, index_classes
 
 # SNOMED CT code: (abbreviation, full name), the 27 codes in the order of the Challenge's dx_mapping_scored.csv.
@@ -26,7 +26,7 @@ CLASSES = CHALLENGE_2020.classes
 
 def encode_labels(
     codes: Iterable[Iterable[str]], classes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Turn the diagnosis codes of each recording into a row of flags, shape (n_recordings, n_classes).
 
     Codes that `classes` lacks are ignored; an equivalent code counts as its class.

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.resources import resource
 
 FOLDER = Path(__file__).parent
@@ -180,7 +180,7 @@ class Diagnoses:
         return "weights.csv" if self.name == DEFAULT else self.source.removesuffix(".csv") + "-weights.csv"
 
     @cached_property
-    def weights(self) -> NDArray[np.float64] | None:
+    def weights(self) -> Floats | None:
         """Reward for output j on a recording with label i, (n_classes, n_classes), not to be changed; None without."""
         if not self.weights_table:
             return None
@@ -222,7 +222,7 @@ def index_classes(classes: Sequence[str], diagnoses: Diagnoses) -> dict[str, int
 
 def read_weights(
     lines: Iterable[str], source: str, diagnoses: Diagnoses | None = None
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+) -> tuple[tuple[str, ...], Floats]:
     """The classes and weights of a table, in its order.
 
     `lines`: CSV with the same codes along its first row and first column. A cell may join equivalent codes by `|`.

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -44,7 +44,7 @@ class Stage:
     epochs: int  # length of the stage at the method's full schedule; the engine scales it to the epochs asked for
     # ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the reward
     # weights (n_classes, n_classes); None for a set of diagnoses without.
-    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64] | None], Loss]
+    make_loss: Callable[[Bools, Floats | None], Loss]
     make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]  # ``(parameters) -> Optimizer``
     # ``(progress) -> factor`` on the optimiser's own learning rate; `progress` in [0, 1) is the part of the stage that
     # is done.
@@ -57,41 +57,39 @@ class Stage:
     average_epochs: int = 5
 
 
-Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+Preprocess = Callable[[Floats32, float], Floats32]
 """``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
 the method's rate and units, finite."""
 
-Features = Callable[[Examination], NDArray[np.float32]]
+Features = Callable[[Examination], Floats32]
 """``(examination) -> features``: what goes in beside the preprocessed signal, float32 (n_features,)."""
 
-Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+Augment = Callable[[Floats32, np.random.Generator], Floats32]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
 
-MakeTargets = Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float32]]
+MakeTargets = Callable[[tuple[str, ...], Floats32], Floats32]
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
 this preprocessed signal, float32 (n_classes,) from 0 to 1, NaN where not known."""
 
-WithoutSize = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+WithoutSize = Callable[[Floats32, Floats32], tuple[Floats32, Floats32]]
 """``(signal, features) -> signal, features``: the same without what says how large the recording is."""
 
 SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
-Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], Sequence[Callable[[], None]]]
+Prepare = Callable[[nn.Module, Floats32, Floats32, int], Sequence[Callable[[], None]]]
 """``(network, features, targets, seed) -> steps``: functions that fit, one after another and in place, what is not
 trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings, n_classes).
 What one of them fits does not depend on the others."""
 
-SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+SearchThresholds = Callable[[Bools, Floats, Floats | None], Floats]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
 
-Decide = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
+Decide = Callable[[Floats, Floats], Bools]
 """``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of them
 for each row of probabilities."""
 
-Combine = Callable[
-    [NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
-]
+Combine = Callable[[Bools, Floats, Floats], tuple[Bools, Floats]]
 """``(labels, probabilities, thresholds) -> (labels, probabilities)``: the members' labels and probabilities, both
 (n_members, n_recordings, n_classes), with their thresholds, (n_members, n_classes), to (n_recordings, n_classes)."""
 
@@ -106,7 +104,7 @@ class Input:
     preprocess: Preprocess  # shared by training and prediction
     features: Features
     # ``(signal) -> list of windows`` for prediction, each (12, n <= window), without randomness.
-    windows: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+    windows: Callable[[Floats32], list[Floats32]]
     # The pass band of `preprocess`, Hz; None where it filters against aliasing only.
     band: tuple[float, float] | None = None
 
@@ -121,7 +119,7 @@ class Training:
     stages: tuple[Stage, ...]
     make_targets: MakeTargets  # scores count the codes alone
     # ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
-    use_for_training: Callable[[NDArray[np.bool_], float], bool]
+    use_for_training: Callable[[Bools, float], bool]
     augment: Augment
     simulated_share: float = 0.0  # simulated recordings that are trained on beside each recording of the data folder
     prepare: Prepare | None = None  # before the first epoch
@@ -133,9 +131,7 @@ class Training:
     missing_leads: int = 0  # leads that a recording may lack, as `augment` takes some off
 
 
-ByConvention = Callable[
-    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], str], tuple[NDArray[np.bool_], NDArray[np.float64]]
-]
+ByConvention = Callable[[Floats, Floats, Floats32, str], tuple[Bools, Floats]]
 """``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
 
 The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
@@ -147,7 +143,7 @@ class Decision:
     """How windows, classes and members come together."""
 
     # ``(probabilities) -> probabilities``: (n_windows, n_classes) of one recording to (n_classes,).
-    merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    merge: Callable[[Floats], Floats]
     search_thresholds: SearchThresholds
     decide: Decide
     combine: Combine
@@ -182,9 +178,7 @@ class Method:
         return self.diagnoses.classes
 
 
-def as_scored(
-    codes: tuple[str, ...], signal: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.float32]:
+def as_scored(codes: tuple[str, ...], signal: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
     """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`.
 
     NaN in the parts of the set that a recording has no code of.
@@ -194,18 +188,18 @@ def as_scored(
     return np.where(np.isin(parts, ["", *parts[labels]]), labels, np.nan).astype(np.float32)
 
 
-def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
+def has_scored_class(labels: Bools, seconds: float) -> bool:
     """Recordings with at least one scored diagnosis take part, for `Training.use_for_training`."""
     return bool(labels.any())
 
 
-def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_of_windows(probabilities: Floats) -> Floats:
     """A recording's probabilities from its windows', (n_windows, n_classes) to (n_classes,), for `Decision.merge`."""
-    mean: NDArray[np.float64] = probabilities.mean(axis=0)
+    mean: Floats = probabilities.mean(axis=0)
     return mean
 
 
-def demographic_features(examination: Examination, age_mask: bool = True) -> NDArray[np.float32]:
+def demographic_features(examination: Examination, age_mask: bool = True) -> Floats32:
     """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.features`.
 
     `age_mask`: whether the second number says if the age is known. Returns (5,), float32: age in centuries (0 if

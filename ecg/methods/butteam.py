@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.signal import filtfilt, firwin
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.thresholds import Decide, coordinate_ascent, f1_thresholds
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -51,7 +52,7 @@ ITERATIONS = 50
 # --- Preprocessing ------------------------------------------------------------------------------------------------
 
 
-def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+def preprocess(recording: Floats32, sampling_frequency: float) -> Floats32:
     """A recording as the network takes it: units of 0.2 mV at 125 Hz.
 
     `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, int(n_samples *
@@ -68,7 +69,7 @@ def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDA
     return _interpolate(signal / UNIT, grid)
 
 
-def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) -> NDArray[np.float32]:
+def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) -> Floats32:
     """Linear interpolation of all leads at positions in samples, the last sample held beyond the end."""
     left = positions.astype(np.intp)
     right = np.minimum(left + 1, signal.shape[1] - 1)
@@ -77,12 +78,12 @@ def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) 
     return values.astype(np.float32)
 
 
-def no_features(examination: Examination) -> NDArray[np.float32]:
+def no_features(examination: Examination) -> Floats32:
     """Nothing: age and sex were tried and are off in the published configuration."""
     return np.zeros(0, dtype=np.float32)
 
 
-def is_short(labels: NDArray[np.bool_], seconds: float) -> bool:
+def is_short(labels: Bools, seconds: float) -> bool:
     """All but the long recordings take part in training, those without a scored class too."""
     return seconds < TOO_LONG_TO_TRAIN
 
@@ -90,7 +91,7 @@ def is_short(labels: NDArray[np.bool_], seconds: float) -> bool:
 # --- Augmentation -------------------------------------------------------------------------------------------------
 
 
-def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def augment(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """A training item: amplitudes changed by 20 %, each lead on its own, and time by 10 %, each with probability 0.8.
 
     `recording`, (12, n_samples), float32: not changed. Returns (12, n), float32: ``n_samples / 1.1 - 1 < n <= 1.1 *
@@ -104,13 +105,13 @@ def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return recording
 
 
-def _factor(rng: np.random.Generator, size: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _factor(rng: np.random.Generator, size: float, shape: tuple[int, ...]) -> Floats:
     # 1 / 1.2 to 1.2 for 0.2: as often up as down, and by as much.
     drawn = np.asarray(rng.uniform(1 - size, 1 + size, shape))
     return np.where(drawn < 1, 1 / (2 - drawn), drawn)
 
 
-def no_augmentation(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def no_augmentation(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """The training item without augmentation."""
     return recording
 
@@ -118,7 +119,7 @@ def no_augmentation(recording: NDArray[np.float32], rng: np.random.Generator) ->
 # --- Chunks -------------------------------------------------------------------------------------------------------
 
 
-def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def cut_chunks(recording: Floats32) -> list[Floats32]:
     """Inputs for prediction: up to 105 s the whole recording, else chunks of 90 s that share 5 s with their neighbours.
 
     `recording`: (12, n_samples), float32. Returns a list of (12, n <= 21874), float32. The last one extends to the
@@ -133,9 +134,9 @@ def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [recording[:, start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def maximum(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def maximum(probabilities: Floats) -> Floats:
     """A recording's probabilities from its chunks', (n_chunks, n_classes) to (n_classes,): what any chunk shows."""
-    merged: NDArray[np.float64] = probabilities.max(axis=0)
+    merged: Floats = probabilities.max(axis=0)
     return merged
 
 
@@ -151,7 +152,7 @@ def _forward(network: nn.Module, batch: Batch) -> Tensor:
 # --- Losses -------------------------------------------------------------------------------------------------------
 
 
-def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_weighted_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
     """`losses.weighted_cross_entropy` weighted by these labels, bool (n_recordings, n_classes)."""
     # Corrected: in the published code a class without positives makes the loss infinite; here it is left out.
     total, count = len(labels), labels.sum(axis=0)
@@ -167,7 +168,7 @@ def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.fl
     return loss
 
 
-def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_challenge_metric_loss(labels: Bools, weights: Floats | None) -> Loss:
     """`losses.challenge_metric_loss` of the logits' sigmoids, with these weights (n_classes, n_classes)."""
     if weights is None:
         raise ValueError(
@@ -184,14 +185,12 @@ def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.flo
 # --- Thresholds and voting ----------------------------------------------------------------------------------------
 
 
-def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+def decide(probabilities: Floats, thresholds: Floats) -> Bools:
     """Classes above their threshold, possibly none: bool of the shape of `probabilities`, (n_recordings, n_classes)."""
     return probabilities > thresholds
 
 
-def bayesian_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64], decide: Decide = decide
-) -> NDArray[np.float64]:
+def bayesian_search(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide = decide) -> Floats:
     """Thresholds by Bayesian optimisation of the observed challenge score, as published.
 
     250 random points in the unit cube, then 50 steps of a Gaussian process with an upper confidence bound.
@@ -213,21 +212,13 @@ def bayesian_search(
     return found
 
 
-def coordinate_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64], decide: Decide = decide
-) -> NDArray[np.float64]:
+def coordinate_search(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide = decide) -> Floats:
     """Thresholds by exact coordinate ascent from the best of `bayesian_search`'s random points; arguments as there."""
     start = _optimize(labels, probabilities, weights, decide, 0)
     return coordinate_ascent(labels, probabilities, weights, decide, start, passes=10)
 
 
-def _optimize(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    decide: Decide,
-    iterations: int,
-) -> NDArray[np.float64]:
+def _optimize(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide, iterations: int) -> Floats:
     from bayes_opt import BayesianOptimization  # here: it brings scikit-learn, which prediction has no use for
 
     names = [f"{index:03d}" for index in range(labels.shape[1])]
@@ -245,9 +236,7 @@ def _optimize(
     return np.array([best[name] for name in names])
 
 
-def majority(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def majority(labels: Bools, probabilities: Floats, thresholds: Floats) -> tuple[Bools, Floats]:
     """Classes that at least half of the members output (of the published three: two); scores by their mean.
 
     `labels`: (n_members, n_recordings, n_classes), bool, in which `thresholds`, (n_members, n_classes), have played
@@ -292,7 +281,7 @@ CHALLENGE_STAGE = Stage(
     select="average",
     average_epochs=5,
 )
-SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
+SEARCHES: dict[str, Callable[..., Floats]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
 
 
 def butteam(

@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -56,22 +56,20 @@ SINUS_RHYTHM, SINUS_BRADYCARDIA = "426783006", "426177001"
 SLOW = 60.0  # beats per minute: below it most hospitals call sinus rhythm bradycardia, by convention
 
 
-def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+def preprocess(recording: Floats32, sampling_frequency: float) -> Floats32:
     """A recording without baseline wander and powerline interference: mV at 257 Hz, 1 to 45 Hz.
 
     `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, n), float32, mV
     at 257 Hz: finite.
     """
 
-    def filtered(leads: NDArray[np.float32]) -> NDArray[np.float32]:
+    def filtered(leads: Floats32) -> Floats32:
         return band_pass(resample(leads, sampling_frequency, SAMPLING_FREQUENCY), *BAND, SAMPLING_FREQUENCY)
 
     return through_independent(fill_missing(recording), filtered)
 
 
-def make_targets(
-    codes: tuple[str, ...], recording: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.float32]:
+def make_targets(codes: tuple[str, ...], recording: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
     """Training targets that several hospitals' conventions share, float32 (n_classes,).
 
     Premature ventricular complexes count under either of their codes. Sinus rhythm below 60 beats per minute is called
@@ -90,7 +88,7 @@ def make_targets(
     return targets
 
 
-def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def augment(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """A training item: a random crop of a long recording, some leads off, sometimes at a gain that is wrong.
 
     `recording`: (12, n_samples), float32, mV. Returns (12, n <= 2624), float32, mV.
@@ -103,7 +101,7 @@ def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return pad_right(item, SHORTEST)
 
 
-def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def cut_windows(recording: Floats32) -> list[Floats32]:
     """Windows for prediction: evenly spread over a long recording, a short one as it is.
 
     From (12, n_samples), float32, to a list of (12, n <= 4096), float32.
@@ -134,7 +132,7 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible
 
 
-def limb_lead_octaves(recording: NDArray[np.float32]) -> float:
+def limb_lead_octaves(recording: Floats32) -> float:
     """Octaves between the limb leads and their typical amplitude, as in `standardise`; -inf without a signal.
 
     `recording`, (6 or more, n_samples), float32, mV at 257 Hz: preprocessed; the limb leads come first, the others have
@@ -162,12 +160,12 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
 
 
-def fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
     """Binary cross-entropy, for `Stage.make_loss`."""
     return losses.binary_cross_entropy
 
 
-def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | None) -> Loss:
     if weights is None:
         return losses.binary_cross_entropy
     rewards = torch.from_numpy(weights.astype(np.float32))
@@ -188,18 +186,12 @@ ONE_CYCLE_STAGE = Stage(
 )
 
 
-def decide(
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
-) -> NDArray[np.bool_]:
+def decide(probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights) -> Bools:
     """The labels of highest expected score where a probability at its threshold counts as one half."""
     return highest_expected_score(adjust_odds(probabilities, thresholds), weights)
 
 
-def fixed_half(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
+def fixed_half(labels: Bools, probabilities: Floats, weights: Floats | None) -> Floats:
     """One half for every class, (n_classes,), whatever the validation recordings are.
 
     Every search that was tried, of 24 thresholds or of one, follows how often diagnoses occur where the validation
@@ -209,11 +201,8 @@ def fixed_half(
 
 
 def average(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    labels: Bools, probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights
+) -> tuple[Bools, Floats]:
     """One decision from the mean of the members' probabilities.
 
     `labels`, (n_members, n_recordings, n_classes), bool, are not used: probabilities are averaged, not votes.

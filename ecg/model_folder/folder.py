@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import DEFAULT
-from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.io.files import StrPath, open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
@@ -138,7 +138,7 @@ def _input_of(method: Method) -> dict[str, Any]:
 
 
 @one_torch_thread()
-def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
+def load_model(folder: StrPath, builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
     `builders`: the methods there are, by name. Raises ModelError if anything is missing, damaged or not what this

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import DEFAULT
@@ -38,9 +38,9 @@ class Member:
     """One trained network with what was measured on its validation fold."""
 
     state: State  # weights, rounded as they are stored
-    thresholds: NDArray[np.float64]  # (n_classes,)
-    rows: NDArray[np.int64]  # (n_validation,): which recordings of the dataset validated it
-    probabilities: NDArray[np.float64]  # (n_validation, n_classes), float64: of the stored weights
+    thresholds: Floats  # (n_classes,)
+    rows: Ints  # (n_validation,): which recordings of the dataset validated it
+    probabilities: Floats  # (n_validation, n_classes), float64: of the stored weights
     history: list[dict[str, Any]]  # one row per epoch
 
 
@@ -50,7 +50,7 @@ class Model:
 
     method: Method
     networks: tuple[nn.Module, ...]  # one per member, in evaluation mode on `device`
-    thresholds: NDArray[np.float64]  # (n_members, n_classes)
+    thresholds: Floats  # (n_members, n_classes)
     device: torch.device
     config: Mapping[str, Any]  # all that ``config.json`` says
     # From the scores that `decide` gives to probabilities; None where the folder holds none.
@@ -76,11 +76,8 @@ class Model:
             )
 
     def decide(
-        self,
-        probabilities: NDArray[np.float64],
-        features: NDArray[np.float32] | None = None,
-        definitions: str | None = None,
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        self, probabilities: Floats, features: Floats32 | None = None, definitions: str | None = None
+    ) -> tuple[Bools, Floats]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
 
         With the features that went into the networks a convention has a part in it: the model's own, or the one named;
@@ -99,9 +96,7 @@ class Model:
         scores = adaptation.apply(scores)
         return adaptation.decide(scores[np.newaxis], self.method.diagnoses.weights)[0], scores
 
-    def decide_each(
-        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
-    ) -> NDArray[np.bool_]:
+    def decide_each(self, probabilities: Floats, features: Floats32 | None = None) -> Bools:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
         alone = [
             replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])

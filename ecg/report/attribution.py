@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ecg.arrays import Floats32
 from ecg.methods.base import Batch, Method
 from ecg.runtime.parallel import map_ahead
 
@@ -26,7 +26,7 @@ class Attribution:
     """What each sample of the input adds to the logit of one class."""
 
     class_index: int
-    values: NDArray[np.float32]  # (12, n), float32: logits; positive where the sample speaks for the class
+    values: Floats32  # (12, n), float32: logits; positive where the sample speaks for the class
     sampling_frequency: float  # Hz
     logit: float  # `logit`, `baseline_logit`: F(x) and F(b); `values` should sum to their difference
     baseline_logit: float
@@ -54,8 +54,8 @@ class _Caught(nn.Module):
 def attribute(
     method: Method,
     networks: Sequence[nn.Module],
-    signal: NDArray[np.float32],
-    features: NDArray[np.float32],
+    signal: Floats32,
+    features: Floats32,
     classes: Sequence[int],
     device: torch.device,
 ) -> list[Attribution]:
@@ -100,14 +100,14 @@ def attribute(
     ]
 
 
-def _spread(values: Tensor, averaged: int) -> NDArray[np.float32]:
+def _spread(values: Tensor, averaged: int) -> Floats32:
     """Attributions of means, (12, n), shared out among the samples that they are of, (12, n * averaged)."""
     return np.repeat(values.cpu().numpy() / averaged, averaged, axis=1)
 
 
 def _integrate(
     network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any], classes: Sequence[int]
-) -> tuple[list[Tensor], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[list[Tensor], Floats32, Floats32]:
     """Attributions (12, n) of each class, and the logits at the input and at the baseline, (n_classes,)."""
     # Gauss-Legendre points: far fewer are needed than of the midpoint rule for the same error.
     points, weights = np.polynomial.legendre.leggauss(STEPS)
@@ -150,7 +150,7 @@ def _repeated(word: Any, count: int) -> Any:
     return word.repeat_interleave(count, dim=0) if isinstance(word, Tensor) else word
 
 
-def in_bins(values: NDArray[np.float32], sampling_frequency: float, seconds: float) -> NDArray[np.float32]:
+def in_bins(values: Floats32, sampling_frequency: float, seconds: float) -> Floats32:
     """Sums over bins of so many seconds, (12, n_bins); bin k holds the samples whose time is in it."""
     bins = (np.arange(values.shape[1]) / sampling_frequency / seconds + 1e-9).astype(np.int64)
     starts = np.flatnonzero(np.diff(bins, prepend=-1))

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats
+from ecg.arrays import Floats, Ints
 
 _LEFT, _TOP, _SIDE = 46, 8, 150
 _TEXT_UNDER = 34
@@ -23,7 +22,7 @@ class Line:
     x: Floats
     y: Floats
     kind: str = "first"
-    counts: NDArray[np.int64] | None = None
+    counts: Ints | None = None
 
 
 def chart(

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import metrics
 
-from ecg.arrays import Bools, Floats
+from ecg.arrays import Bools, Floats, Ints
 from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.challenge import compute_observed_score
 from ecg.scoring.statistics import main_metric
@@ -43,7 +42,7 @@ def thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return x[chosen], y[chosen]
 
 
-def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, Ints]:
     """Mean score, share of positives and number of recordings in each tenth of the scores' range that has any."""
     bins = np.clip((scores * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)
@@ -66,7 +65,7 @@ class Costs:
     # (n_classes, n_classes): row: a label that was missed, column: an output that was added on the same recordings; the
     # credit lost between the two, summed over recordings, ``(1 - w_ij) / |labels or outputs|``.
     confusion: Floats
-    counts: NDArray[np.int64]  # (n_classes, n_classes), int64: on how many recordings
+    counts: Ints  # (n_classes, n_classes), int64: on how many recordings
 
 
 def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:

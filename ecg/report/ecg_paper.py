@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.leads import LEADS
 from ecg.measurements.small_arrays import median
 
@@ -80,7 +81,7 @@ def _zero_mm(layout: Layout, row: int) -> float:
     return HEAD_MM + (row + 0.6) * layout.row_mm
 
 
-def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+def simplified(x: Floats, y: Floats, tolerance: float) -> Bools:
     """Which points of a line to keep so that it moves by no more than `tolerance` anywhere, up or down.
 
     Blocks of 2, 4, ... 64 intervals become one straight line where all points between their ends are that close to it.
@@ -105,8 +106,8 @@ def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float)
 
 
 def trace_points(
-    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
-) -> list[NDArray[np.int64]]:
+    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> list[Ints]:
     """One lead as lines, each of shape (n, 2): whole units to the right and down; one line between gaps.
 
     `lead`, (n_samples,), float32, mV: NaN where missing. `sampling_frequency`: Hz. `zero`: mV that are drawn at 0; the
@@ -129,7 +130,7 @@ def trace_points(
 
 
 def trace_path(
-    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
 ) -> str:
     """The `d` of an SVG path of `trace_points`; empty where no sample is known."""
     parts = []
@@ -153,7 +154,7 @@ def _extremes(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
     return x[chosen], y[chosen]
 
 
-def trace_definitions(signal: NDArray[np.float32], sampling_frequency: float, prefix: str) -> Markup:
+def trace_definitions(signal: Floats32, sampling_frequency: float, prefix: str) -> Markup:
     """An invisible SVG with the traces of the first seconds as paths `<prefix>lead-<name>`.
 
     `signal`, (12, n_samples), float32, mV: in the order of LEADS, NaN where missing. `sampling_frequency`: Hz.

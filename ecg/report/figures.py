@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats32
 from ecg.leads import LEADS
 from ecg.measurements.types import MedianBeat, WaveMarks
 from ecg.report.attribution import Attribution, in_bins
@@ -73,7 +73,7 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
     return svg(width * 4, height * 3, title, "".join(parts), "paper beat-paper")
 
 
-def _shifted(beat: MedianBeat, other: MedianBeat) -> NDArray[np.float32]:
+def _shifted(beat: MedianBeat, other: MedianBeat) -> Floats32:
     """A beat's signal with its QRS onset where the other one has it; NaN where it has no sample there."""
     shift = other.marks.qrs_onset - beat.marks.qrs_onset
     if beat is other or not math.isfinite(shift):
@@ -142,13 +142,13 @@ def looked_at(attribution: Attribution, prefix: str, name: str) -> Markup:
     return svg(WIDTH_MM, height_mm, title, "".join(parts), "paper")
 
 
-def marked(bins: NDArray[np.float32]) -> NDArray[np.bool_]:
+def marked(bins: Floats32) -> Bools:
     """The tenth of all bins that adds most, as far as it adds anything; of the shape of `bins`."""
     limit = np.sort(bins, axis=None)[-max(1, round(MARKED * bins.size))]
     return (bins >= limit) & (bins > 0)
 
 
-def _boxes(chosen: NDArray[np.bool_], top: int, height: int) -> str:
+def _boxes(chosen: Bools, top: int, height: int) -> str:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]])))
     return "".join(
         f'<rect class="looked" x="{units(LEFT_MM) + first * 40}" y="{top}" width="{(last - first) * 40}" '

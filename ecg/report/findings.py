@@ -4,9 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ecg.arrays import Bools, Floats
 from ecg.interpretation import Statement
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
@@ -77,9 +75,9 @@ class Finding:
 
 def findings(
     diagnoses: Diagnoses,
-    labels: Sequence[bool] | NDArray[np.bool_],
-    probabilities: Sequence[float] | NDArray[np.float64],
-    thresholds: Sequence[float] | NDArray[np.float64] | None,
+    labels: Sequence[bool] | Bools,
+    probabilities: Sequence[float] | Floats,
+    thresholds: Sequence[float] | Floats | None,
     decide: bool = True,
 ) -> list[Finding]:
     """One for each class, the most probable first.

@@ -1,12 +1,11 @@
 """Twelve leads on ECG paper: 25 mm/s, 10 mm/mV, the layout of a printed ECG."""
 
 import io
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 
@@ -23,11 +22,7 @@ def title_of(recording_id: str, labels: Sequence[str]) -> str:
 
 
 def plot_recording(
-    signal: np.ndarray,
-    sampling_frequency: float,
-    path: str | os.PathLike[str],
-    title: str = "",
-    dots_per_inch: int = 110,
+    signal: np.ndarray, sampling_frequency: float, path: StrPath, title: str = "", dots_per_inch: int = 110
 ) -> None:
     """Draw the first ten seconds as a PNG.
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Bools, Floats, Signal
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.recording_quality import quality_warnings
@@ -43,10 +42,10 @@ class Reported:
     """What the model says of a recording; thresholds are known only where the model is at hand."""
 
     classes: tuple[str, ...]
-    labels: NDArray[np.bool_]  # (n_classes,), bool
-    probabilities: NDArray[np.float64]  # (n_classes,), float64
+    labels: Bools  # (n_classes,), bool
+    probabilities: Floats  # (n_classes,), float64
     # (n_classes,), float64: mean over the members; one half where they have no part in the decision (`by_thresholds`).
-    thresholds: NDArray[np.float64] | None = None
+    thresholds: Floats | None = None
     disagreeing: tuple[int, ...] = ()  # classes that some members give and others don't
     # One of "own", "calibrated", "moved", "adapted": whether probabilities and thresholds are calibrated, moved to
     # other prior odds or adapted to a hospital (and so written by the driver), or the network's own.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats32
 from ecg.examination.examine import Examination
 from ecg.inference.run_folder import Classified, ClassifyOptions, Outcome, classify, start, step_of
 from ecg.io import recording as io_recording
@@ -120,7 +120,7 @@ class _Look:
 
     recording: io_recording.Recording
     measurements: Measurements
-    prepared: NDArray[np.float32]  # for attributions, else empty
+    prepared: Floats32  # for attributions, else empty
 
 
 def _look(attribution: bool, examination: Examination) -> _Look:
@@ -213,7 +213,7 @@ class _Pages:
         write_file(self.report / "pages" / f"{name}.html", page)
         return _Drawn(row_of(recording, f"pages/{name}.html"))
 
-    def _explain(self, look: _Look, features: NDArray[np.float32], reported: Reported) -> list[Attribution]:
+    def _explain(self, look: _Look, features: Floats32, reported: Reported) -> list[Attribution]:
         start = time.monotonic()
         found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
         explained = attribute(

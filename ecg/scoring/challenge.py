@@ -13,11 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecg.arrays import Bools, Floats
 from ecg.io.errors import RecordingError
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.labels.classes import NORMAL_CLASS
 from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, DiagnosesError, read_weights
-
-StrPath = str | os.PathLike[str]
 
 
 class EvaluationError(ValueError):

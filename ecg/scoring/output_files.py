@@ -1,20 +1,19 @@
 """Output files in the Challenge's format: one for each recording."""
 
-import os
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text, write_file
+from ecg.io.files import StrPath, read_text, write_file
 
 _LONGEST = 1 << 20  # bytes
 _LABELS = {"1": 1, "1.0": 1, "true": 1, "t": 1, "0": 0, "0.0": 0, "false": 0, "f": 0}
 
 
 def save_outputs(
-    output_file: str | os.PathLike[str],
+    output_file: StrPath,
     recording_id: str,
     classes: Sequence[str],
     labels: Sequence[int] | Sequence[bool] | np.ndarray,
@@ -46,9 +45,7 @@ def save_outputs(
     write_file(output_file, "".join(f"{line}\n" for line in lines))
 
 
-def load_outputs(
-    output_file: str | os.PathLike[str],
-) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
+def load_outputs(output_file: StrPath) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
     """Read an output file: recording id, classes, labels (0 or 1), scores.
 
     Labels may be written in all the ways that the 2020 and 2021 scorers know; a score may be NaN. Raises ValueError

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ecg.arrays import Bools, Floats
 from ecg.io import folders
 from ecg.io.errors import RecordingError
+from ecg.io.files import StrPath
 from ecg.io.header import load_header
 from ecg.io.label_tables import read_label_table
 from ecg.labels.classes import encode_labels
@@ -24,15 +25,7 @@ from ecg.labels.diagnoses import (
     set_of,
     shipped,
 )
-from ecg.scoring.challenge import (
-    EvaluationError,
-    Scores,
-    StrPath,
-    compute_scores,
-    load_weights,
-    parse_number,
-    read_text,
-)
+from ecg.scoring.challenge import EvaluationError, Scores, compute_scores, load_weights, parse_number, read_text
 
 TRUE_SPELLINGS = frozenset(("1", "True", "true", "T", "t"))  # all that the official 2020 scorer takes for positive
 FALSE_SPELLINGS = frozenset(("0", "False", "false", "F", "f"))

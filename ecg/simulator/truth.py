@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.simulator.dipole import P_DURATION, Beat, sample_leads
 from ecg.simulator.simulate import Simulated, qrs_of
 
@@ -16,7 +16,7 @@ class Truth:
 
     # (n_beats,), float64: R peaks in samples: the median over the leads of where each has its largest deflection in the
     # QRS complex.
-    r_samples: NDArray[np.float64]
+    r_samples: Floats
     # Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced". A blocked premature beat
     # of the atria has a P wave alone and is none of them.
     kinds: tuple[str, ...]

@@ -1,21 +1,20 @@
 """Simulated recordings as Challenge files."""
 
 import math
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.leads import LEADS
 from ecg.simulator.diagnoses import STATEMENTS
 from ecg.simulator.simulate import Simulated
 
 
 def write_recording(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     recording_id: str,
     simulated: Simulated,
     *,

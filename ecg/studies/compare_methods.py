@@ -15,11 +15,7 @@ from ecg.studies.predictions import Predictions
 
 
 def compare_methods(
-    labels: Sequence[str],
-    diagnoses: Diagnoses,
-    options: Options,
-    disturbed: bool = False,
-    leads: str | None = None,
+    labels: Sequence[str], diagnoses: Diagnoses, options: Options, disturbed: bool = False, leads: str | None = None
 ) -> None:
     """Validate methods, print the tables of all of them and write these to `table.md` of the output folder.
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Bools, Floats32, Ints, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
@@ -41,7 +41,7 @@ from ecg.training.member import scaled_epochs, train_member
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import validation_scores
 
-Rows = NDArray[np.int64]
+Rows = Ints
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
 _FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
 
@@ -100,7 +100,7 @@ def hold_out_split(databases: NDArray[np.str_], folds: Rows) -> Split:
     return Split("hold-out", np.flatnonzero(inside & ~last), np.flatnonzero(~inside | last))
 
 
-def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_]:
+def validation_part(dataset: Dataset, rows: Rows, seed: int) -> Bools:
     """Which of the training recordings choose thresholds and epoch: about an eighth, no patient on both sides.
 
     Of each database whose folds are given, whole folds; of the others a stratified part.
@@ -149,7 +149,7 @@ def train_split(
         checkpoint.unlink(missing_ok=True)
 
 
-Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+Inputs = tuple[Floats32, Floats32]
 """A preprocessed signal, and the features beside it."""
 
 
@@ -191,7 +191,7 @@ def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float)
     return keep_leads(signal, leads), sampling_frequency
 
 
-def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
+def _use_all(labels: Bools, seconds: float) -> bool:
     return True
 
 

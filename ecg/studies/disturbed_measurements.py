@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Floats, Signal
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import Measurements, measure
 from ecg.simulator.dipole import leads_of_electrodes
@@ -27,7 +27,7 @@ def _at_electrode(name: str, wave: NDArray[np.floating]) -> Signal:
     return leads_of_electrodes(electrodes).astype(np.float32)
 
 
-def _seconds(signal: Signal, rate: float) -> NDArray[np.float64]:
+def _seconds(signal: Signal, rate: float) -> Floats:
     return np.arange(signal.shape[1]) / rate
 
 
@@ -143,7 +143,7 @@ def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
     return "\n".join(lines)
 
 
-def _cell(errors: NDArray[np.float64]) -> str:
+def _cell(errors: Floats) -> str:
     known = errors[np.isfinite(errors)]
     if not len(known):
         return "empty"

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from ecg.arrays import Floats, Floats32
 from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
@@ -42,7 +42,7 @@ _SHARES = {"RA-LA": 0.9985, "RA-LL": 0.9995, "LA-LL": 0.9995}
 _SUBSETS = ("AF", "AFL", "PR", "LAD", "RAD", "LBBB", "CRBBB", "LAnFB", "QAb", "LQRSV")
 
 
-def fit_from_chest(beats: Sequence[MedianBeat]) -> NDArray[np.float64]:
+def fit_from_chest(beats: Sequence[MedianBeat]) -> Floats:
     """Coefficients of V1..V6 for the frontal plane, shape (3 waves, 2, 6)."""
     squares, products = np.zeros((3, 6, 6)), np.zeros((3, 2, 6))
     for beat in beats:
@@ -58,13 +58,13 @@ def fit_from_chest(beats: Sequence[MedianBeat]) -> NDArray[np.float64]:
     return np.stack([np.linalg.solve(s, p.T).T for s, p in zip(squares + ridge, products, strict=True)])
 
 
-def fit_weights(features: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_weights(features: Floats) -> Floats:
     """Weights, shape (3, 5), of features, shape (n, 6, 3, 5), with which the arrangement as named wins."""
     flat = features.reshape(len(features), len(ARRANGEMENTS), -1)
     scale = flat.reshape(-1, flat.shape[2]).std(axis=0)
     flat = flat / scale
 
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(weights: Floats) -> tuple[float, Floats]:
         scores = flat @ weights
         scores -= scores.max(axis=1, keepdims=True)
         shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
@@ -76,7 +76,7 @@ def fit_weights(features: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(found.x / scale).reshape(features.shape[2:])
 
 
-def exchange(signal: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+def exchange(signal: Floats32, name: str) -> Floats32:
     """What the recorder would show with two limb electrodes exchanged.
 
     `signal`, (12, n_samples), float32, mV: without NaN in the limb leads. `name`: one of `EXCHANGES`, or "RA-RL", for
@@ -125,7 +125,7 @@ def test(paths: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
+def _suspected(signal: Floats32, sampling_frequency: float) -> str:
     beat = measure(signal, sampling_frequency).median_beat
     return "" if beat is None else suspected_swap(beat)
 

@@ -69,14 +69,7 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
             if scores["auroc"] is not None:
                 first += " ({:.3f} to {:.3f})".format(*statistics.auroc_interval(labels, result.probabilities[rows]))
             lines.append(
-                [
-                    group,
-                    label,
-                    str(scores["recordings"]),
-                    f"{metric:.3f} ({low:.3f} to {high:.3f})",
-                    first,
-                    *others,
-                ]
+                [group, label, str(scores["recordings"]), f"{metric:.3f} ({low:.3f} to {high:.3f})", first, *others]
             )
     named = [f"{name} (95 %)" if key == "auroc" else name for key, name in measures.items()]
     return _table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines)

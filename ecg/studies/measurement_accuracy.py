@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from ecg.arrays import Bools, Floats, Ints
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
@@ -56,7 +57,7 @@ _MARKED = {
 }
 _WITHIN_RR = "QT (marked within RR)"
 
-Positions = NDArray[np.float64] | NDArray[np.int64]
+Positions = Floats | Ints
 
 
 @dataclass
@@ -154,7 +155,7 @@ def rate_of(r_seconds: NDArray[np.floating]) -> float:
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
 
 
-def annotated_r_peaks(record: Path, sampling_frequency: float) -> NDArray[np.float64]:
+def annotated_r_peaks(record: Path, sampling_frequency: float) -> Floats:
     """The beats that are marked in at least 8 leads, in samples: the median over the leads."""
     import wfdb
 
@@ -327,7 +328,7 @@ _MEASURED_BY: dict[str, tuple[str, Callable[[Measurements], float]]] = {
 }
 
 
-def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def auroc(scores: Floats, positive: Bools) -> float:
     """Area under the ROC curve, ties counting half; NaN without both kinds."""
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:

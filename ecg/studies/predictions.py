@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats
 from ecg.io.files import write_file
 
 
@@ -21,10 +22,10 @@ class Predictions:
     records: NDArray[np.str_]  # `records`, `databases`: (n_recordings,)
     databases: NDArray[np.str_]
     # (n_recordings,), bool: whether the network was trained on other recordings of this database.
-    in_database: NDArray[np.bool_]
-    labels: NDArray[np.bool_]  # `labels`, `outputs`: (n_recordings, n_classes), bool: reference and decisions
-    probabilities: NDArray[np.float64]  # (n_recordings, n_classes), float64
-    outputs: NDArray[np.bool_]
+    in_database: Bools
+    labels: Bools  # `labels`, `outputs`: (n_recordings, n_classes), bool: reference and decisions
+    probabilities: Floats  # (n_recordings, n_classes), float64
+    outputs: Bools
     classes: tuple[str, ...]  # SNOMED CT codes of the columns
 
     def save(self, path: Path) -> None:

@@ -15,7 +15,7 @@ from ecg.decisions.adaptation import Decided, adapt_to, choose, cross_validate
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
-from ecg.io.files import is_same_file
+from ecg.io.files import StrPath, is_same_file
 from ecg.io.label_tables import LabelTable, load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
@@ -54,7 +54,7 @@ def adapt_model(
     data_folder: Path,
     adapted_folder: Path,
     *,
-    labels: str | os.PathLike[str] | None = None,
+    labels: StrPath | None = None,
     least_likelihood: float = 0.0,
     seed: int = 2020,
     device: str = "auto",

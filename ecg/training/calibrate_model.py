@@ -10,7 +10,7 @@ import numpy as np
 
 from ecg.decisions.calibration import fit_calibration
 from ecg.inference.predict import Item, predict
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.io.label_tables import load_labels
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import load_model
@@ -24,11 +24,7 @@ _TOLERANCE = 0.002  # of the stored validation AUROC: another machine rounds dif
 
 
 def calibrate_model(
-    model_folder: Path,
-    data_folder: Path,
-    *,
-    labels: str | os.PathLike[str] | None = None,
-    least_likelihood: float = 0.0,
+    model_folder: Path, data_folder: Path, *, labels: StrPath | None = None, least_likelihood: float = 0.0
 ) -> tuple[int, float, float]:
     """Fit a model's probabilities on the validation parts of the recordings that it was trained on, and store it.
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats32, Ints
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import Candidates, examine_folder
 from ecg.examination.journal import key_of, step_key
@@ -74,7 +74,7 @@ class Dataset:
     def __init__(
         self,
         entries: list[Entry],
-        signals: NDArray[np.float32],
+        signals: Floats32,
         diagnoses: Diagnoses = CHALLENGE_2020,
         unused: int = 0,
         n_simulated: int = 0,
@@ -95,9 +95,7 @@ class Dataset:
         simulated = len(self) - self.n_recorded
         return Dataset(self.entries, self._signals, diagnoses, self.unused, simulated, self.unknown)
 
-    def split(
-        self, rows: Sequence[int] | NDArray[np.int64], n_folds: int, seed: int, given: list[int] | None = None
-    ) -> NDArray[np.int64]:
+    def split(self, rows: Sequence[int] | Ints, n_folds: int, seed: int, given: list[int] | None = None) -> Ints:
         """`assign_folds` of some recordings; `given` folds in place of those that came with the data."""
         entries = [self.entries[row] for row in rows]
         return assign_folds(
@@ -109,19 +107,19 @@ class Dataset:
             [entry.patient for entry in entries],
         )
 
-    def signal(self, index: int) -> NDArray[np.float32]:
+    def signal(self, index: int) -> Floats32:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
         entry = self.entries[index]
         flat = self._signals[entry.start : entry.start + 12 * entry.n_samples]
         return flat.reshape(12, entry.n_samples)
 
-    def features(self, index: int) -> NDArray[np.float32]:
+    def features(self, index: int) -> Floats32:
         """What is known beside the signal, shape (n_features,), float32."""
         entry = self.entries[index]
         end = entry.start + 12 * entry.n_samples
         return self._signals[end : end + entry.n_features]
 
-    def digest(self, rows: NDArray[np.int64]) -> str:
+    def digest(self, rows: Ints) -> str:
         """Of all that a training can see of some recordings: samples, rate, features, labels, folds, in their order."""
         known = [astuple(replace(self.entries[row], start=0)) for row in rows]
         digest = hashlib.sha256(json.dumps(known).encode())
@@ -129,7 +127,7 @@ class Dataset:
             digest.update(self.features(row).tobytes() + self.masked_features(row).tobytes())
         return digest.hexdigest()
 
-    def masked_features(self, index: int) -> NDArray[np.float32]:
+    def masked_features(self, index: int) -> Floats32:
         """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""
         entry = self.entries[index]
         start = entry.start + 12 * entry.n_samples + entry.n_features
@@ -275,7 +273,7 @@ def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
     return stored if whole else None
 
 
-def _open_signals(signal_file: Path) -> NDArray[np.float32]:
+def _open_signals(signal_file: Path) -> Floats32:
     return np.memmap(signal_file, dtype=np.float32, mode="r")
 
 
@@ -326,7 +324,7 @@ class _CacheWriter:
         self.unknown.update(set(prepared.recording.labels) - self.method.diagnoses.column_of.keys())
         return prepared
 
-    def targets(self, prepared: _Prepared) -> NDArray[np.float32]:
+    def targets(self, prepared: _Prepared) -> Floats32:
         return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
 
     def add(self, name: str, database: str, fold: int, prepared: _Prepared) -> None:
@@ -422,11 +420,11 @@ class _Prepared:
     """One recording, read and preprocessed."""
 
     recording: Recording  # without its signal
-    signal: NDArray[np.float32]  # in the method's units
+    signal: Floats32  # in the method's units
     seconds: float
     digest: str  # of the signal in mV
-    features: NDArray[np.float32]
-    masked_features: NDArray[np.float32]  # (n_sets, n_features), of fewer leads
+    features: Floats32
+    masked_features: Floats32  # (n_sets, n_features), of fewer leads
 
 
 def _preprocessed(method: Method, recording: Recording) -> _Prepared:

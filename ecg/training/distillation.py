@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.inference.predict import Item, predict
 from ecg.methods.base import Method
 from ecg.model_folder.model import Model
@@ -68,7 +68,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     shutil.rmtree(scratch)
 
 
-def _answers(teacher: Model, dataset: Dataset) -> NDArray[np.float64]:
+def _answers(teacher: Model, dataset: Dataset) -> Floats:
     """The mean of the members' probabilities for every recording, (n_recordings, n_classes)."""
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
     found = predict(teacher.method, teacher.networks, items, teacher.device, autocast=True)

@@ -5,20 +5,15 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Ints
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings
 
 
 def assign_folds(
-    labels: NDArray[np.bool_],
-    databases: list[str],
-    given: list[int],
-    n_folds: int,
-    seed: int,
-    patients: Sequence[str] = (),
-) -> NDArray[np.int64]:
+    labels: Bools, databases: list[str], given: list[int], n_folds: int, seed: int, patients: Sequence[str] = ()
+) -> Ints:
     """Split recordings into folds.
 
     `labels`: (n_recordings, n_classes), bool. `databases`: each database is split on its own (Zhao et al. 2020,

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools
 from ecg.labels.diagnoses import Diagnoses, load_diagnoses, shipped
 
 _CODES_NAMED = 20  # the others are counted
 
 
-def label_gaps(diagnoses: Diagnoses, labels: NDArray[np.bool_], unknown: Mapping[str, int]) -> list[str]:
+def label_gaps(diagnoses: Diagnoses, labels: Bools, unknown: Mapping[str, int]) -> list[str]:
     """Sentences about codes that the set lacks, and about its diagnoses that no recording has.
 
     `labels`: (n_recordings, n_classes), bool. `unknown`: codes and how many recordings have each, the most frequent

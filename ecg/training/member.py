@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
@@ -48,11 +48,7 @@ def scaled_epochs(method: Method, epochs: int | None) -> list[int]:
 
 
 def train_member(
-    method: Method,
-    dataset: Dataset,
-    training_rows: NDArray[np.int64],
-    validation_rows: NDArray[np.int64],
-    options: MemberOptions,
+    method: Method, dataset: Dataset, training_rows: Ints, validation_rows: Ints, options: MemberOptions
 ) -> Member:
     """Train one network through all stages of the method and search its thresholds.
 
@@ -73,12 +69,7 @@ class _MemberTraining:
     """The state of one member's training between epochs: everything that a checkpoint holds."""
 
     def __init__(
-        self,
-        method: Method,
-        dataset: Dataset,
-        training_rows: NDArray[np.int64],
-        validation_rows: NDArray[np.int64],
-        options: MemberOptions,
+        self, method: Method, dataset: Dataset, training_rows: Ints, validation_rows: Ints, options: MemberOptions
     ) -> None:
         self.method, self.dataset, self.options = method, dataset, options
         self.training_rows, self.validation_rows = training_rows, validation_rows
@@ -198,7 +189,7 @@ class _MemberTraining:
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s"
         )
 
-    def _score(self, labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
+    def _score(self, labels: Bools, outputs: Bools) -> float:
         return main_metric(labels, outputs, self.method.diagnoses)
 
     def _end_stage(self) -> None:
@@ -216,7 +207,7 @@ class _MemberTraining:
         rng = np.random.default_rng([self.options.seed, self.options.number, self.stage + 1, self.epoch])
         order = rng.permutation(self.training_rows)
 
-        def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
+        def make(rows: Ints) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
             batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
@@ -235,7 +226,7 @@ class _MemberTraining:
             starts.pop()
         return [slice(start, end) for start, end in zip(starts, [*starts[1:], n_rows], strict=True)]
 
-    def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
+    def _validate(self, *, autocast: bool) -> Floats:
         self.network.eval()
         device, processes, rows = self.options.device, self.options.processes, self.validation_rows
         own = range(processes.rank, len(rows), processes.count)

@@ -1,10 +1,10 @@
 """Training as a command line gives it: method and model to start from by name and folder."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from ecg.io.files import StrPath
 from ecg.io.label_tables import load_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, join, load_diagnoses
 from ecg.leads import parse_leads
@@ -18,8 +18,8 @@ from ecg.training.trainer import train
 
 
 def train_folder(
-    data: str | os.PathLike[str],
-    model: str | os.PathLike[str],
+    data: StrPath,
+    model: StrPath,
     *,
     method: str | None = None,
     members: int | None = None,
@@ -34,10 +34,10 @@ def train_folder(
     leads: str | None = None,
     resume: bool = False,
     spread_members: bool = False,
-    start: str | os.PathLike[str] | None = None,
+    start: StrPath | None = None,
     shape_only: Sequence[str] = (),
-    also: tuple[str, str | os.PathLike[str]] | None = None,
-    cache: str | os.PathLike[str] | None = None,
+    also: tuple[str, StrPath] | None = None,
+    cache: StrPath | None = None,
     methods: Mapping[str, MethodBuilder] | None = None,
     default_method: str = DEFAULT_METHOD,
 ) -> None:

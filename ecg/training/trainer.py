@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.decisions.calibration import fit_calibration
 from ecg.inference.predict import Item, predict
+from ecg.io.files import StrPath
 from ecg.methods.base import Method
 from ecg.model_folder import folder as storage
 from ecg.model_folder.model import Member
@@ -34,8 +35,8 @@ SCRATCH = ".training-state"
 
 def train(
     method: Method,
-    data_folder: str | os.PathLike[str],
-    model_folder: str | os.PathLike[str],
+    data_folder: StrPath,
+    model_folder: StrPath,
     options: TrainingOptions,
     parts: Sequence[tuple[Method, Path]] = (),
 ) -> None:
@@ -151,7 +152,7 @@ def store(method: Method, dataset: Dataset, trained: list[Member], model_folder:
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
 
 
-def split_into_folds(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
+def split_into_folds(method: Method, dataset: Dataset, seed: int) -> Ints:
     """The fold of each recording that is not simulated."""
     return dataset.split(range(dataset.n_recorded), method.training.n_folds, seed)
 

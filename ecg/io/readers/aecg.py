@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
@@ -53,7 +54,7 @@ def is_aecg(start: bytes) -> bool:
     return root_name(start) == "AnnotatedECG"
 
 
-def read_aecg(path: str | os.PathLike[str]) -> Stored:
+def read_aecg(path: StrPath) -> Stored:
     """Read an HL7 aECG: of its series the rhythm, of that the sequence set with the most samples.
 
     Derived series (representative beats) are read for their measurements only. A calibration pulse at the end, which
@@ -182,7 +183,7 @@ def _scale(sequence: Element, path: Path) -> tuple[float, float]:
 
 
 def _stored(
-    rows: list[NDArray[np.float64]], scales: list[tuple[float, float]]
+    rows: list[Floats], scales: list[tuple[float, float]]
 ) -> tuple[NDArray[np.generic], list[float], list[float]]:
     """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
     digits = np.array(rows) if rows else np.empty((0, 0))

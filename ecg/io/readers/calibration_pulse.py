@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools
+
 _WINDOW = 1.5  # s at the end in which the pulse is looked for
 _SHORTEST, _LONGEST = 0.1, 0.4  # s
 _TOLERANCE = 0.025  # mV
@@ -20,7 +22,7 @@ def without_pulse(
     if len(samples) < 2:  # a rectangle in one lead may be its electrode coming off
         return samples, ()
     millivolts = samples.astype(np.float64) / gain
-    low: NDArray[np.bool_] = np.all(np.abs(millivolts) <= _TOLERANCE, axis=0)
+    low: Bools = np.all(np.abs(millivolts) <= _TOLERANCE, axis=0)
     first = max(samples.shape[1] - int(_WINDOW * sampling_frequency), 0)
     high = np.flatnonzero((np.abs(millivolts[:, first:] - 1) <= _TOLERANCE).all(axis=0)) + first
     if not high.size:

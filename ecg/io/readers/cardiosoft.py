@@ -5,10 +5,10 @@ No specification is public. Names of elements and units are those that public re
 
 import datetime
 import math
-import os
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
@@ -52,7 +52,7 @@ def is_cardiosoft(start: bytes) -> bool:
     return root_name(start) == "CardiologyXML"
 
 
-def read_cardiosoft(path: str | os.PathLike[str]) -> Stored:
+def read_cardiosoft(path: StrPath) -> Stored:
     """Read the strip of a resting ECG. A stress test, which has only its full disclosure, is refused."""
     path = Path(path)
     root = read_xml(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import struct
 import threading
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
@@ -108,7 +107,7 @@ def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
     return place + 8, size, kind
 
 
-def read_dicom(path: str | os.PathLike[str]) -> Stored:
+def read_dicom(path: StrPath) -> Stored:
     """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples."""
     path = Path(path)
     data = read_file(path, LARGEST_FILE + 1)

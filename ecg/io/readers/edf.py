@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import open_file, read_file
+from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
@@ -38,7 +38,7 @@ def is_edf(start: bytes) -> bool:
     return None not in numbers and numbers[0] == 256 * (numbers[1] + 1)  # type: ignore[operator]
 
 
-def read_edf(path: str | os.PathLike[str]) -> Stored:
+def read_edf(path: StrPath) -> Stored:
     """Read the ECG leads of an EDF, EDF+ or BDF file. Needs edfio.
 
     Signals whose labels mean none of the twelve leads are left out, annotations too. Samples are int16, int32 from BDF.
@@ -74,7 +74,7 @@ def _mended(header: bytes) -> bytes:
     return header
 
 
-def _with_header(path: str | os.PathLike[str], header: bytes) -> io.BytesIO:
+def _with_header(path: StrPath, header: bytes) -> io.BytesIO:
     """The file's content behind another header of the same length."""
     if (size := os.path.getsize(path)) > _LARGEST_MENDED:
         limit = f"a header without NUL and decimal commas in a file of more than {_LARGEST_MENDED} bytes"
@@ -83,7 +83,7 @@ def _with_header(path: str | os.PathLike[str], header: bytes) -> io.BytesIO:
     return io.BytesIO(header + data[len(header) :])
 
 
-def _check_header(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+def _check_header(path: StrPath) -> tuple[bytes, bytes]:
     """The header as it stands and mended, found to go together with the file's size: edfio would warn only."""
     with open_file(path) as file:
         raw = file.read(256)
@@ -115,7 +115,7 @@ def _number(field: bytes) -> int | None:
     return int(field) if re.fullmatch(rb"\s*\d+\s*", field) else None
 
 
-def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
+def _to_stored(edf: Any, start: bytes, path: StrPath) -> Stored:
     labels = [signal.label for signal in edf.signals]
     signals = [signal for signal in edf.signals if lead_of(signal.label) is not None]
     if not signals:
@@ -168,7 +168,7 @@ def _roundest(rate: float, seconds: float) -> float:
     return next((near for n in range(4) if abs((near := round(rate, n)) - rate) <= rate * step / seconds), rate)
 
 
-def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:
+def _scale(signal: Any, path: StrPath) -> tuple[float, float]:
     """ADC units per mV, and ADC units at 0 mV."""
     unit = signal.physical_dimension.strip()
     if unit.lower() not in _PER_MILLIVOLT:

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import open_file
+from ecg.io.files import StrPath, open_file
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
 
 _MAGIC = b"ISHNE1.0"
@@ -37,7 +37,7 @@ def is_ishne(start: bytes) -> bool:
     return start.startswith(_MAGIC)
 
 
-def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) -> Stored:
+def read_ishne(path: StrPath, start: int = 0, stop: int | None = None) -> Stored:
     """Read an ISHNE file, or a part of one: of a long recording no more is loaded than what is asked for.
 
     `start` and `stop` are the first sample, and the one after the last (None: to the end). What lies between must be

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.readers.dates import time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_header
@@ -24,7 +23,7 @@ def is_kardia(start: bytes) -> bool:
     return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and len(set(_MARKS.findall(start))) > 1
 
 
-def read_kardia(path: str | os.PathLike[str]) -> Stored:
+def read_kardia(path: StrPath) -> Stored:
     """Read the raw samples, as they were before AliveCor's filter.
 
     Raises RecordingError for everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.

@@ -6,7 +6,6 @@ physical value = (sample + offset) x sensitivity. Written after public descripti
 
 import datetime
 import math
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_header
 
 _LARGEST_FILE = 1 << 25  # bytes
@@ -39,7 +38,7 @@ def is_mfer(start: bytes) -> bool:
     return start[:1] == b"\x40" and start[2:6] == b"MFR "
 
 
-def read_mfer(path: str | os.PathLike[str]) -> Stored:
+def read_mfer(path: StrPath) -> Stored:
     """Read the first frame of waveforms that is no mean beat.
 
     Raises RecordingError for everything wrong with it; for compressed data, and where channels differ in their rates.

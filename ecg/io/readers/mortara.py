@@ -4,13 +4,13 @@ No specification is public. Names of attributes and their meaning are those that
 """
 
 import math
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
@@ -35,7 +35,7 @@ def is_mortara(start: bytes) -> bool:
     return root_name(start) == "ECG"
 
 
-def read_mortara(path: str | os.PathLike[str]) -> Stored:
+def read_mortara(path: StrPath) -> Stored:
     """Read the channels of a Mortara ELI file; the typical cycle is not read."""
     path = Path(path)
     root = read_xml(path)

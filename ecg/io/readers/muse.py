@@ -1,7 +1,6 @@
 """GE MUSE RestingECG XML, as MUSE exports it and MAC electrocardiographs write it."""
 
 import math
-import os
 import re
 import zlib
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import (
@@ -46,7 +46,7 @@ def is_muse(start: bytes) -> bool:
     return root_name(start).lower() == "restingecg"
 
 
-def read_muse(path: str | os.PathLike[str]) -> Stored:
+def read_muse(path: StrPath) -> Stored:
     """Read a GE MUSE RestingECG file: the rhythm waveform, wherever it stands; mostly I, II, V1 to V6."""
     path = Path(path)
     root = read_xml(path)

@@ -6,14 +6,15 @@ conversion to aECG has.
 """
 
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
@@ -59,7 +60,7 @@ def is_philips(start: bytes) -> bool:
     return root_name(start).lower() == "restingecgdata"
 
 
-def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Stored:
+def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     """Read a Philips SierraECG file (1.03, 1.04); the calibration pulse behind the ECG is cut off.
 
     With `data` these bytes are read, which another file (DICOM) holds.
@@ -154,7 +155,7 @@ def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], 
 # ---- XLI -------------------------------------------------------------------------------------------------------------
 
 
-def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> NDArray[np.int64]:
+def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> Ints:
     """The first channels of what XLI packed, (n_leads, n_samples); there may be more of them, which hold nothing.
 
     Each channel has eight bytes (length of what is packed, int32; 1, int16; the first delta, int16; little-endian) and
@@ -208,7 +209,7 @@ def _lzw(packed: bytes, most: int, path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _undo_deltas(numbers: NDArray[np.int64], first_delta: int) -> NDArray[np.int64]:
+def _undo_deltas(numbers: Ints, first_delta: int) -> Ints:
     """Samples from second differences: two samples as they are, then s[i] = 2 s[i-1] - s[i-2] - (number[i-1] - 64)."""
     second = np.zeros_like(numbers)
     second[2:3] = -first_delta
@@ -220,7 +221,7 @@ def _undo_deltas(numbers: NDArray[np.int64], first_delta: int) -> NDArray[np.int
     return np.cumsum(first)
 
 
-def _derived(leads: list[str], channels: NDArray[np.int64], path: Path) -> NDArray[np.int16]:
+def _derived(leads: list[str], channels: Ints, path: Path) -> NDArray[np.int16]:
     """The samples as they were: XLI holds III and aVR, aVL, aVF as what they differ by from I and II."""
     at = {lead: channels[leads.index(lead)] for lead in LEADS[:6] if lead in leads}
     if len(at) != 6:
@@ -235,7 +236,7 @@ def _derived(leads: list[str], channels: NDArray[np.int64], path: Path) -> NDArr
     return channels.astype(np.int16)
 
 
-def _half(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _half(values: Ints) -> Ints:
     """Halves without their fraction, -3 gives -1: rounded down they differ from Philips' aECG by 1 where it matters."""
     return np.sign(values) * (np.abs(values) // 2)
 

@@ -4,10 +4,10 @@ No specification is public. Names of elements and units are those that two publi
 """
 
 import math
-import os
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.xml_files import data_of, digits_in, number_of, read_xml, root_name, text_of
@@ -29,7 +29,7 @@ def is_schiller(start: bytes) -> bool:
     return root_name(start).lower().endswith("schilleredi")
 
 
-def read_schiller(path: str | os.PathLike[str]) -> Stored:
+def read_schiller(path: StrPath) -> Stored:
     """Read the rhythm (ECG_RHYTHMS) of a Schiller file; the mean beats are not read."""
     path = Path(path)
     root = read_xml(path)

@@ -11,6 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
+
 _LONGEST_PREFIX = 16  # bits; those of the standard's own table have 10
 _LONGEST_RAW = 16  # bits of a number that follows its prefix
 _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
@@ -71,7 +73,7 @@ class Table:
         return np.array([*lengths, 0], np.uint8), np.array([*targets, 0], np.uint8)
 
 
-def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDArray[np.int64]:
+def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> Ints:
     """Decode one lead, (n_samples,), int64; the most significant bit of `data` is the first.
 
     It starts with the first table, and ends after so many samples, whatever bits are left. Raises ValueError if bits
@@ -130,7 +132,7 @@ class _Bits:
         """The `width` bits from every place on."""
         return self.read(np.arange(self._n_bits, dtype=np.int32), width)
 
-    def values(self, table: Table, places: NDArray[np.int32]) -> NDArray[np.int64]:
+    def values(self, table: Table, places: NDArray[np.int32]) -> Ints:
         found = table.lookup[self.read(places, table.width)]
         values = np.array([code.value for code in table.codes], dtype=np.int64)[found]
         for i, code in enumerate(table.codes):
@@ -141,7 +143,7 @@ class _Bits:
         return values
 
 
-def undo_differences(values: NDArray[np.int64], order: int) -> NDArray[np.int64]:
+def undo_differences(values: Ints, order: int) -> Ints:
     """Samples from their differences of this order (0, 1 or 2); the first `order` samples stand as they are."""
     if order == 2 and len(values) > 1:
         # The slope from the first sample to the second is what the second differences start from.
@@ -165,7 +167,7 @@ def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
     return n_samples - int((ends - starts - n_means - n_left).sum())
 
 
-def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[Beat], factor: int) -> NDArray[np.int64]:
+def undo_decimation(stored: Ints, n_samples: int, beats: Sequence[Beat], factor: int) -> Ints:
     """Interpolate what was decimated by `factor`, and smooth it; from (count_stored(...),) to (n_samples,), int64.
 
     Outside the protected zones each stored sample stands for `factor` ones: straight lines join them, level before the
@@ -199,9 +201,7 @@ def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[B
     return _smoothed(samples, starts, ends, beats)
 
 
-def _smoothed(
-    samples: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], beats: Sequence[Beat]
-) -> NDArray[np.int64]:
+def _smoothed(samples: Ints, starts: Ints, ends: Ints, beats: Sequence[Beat]) -> Ints:
     """A mean of three in the gaps, but not across the ends of a subtracted zone."""
     inner = np.zeros(len(samples) + 2, dtype=np.int64)
     inner[starts] += 1
@@ -218,7 +218,7 @@ def _smoothed(
     return smooth
 
 
-def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[Ints, Ints]:
     """Starts and ends of the ranges between the protected zones."""
     free = np.ones(n_samples + 2, dtype=bool)
     free[[0, -1]] = False
@@ -228,9 +228,7 @@ def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[NDArray[np.int64], NDA
     return edges[::2], edges[1::2]
 
 
-def add_reference_beats(
-    residual: NDArray[np.int64], reference: NDArray[np.int64], beats: Sequence[Beat]
-) -> NDArray[np.int64]:
+def add_reference_beats(residual: Ints, reference: Ints, beats: Sequence[Beat]) -> Ints:
     """Add the reference beat where it was subtracted, as far as it and the lead reach; both in the same unit."""
     samples = residual.copy()
     for beat in beats:

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.io.errors import problem
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.readers.scp_compression import (
     Beat,
     Code,
@@ -64,7 +65,7 @@ def is_scp_ecg(start: bytes) -> bool:
     return start[16:22] == b"SCPECG" or (26 <= length < 1 << 16 and first == (0, length))
 
 
-def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
+def read_scp_ecg(path: StrPath) -> Stored:
     """Read an SCP-ECG file; samples are int16, or int32 where they do not fit.
 
     Where leads were not recorded at the same time, -32768 (-2**31) stands where a lead has nothing; an int16 sample
@@ -100,7 +101,7 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
 class _Section:
     """The content of a section, read from its start to its end; what is not there is a RecordingError."""
 
-    def __init__(self, number: int, content: bytes, version: int, path: str | os.PathLike[str]) -> None:
+    def __init__(self, number: int, content: bytes, version: int, path: StrPath) -> None:
         self.number, self.version, self.source = number, version, f"{os.fspath(path)}: section {number}"
         self._content, self._place = content, 0
 
@@ -121,7 +122,7 @@ class _Section:
         return self.numbers(layout)[0]
 
 
-def _split(data: bytes, path: str | os.PathLike[str]) -> dict[int, _Section]:
+def _split(data: bytes, path: StrPath) -> dict[int, _Section]:
     """The sections that are read here by their numbers, with lengths and checksums found right (clause 5.3)."""
     if not is_scp_ecg(data[:32]):
         raise problem(path, "an SCP-ECG record", "none")
@@ -140,7 +141,7 @@ def _split(data: bytes, path: str | os.PathLike[str]) -> dict[int, _Section]:
     return sections
 
 
-def _section(data: bytes, number: int, start: int, length: int, path: str | os.PathLike[str]) -> _Section:
+def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -> _Section:
     source = f"{os.fspath(path)}: section {number}"
     if start < 6 or length < 16 or start + length > len(data):
         raise problem(source, f"a place within the {len(data)} bytes", f"{length} bytes from byte {start} on")
@@ -185,7 +186,7 @@ class _Packed:
         whole = [_holds(data, tables, n) for data, n in zip(self.leads, lengths, strict=True) if not any(starts)]
         return not all(whole)
 
-    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[Table]) -> NDArray[np.int64]:
+    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[Table]) -> Ints:
         data = self.leads[i]
         if tables:
             try:
@@ -209,13 +210,13 @@ def _holds(data: bytes, tables: Sequence[Table], n_samples: int) -> bool:
     return True
 
 
-def _check_range(samples: NDArray[np.int64], lead: str, source: object) -> None:
+def _check_range(samples: Ints, lead: str, source: object) -> None:
     highest = int(np.abs(samples).max(initial=0))
     if highest >= 2**31:
         raise problem(source, f"samples of lead {lead} within 32 bits", highest)
 
 
-def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]) -> _Rhythm:
+def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
     """Sections 2 to 6: all that the samples are made of."""
     for number, content in ((3, "leads"), (6, "rhythm data")):
         if number not in sections:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.lead_labels import lead_of
 
 _DELIMITERS = ("\t", ";", "|", ",", " ", "")  # the last: one column
@@ -140,7 +141,7 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
     return numbers in (list(map(str, range(n))), list(map(str, range(1, n + 1))))
 
 
-def read_columns(lines: Sequence[str], layout: Layout, path: str | os.PathLike[str]) -> list[NDArray[np.generic]]:
+def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[NDArray[np.generic]]:
     """The columns: numbers, float64 or int64 with NaN where there are none; text (object) where they are none.
 
     Raises RecordingError where a line has another number of fields; ValueError where pandas can't take it.
@@ -177,7 +178,7 @@ def _values(column: object) -> NDArray[np.generic]:
     return values if values.dtype.kind in "iuf" else values.astype(object)
 
 
-def seconds_of(column: Iterable[object]) -> NDArray[np.float64] | None:
+def seconds_of(column: Iterable[object]) -> Floats | None:
     """Seconds of a column of times of day ("0:00.010", "10:30:00.004", with or without a date); None for others."""
     return np.array(list(_unwrapped(column))) if all(_CLOCK.search(str(text)) for text in column) else None
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import open_file, read_file
+from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.io.readers.table_text import Layout, decode, find_layout, is_value, lines_of, read_columns, seconds_of
@@ -91,7 +91,7 @@ def is_table(start: bytes) -> bool:
     return layout is not None and layout.headings[:1] != ["record"] and (layout.n_headings < len(lines))
 
 
-def is_sidecar(path: str | os.PathLike[str]) -> bool:
+def is_sidecar(path: StrPath) -> bool:
     """Whether a JSON file is one that describes a table, as `read_table` takes it."""
     try:
         facts = json.loads(read_file(path, _LARGEST_SIDECAR))
@@ -101,7 +101,7 @@ def is_sidecar(path: str | os.PathLike[str]) -> bool:
 
 
 def read_table(
-    path: str | os.PathLike[str],
+    path: StrPath,
     sampling_frequency: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | None = None,
@@ -142,7 +142,7 @@ def read_table(
 # ---- what a table does not say ---------------------------------------------------------------------------------------
 
 
-def _read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _read_sidecar(path: StrPath) -> dict[str, Any]:
     sidecar = Path(path).with_suffix(".json")
     if not os.path.lexists(sidecar):
         return {}
@@ -165,7 +165,7 @@ def _read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
     return facts
 
 
-def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Stored:
+def _to_stored(table: _Table, facts: Mapping[str, Any], path: StrPath) -> Stored:
     sidecar = f"in {Path(path).with_suffix('.json').name}"
     samples = table.samples
     if samples.ndim != 2 or 0 in samples.shape:
@@ -206,7 +206,7 @@ def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[
     return Stored(make_header(path, leads, rate, stored, [gain] * len(leads), age=age, sex=sex, notes=notes), stored)
 
 
-def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Any:
+def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: StrPath) -> Any:
     """What the file or the facts say, or both as long as they say the same."""
     said = facts.get(name)
     if in_file is None or said is None:
@@ -247,7 +247,7 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 # ---- the files -------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: str | os.PathLike[str], said: float | None) -> _Table:
+def _read_csv(path: StrPath, said: float | None) -> _Table:
     data = read_file(path, _LARGEST_CSV + 1)
     if len(data) > _LARGEST_CSV:
         raise problem(path, f"a CSV file of at most {_LARGEST_CSV} bytes", "more")
@@ -266,7 +266,7 @@ def _read_csv(path: str | os.PathLike[str], said: float | None) -> _Table:
     return table
 
 
-def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: str | os.PathLike[str]) -> _Table:
+def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: StrPath) -> _Table:
     if layout.has_labels:  # a lead a line, behind its name
         return _Table(np.stack(_numbers(columns[1:], path)).T, [str(label) for label in columns[0]])
     if not layout.headings:
@@ -280,7 +280,7 @@ def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, 
     return replace(table, notes=numbered + table.notes)
 
 
-def _numbers(columns: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> list[NDArray[Any]]:
+def _numbers(columns: Sequence[NDArray[Any]], path: StrPath) -> list[NDArray[Any]]:
     """The columns as they are; RecordingError where one has text."""
     for column in columns:
         if column.dtype == object:
@@ -290,11 +290,7 @@ def _numbers(columns: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> l
 
 
 def _from_columns(
-    columns: Sequence[NDArray[Any]],
-    headings: Sequence[str],
-    units: Sequence[str],
-    said: float | None,
-    path: str | os.PathLike[str],
+    columns: Sequence[NDArray[Any]], headings: Sequence[str], units: Sequence[str], said: float | None, path: StrPath
 ) -> _Table:
     """Leads, units and rate from the headings and from the column of times.
 
@@ -333,9 +329,7 @@ def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(columns) if columns else np.empty((0, 0))
 
 
-def _load_npy(
-    file: IO[bytes], path: str | os.PathLike[str], most: float = math.inf, size: float = math.inf
-) -> NDArray[Any]:
+def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: float = math.inf) -> NDArray[Any]:
     """One array of numbers or texts of at most so many values (numpy.lib.format), never of objects.
 
     `size` is that of the file in bytes, where it is known.
@@ -362,7 +356,7 @@ def _load_npy(
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_npz(path: str | os.PathLike[str]) -> _Table:
+def _read_npz(path: StrPath) -> _Table:
     arrays: dict[str, NDArray[Any]] = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
         if not any(info.filename.endswith(".npy") for info in archive.infolist()):
@@ -397,7 +391,7 @@ def _read_npz(path: str | os.PathLike[str]) -> _Table:
     return _Table(np.stack(list(named.values())), list(named), rate, unit)
 
 
-def _read_parquet(path: str | os.PathLike[str], said: float | None) -> _Table:
+def _read_parquet(path: StrPath, said: float | None) -> _Table:
     pyarrow, parquet = (import_optional(name, path, "Parquet files") for name in ("pyarrow", "pyarrow.parquet"))
     with open_file(path):  # refuses what is no file
         pass

@@ -2,7 +2,6 @@
 
 import base64
 import math
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,10 +9,10 @@ from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import ParseError, SubElement
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
@@ -38,7 +37,7 @@ def root_name(start: bytes) -> str:
     return match[1] if match else ""
 
 
-def read_xml(path: str | os.PathLike[str], data: bytes | None = None) -> Element:
+def read_xml(path: StrPath, data: bytes | None = None) -> Element:
     """The root of the tree of an XML file; names of elements and attributes without their namespaces.
 
     With `data` these bytes are read, which another file holds. A DOCTYPE is passed over and never fetched; entities
@@ -162,10 +161,10 @@ def count_of(element: Element | None, place: str, path: Path, most: int) -> int 
     return int(value)
 
 
-def digits_in(text: str, most: int, path: Path) -> NDArray[np.float64]:
+def digits_in(text: str, most: int, path: Path) -> Floats:
     """The numbers of a text, separated by white space or commas; RecordingError for more than `most`, or others."""
     text = text.replace(",", " ")
-    parts: list[NDArray[np.float64]] = []
+    parts: list[Floats] = []
     place = 0
     try:
         if "_" in text:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats32
 from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
@@ -109,7 +110,7 @@ def _one_line(text: str) -> str:
 # ---- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> Path:
+def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
     """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
     header, device = stored.header, stored.device
     rows = [i for i, row in enumerate(millivolts) if not np.isnan(row).all()]
