@@ -7,15 +7,8 @@ from collections.abc import Iterator
 from ecg.io.files import StrPath
 
 # The letters that a record's name begins with: the database it comes from.
-DATABASES: dict[str, str] = {
-    "A": "CPSC",
-    "Q": "CPSC-Extra",
-    "I": "INCART",
-    "S": "PTB",
-    "HR": "PTB-XL",
-    "E": "G12EC",
-    "JS": "Chapman-Ningbo",
-}
+DATABASES: dict[str, str] = {"A": "CPSC", "Q": "CPSC-Extra", "I": "INCART", "S": "PTB", "HR": "PTB-XL", "E": "G12EC"}
+DATABASES["JS"] = "Chapman-Ningbo"
 
 
 def walk(folder: StrPath) -> Iterator[tuple[str, list[str]]]:
@@ -31,14 +24,10 @@ def _walk(folder: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, lis
     if (status.st_dev, status.st_ino) in entered:
         return
     entered.add((status.st_dev, status.st_ino))
-    files: list[str] = []
-    folders: list[str] = []
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else files).append(entry.name)
-    yield folder, sorted(files)
-    for name in sorted(folders):
+        there = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
+    yield folder, sorted(name for name in there if not there[name])
+    for name in sorted(name for name in there if there[name]):
         yield from _walk(os.path.join(folder, name), entered)
 
 

@@ -121,16 +121,8 @@ def read_challenge(header_file: StrPath) -> Stored:
     else:
         kind = np.int16 if np.abs(whole).max() < 2**15 else np.int32
         samples = np.where(missing, np.iinfo(kind).min, whole).astype(kind)
-    new = make_header(
-        path,
-        list(at),
-        header.sampling_frequency,
-        samples,
-        gains[:, 0].tolist(),
-        baselines[:, 0].tolist(),
-        age=header.age,
-        sex=header.sex,
-    )
+    scale = gains[:, 0].tolist(), baselines[:, 0].tolist()
+    new = make_header(path, list(at), header.sampling_frequency, samples, *scale, age=header.age, sex=header.sex)
     device, notes = _said_in(load_header(path))
     header = replace(new, labels=header.labels, notes=(*header.notes, *notes))
     return Stored(header, samples, device)

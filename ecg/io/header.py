@@ -20,9 +20,7 @@ from ecg.leads import LEADS
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 50.0, 5000.0
 DEFAULT_GAIN = 200.0  # ADC units per mV where the header gives none (WFDB's rule, header(5))
 LONGEST_HEADER = 1 << 20  # bytes; real ones have 1 or 2 kB
-
-
-_SEXES = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}
+SEXES = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}
 _MILLIVOLTS = {"": 1.0, "mv": 1.0, "uv": 1e-3, "\u00b5v": 1e-3, "\u03bcv": 1e-3, "v": 1e3}  # with both micro signs
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RECORD_LINE = re.compile(rf"(\S+)\s+(\d{{1,6}})(?:\s+({_NUMBER})(?:/\S*)?)?(?:\s+(\d{{1,12}})(?!\S))?(?!\S)", re.ASCII)
@@ -109,7 +107,7 @@ def parse_header(text: str, source: str = "header") -> Header:
         file_names=file_names,
         formats=formats,
         age=years,
-        sex=_SEXES.get(sex.lower(), "Unknown"),
+        sex=SEXES.get(sex.lower(), "Unknown"),
         labels=tuple(dict.fromkeys(codes)),
         notes=(*notes_on(labels), *age_notes, *(("age 300 is 90 or older",) if _number(age) == 300 else ())),
     )

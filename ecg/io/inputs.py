@@ -38,11 +38,9 @@ def as_recording(
     """
     is_array = not isinstance(recording, (Recording, str, os.PathLike))
     if is_array != (sampling_frequency is not None):
-        raise problem(
-            "recording",
-            "an array with its sampling_frequency in Hz, or a Recording or path without one",
-            f"{type(recording).__name__} and sampling_frequency={sampling_frequency}",
-        )
+        found = f"{type(recording).__name__} and sampling_frequency={sampling_frequency}"
+        expected = "an array with its sampling_frequency in Hz, or a Recording or path without one"
+        raise problem("recording", expected, found)
     if isinstance(recording, Recording):
         return recording
     if isinstance(recording, (str, os.PathLike)):
@@ -70,9 +68,8 @@ def expand_inputs(given: Paths) -> Iterator[Found]:
         found = _resolve(entry)
         roots += found
         if not found:
-            wrong.append(
-                f"{place}{entry}: expected a recording, or a folder, pattern or list of recordings, found none"
-            )
+            expected = "a recording, or a folder, pattern or list of recordings"
+            wrong.append(f"{place}{entry}: expected {expected}, found none")
     if wrong:
         more = [f"and {len(wrong) - _MOST_NAMED} more"] if len(wrong) > _MOST_NAMED else []
         raise ValueError("\n".join(wrong[:_MOST_NAMED] + more))
@@ -105,9 +102,8 @@ def _entries(path: str) -> Iterator[tuple[str, str]]:
 
 def _lines(path: str) -> list[tuple[int, str]] | None:
     """The numbered entries of a text file that lists inputs; None where the file is something else."""
-    if os.path.splitext(path)[1].lower() not in _LIST_SUFFIXES or not os.path.isfile(path):
-        return None
-    if b"\0" in read_file(path, 4096):
+    may_be = os.path.splitext(path)[1].lower() in _LIST_SUFFIXES and os.path.isfile(path)
+    if not may_be or b"\0" in read_file(path, 4096):
         return None
     stripped = ((number, line.strip()) for number, line in enumerate(read_text(path, _LONGEST_LIST).splitlines(), 1))
     lines = [(number, line) for number, line in stripped if line and not line.startswith("#")]

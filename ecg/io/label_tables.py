@@ -52,9 +52,8 @@ class LabelTable:
             found = f"none of them (first: {shown(next(iter(self.codes), 'no row'))})"
             raise problem(self.path, f"names of recordings such as {min(records, default='-')}", found)
         if strange and not self.is_ptb_xl:
-            raise problem(
-                self.path, "names of recordings that are there", f"{len(strange)} that are not ({shown(strange[0])})"
-            )
+            found = f"{len(strange)} that are not ({shown(strange[0])})"
+            raise problem(self.path, "names of recordings that are there", found)
         lacking = sorted(record for record in records if self.key(record) not in self.codes)
         if 2 * len(lacking) >= len(records):
             found = f"none for {len(lacking)} of {len(records)} (first: {shown(lacking[0])})"
@@ -120,12 +119,11 @@ def _flag_columns(
     rows: list[dict[str, str]], fields: list[str], others: tuple[str | None, ...], known: Collection[str]
 ) -> list[str]:
     """The columns of codes: those of the set, and other columns of 0 and 1."""
-    columns = [name for name in fields if name not in others]
-    flags = [
-        name
-        for name in columns
-        if clean_code(name) in known or all((row[name] or "").strip().lower() in _FLAGS for row in rows)
-    ]
+
+    def is_flag(name: str) -> bool:
+        return clean_code(name) in known or all((row[name] or "").strip().lower() in _FLAGS for row in rows)
+
+    flags = [name for name in fields if name not in others and is_flag(name)]
     return flags if any(clean_code(name) in known for name in flags) else []
 
 

@@ -136,6 +136,23 @@ def make_header(
     )
 
 
+def make_stored(
+    path: StrPath,
+    leads: Sequence[str],
+    sampling_frequency: float,
+    samples: NDArray[np.generic],
+    adc_gains: Sequence[float],
+    baselines: Sequence[float] | None,
+    device: DeviceReport,
+    identity: Identity,
+    **facts: Any,
+) -> Stored:
+    """A recording with the header that `make_header` makes of these; dates of birth and recording give the age too."""
+    facts |= {"birth": identity.birth_date, "acquired": device.acquired}
+    header = make_header(path, leads, sampling_frequency, samples, adc_gains, baselines, **facts)
+    return Stored(header, samples, device, identity)
+
+
 def check_frequency(path: StrPath, sampling_frequency: float) -> None:
     """RecordingError for a sampling frequency that no ECG has."""
     if not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:

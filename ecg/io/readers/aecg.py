@@ -4,7 +4,6 @@ import datetime
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from ecg.io.readers.xml_files import (
     root_name,
     text_of,
 )
-from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
+from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -35,17 +34,13 @@ _MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V":
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
 # What a measurement may be called, the best name first.
-_MEASUREMENTS = {
+MEASUREMENTS = {
     "heart_rate_bpm": ("MDC_ECG_HEART_RATE",),
-    "p_ms": ("MDC_ECG_TIME_PD_P",),
-    "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
-    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",),
-    "qt_ms": ("MDC_ECG_TIME_PD_QT",),
-    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"),
-    "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
-    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",),
-    "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
-}
+    "p_ms": ("MDC_ECG_TIME_PD_P",), "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
+    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",), "qt_ms": ("MDC_ECG_TIME_PD_QT",),
+    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"), "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
+    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",), "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
+}  # fmt: skip
 _STATEMENTS = ("MDC_ECG_RHY", "MDC_ECG_INTERPRETATION_STATEMENT", "MDC_ECG_INTERPRETATION_SUMMARY")
 
 
@@ -81,33 +76,17 @@ def read_aecg(path: StrPath) -> Stored:
     notes: tuple[str, ...] = ()
     if len(set(gains)) == len(set(baselines)) == 1 and baselines[0] == 0:
         samples, notes = without_pulse(samples, gains[0], frequency)
-    acquired = _time(series) or _time(root)
-    identity = _identity(root)
-    age = _age(root)
-    sex = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
-    header = make_header(
-        path,
-        leads,
-        frequency,
-        samples,
-        gains,
-        baselines,
-        age=age,
-        birth=identity.birth_date,
-        acquired=acquired,
-        notes=notes,
-        sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
-    )
+    code = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
+    sex = {"M": "Male", "F": "Female"}.get(code, "Unknown")
     author = series.find("author/seriesAuthor")
+    maker = text_of(author, "manufacturerOrganization/name")
+    model = text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
     statements, signatures = without_signatures(_statements(series))
-    device = DeviceReport(
-        text_of(author, "manufacturerOrganization/name"),
-        text_of(author, "manufacturedSeriesDevice/manufacturerModelName"),
-        acquired,
-        _measurements(series),
-        statements,
+    device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
+    identity = _identity(root, signatures)
+    return make_stored(
+        path, leads, frequency, samples, gains, baselines, device, identity, age=_age(root), sex=sex, notes=notes
     )
-    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
@@ -218,7 +197,7 @@ def _measurements(series: Element) -> dict[str, float]:
             if value is not None:
                 number = number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
                 pairs.setdefault(_code(annotation), f"{number:g}")
-    return measurements_of((name, pairs.get(code, "")) for name, codes in _MEASUREMENTS.items() for code in codes)
+    return measurements_of((name, pairs.get(code, "")) for name, codes in MEASUREMENTS.items() for code in codes)
 
 
 def _statements(series: Element) -> list[str]:
@@ -249,7 +228,7 @@ def _age(root: Element) -> float:
     return math.nan
 
 
-def _identity(root: Element) -> Identity:
+def _identity(root: Element, signatures: dict[str, str]) -> Identity:
     """The subject, and the names and numbers of the trial, the places and the people around it."""
     subject = next(root.iter("trialSubject"), Element("trialSubject"))
     own_id, own_name, birth = (
@@ -262,12 +241,9 @@ def _identity(root: Element) -> Identity:
             text = element.get("extension") or element.get("root") if element.tag == "id" else _whole_text(element)
             if text:
                 others[f"{element.tag} {len(others) + 1}"] = text
-    return Identity(
-        "" if own_name is None else _whole_text(own_name),
-        "" if own_id is None else own_id.get("extension", own_id.get("root", "")),
-        None if birth is None else date_of(birth.get("value", "")),
-        others,
-    )
+    name = "" if own_name is None else _whole_text(own_name)
+    patient_id = "" if own_id is None else own_id.get("extension", own_id.get("root", ""))
+    return Identity(name, patient_id, None if birth is None else date_of(birth.get("value", "")), others | signatures)
 
 
 def _whole_text(element: Element) -> str:

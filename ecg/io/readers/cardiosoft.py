@@ -29,22 +29,16 @@ from ecg.io.stored import (
     Stored,
     as_small_integers,
     check_frequency,
-    make_header,
+    make_stored,
 )
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
 _YEARS = {"": 1.0, "years": 1.0, "months": 1 / 12, "weeks": 7 / 365.25, "days": 1 / 365.25}
 _MEASUREMENTS = {
-    "heart_rate_bpm": "VentricularRate",
-    "p_ms": "PDuration",
-    "pr_ms": "PQInterval",
-    "qrs_ms": "QRSDuration",
-    "qt_ms": "QTInterval",
-    "qtc_ms": "QTCInterval",
-    "p_axis_deg": "PAxis",
-    "qrs_axis_deg": "RAxis",
+    "heart_rate_bpm": "VentricularRate", "p_ms": "PDuration", "pr_ms": "PQInterval", "qrs_ms": "QRSDuration",
+    "qt_ms": "QTInterval", "qtc_ms": "QTCInterval", "p_axis_deg": "PAxis", "qrs_axis_deg": "RAxis",
     "t_axis_deg": "TAxis",
-}
+}  # fmt: skip
 
 
 def is_cardiosoft(start: bytes) -> bool:
@@ -69,36 +63,22 @@ def read_cardiosoft(path: StrPath) -> Stored:
     waveforms = strip.findall("WaveformData")
     labels = [one.get("lead", "") for one in waveforms]
     samples = as_small_integers([digits_in(data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms], path)
-    patient, identity = root.find("PatientInfo"), _identity(root)
-    acquired = _moment(root.find("ObservationDateTime"))
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        frequency,
-        samples,
-        [1000 / microvolts] * len(labels),
-        age=_age(patient),
-        sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
-        birth=identity.birth_date,
-        acquired=acquired,
-        labels=labels,
-    )
-    measured = root.find("RestingECGMeasurements")
+    patient, measured = root.find("PatientInfo"), root.find("RestingECGMeasurements")
+    sex = {"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown")
     lines = [
         " ".join(text_of(one).split())
         for place in ("Diagnosis/DiagnosisText", "Conclusion/ConclusionText")
         for one in root.iterfind(f"Interpretation/{place}")
     ]
     statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
-    device = DeviceReport(
-        "GE",
-        text_of(root, "DeviceType"),
-        acquired,
-        measurements_of((name, text_of(measured, tag)) for name, tag in _MEASUREMENTS.items()),
-        statements,
+    measurements = measurements_of((name, text_of(measured, tag)) for name, tag in _MEASUREMENTS.items())
+    acquired = _moment(root.find("ObservationDateTime"))
+    device = DeviceReport("GE", text_of(root, "DeviceType"), acquired, measurements, statements)
+    identity = _identity(root, signatures)
+    leads, gains = [lead_of(label) or label for label in labels], [1000 / microvolts] * len(labels)
+    return make_stored(
+        path, leads, frequency, samples, gains, None, device, identity, age=_age(patient), sex=sex, labels=labels
     )
-    others = {**identity.others, **signatures}
-    return Stored(header, samples, device, Identity(identity.name, identity.patient_id, identity.birth_date, others))
 
 
 def _age(patient: Element | None) -> float:
@@ -114,7 +94,7 @@ def _moment(element: Element | None) -> datetime.datetime | None:
     return time_of("-".join(parts[:3]), ":".join(parts[3:]))
 
 
-def _identity(root: Element) -> Identity:
+def _identity(root: Element, signatures: dict[str, str]) -> Identity:
     patient = root.find("PatientInfo")
     names = (text_of(patient, f"Name/{part}Name") for part in ("Family", "Given"))
     born = _moment(None if patient is None else patient.find("BirthDateTime"))
@@ -127,4 +107,4 @@ def _identity(root: Element) -> Identity:
         and (text := text_of(element))
     }
     birth = born.date() if born else date_of(text_of(patient, "BirthDateTime"))
-    return Identity(" ".join(filter(None, names)), text_of(patient, "PID"), birth, others)
+    return Identity(" ".join(filter(None, names)), text_of(patient, "PID"), birth, others | signatures)

@@ -15,18 +15,13 @@ from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import Element, base64_of, measurements_of, number_of, read_xml, root_name, text_of
-from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_stored
 
 _MEASUREMENTS = {
-    "heart_rate_bpm": ("VENT_RATE",),
-    "pr_ms": ("PR_INT", "PR_DURATION"),
-    "qrs_ms": ("QRS_DURATION",),
-    "qt_ms": ("QT_INT", "QT_DURATION"),
-    "qtc_ms": ("QTC_INT", "QTC_INTERVAL"),
-    "p_axis_deg": ("P_AXIS",),
-    "qrs_axis_deg": ("QRS_AXIS",),
-    "t_axis_deg": ("T_AXIS",),
-}
+    "heart_rate_bpm": ("VENT_RATE",), "pr_ms": ("PR_INT", "PR_DURATION"), "qrs_ms": ("QRS_DURATION",),
+    "qt_ms": ("QT_INT", "QT_DURATION"), "qtc_ms": ("QTC_INT", "QTC_INTERVAL"), "p_axis_deg": ("P_AXIS",),
+    "qrs_axis_deg": ("QRS_AXIS",), "t_axis_deg": ("T_AXIS",),
+}  # fmt: skip
 _NO_IDENTITY = re.compile("f?(?:age|sex|gender|race|height|weight|ht|wt)(?![a-z])", re.IGNORECASE)
 
 
@@ -55,19 +50,8 @@ def read_mortara(path: StrPath) -> Stored:
     offsets = [number_of(channel.get("OFFSET") or "0") for channel in channels]
     patient = _Patient(root)
     acquired = time_of(root.get("ACQUISITION_TIME", "")[:8], root.get("ACQUISITION_TIME", "")[8:])
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        frequencies.pop(),
-        samples,
-        gains,
-        [-offset for offset in offsets],
-        age=number_of(patient.value("age")),
-        sex={"m": "Male", "f": "Female"}.get(patient.value("sex").lower()[:1], "Unknown"),
-        birth=date_of(patient.value("dob")),
-        acquired=acquired,
-        labels=labels,
-    )
+    age = number_of(patient.value("age"))
+    sex = {"m": "Male", "f": "Female"}.get(patient.value("sex").lower()[:1], "Unknown")
     source = root.find("SOURCE")
     said_of = {} if source is None else source.attrib
     places = [one for one in (root, root.find("TYPICAL_CYCLE")) if one is not None]
@@ -75,14 +59,14 @@ def read_mortara(path: StrPath) -> Stored:
         (name, place.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys for place in places
     )
     statements, signatures = without_signatures(_statements(root))
-    device = DeviceReport(
-        said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", ""), acquired, numbers, statements
-    )
+    maker, model = said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", "")
+    device = DeviceReport(maker, model, acquired, numbers, statements)
     names = " ".join(filter(None, (patient.value("name"), patient.value("last"), patient.value("first"))))
     identifiers = {key: text for key, text in said_of.items() if "SERIAL" in key or "ID" in key or "NAME" in key}
     others = {label: text for label, text in patient.others.items() if not _NO_IDENTITY.match(label)}
     identity = Identity(names, patient.value("id"), date_of(patient.value("dob")), others | identifiers | signatures)
-    return Stored(header, samples, device, identity)
+    leads, rate, baselines = [lead_of(label) or label for label in labels], frequencies.pop(), [-o for o in offsets]
+    return make_stored(path, leads, rate, samples, gains, baselines, device, identity, age=age, sex=sex, labels=labels)
 
 
 def _samples(channel: Element, path: Path) -> np.ndarray:

@@ -23,22 +23,16 @@ from ecg.io.readers.xml_files import (
     root_name,
     text_of,
 )
-from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 _MOST_SAMPLES = 1 << 23  # of a lead; a file of the largest size has fewer
 _MICROVOLTS = {"MICROVOLTS": 1.0, "MILLIVOLTS": 1000.0, "NANOVOLTS": 1e-3}
 _YEARS = {"YEARS": 1.0, "MONTHS": 1 / 12, "WEEKS": 7 / 365.25, "DAYS": 1 / 365.25, "HOURS": 0.0}
 _MEASUREMENTS = {
-    "heart_rate_bpm": "VentricularRate",
-    "pr_ms": "PRInterval",
-    "qrs_ms": "QRSDuration",
-    "qt_ms": "QTInterval",
-    "qtc_ms": "QTCorrected",
-    "p_axis_deg": "PAxis",
-    "qrs_axis_deg": "RAxis",
-    "t_axis_deg": "TAxis",
-}
+    "heart_rate_bpm": "VentricularRate", "pr_ms": "PRInterval", "qrs_ms": "QRSDuration", "qt_ms": "QTInterval",
+    "qtc_ms": "QTCorrected", "p_axis_deg": "PAxis", "qrs_axis_deg": "RAxis", "t_axis_deg": "TAxis",
+}  # fmt: skip
 
 
 def is_muse(start: bytes) -> bool:
@@ -71,30 +65,17 @@ def read_muse(path: StrPath) -> Stored:
     patient, test = root.find("PatientDemographics"), root.find("TestDemographics")
     acquired = time_of(text_of(test, "AcquisitionDate"), text_of(test, "AcquisitionTime"))
     birth = date_of(text_of(patient, "DateofBirth"))
-    age = number_of(text_of(patient, "PatientAge")) * _YEARS.get(
-        text_of(patient, "AgeUnits").upper() or "YEARS", math.nan
-    )
-    header = make_header(
-        path,
-        leads,
-        frequency * 10.0**exponent,
-        samples,
-        gains,
-        age=age,
-        birth=birth,
-        acquired=acquired,
-        sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
-    )
+    years = _YEARS.get(text_of(patient, "AgeUnits").upper() or "YEARS", math.nan)
+    age = number_of(text_of(patient, "PatientAge")) * years
+    sex = {"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown")
     measured = root.find("RestingECGMeasurements")
     measurements = measurements_of((name, text_of(measured, tag)) for name, tag in _MEASUREMENTS.items())
     statements, signatures = _statements(root)
-    names = (text_of(patient, "PatientLastName"), text_of(patient, "PatientFirstName"))
-    return Stored(
-        header,
-        samples,
-        DeviceReport("GE", text_of(test, "AcquisitionDevice"), acquired, measurements, statements),
-        Identity(" ".join(filter(None, names)), text_of(patient, "PatientID"), birth, signatures | _others(root)),
-    )
+    name = " ".join(filter(None, (text_of(patient, "PatientLastName"), text_of(patient, "PatientFirstName"))))
+    device = DeviceReport("GE", text_of(test, "AcquisitionDevice"), acquired, measurements, statements)
+    identity = Identity(name, text_of(patient, "PatientID"), birth, signatures | _others(root))
+    rate = frequency * 10.0**exponent
+    return make_stored(path, leads, rate, samples, gains, None, device, identity, age=age, sex=sex)
 
 
 def _name(data: Element) -> str:
@@ -105,9 +86,7 @@ def _name(data: Element) -> str:
 def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element]]:
     """The longest rhythm waveform, and other ones; a median beat is none."""
     kinds = [text_of(waveform, "WaveformType") for waveform in root.iterfind("Waveform")]
-    rhythms = [
-        waveform for waveform in root.iterfind("Waveform") if text_of(waveform, "WaveformType").lower() == "rhythm"
-    ]
+    rhythms = [one for one in root.iterfind("Waveform") if text_of(one, "WaveformType").lower() == "rhythm"]
     if not rhythms:
         raise problem(path, "a waveform of type Rhythm", shown(", ".join(kinds)) if kinds else "no waveform")
     longest = max(rhythms, key=lambda one: sum(len(text.text or "") for text in one.iterfind("LeadData/WaveFormData")))

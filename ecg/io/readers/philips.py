@@ -6,7 +6,6 @@ conversion to aECG has.
 """
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from ecg.io.readers.xml_files import (
     root_name,
     text_of,
 )
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_stored
 from ecg.leads import LEADS, STANDARD_NAMES
 
 _LONGEST = 60.0  # s of a resting ECG; real ones have 11. XLI can pack hours into a few bytes
@@ -44,15 +43,10 @@ _MEASURED_IN = (
     "measurements/globalmeasurements",
 )
 _MEASUREMENTS = {
-    "heart_rate_bpm": ("heartrate", "meanventrate"),
-    "pr_ms": ("print", "meanprint"),
-    "qrs_ms": ("qrsdur", "meanqrsdur"),
-    "qt_ms": ("qtint", "meanqtint"),
-    "qtc_ms": ("qtcb", "meanqtc"),
-    "p_axis_deg": ("pfrontaxis",),
-    "qrs_axis_deg": ("qrsfrontaxis",),
-    "t_axis_deg": ("tfrontaxis",),
-}
+    "heart_rate_bpm": ("heartrate", "meanventrate"), "pr_ms": ("print", "meanprint"),
+    "qrs_ms": ("qrsdur", "meanqrsdur"), "qt_ms": ("qtint", "meanqtint"), "qtc_ms": ("qtcb", "meanqtc"),
+    "p_axis_deg": ("pfrontaxis",), "qrs_axis_deg": ("qrsfrontaxis",), "t_axis_deg": ("tfrontaxis",),
+}  # fmt: skip
 
 
 def is_philips(start: bytes) -> bool:
@@ -78,24 +72,13 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     acquisition, patient = root.find("dataacquisition"), root.find("patient/generalpatientdata")
     attributes = {} if acquisition is None else acquisition.attrib
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
-    identity = _identity(root, patient)
     age = number_of(text_of(patient, "age/years"))
-    header = make_header(
-        path,
-        leads,
-        scale.frequency,
-        stored,
-        [scale.gain] * len(leads),
-        [scale.baseline] * len(leads),
-        age=age,
-        birth=identity.birth_date,
-        acquired=acquired,
-        notes=notes,
-        sex={"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown"),
-    )
+    sex = {"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown")
     statements, signatures = without_signatures(_statements(root))
     device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
-    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}))
+    identity = _identity(root, patient, signatures)
+    rate, gains, baselines = scale.frequency, [scale.gain] * len(leads), [scale.baseline] * len(leads)
+    return make_stored(path, leads, rate, stored, gains, baselines, device, identity, age=age, sex=sex, notes=notes)
 
 
 class _Scale:
@@ -103,29 +86,25 @@ class _Scale:
 
     def __init__(self, root: Element, waveforms: Element, path: Path) -> None:
         signal = root.find("dataacquisition/signalcharacteristics")
-        said = {
-            "rate": waveforms.get("samplespersecond") or text_of(signal, "samplingrate"),
-            "resolution": waveforms.get("resolution")
-            or text_of(signal, "resolution")
-            or text_of(signal, "signalresolution"),
-            "offset": waveforms.get("signaloffset") or text_of(signal, "signaloffset") or "0",
-            "bits": waveforms.get("bitspersample")
-            or waveforms.get("nbitspersample")
-            or text_of(signal, "bitspersample"),
-            "duration": waveforms.get("durationperchannel") or "",
-        }
-        self.frequency = number_of(said["rate"])
+
+        def said(*names: str) -> str:
+            found = [*map(waveforms.get, names), *(text_of(signal, name) for name in names)]
+            return next(filter(None, found), "")
+
+        self.frequency = number_of(said("samplespersecond", "samplingrate"))
         check_frequency(path, self.frequency)
-        microvolts = number_of(said["resolution"])
+        resolution, bits = said("resolution", "signalresolution"), said("bitspersample", "nbitspersample")
+        microvolts = number_of(resolution)
         if not (math.isfinite(microvolts) and 0.01 <= microvolts <= 1000):
-            raise problem(path, "a resolution of 0.01 to 1000 µV", shown(said["resolution"]))
+            raise problem(path, "a resolution of 0.01 to 1000 µV", shown(resolution))
         self.gain = 1000 / microvolts
-        self.baseline = number_of(said["offset"])
-        if said["bits"] != "16":
-            raise problem(path, "samples of 16 bits", shown(said["bits"]))
-        seconds = number_of(said["duration"]) / 1000
+        self.baseline = number_of(said("signaloffset") or "0")
+        if bits != "16":
+            raise problem(path, "samples of 16 bits", shown(bits))
+        duration = said("durationperchannel")
+        seconds = number_of(duration) / 1000
         if not 0 < seconds <= _LONGEST:
-            raise problem(path, f"a durationperchannel of up to {_LONGEST * 1000:g} ms", shown(said["duration"]))
+            raise problem(path, f"a durationperchannel of up to {_LONGEST * 1000:g} ms", shown(duration))
         self.n_samples = round(seconds * self.frequency)
 
 
@@ -262,18 +241,13 @@ def _statements(root: Element) -> list[str]:
     return [" ".join(line.split()) for line in lines if line]
 
 
-def _identity(root: Element, patient: Element | None) -> Identity:
+def _identity(root: Element, patient: Element | None, signatures: dict[str, str]) -> Identity:
     names = (text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
     places = (
-        "patient/generalpatientdata/MRN",
-        "patient/generalpatientdata/uniquepatientid",
-        "documentinfo/documentname",
-        "documentinfo/editor",
-        "documentinfo/filename",
-        "orderinfo/ordernumber",
-        "orderinfo/uniqueorderid",
+        "patient/generalpatientdata/MRN", "patient/generalpatientdata/uniquepatientid", "documentinfo/documentname",
+        "documentinfo/editor", "documentinfo/filename", "orderinfo/ordernumber", "orderinfo/uniqueorderid",
         "orderinfo/orderbillingcode",
-    )
+    )  # fmt: skip
     others = {place.rpartition("/")[2]: text_of(root, place) for place in places}
     for element in root.iterfind("interpretations/interpretation/*"):
         if element.tag in ("mdsignatureline", "confirmingclinician"):
@@ -282,9 +256,6 @@ def _identity(root: Element, patient: Element | None) -> Identity:
         others[element.tag] = text_of(element)
     for i, element in enumerate(root.iterfind("userdefines/userdefine/value")):
         others[f"userdefine {i + 1}"] = text_of(element)
-    return Identity(
-        " ".join(filter(None, names)),
-        text_of(patient, "patientid"),
-        date_of(text_of(patient, "age/dateofbirth")),
-        {name: text for name, text in others.items() if text},
-    )
+    others = {name: text for name, text in others.items() if text} | signatures
+    birth = date_of(text_of(patient, "age/dateofbirth"))
+    return Identity(" ".join(filter(None, names)), text_of(patient, "patientid"), birth, others)

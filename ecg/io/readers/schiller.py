@@ -18,7 +18,7 @@ from ecg.io.stored import (
     Stored,
     as_small_integers,
     check_frequency,
-    make_header,
+    make_stored,
 )
 
 _MICROVOLTS = {"uv": 1.0, "mv": 1000.0, "nv": 1e-3}
@@ -53,21 +53,8 @@ def read_schiller(path: StrPath) -> Stored:
     rows = [digits_in(data_of(channel, "data").strip(" \t\r\n,"), most, path) for channel in channels]
     samples = as_small_integers(rows, path)
     patient = root.find("patdata")
-    birth = date_of(text_of(patient, "birthdate"))
-    acquired = time_of(
-        text_of(root, "examdescript/startdatetime/date"), text_of(root, "examdescript/startdatetime/time")
-    )
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        frequency,
-        samples,
-        [1000 / microvolts] * len(labels),
-        sex={"m": "Male", "f": "Female"}.get(text_of(patient, "gender").lower()[:1], "Unknown"),
-        birth=birth,
-        acquired=acquired,
-        labels=labels,
-    )
+    acquired = time_of(*(text_of(root, f"examdescript/startdatetime/{what}") for what in ("date", "time")))
+    sex = {"m": "Male", "f": "Female"}.get(text_of(patient, "gender").lower()[:1], "Unknown")
     names = " ".join(filter(None, (text_of(patient, tag) for tag in ("lastname", "firstname"))))
     others = {
         element.tag: text
@@ -75,5 +62,7 @@ def read_schiller(path: StrPath) -> Stored:
         for element in root.iterfind(f"{place}//*")
         if element.tag not in ("gender", "birthdate", "date", "time") and (text := text_of(element))
     }
-    identity = Identity(names, text_of(patient, "id"), birth, others)
-    return Stored(header, samples, DeviceReport("Schiller", acquired=acquired), identity)
+    device = DeviceReport("Schiller", acquired=acquired)
+    identity = Identity(names, text_of(patient, "id"), date_of(text_of(patient, "birthdate")), others)
+    leads, gains = [lead_of(label) or label for label in labels], [1000 / microvolts] * len(labels)
+    return make_stored(path, leads, frequency, samples, gains, None, device, identity, sex=sex, labels=labels)

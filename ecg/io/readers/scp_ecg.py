@@ -31,7 +31,7 @@ from ecg.io.readers.scp_compression import (
     undo_differences,
 )
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
 _LONGEST_FILE = 1 << 25  # bytes
@@ -78,24 +78,15 @@ def read_scp_ecg(path: StrPath) -> Stored:
     sections = _split(data, path)
     facts = _read_facts(sections[1]) if 1 in sections else {}
     rhythm = _read_samples(sections, path)
-    acquired = _acquired(facts)
-    header = make_header(
-        path,
-        rhythm.leads,
-        1e6 / rhythm.interval,
-        rhythm.samples,
-        [1e6 / rhythm.unit] * len(rhythm.leads),
-        age=_age(facts),
-        birth=_date(facts.get(5, b"")),
-        acquired=acquired,
-        sex={b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown"),
-    )
+    sex = {b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown")
     maker, model = _device(facts.get(14, b""))
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
     said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
     statements, signatures = without_signatures(dict.fromkeys(said))
-    report = DeviceReport(maker, model, acquired, measurements, statements)
-    return Stored(header, rhythm.samples, report, _identity(facts, signatures))
+    device = DeviceReport(maker, model, _acquired(facts), measurements, statements)
+    identity, age = _identity(facts, signatures), _age(facts)
+    leads, rate, gains = rhythm.leads, 1e6 / rhythm.interval, [1e6 / rhythm.unit] * len(rhythm.leads)
+    return make_stored(path, leads, rate, rhythm.samples, gains, None, device, identity, age=age, sex=sex)
 
 
 class _Section:
@@ -408,12 +399,9 @@ def _device(data: bytes) -> tuple[str, str]:
 
 def _identity(facts: Mapping[int, bytes], signatures: Mapping[str, str]) -> Identity:
     others = {name: _text(facts[tag]) for tag, name in _OTHER_IDENTIFIERS.items() if tag in facts}
-    return Identity(
-        name=" ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0)))),
-        patient_id=_text(facts.get(2, b"")),
-        birth_date=_date(facts.get(5, b"")),
-        others={name: text for name, text in others.items() if text} | dict(signatures),
-    )
+    others = {name: text for name, text in others.items() if text} | dict(signatures)
+    name = " ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0))))
+    return Identity(name, _text(facts.get(2, b"")), _date(facts.get(5, b"")), others)
 
 
 def _is_measured(value: int) -> bool:

@@ -106,10 +106,8 @@ def _fields(line: str, delimiter: str, quote: str) -> list[str]:
         fields = line.split() if delimiter else [line]
         return [field.strip().strip(quote).strip() for field in fields]
     try:
-        return [
-            field.strip()
-            for field in next(csv.reader([line], delimiter=delimiter, quotechar=quote, skipinitialspace=True))
-        ]
+        reader = csv.reader([line], delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        return [field.strip() for field in next(reader)]
     except (csv.Error, StopIteration):  # a field of more than 128 KiB
         return line.split(delimiter)
 
@@ -149,9 +147,8 @@ def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[ND
     import pandas
 
     data = lines[layout.n_headings :]
-    has_commas = any(
-        "," in field for line in data[:_LOOKED_AT] for field in layout.fields(line)[1:] or layout.fields(line)
-    )
+    rows = map(layout.fields, data[:_LOOKED_AT])
+    has_commas = any("," in field for row in rows for field in row[1:] or row)
     frame = pandas.read_csv(
         io.StringIO("\n".join(data)),
         sep={"": "\x01", " ": r"\s+"}.get(layout.delimiter, layout.delimiter),

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
+from ecg.io.header import SEXES
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.io.readers.table_text import Layout, decode, find_layout, is_value, lines_of, read_columns, seconds_of
@@ -198,9 +199,7 @@ def _to_stored(table: _Table, facts: Mapping[str, Any], path: StrPath) -> Stored
             raise problem(path, "uV, mV or V as the unit", shown(str(unit)))
         gain = _PER_MILLIVOLT[str(unit).lower()]
     stored, gain = _stored_samples(samples, gain)
-    sex = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}.get(
-        str(facts.get("sex", "")).lower(), "Unknown"
-    )
+    sex = SEXES.get(str(facts.get("sex", "")).lower(), "Unknown")
     age = float(facts.get("age", math.nan))
     notes = (*notes_on(list(labels)), *table.notes)
     return Stored(make_header(path, leads, rate, stored, [gain] * len(leads), age=age, sex=sex, notes=notes), stored)
@@ -211,10 +210,8 @@ def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: StrPath) ->
     said = facts.get(name)
     if in_file is None or said is None:
         return in_file if said is None else said
-    same = (
-        math.isclose(in_file, said, rel_tol=1e-3) if isinstance(said, int | float) else in_file.lower() == said.lower()
-    )
-    if not same:
+    is_number = isinstance(said, int | float)
+    if not (math.isclose(in_file, said, rel_tol=1e-3) if is_number else in_file.lower() == said.lower()):
         raise problem(path, f"the {name} {said}, as was said", f"{in_file} in the file")
     return said
 
@@ -299,9 +296,8 @@ def _from_columns(
     named: list[tuple[str, NDArray[Any]]] = []
     others: list[tuple[str, NDArray[Any]]] = []
     found: set[str] = set()
-    rate: float | None = None
     notes: tuple[str, ...] = ()
-    counts = False
+    rate, counts = None, False
     for i, (heading, column) in enumerate(zip(headings, columns, strict=True)):
         match = _HEADING.fullmatch(heading[:_LONGEST_HEADING])
         name, unit = (match["name"], match["unit"].lower()) if match else (heading, "")
@@ -320,13 +316,10 @@ def _from_columns(
         raise problem(path, "one unit in all headings", ", ".join(sorted(unit or "none" for unit in found)))
     labels = [name for name, _ in named] or None
     left_out = [name for name, _ in others] if named else []
-    samples = _stacked(_numbers([column for _, column in named or others], path))
+    columns = _numbers([column for _, column in named or others], path)
+    samples = np.stack(columns) if columns else np.empty((0, 0))
     unit = found.pop() or None if found else None
     return _Table(samples, labels, rate, unit, (*notes, *notes_on(left_out)), counts)
-
-
-def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.stack(columns) if columns else np.empty((0, 0))
 
 
 def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: float = math.inf) -> NDArray[Any]:
@@ -362,21 +355,16 @@ def _read_npz(path: StrPath) -> _Table:
         if not any(info.filename.endswith(".npy") for info in archive.infolist()):
             raise problem(path, "arrays of numpy", "a ZIP archive of other files: unpack it first")
         for info in archive.infolist():
-            if not info.filename.endswith(".npy") or info.compress_type not in (
-                zipfile.ZIP_STORED,
-                zipfile.ZIP_DEFLATED,
-            ):
+            is_packed = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            if is_packed or not info.filename.endswith(".npy"):
                 raise problem(path, "arrays of numpy, stored or deflated", shown(info.filename))
             with archive.open(info) as member:
                 most = _MOST_IN_NPZ - sum(array.size for array in arrays.values())
                 arrays[info.filename.removesuffix(".npy")] = _load_npy(member, path, most)
     said = {name: arrays.pop(name).tolist() for name in ("sampling_frequency", "unit", "leads") if name in arrays}
     rate, unit, leads = said.get("sampling_frequency"), said.get("unit"), said.get("leads")
-    if (
-        not isinstance(rate, int | float | None)
-        or not isinstance(unit, str | None)
-        or not isinstance(leads, list | None)
-    ):
+    kinds = ((rate, int | float | None), (unit, str | None), (leads, list | None))
+    if not all(isinstance(value, kind) for value, kind in kinds):
         raise problem(path, "a number, a text and texts as sampling_frequency, unit and leads", shown(str(said)))
     if any(array.dtype.kind == "U" for array in arrays.values()):
         raise problem(path, "arrays of numbers", "texts")
@@ -385,9 +373,8 @@ def _read_npz(path: StrPath) -> _Table:
     named = {name: array for name, array in arrays.items() if lead_of(name) is not None}
     if not named or len({array.shape for array in named.values()}) > 1 or next(iter(named.values())).ndim != 1:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise problem(
-            path, "one array, or one of each lead under its name, all of one length", shown(found) if found else "none"
-        )
+        expected = "one array, or one of each lead under its name, all of one length"
+        raise problem(path, expected, shown(found) if found else "none")
     return _Table(np.stack(list(named.values())), list(named), rate, unit)
 
 

@@ -30,12 +30,8 @@ def as_integers(stored: Stored) -> Stored:
         return stored
     scaled = np.rint(stored.samples.astype(np.float64) * _NANOVOLTS)
     scaled[~(np.abs(scaled) < 2**31)] = -(2**31)  # missing, and what no ECG has
-    header = replace(
-        stored.header,
-        adc_gains=(_NANOVOLTS,) * len(stored.header.leads),
-        baselines=(0.0,) * len(stored.header.leads),
-        formats=("32",) * len(stored.header.leads),
-    )
+    n = len(stored.header.leads)
+    header = replace(stored.header, adc_gains=(_NANOVOLTS,) * n, baselines=(0.0,) * n, formats=("32",) * n)
     return replace(stored, header=header, samples=scaled.astype(np.int32))
 
 
@@ -66,15 +62,9 @@ def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Pa
         checksum = int(row.sum(dtype=np.int64).astype(np.int16))
         scale = np.format_float_positional(gain, trim="-")  # the fewest digits that read back the same
         lines.append(f"{name}.mat {n_bits}+24 {scale}{zero}/mV {n_bits} 0 {row[0]} {checksum} 0 {_one_line(lead)}")
-    lines += [
-        f"#Age: {'Unknown' if math.isnan(header.age) else f'{header.age:g}'}",
-        f"#Sex: {header.sex}",
-        f"#Dx: {','.join(header.labels) or 'Unknown'}",
-        "#Rx: Unknown",
-        "#Hx: Unknown",
-        "#Sx: Unknown",
-        *(f"#{_one_line(comment)}" for comment in comments),
-    ]
+    age = "Unknown" if math.isnan(header.age) else f"{header.age:g}"
+    lines += [f"#Age: {age}", f"#Sex: {header.sex}", f"#Dx: {','.join(header.labels) or 'Unknown'}"]
+    lines += ["#Rx: Unknown", "#Hx: Unknown", "#Sx: Unknown", *(f"#{_one_line(comment)}" for comment in comments)]
     write_file(folder / f"{name}.mat", content)
     header_file = folder / f"{name}.hea"
     write_file(header_file, "\n".join(lines) + "\n")
@@ -165,33 +155,19 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
         top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
         physical = (row - baseline) * microvolts
         bounds = (np.array([-top, top]) - baseline) * microvolts
+        ranges = {"physical_range": (float(bounds[0]), float(bounds[1])), "digital_range": (-top, top)}
+        about = {"label": f"ECG {header.leads[i]}"[:16], "physical_dimension": "uV", **ranges}
         try:
-            signal = (edfio.BdfSignal if wide else edfio.EdfSignal)(
-                physical,
-                n_in_record / seconds,
-                label=f"ECG {header.leads[i]}"[:16],
-                physical_dimension="uV",
-                physical_range=(float(bounds[0]), float(bounds[1])),
-                digital_range=(-top, top),
-            )
+            signals.append((edfio.BdfSignal if wide else edfio.EdfSignal)(physical, n_in_record / seconds, **about))
         except ValueError as error:
             raise problem(path, f"a scale of lead {header.leads[i]} that fits into EDF's header", error) from error
-        signals.append(signal)
-    patient = edfio.Patient(
-        code=_word(identity.patient_id),
-        sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
-        birthdate=identity.birth_date,
-        name=_word(identity.name),
-    )
+    sex, name = {"Female": "F", "Male": "M"}.get(header.sex, "X"), _word(identity.name)
+    patient = edfio.Patient(code=_word(identity.patient_id), sex=sex, birthdate=identity.birth_date, name=name)
     when = stored.device.acquired if identity is not NOBODY else None
-    recording = edfio.Recording(startdate=when.date() if when else None, equipment_code=_word(stored.device.model))
-    file = (edfio.Bdf if wide else edfio.Edf)(
-        signals,
-        patient=patient,
-        recording=recording,
-        starttime=when.time() if when else None,
-        data_record_duration=seconds,
-    )
+    date, time = (when.date(), when.time()) if when else (None, None)
+    recording = edfio.Recording(startdate=date, equipment_code=_word(stored.device.model))
+    facts = {"patient": patient, "recording": recording, "starttime": time, "data_record_duration": seconds}
+    file = (edfio.Bdf if wide else edfio.Edf)(signals, **facts)
     path = path.with_suffix(".bdf") if wide else path
     write_file(path, file.to_bytes())
     return path
