@@ -16,7 +16,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_c
 
 
 class Command(click.Command):
-    """A command whose function returns the exit status; it can be called with the words of a command line.
+    """A command whose function returns the exit status, None for 0; it can be called with the words of a command line.
 
     `when_stopped`: as of `run_command`.
     """
@@ -34,7 +34,7 @@ class Command(click.Command):
         return start(self, words, self.name if "." in self.name else f"ecg {self.name}")
 
 
-def command(name: str, when_stopped: str = "nothing was written") -> Callable[[Callable[..., int]], Command]:
+def command(name: str, when_stopped: str = "nothing was written") -> Callable[[Callable[..., int | None]], Command]:
     """Make a `Command` of a function with click's options and arguments; its docstring is the help."""
     return click.command(name, cls=Command, when_stopped=when_stopped)
 
