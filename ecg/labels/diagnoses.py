@@ -36,18 +36,9 @@ from ecg.resources import resource
 
 FOLDER = Path(__file__).parent
 COLUMNS = (
-    "code",
-    "equivalents",
-    "abbreviation",
-    "name",
-    "words",
-    "meaning",
-    "normal",
-    "prevalence_percent",
-    "superclass",
-    "size",
-    "part",
-)
+    "code", "equivalents", "abbreviation", "name", "words", "meaning", "normal", "prevalence_percent", "superclass",
+    "size", "part",
+)  # fmt: skip
 
 
 class DiagnosesError(ValueError):
@@ -136,19 +127,8 @@ class Diagnoses:
             raise _problem(self.source, "1 in the column 'normal', or nothing", repr(text["normal"]))
         first = parts["name"][0]
         words = text["words"] or first[:1].upper() + first[1:]
-        return Diagnosis(
-            code,
-            codes,
-            parts["abbreviation"],
-            parts["name"],
-            words,
-            text["meaning"],
-            text["superclass"],
-            prevalence,
-            text["normal"] == "1",
-            text["size"] == "1",
-            text["part"],
-        )
+        named = parts["abbreviation"], parts["name"], words, text["meaning"], text["superclass"]
+        return Diagnosis(code, codes, *named, prevalence, text["normal"] == "1", text["size"] == "1", text["part"])
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -233,11 +213,8 @@ def read_weights(
     rows = [[clean_code(cell) for cell in line.split(",")] for line in lines if line.strip()]
     names = [row[0] for row in rows[1:]]
     if not names or any(len(row) != len(rows) for row in rows) or names != rows[0][1:] or len(set(names)) != len(names):
-        raise _problem(
-            source,
-            "a square table with the same distinct codes in one order along both sides",
-            f"rows {names} and columns {rows[0][1:] if rows else []}",
-        )
+        expected = "a square table with the same distinct codes in one order along both sides"
+        raise _problem(source, expected, f"rows {names} and columns {rows[0][1:] if rows else []}")
     cells = [cell for row in rows[1:] for cell in row[1:]]
     if strange := [cell for cell in cells if not _is_finite(cell)]:
         raise _problem(source, "finite numbers", repr(strange[0][:40]))

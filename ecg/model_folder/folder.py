@@ -147,10 +147,8 @@ def load_model(folder: StrPath, builders: Mapping[str, MethodBuilder], device: t
     folder = Path(folder)
     path = folder / "config.json"
     if not os.path.lexists(path):
-        raise ModelError(
-            f"{path}: expected the config of a trained model, found none; "
-            "run train_model.py with this model folder first"
-        )
+        advice = "run train_model.py with this model folder first"
+        raise ModelError(f"{path}: expected the config of a trained model, found none; {advice}")
     try:
         stored = json.loads(_read(path))
     except (ValueError, RecursionError) as error:
@@ -229,9 +227,8 @@ def _load_network(
         raise ModelError(f"{path}: expected the weights of the method {method.name} with its settings, found others")
     with _Undrawn():
         network = method.build_network()
-    network.load_state_dict(
-        {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}, strict=True
-    )
+    whole = {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}
+    network.load_state_dict(whole, strict=True)
     return network
 
 

@@ -71,9 +71,8 @@ class Model:
     def require(self, diagnoses: Diagnoses) -> None:
         """ModelError where the model was trained for another set of diagnoses."""
         if self.method.diagnoses != diagnoses:
-            raise ModelError(
-                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
-            )
+            found = f"one of {self.method.diagnoses.name}"
+            raise ModelError(f"expected a model of the diagnoses {diagnoses.name}, found {found}")
 
     def decide(
         self, probabilities: Floats, features: Floats32 | None = None, definitions: str | None = None
@@ -98,13 +97,11 @@ class Model:
 
     def decide_each(self, probabilities: Floats, features: Floats32 | None = None) -> Bools:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
-        alone = [
-            replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
-            for k in range(len(probabilities))
-        ]
-        return np.array(
-            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
-        )
+        labels = []
+        for k in range(len(probabilities)):
+            alone = replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
+            labels.append(alone.decide(probabilities[k : k + 1], features)[0])
+        return np.array(labels)
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

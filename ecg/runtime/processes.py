@@ -98,10 +98,9 @@ def joined(device: torch.device) -> Iterator[Processes]:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         with _all_there():
-            torch.distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_LONGEST_WAIT
-            )
+            torch.distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
         yield processes
         processes.wait()
         if device.type == "cuda":

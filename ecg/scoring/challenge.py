@@ -51,9 +51,8 @@ def load_weights(
         raise EvaluationError(str(error)) from None
     wanted = names if classes is None else tuple(classes)
     if not set(wanted) <= set(names):
-        raise EvaluationError(
-            f"{source}: expected a row for each class, found none for {sorted(set(wanted) - set(names))}"
-        )
+        found = f"none for {sorted(set(wanted) - set(names))}"
+        raise EvaluationError(f"{source}: expected a row for each class, found {found}")
     picked = [names.index(code) for code in wanted]
     return wanted, table[np.ix_(picked, picked)]
 
@@ -218,9 +217,8 @@ def compute_scores(
     if weights is not None:
         normal = str(diagnoses.normal)
         overall["Challenge metric"] = compute_challenge_metric(weights, labels, outputs, classes, normal)
-    if groups := [
-        [k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses
-    ]:
+    above = [diagnoses[code].superclass for code in classes]
+    if groups := [[k for k, each in enumerate(above) if each == name] for name in diagnoses.superclasses]:
         areas = compute_superclass_auc(labels, scalar_outputs, groups)
         overall["AUROC of superclasses"], overall["AUPRC of superclasses"] = areas
     by_class["Sensitivity"], by_class["Specificity"] = compute_sensitivity_specificity(labels, outputs)

@@ -117,9 +117,9 @@ def load_labelled(
         raise EvaluationError(f"{os.fspath(table_file)}: expected a row for each output in {folder}, found {found}")
     missing = sorted(set(table.codes) - set(names))
     if missing and not table.is_ptb_xl:
+        wanted = f"an output file for each of the {len(table.codes)} records of {os.fspath(table_file)}"
         raise EvaluationError(
-            f"{os.path.join(folder, missing[0])}.csv: expected an output file for each of the {len(table.codes)} "
-            f"records of {os.fspath(table_file)}, found none for {len(missing)}"
+            f"{os.path.join(folder, missing[0])}.csv: expected {wanted}, found none for {len(missing)}"
         )
     files = [os.path.join(folder, f"{name}.csv") for name in names]
     return files, encode_labels([row for row in rows if row is not None], classes, diagnoses)
@@ -267,9 +267,6 @@ def format_class_table(scores: Scores, diagnoses: Diagnoses = CHALLENGE_2020) ->
     """Table for the eye, with a row for each class."""
     lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
     for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
-        lines.append(
-            f"{code:<10} {diagnoses[code].abbreviation:<11}"
-            + "".join(f"{value:13.3f}" for value in values)
-            + f"{support:13d}"
-        )
+        numbers = "".join(f"{value:13.3f}" for value in values)
+        lines.append(f"{code:<10} {diagnoses[code].abbreviation:<11}{numbers}{support:13d}")
     return "\n".join(lines)

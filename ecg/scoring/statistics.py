@@ -1,7 +1,7 @@
 """Scores of a set of predictions, as numbers that can be stored and compared."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -69,25 +69,18 @@ def measure_classes(labels: Bools, probabilities: Floats, outputs: Bools, diagno
     for one): number of recordings with the class, AUROC, AUPRC, F-measure, sensitivity, specificity and calibration
     error.
     """
-    _, _, auroc, auprc = compute_auc(labels, probabilities)
-    _, f_measure = compute_f_measure(labels, outputs)
-    sensitivity, specificity = compute_sensitivity_specificity(labels, outputs)
-    table = {}
-    for k in diagnoses.by_name:
-        table[diagnoses.rows[k].abbreviation] = {
+    values: dict[str, Sequence[float] | Floats] = {}
+    _, _, values["auroc"], values["auprc"] = compute_auc(labels, probabilities)
+    _, values["f_measure"] = compute_f_measure(labels, outputs)
+    values["sensitivity"], values["specificity"] = compute_sensitivity_specificity(labels, outputs)
+    values["calibration_error"] = [calibration_error(*each) for each in zip(labels.T, probabilities.T, strict=True)]
+    return {
+        diagnoses.rows[k].abbreviation: {
             "positives": int(labels[:, k].sum()),
-            **_rounded(
-                {
-                    "auroc": auroc[k],
-                    "auprc": auprc[k],
-                    "f_measure": f_measure[k],
-                    "sensitivity": sensitivity[k],
-                    "specificity": specificity[k],
-                    "calibration_error": calibration_error(labels[:, k], probabilities[:, k]),
-                }
-            ),
+            **_rounded({name: column[k] for name, column in values.items()}),
         }
-    return table
+        for k in diagnoses.by_name
+    }
 
 
 def _rounded(values: Mapping[str, float]) -> Scores:

@@ -38,12 +38,8 @@ def measure_adaptation(
     fixed = ", ".join(
         f"{name or 'no convention'} {main_metric(truth, each.outputs, diagnoses):.3f}" for name, each in decided.items()
     )
-    lines = [
-        f"{len(truth)} recordings. Without labels: {fixed}.",
-        "",
-        "| adapted to | by itself | adapted | gain (95 % of the draws) | chosen |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [f"{len(truth)} recordings. Without labels: {fixed}.", ""]
+    lines += ["| adapted to | by itself | adapted | gain (95 % of the draws) | chosen |", "|---|---|---|---|---|"]
     for size in sizes:
         if len(truth) - size < _FEWEST_TESTED:
             continue

@@ -119,12 +119,8 @@ def train_split(
     method: Method, dataset: Dataset, split: Split, folder: Path, options: Options, device: torch.device
 ) -> None:
     """Train on one side of a split and keep the networks as a model folder, which `driver.py` can run."""
-    kept = np.array(
-        [
-            method.training.use_for_training(dataset.targets[row] > 0, dataset.entries[row].seconds)
-            for row in split.training
-        ]
-    )
+    is_used = method.training.use_for_training
+    kept = np.array([is_used(dataset.targets[row] > 0, dataset.entries[row].seconds) for row in split.training])
     training = split.training[kept]
     validates = validation_part(dataset, split.training, options.seed)[kept]
     simulated = np.arange(dataset.n_recorded, len(dataset))
@@ -171,19 +167,10 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
     """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
-    words = [
-        method.name,
-        dict(method.settings),
-        method.diagnoses.as_json(),
-        method.leads,
-        *filter(None, [method.training.masked_leads]),
-        len(split.training),
-        dataset.digest(np.concatenate([split.training, split.test])),
-        len(dataset),
-        options.epochs,
-        options.seed,
-        options.members,
-    ]
+    words: list[Any] = [method.name, dict(method.settings), method.diagnoses.as_json(), method.leads]
+    words += [*filter(None, [method.training.masked_leads]), len(split.training)]
+    words += [dataset.digest(np.concatenate([split.training, split.test])), len(dataset)]
+    words += [options.epochs, options.seed, options.members]
     return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 

@@ -146,11 +146,5 @@ def fit(paths: Sequence[Path]) -> str:
         name: round(float(np.quantile(scores[:, k] - scores[:, AS_NAMED], _SHARES[name])), 2)
         for name, k in EXCHANGES.items()
     }
-    return "\n".join(
-        [
-            f"{len(features)} recordings",
-            f"FROM_CHEST = {np.array2string(from_chest, separator=', ')}",
-            f"WEIGHTS = {np.array2string(weights, separator=', ')}",
-            f"MARGINS = {margins}",
-        ]
-    )
+    chest, each = (np.array2string(array, separator=", ") for array in (from_chest, weights))
+    return f"{len(features)} recordings\nFROM_CHEST = {chest}\nWEIGHTS = {each}\nMARGINS = {margins}"

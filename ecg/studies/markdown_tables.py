@@ -11,14 +11,8 @@ from ecg.studies.predictions import Predictions
 
 # Databases of one hospital, or of hospitals that a comparison takes together, get a row together where two are there.
 POOLS = (("CPSC", "CPSC-Extra"), ("CPSC", "CPSC-Extra", "Chapman-Ningbo", "Ningbo-Chapman"))
-MEASURES = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "f_measure": "F",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "calibration_error": "calibration error",
-}
+MEASURES = {"auroc": "AUROC", "auprc": "AUPRC", "f_measure": "F", "sensitivity": "sensitivity"}
+MEASURES |= {"specificity": "specificity", "calibration_error": "calibration error"}
 SUPERCLASSES = dict(zip(statistics.SUPERCLASSES, ("AUROC of superclasses", "AUPRC of superclasses"), strict=True))
 
 

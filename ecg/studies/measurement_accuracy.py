@@ -194,13 +194,8 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
         peaks = annotated_r_peaks(_path(folder, truth), header.sampling_frequency)
         detections.add(one.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
         rates.add(one.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
-    return "\n\n".join(
-        [
-            differences_table(intervals),
-            detections_table({"all": detections}),
-            rates_line(rates) + " Against the mean of the marked RR intervals.",
-        ]
-    )
+    rate = f"{rates_line(rates)} Against the mean of the marked RR intervals."
+    return "\n\n".join([differences_table(intervals), detections_table({"all": detections}), rate])
 
 
 def _path(folder: Path, truth: dict[str, str]) -> Path:
@@ -269,15 +264,9 @@ def against_simulator(n_records: int, seed: int) -> str:
             detected = found.beats.samples[[kind == name for kind in found.beats.kinds]]
             true = truth.r_samples[whole & np.array([kind == name for kind in truth.kinds])]
             counted.add(detected, true, tolerance, peaks)
-    return "\n\n".join(
-        [
-            differences_table(intervals),
-            differences_table({"QRS axis": axis}, "degrees"),
-            detections_table(detections),
-            detections_table({f"called {name}": counted for name, counted in kinds.items()}),
-            rates_line(rates),
-        ]
-    )
+    tables = [differences_table(intervals), differences_table({"QRS axis": axis}, "degrees")]
+    called = {f"called {name}": counted for name, counted in kinds.items()}
+    return "\n\n".join([*tables, detections_table(detections), detections_table(called), rates_line(rates)])
 
 
 # ---- disturbances ----------------------------------------------------------------------------------------------------

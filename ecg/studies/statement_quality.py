@@ -81,15 +81,12 @@ class Quality:
     def rows(self) -> list[tuple[str, str]]:
         """What was found, for people."""
         shares = {word: _share(count[True], count[False]) for word, count in self.by_certainty.items()}
+        words = [word for word in ("definite", "probable", "possible") if word in shares]
         return [
             ("recordings", str(self.recordings)),
             ("precision of definite and probable", _share(self.right, self.wrong)),
             ("recall", _share(self.found, self.missed)),
-            *(
-                (f"precision of {word}", shares[word])
-                for word in ("definite", "probable", "possible")
-                if word in shares
-            ),
+            *((f"precision of {word}", shares[word]) for word in words),
             ("recordings with a contradiction", _share(self.contradicted, self.recordings - self.contradicted)),
             ("statements a recording", f"{self.statements / max(self.recordings, 1):.2f}"),
             ("recordings with an acute statement", _share(self.acute, self.recordings - self.acute)),

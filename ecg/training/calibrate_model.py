@@ -48,13 +48,8 @@ def calibrate_model(
             rows = np.flatnonzero(folds == number).tolist()
             items = (Item(row, dataset.signal(row), dataset.features(row)) for row in rows)
             found = np.stack([each[0] for _, each in predict(method, [network], items, model.device)])
-            _require_same(
-                model_folder,
-                data_folder,
-                model.config["members"][number]["validation"]["all"],
-                dataset.labels[rows],
-                found,
-            )
+            stored = model.config["members"][number]["validation"]["all"]
+            _require_same(model_folder, data_folder, stored, dataset.labels[rows], found)
             truth.append(dataset.labels[rows])
             scores.append(found)
     given = np.concatenate(scores)

@@ -98,14 +98,9 @@ class Dataset:
     def split(self, rows: Sequence[int] | Ints, n_folds: int, seed: int, given: list[int] | None = None) -> Ints:
         """`assign_folds` of some recordings; `given` folds in place of those that came with the data."""
         entries = [self.entries[row] for row in rows]
-        return assign_folds(
-            self.labels[list(rows)],
-            [entry.database for entry in entries],
-            [entry.fold for entry in entries] if given is None else given,
-            n_folds,
-            seed,
-            [entry.patient for entry in entries],
-        )
+        databases, patients = [entry.database for entry in entries], [entry.patient for entry in entries]
+        given = [entry.fold for entry in entries] if given is None else given
+        return assign_folds(self.labels[list(rows)], databases, given, n_folds, seed, patients)
 
     def signal(self, index: int) -> Floats32:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
@@ -285,16 +280,8 @@ def _fingerprint(
     shape_only: Collection[str],
 ) -> str:
     words = "" if statements is None else statements.digest()
-    arguments = (
-        method.name,
-        method.settings,
-        method.diagnoses.as_json(),
-        method.leads,
-        method.training.masked_leads,
-        sorted(folds.items()),
-        words,
-        *sorted(shape_only),
-    )
+    of_method = method.name, method.settings, method.diagnoses.as_json(), method.leads, method.training.masked_leads
+    arguments = (*of_method, sorted(folds.items()), words, *sorted(shape_only))
     step = step_key("training", *arguments)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
@@ -337,22 +324,10 @@ class _CacheWriter:
             signal, _ = without_size(signal, features[0])
             targets[self.by_size] = np.nan
         signal = np.ascontiguousarray(signal)
-        self.entries.append(
-            Entry(
-                name,
-                database,
-                fold,
-                prepared.recording.labels,
-                prepared.seconds,
-                tuple(map(float, targets)),
-                prepared.digest,
-                self.n_values,
-                signal.shape[1],
-                len(features[0]),
-                "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
-                len(features) - 1,
-            )
-        )
+        patient = "" if self.table is None else self.table.patients.get(self.table.key(name), "")
+        labels, learned = prepared.recording.labels, tuple(map(float, targets))
+        place = self.n_values, signal.shape[1], len(features[0]), patient, len(features) - 1
+        self.entries.append(Entry(name, database, fold, labels, prepared.seconds, learned, prepared.digest, *place))
         self._write(signal.data)
         self._write(np.concatenate(features).data)
         self.n_values += signal.size + len(features) * len(features[0])

@@ -168,15 +168,8 @@ class _MemberTraining:
             labels, self._validate(autocast=True), self._score, self.method.decision.decide, _SHARED_CANDIDATES
         )
         self.epoch += 1
-        self.history.append(
-            {
-                "stage": stage.name,
-                "epoch": self.epoch,
-                "loss": round(mean, 6),
-                self.metric: round(score, 6),
-                "shared_threshold": threshold,
-            }
-        )
+        row = {"stage": stage.name, "epoch": self.epoch, "loss": round(mean, 6), self.metric: round(score, 6)}
+        self.history.append({**row, "shared_threshold": threshold})
         if score > self.best_score:
             self.best_score, self.best = score, _copy(self.network.state_dict())
         averaged = max(round(stage.average_epochs * n_epochs / stage.epochs), 1)
@@ -239,19 +232,12 @@ class _MemberTraining:
 
     @cached_property
     def _fingerprint(self) -> str:
-        parts = [
-            self.method.name,
-            dict(self.method.settings),
-            self.method.diagnoses.as_json(),
-            self.method.leads,
-            self.method.training.masked_leads,
-            self.epochs,
-            self.options.seed,
-            self.options.number,
-            len(self.training_rows),
-            self.dataset.digest(np.concatenate([self.training_rows, self.validation_rows])),
-            *([] if self.options.start is None else self.options.start.checksums),
-        ]
+        method = self.method
+        parts: list[Any] = [method.name, dict(method.settings), method.diagnoses.as_json(), method.leads]
+        parts += [method.training.masked_leads, self.epochs, self.options.seed, self.options.number]
+        rows = np.concatenate([self.training_rows, self.validation_rows])
+        parts += [len(self.training_rows), self.dataset.digest(rows)]
+        parts += [] if self.options.start is None else self.options.start.checksums
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _save_checkpoint(self) -> None:

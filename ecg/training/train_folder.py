@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ecg.io.files import StrPath
 from ecg.io.label_tables import load_labels
@@ -22,31 +23,22 @@ def train_folder(
     model: StrPath,
     *,
     method: str | None = None,
-    members: int | None = None,
-    epochs: int | None = None,
-    seed: int = 2020,
-    device: str = "auto",
-    workers: int | None = None,
-    limit: int | None = None,
     diagnoses: str | None = None,
     labels: str | None = None,
     least_likelihood: float = 0.0,
     leads: str | None = None,
-    resume: bool = False,
-    spread_members: bool = False,
     start: StrPath | None = None,
     shape_only: Sequence[str] = (),
     also: tuple[str, StrPath] | None = None,
     cache: StrPath | None = None,
     methods: Mapping[str, MethodBuilder] | None = None,
     default_method: str = DEFAULT_METHOD,
+    **options: Any,
 ) -> None:
     """Train a model on every recording of a folder and store it.
 
     - `method`: one of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of
       `start`.
-    - `members`, `epochs`, `seed`, `device`, `workers`, `limit`, `resume`, `spread_members`: see
-      `ecg.training.options.TrainingOptions`.
     - `diagnoses`: a set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or
       of `start`.
     - `labels`: CSV file of records and codes, or of statements and codes, or "common", see
@@ -59,8 +51,9 @@ def train_folder(
     - `also`: a second set of diagnoses and the folder of a model for it. The networks are trained on both sets;
       the two models differ in their outputs. A recording has the codes of its header and of `labels`; what it has
       no code of a set of, is not known there.
-    - `cache`: see `ecg.training.options.TrainingOptions`.
     - `methods`: the methods' builders by name, those of `find_methods` if not given.
+    - `cache`, `members`, `epochs`, `seed`, `device`, `workers`, `limit`, `resume`, `spread_members`: see
+      `ecg.training.options.TrainingOptions`.
 
     Raises ValueError if the method can't be trained on two sets, or would start from a model of one.
     """
@@ -86,18 +79,5 @@ def train_folder(
         fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads))
         chosen, parts = fit(chosen), [(fit(part), folder) for part, folder in parts]
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
-    options = TrainingOptions(
-        members,
-        epochs,
-        seed,
-        device,
-        workers,
-        limit,
-        table,
-        resume,
-        spread_members,
-        first,
-        tuple(shape_only),
-        None if cache is None else Path(cache),
-    )
-    train(chosen, data, model, options, parts)
+    options |= {"labels": table, "start": first, "shape_only": tuple(shape_only)}
+    train(chosen, data, model, TrainingOptions(cache=None if cache is None else Path(cache), **options), parts)

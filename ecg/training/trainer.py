@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +77,9 @@ def _train(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
     workers = options.workers or os.cpu_count() or 1
-    dataset, problems = read_once(
-        processes,
-        lambda: build_dataset(
-            method,
-            data_folder,
-            options.cache or scratch,
-            workers=workers,
-            limit=options.limit,
-            statements=options.labels,
-            resume=options.resume,
-            shape_only=options.shape_only,
-        ),
-    )
+    wanted = {"limit": options.limit, "statements": options.labels, "shape_only": options.shape_only}
+    build = partial(build_dataset, method, data_folder, options.cache or scratch)
+    dataset, problems = read_once(processes, partial(build, workers=workers, resume=options.resume, **wanted))
     scratch.mkdir(parents=True, exist_ok=True)
     folds = split_into_folds(method, dataset, options.seed)
     summary = summarise(method, dataset, problems, options)

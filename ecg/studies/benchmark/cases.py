@@ -278,12 +278,8 @@ def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
         load = partial(load_model, place / "model", find_methods(), pick_device())
         sides[size] = Side(partial(run_driver, place / "recordings", place / "outputs"), load)
     timings = dict(zip(sides, measure(list(sides.values()), options.repeats), strict=True))
-    lines = [
-        f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:",
-        "",
-        "| doubled | from | seconds | exponent of time | peak memory, MB |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:", ""]
+    lines += ["| doubled | from | seconds | exponent of time | peak memory, MB |", "|---|---|---|---|---|"]
     for what, (size, twice) in doubled.items():
         before, after = timings[size], timings[twice]
         lines.append(
