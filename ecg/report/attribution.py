@@ -88,16 +88,12 @@ def attribute(
     (x, *rest), named = caught.given
     each = [_integrate(network, x, rest, named, classes) for network in networks]
     n_samples = min(length // averaged * averaged, signal.shape[1])
-    return [
-        Attribution(
-            k,
-            _spread(torch.stack([values[place] for values, _, _ in each]).mean(dim=0), averaged)[:, :n_samples],
-            method.input.sampling_frequency,
-            float(np.mean([logits[k] for _, logits, _ in each])),
-            float(np.mean([logits[k] for _, _, logits in each])),
-        )
-        for place, k in enumerate(classes)
-    ]
+    found = []
+    for place, k in enumerate(classes):
+        values = _spread(torch.stack([values[place] for values, _, _ in each]).mean(dim=0), averaged)[:, :n_samples]
+        logit, baseline = (float(np.mean([one[which][k] for one in each])) for which in (1, 2))
+        found.append(Attribution(k, values, method.input.sampling_frequency, logit, baseline))
+    return found
 
 
 def _spread(values: Tensor, averaged: int) -> Floats32:
@@ -138,11 +134,8 @@ def _integrate(
 
 def _run(network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Logits of several inputs that share all the rest of what the network is given."""
-    logits: Tensor = network(
-        x,
-        *(_repeated(word, len(x)) for word in rest),
-        **{name: _repeated(word, len(x)) for name, word in named.items()},
-    )
+    same = {name: _repeated(word, len(x)) for name, word in named.items()}
+    logits: Tensor = network(x, *(_repeated(word, len(x)) for word in rest), **same)
     return logits
 
 

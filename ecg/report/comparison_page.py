@@ -22,9 +22,8 @@ class Pair:
 
 def comparison_page(pairs: Sequence[Pair], note: str = "") -> str:
     """The page as HTML with everything in it."""
-    return render_single(
-        "comparison.html", "ECG comparison", scripts=[], note=note, pairs=[_shown(one) for one in pairs]
-    )
+    shown = [_shown(one) for one in pairs]
+    return render_single("comparison.html", "ECG comparison", scripts=[], note=note, pairs=shown)
 
 
 def _shown(pair: Pair) -> dict[str, Any]:

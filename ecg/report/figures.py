@@ -61,12 +61,11 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
             for each, kind in ((before, "trace before"), (beat, "trace")):
                 if each is None:
                     continue
-                path = trace_path(
+                samples, scale = (
                     _shifted(each, beat)[LEADS.index(lead), first:last],
-                    beat.sampling_frequency,
-                    zero=0.0,
-                    units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000,
+                    _BEAT_MM_PER_SECOND * PER_MM / 1000,
                 )
+                path = trace_path(samples, beat.sampling_frequency, zero=0.0, units_per_ms=scale)
                 parts.append(f'<path class="{kind}" transform="translate({units(left)} {units(zero)})" d="{path}"/>')
             parts.append(text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"
@@ -99,17 +98,13 @@ def _limits(
     marks: WaveMarks, left_mm: float, per_sample: float, top_mm: float, height_mm: float, *, letters: bool
 ) -> list[str]:
     parts = []
-    for name, onset, offset in (
-        ("P", marks.p_onset, marks.p_offset),
-        ("QRS", marks.qrs_onset, marks.qrs_offset),
-        ("T", marks.t_onset, marks.t_offset),
-    ):
-        edges = [units(left_mm + edge * per_sample) for edge in (onset, offset) if math.isfinite(edge)]
+    for name in ("P", "QRS", "T"):
+        ends = (getattr(marks, f"{name.lower()}_{end}") for end in ("onset", "offset"))
+        edges = [units(left_mm + edge * per_sample) for edge in ends if math.isfinite(edge)]
         top, height = units(top_mm + 1), units(height_mm - 1)
         if len(edges) == 2:
-            parts.append(
-                f'<rect class="wave-band" x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" height="{height}"/>'
-            )
+            at = f'x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" height="{height}"'
+            parts.append(f'<rect class="wave-band" {at}/>')
         parts += [f'<path class="wave-line" d="M{edge} {top}v{height}"/>' for edge in edges]
         if letters and edges:
             parts.append(f'<text class="wave" x="{sum(edges) // len(edges)}" y="{units(4)}">{name}</text>')

@@ -78,26 +78,16 @@ def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> Non
         for points in lines[strip.lead]:
             seconds = points[:, 0] / 1000
             inside = points[(seconds >= strip.start) & (seconds <= strip.start + strip.seconds)]
-            axes.plot(
-                left + (inside[:, 0] / 1000 - strip.start) * MM_PER_SECOND,
-                zero - inside[:, 1] / PER_MM,
-                "k",
-                linewidth=0.7,
-                solid_joinstyle="round",
-            )
+            x, y = left + (inside[:, 0] / 1000 - strip.start) * MM_PER_SECOND, zero - inside[:, 1] / PER_MM
+            axes.plot(x, y, "k", linewidth=0.7, solid_joinstyle="round")
         words = f"{strip.lead} (no signal)" if strip.lead in recording.measured.quality.leads_off else strip.lead
         axes.text(left + 1, zero + 0.36 * layout.row_mm, words, fontsize=8, weight="bold")
     pulse = np.array([0.0, 0.0, MM_PER_MV, MM_PER_MV, 0.0, 0.0])
     edges = _LEFT + 1.5 + np.array([0, 1, 1, 1 + 0.2 * MM_PER_SECOND, 1 + 0.2 * MM_PER_SECOND, 2 + 0.2 * MM_PER_SECOND])
     for zero in zeros:
         axes.plot(edges, zero + pulse, "k", linewidth=0.7, solid_joinstyle="miter")
-    axes.text(
-        _LEFT + WIDTH_MM - 1,
-        _BOTTOM + 1.4,
-        "25 mm/s   10 mm/mV   no filter, each lead's median on its line",
-        fontsize=7,
-        ha="right",
-    )
+    foot = "25 mm/s   10 mm/mV   no filter, each lead's median on its line"
+    axes.text(_LEFT + WIDTH_MM - 1, _BOTTOM + 1.4, foot, fontsize=7, ha="right")
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:

@@ -19,7 +19,7 @@ from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
 from ecg.report.findings import ADULT, Comparison, Finding, compare, doubt, findings, measurement_rows, summary
-from ecg.report.pages import printable
+from ecg.report.pages import ORDER, printable, render
 
 CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
@@ -98,41 +98,29 @@ def look_at(name: str, given: io_recording.Recording, measured: Measurements, re
     """Put the findings of a recording into words. `name`: as it is shown."""
     said = {} if reported.refusal else dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
     statements = interpret(measured, given.age, given.sex, {"model": said}, reported.definitions)
-    rows = (
-        []
-        if reported.refusal
-        else findings(
-            reported.diagnoses, reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
-        )
-    )
-    return Recording(
-        printable(name),
-        given,
-        given.signal,
-        reported,
-        measured,
-        rows,
-        compare(rows, given.labels, reported.diagnoses) if rows else None,
-        quality_warnings(measured),
-        statements,
-    )
+    answers = reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
+    rows = [] if reported.refusal else findings(reported.diagnoses, *answers)
+    comparison = compare(rows, given.labels, reported.diagnoses) if rows else None
+    found = rows, comparison, quality_warnings(measured), statements
+    return Recording(printable(name), given, given.signal, reported, measured, *found)
+
+
+def recording_page(recording: Recording, kind: str, content: dict[str, Any], *, source: str, note: str) -> str:
+    """The page of one recording in a report of that kind; `content` is that of `article`."""
+    context: dict[str, Any] = {"note": note, "diagnoses": recording.reported.diagnoses, "r": content, "source": source}
+    title = f"{recording.name} · {kind}"
+    return render("recording.html", title, root="../", scripts=["recording.js"], data=ORDER, **context)
 
 
 def row_of(recording: Recording, page: str) -> dict[str, Any]:
     """The recording's row in the table of all, for JSON."""
     measured, reported = recording.measured, recording.reported
     order = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
-    row: dict[str, Any] = {
-        "name": recording.name,
-        "page": page,
-        "found": [[k, round(float(reported.probabilities[k]), 3)] for k in order],
-        "rate": _whole(measured.heart_rate_bpm),
-        "pr": _whole(measured.pr_ms),
-        "qrs": _whole(measured.qrs_ms),
-        "qtc": _whole(measured.qtc_fridericia_ms),
-        "axis": _whole(measured.qrs_axis_deg),
-        "warnings": [word for word, _ in recording.warnings],
-    }
+    row: dict[str, Any] = {"name": recording.name, "page": page}
+    row["found"] = [[k, round(float(reported.probabilities[k]), 3)] for k in order]
+    row |= {"rate": _whole(measured.heart_rate_bpm), "pr": _whole(measured.pr_ms), "qrs": _whole(measured.qrs_ms)}
+    row |= {"qtc": _whole(measured.qtc_fridericia_ms), "axis": _whole(measured.qrs_axis_deg)}
+    row["warnings"] = [word for word, _ in recording.warnings]
     if reported.thresholds is not None:
         row |= {"doubt": recording.doubt, "unsure": bool(recording.doubts)}
     if recording.comparison is not None:
@@ -302,16 +290,7 @@ def _limit_words(row: Finding) -> str:
 
 
 def _with_bar(row: Finding) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "meaning": row.meaning,
-        "abbreviation": row.abbreviation,
-        "code": row.code,
-        "probability": row.probability,
-        "found": row.found,
-        "limit": _limit_words(row),
-        "bar": figures.likely_bar(row.probability, row.threshold),
-    }
+    return vars(row) | {"limit": _limit_words(row), "bar": figures.likely_bar(row.probability, row.threshold)}
 
 
 def _sources(measurements: Sequence[Any]) -> list[tuple[str, str]]:

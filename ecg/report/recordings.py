@@ -20,18 +20,8 @@ from ecg.measurements import Measurements
 from ecg.model_folder.folder import adaptation_words
 from ecg.model_folder.model import Model
 from ecg.report.attribution import Attribution, attribute
-from ecg.report.pages import (
-    ORDER,
-    as_json,
-    as_script,
-    page_name,
-    printable,
-    render,
-    render_single,
-    write_assets,
-    write_order,
-)
-from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, row_of
+from ecg.report.pages import as_json, as_script, page_name, printable, render, render_single, write_assets, write_order
+from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, recording_page, row_of
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE
@@ -72,10 +62,8 @@ def report_folder(
         how = replace(how, resume=False)
         count = sum(1 for _ in expand_inputs(recordings))
         if count > MOST_IN_ONE_FILE:
-            raise ValueError(
-                f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found "
-                f"{count}; leave --single out"
-            )
+            expected = f"at most {MOST_IN_ONE_FILE} recordings for --single"
+            raise ValueError(f"{recordings}: expected {expected}, found {count}; leave --single out")
     folders = [] if options.single else ["pages", *(["pdf"] if options.pdf else [])]
     for folder in folders:
         (report / folder).mkdir(parents=True, exist_ok=True)
@@ -199,26 +187,16 @@ class _Pages:
 
             write_pdf(self.report / "pdf" / f"{name}.pdf", recording, layout, note)
             pdf = f"../pdf/{name}.pdf"
-        page = render(
-            "recording.html",
-            f"{recording.name} · ECG report",
-            root="../",
-            scripts=["recording.js"],
-            data=ORDER,
-            note=note,
-            diagnoses=self.model.method.diagnoses,
-            r=article(recording, "", layout, pdf=pdf, attributions=job.attributions),
-            source=self.source,
-        )
+        content = article(recording, "", layout, pdf=pdf, attributions=job.attributions)
+        page = recording_page(recording, "ECG report", content, source=self.source, note=note)
         write_file(self.report / "pages" / f"{name}.html", page)
         return _Drawn(row_of(recording, f"pages/{name}.html"))
 
     def _explain(self, look: _Look, features: Floats32, reported: Reported) -> list[Attribution]:
         start = time.monotonic()
         found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
-        explained = attribute(
-            self.model.method, self.model.networks, look.prepared, features, found[:MOST_EXPLAINED], self.model.device
-        )
+        model, wanted = self.model, found[:MOST_EXPLAINED]
+        explained = attribute(model.method, model.networks, look.prepared, features, wanted, model.device)
         self.attribution_seconds += time.monotonic() - start
         self.n_explained += 1
         return explained
@@ -247,18 +225,9 @@ def _reported(model: Model, result: Classified) -> Reported:
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
-    labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
-    return Reported(
-        model.method.classes,
-        labels,
-        probabilities,
-        thresholds,
-        disagreeing,
-        kind,
-        diagnoses,
-        model.definitions,
-        "" if ready is None else ready.refusal,
-    )
+    said = result.labels.astype(bool), probabilities, thresholds, disagreeing, kind
+    refusal = "" if ready is None else ready.refusal
+    return Reported(model.method.classes, *said, model.method.diagnoses, model.definitions, refusal)
 
 
 def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
@@ -266,30 +235,14 @@ def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
     order = [(row["page"].removeprefix("pages/"), row["name"]) for row in rows if "page" in row]
     write_order(report, order)
     write_file(report / _INDEX_DATA, as_script(_table(pages.model, rows)))
-    index = render(
-        "index.html",
-        "ECG report",
-        root="",
-        scripts=["index.js"],
-        data=_INDEX_DATA,
-        note=pages.options.note,
-        diagnoses=pages.model.method.diagnoses,
-        **_overview(pages, rows),
-    )
+    context = _overview(pages, rows)
+    index = render("index.html", "ECG report", root="", scripts=["index.js"], data=_INDEX_DATA, **context)
     write_file(report / "index.html", index)
 
 
 def _write_single(pages: _Pages, rows: list[dict[str, Any]], articles: list[dict[str, Any]]) -> None:
-    single = render_single(
-        "single.html",
-        "ECG report",
-        scripts=["index.js", "recording.js"],
-        note=pages.options.note,
-        diagnoses=pages.model.method.diagnoses,
-        recordings=articles,
-        data=as_json(_table(pages.model, rows)),
-        **_overview(pages, rows),
-    )
+    context = _overview(pages, rows) | {"recordings": articles, "data": as_json(_table(pages.model, rows))}
+    single = render_single("single.html", "ECG report", scripts=["index.js", "recording.js"], **context)
     write_file(pages.report / "index.html", single)
 
 
@@ -308,7 +261,8 @@ def _overview(pages: _Pages, rows: list[dict[str, Any]]) -> dict[str, Any]:
         f"{sum(bool(row.get('warnings')) for row in rows)} with quality warnings",
         f"{sum('problem' in row for row in rows)} without a page",
     ]
-    return {"n_recordings": len(rows), "facts": facts, "source": pages.source}
+    about = {"note": pages.options.note, "diagnoses": pages.model.method.diagnoses}
+    return {"n_recordings": len(rows), "facts": facts, "source": pages.source, **about}
 
 
 def _model_words(model: Model) -> str:
