@@ -171,9 +171,8 @@ def fit_weighted_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
 def fit_challenge_metric_loss(labels: Bools, weights: Floats | None) -> Loss:
     """`losses.challenge_metric_loss` of the logits' sigmoids, with these weights (n_classes, n_classes)."""
     if weights is None:
-        raise ValueError(
-            "the challenge-metric loss: expected a set of diagnoses with reward weights, found one without"
-        )
+        expected = "a set of diagnoses with reward weights"
+        raise ValueError(f"the challenge-metric loss: expected {expected}, found one without")
     rewards = torch.from_numpy(weights.astype(np.float32))
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -202,13 +201,9 @@ def bayesian_search(labels: Bools, probabilities: Floats, weights: Floats, decid
     say("Searching thresholds by Bayesian optimisation, which takes a minute or two")
     found = _optimize(labels, probabilities, weights, decide, ITERATIONS)
     other = coordinate_search(labels, probabilities, weights, decide)
-    scores = [
-        compute_observed_score(weights, labels, decide(probabilities, thresholds)) for thresholds in (found, other)
-    ]
-    say(
-        f"Observed challenge score on the validation recordings: {scores[0]:.1f} by Bayesian optimisation, "
-        f"{scores[1]:.1f} by coordinate ascent from the same start"
-    )
+    scores = [compute_observed_score(weights, labels, decide(probabilities, each)) for each in (found, other)]
+    both = f"{scores[0]:.1f} by Bayesian optimisation, {scores[1]:.1f} by coordinate ascent from the same start"
+    say(f"Observed challenge score on the validation recordings: {both}")
     return found
 
 
@@ -228,9 +223,8 @@ def _optimize(labels: Bools, probabilities: Floats, weights: Floats, decide: Dec
         return compute_observed_score(weights, labels, outputs)
 
     # A point that comes up twice is no error: where nothing can be gained the optimiser likes corners.
-    optimizer = BayesianOptimization(
-        score, dict.fromkeys(names, (0.0, 1.0)), random_state=1, verbose=0, allow_duplicate_points=True
-    )
+    cube = dict.fromkeys(names, (0.0, 1.0))
+    optimizer = BayesianOptimization(score, cube, random_state=1, verbose=0, allow_duplicate_points=True)
     optimizer.maximize(init_points=RANDOM_POINTS, n_iter=iterations)
     best = max(optimizer.res, key=lambda point: point["target"])["params"]
     return np.array([best[name] for name in names])
@@ -262,24 +256,11 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
 # included. A stage sees its member's training part only.
 # Not in the paper: 30, 20 and 10 epochs at the rates 1, 0.1 and 0.01, then 15, 10 and 10, which is the published code's
 # schedule. The paper has two cycles and a factor of 0.1 every 30 epochs.
-WCE_STAGE = Stage(
-    "wce",
-    epochs=60,
-    make_loss=fit_weighted_cross_entropy,
-    make_optimizer=_adamw,
-    learning_rate=_steps_at(30 / 60, 50 / 60),
-    select="last",
-)
+WCE_STAGE = Stage("wce", 60, fit_weighted_cross_entropy, _adamw, _steps_at(30 / 60, 50 / 60), select="last")
 # Weights averaged over the last epochs as in the paper; the published code has that switched off and takes the epoch
 # whose thresholds, optimised on the validation recordings, score best on them.
 CHALLENGE_STAGE = Stage(
-    "challenge",
-    epochs=35,
-    make_loss=fit_challenge_metric_loss,
-    make_optimizer=_adamw,
-    learning_rate=_steps_at(15 / 35, 25 / 35),
-    select="average",
-    average_epochs=5,
+    "challenge", 35, fit_challenge_metric_loss, _adamw, _steps_at(15 / 35, 25 / 35), select="average", average_epochs=5
 )
 SEARCHES: dict[str, Callable[..., Floats]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
 
@@ -322,14 +303,7 @@ def butteam(
         diagnoses=diagnoses,
         build_network=partial(BUTNet, n_classes=len(diagnoses.classes), width=width, global_skips=global_skips),
         forward=_forward,
-        input=Input(
-            sampling_frequency=SAMPLING_FREQUENCY,
-            window=WINDOW,
-            units="0.2 mV",
-            preprocess=preprocess,
-            features=no_features,
-            windows=cut_chunks,
-        ),
+        input=Input(SAMPLING_FREQUENCY, WINDOW, "0.2 mV", preprocess, no_features, cut_chunks),
         training=Training(
             n_folds=10,  # Not in the paper: distinct tenths are left out, where it draws 90 % at random for each member
             n_members=3,
@@ -339,10 +313,5 @@ def butteam(
             use_for_training=is_short,
             augment=augment if augmentation else no_augmentation,
         ),
-        decision=Decision(
-            merge=maximum,
-            search_thresholds=SEARCHES[threshold_search] if rewarded else f1_thresholds,
-            decide=decide,
-            combine=majority,
-        ),
+        decision=Decision(maximum, SEARCHES[threshold_search] if rewarded else f1_thresholds, decide, majority),
     )

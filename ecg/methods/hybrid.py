@@ -153,12 +153,11 @@ def without_size(signal: Floats32, features: Floats32) -> tuple[Floats32, Floats
 def select_classes(state: Mapping[str, Tensor], columns: Sequence[int]) -> dict[str, Tensor]:
     """For `Training.select_classes`, of a `SignalAndMeasurements`."""
     n_classes, wanted = len(state["trees.baseline"]), torch.as_tensor(columns)
-    return {
-        key: value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1)
-        if key.startswith(_BY_CLASS)
-        else value
-        for key, value in state.items()
-    }
+
+    def of_wanted(value: Tensor) -> Tensor:
+        return value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1)
+
+    return {key: of_wanted(value) if key.startswith(_BY_CLASS) else value for key, value in state.items()}
 
 
 def thresholds_of_prevalence(

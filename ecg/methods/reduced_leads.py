@@ -130,12 +130,8 @@ def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
             return method
         needed, found = ", ".join(method.leads), ", ".join(leads)
         raise ValueError(f"expected the leads that the model was trained for, {needed}, found {found}")
-    input_ = replace(
-        method.input,
-        preprocess=OnLeads(method.input.preprocess, leads),
-        features=FeaturesOnLeads(method.input.features, leads),
-    )
-    return replace(method, leads=leads, input=input_)
+    preprocess, features = OnLeads(method.input.preprocess, leads), FeaturesOnLeads(method.input.features, leads)
+    return replace(method, leads=leads, input=replace(method.input, preprocess=preprocess, features=features))
 
 
 def with_masked_leads(method: Method) -> Method:

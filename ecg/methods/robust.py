@@ -176,14 +176,7 @@ def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | No
     return loss
 
 
-ONE_CYCLE_STAGE = Stage(
-    "one-cycle",
-    epochs=16,
-    make_loss=_fit_cross_entropy_with_challenge_metric,
-    make_optimizer=_adamw,
-    learning_rate=_one_cycle,
-    select="last",
-)
+ONE_CYCLE_STAGE = Stage("one-cycle", 16, _fit_cross_entropy_with_challenge_metric, _adamw, _one_cycle, select="last")
 
 
 def decide(probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights) -> Bools:
@@ -224,13 +217,7 @@ def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
         build_network=partial(SEResNet, n_classes=len(diagnoses.classes), n_features=8),
         forward=forward,
         input=Input(
-            sampling_frequency=SAMPLING_FREQUENCY,
-            window=WINDOW,
-            units="mV, 1 to 45 Hz",
-            preprocess=preprocess,
-            features=demographic_features,
-            windows=cut_windows,
-            band=BAND,
+            SAMPLING_FREQUENCY, WINDOW, "mV, 1 to 45 Hz", preprocess, demographic_features, cut_windows, band=BAND
         ),
         training=Training(
             n_folds=10,
