@@ -264,10 +264,8 @@ def _t_wave_of(t: np.ndarray, r: np.ndarray) -> set[str]:
     """
     silent = {"III", "aVR", "V1"}
     inverted = {lead: lead not in silent and t[k] <= -0.1 for k, lead in enumerate(LEADS)}
-    low = {
-        lead: lead not in silent and lead not in ("V2", "V3") and r[k] >= 0.3 and -0.1 < t[k] < 0.1 * r[k]
-        for k, lead in enumerate(LEADS)
-    }
+    silent |= {"V2", "V3"}
+    low = {lead: lead not in silent and r[k] >= 0.3 and -0.1 < t[k] < 0.1 * r[k] for k, lead in enumerate(LEADS)}
     if _in_neighbours(inverted):
         return {"TInv"}
     return {"TAb"} if _in_neighbours(low) else set()

@@ -226,30 +226,16 @@ def _right_axis(rng: np.random.Generator, p: Parameters, seconds: float) -> dict
 
 
 _DRAWS: dict[str, Draw] = {
-    "NSR": lambda rng, p, s: {},
-    "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
-    "STach": _tachycardia,
-    "SA": _sinus_arrhythmia,
-    "Brady": _bradycardia,
-    "AF": _atrial_fibrillation,
-    "AFL": _atrial_flutter,
-    "PR": _pacing,
-    "IAVB": _long_pr("IAVB"),
-    "LPR": _long_pr("LPR"),
-    "PAC": _premature_atrial,
-    "PVC": _premature_ventricular,
-    "LBBB": _left_bundle,
-    "CRBBB": _right_bundle(0.122, 0.16),
-    "IRBBB": _right_bundle(0.111, 0.118),
-    "LAnFB": _left_anterior_fascicle,
+    "NSR": lambda rng, p, s: {}, "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
+    "STach": _tachycardia, "SA": _sinus_arrhythmia, "Brady": _bradycardia, "AF": _atrial_fibrillation,
+    "AFL": _atrial_flutter, "PR": _pacing, "IAVB": _long_pr("IAVB"), "LPR": _long_pr("LPR"),
+    "PAC": _premature_atrial, "PVC": _premature_ventricular, "LBBB": _left_bundle,
+    "CRBBB": _right_bundle(0.122, 0.16), "IRBBB": _right_bundle(0.111, 0.118), "LAnFB": _left_anterior_fascicle,
     "NSIVCB": lambda rng, p, s: {"qrs_shape": "nonspecific", "qrs": rng.uniform(0.113, 0.14)},
-    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)},
-    "RAD": _right_axis,
+    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)}, "RAD": _right_axis,
     "LQRSV": lambda rng, p, s: {"voltage": (v := rng.uniform(0.22, 0.45)), "t_amplitude": v * 0.3, "t_back": -v * 0.2},
     "LQT": lambda rng, p, s: {"qtc": rng.uniform(0.47, 0.56)},
-    "TAb": _flat_t,
-    "TInv": _inverted_t,
-    "QAb": _q_waves,
+    "TAb": _flat_t, "TInv": _inverted_t, "QAb": _q_waves,
 }  # fmt: skip
 
 # What a diagnosis decides; two that decide the same thing exclude each other.

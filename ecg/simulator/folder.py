@@ -61,10 +61,9 @@ def simulate_folder(
         if resume and (folder / f"{name}.hea").exists() and (folder / f"{name}.mat").exists():
             outcome.kept += 1
             continue
+        heart = options.diagnosis, options.sampling_frequency, options.seconds, options.diagnoses
         try:
-            simulated = simulate_recording(
-                options.seed, k, options.diagnosis, options.sampling_frequency, options.seconds, options.diagnoses
-            )
+            simulated = simulate_recording(options.seed, k, *heart)
         except ValueError as error:
             outcome.problems.append(f"{name}: {error}")
             continue
@@ -80,7 +79,5 @@ def _check(folder: Path, note: str) -> None:
     path = folder / _NOTE
     found = path.read_text(encoding="utf-8") if path.is_file() else "options that nothing says"
     if found != note and any(folder.glob("SIM*.hea")):
-        raise ValueError(
-            f"{folder}: expected recordings made with {note.strip()}, found those made with {found.strip()}; "
-            "name another folder or remove them"
-        )
+        both = f"expected recordings made with {note.strip()}, found those made with {found.strip()}"
+        raise ValueError(f"{folder}: {both}; name another folder or remove them")

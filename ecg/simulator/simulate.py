@@ -92,15 +92,11 @@ def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -
     train = beat_train(parameters, rng, seconds)
     inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
     blocked = tuple(onset for onset in train.blocked_p if 0 <= onset < seconds)
-    parameters = replace(
-        parameters,
-        beats=inside,
-        blocked_p=blocked,
-        dropped_p=tuple(onset for onset in train.dropped_p if 0 <= onset < seconds),
-        pac=sum(beat.origin == "atrial" for beat in inside) + len(blocked),
-        pvc=sum(beat.origin == "ventricular" for beat in inside),
-    )
-    return parameters, train
+    dropped = tuple(onset for onset in train.dropped_p if 0 <= onset < seconds)
+    pac, pvc = (sum(beat.origin == origin for beat in inside) for origin in ("atrial", "ventricular"))
+    return replace(
+        parameters, beats=inside, blocked_p=blocked, dropped_p=dropped, pac=pac + len(blocked), pvc=pvc
+    ), train
 
 
 def _record(
@@ -132,15 +128,8 @@ def _record(
     signal = heart.leads_of_sources(sources)
     if noise is not None:
         signal = add_noise(signal, sampling_frequency, noise, noise_rng)
-    return Simulated(
-        signal=signal.astype(np.float32),
-        sampling_frequency=float(sampling_frequency),
-        labels=labels_of(parameters),
-        age=float(parameters.age),
-        sex=parameters.sex,
-        parameters=parameters,
-        noise=Noise() if noise is None else noise,
-    )
+    heard, labels, age = signal.astype(np.float32), labels_of(parameters), float(parameters.age)
+    return Simulated(heard, float(sampling_frequency), labels, age, parameters.sex, parameters, noise or Noise())
 
 
 def check(sampling_frequency: float, seconds: float) -> None:
