@@ -1,6 +1,5 @@
 """A model evaluated, for people: scores, curves, what errors cost, the costliest recordings, two models compared."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from ecg.report.curves import (
     shared_threshold_curve,
     thinned,
 )
-from ecg.report.pages import page_name, printable, render, write_assets, write_order
+from ecg.report.pages import minus, page_name, printable, render, with_digits, write_assets, write_order
 from ecg.report.recording_page import Reported, article, look_at, recording_page
 from ecg.runtime.progress import progress, say
 from ecg.scoring import score_folder, statistics
@@ -154,29 +153,15 @@ def _score_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         difference = None
         if evaluation.second is not None:
             limits = statistics.difference_interval(labels, outputs[0], outputs[1], diagnoses)
-            difference = _minus("{:+.3f} ({:+.3f} to {:+.3f})".format(*limits))
+            difference = minus("{:+.3f} ({:+.3f} to {:+.3f})".format(*limits))
         yield {
             "name": name,
             "n": int(chosen.sum()),
-            "metrics": [_with_interval(*each) for each in shown],
+            "metrics": [minus("{:.3f} ({:.3f} to {:.3f})".format(*each)) for each in shown],
             "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
             "difference": difference,
-            "values": [_digits(measured[key], 3) for key in _SCORES],
+            "values": [with_digits(measured[key], 3) for key in _SCORES],
         }
-
-
-def _with_interval(value: float, low: float, high: float) -> str:
-    return _minus(f"{value:.3f} ({low:.3f} to {high:.3f})")
-
-
-def _digits(value: float | int | None, digits: int) -> str:
-    if value is None or not math.isfinite(value):
-        return "–"
-    return _minus(f"{value:.{digits}f}")
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _class_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
@@ -186,11 +171,11 @@ def _class_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         scores = table[evaluation.diagnoses.rows[k].abbreviation]
         missed, added = first.costs.missed[:, k], first.costs.added[:, k]
         yield _named(evaluation, k) | {
-            "values": [_digits(scores[key], 2) for key in _SCORES],
+            "values": [with_digits(scores[key], 2) for key in _SCORES],
             "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
-            "missed_cost": _digits(evaluation.unit * missed.sum(), 1),
+            "missed_cost": with_digits(evaluation.unit * missed.sum(), 1),
             "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
-            "added_cost": _digits(evaluation.unit * added.sum(), 1),
+            "added_cost": with_digits(evaluation.unit * added.sum(), 1),
         }
 
 
@@ -274,7 +259,7 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
         best = f"best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
-        words.append(_minus(f"{of}outputs as given {given:.3f}; {best}"))
+        words.append(minus(f"{of}outputs as given {given:.3f}; {best}"))
     low, high = min(metrics), max(metrics)
     margin = 0.05 * max(high - low, 0.02)
     axis, y_range = "one threshold for all classes", (low - margin, high + margin)
@@ -298,7 +283,7 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
         labels, outputs, scores = evaluation.labels[place], answers.outputs[place], answers.scores[place]
         wrong = {"missed": labels & ~outputs, "added": outputs & ~labels}
         words = [f"{row.words} {score:.2f}" for row, score in zip(evaluation.diagnoses.rows, scores, strict=True)]
-        cost = _digits(evaluation.unit * answers.costs.recordings[place], digits)
+        cost = with_digits(evaluation.unit * answers.costs.recordings[place], digits)
         named = {name: [words[k] for k in np.flatnonzero(which)] for name, which in wrong.items()}
         columns.append({"cost": cost, **named})
     name, page = printable(path.stem), pages.get(place, "")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -35,6 +36,16 @@ def page_name(stem: str) -> str:
 def printable(text: str) -> str:
     """Text that UTF-8 can hold: a file name may have bytes that are none."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def minus(text: str) -> str:
+    """A text of numbers with minus signs that are some."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def with_digits(value: float | None, digits: int, unit: str = "") -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else minus(f"{value:.{digits}f}{unit}")
 
 
 def write_assets(folder: Path) -> None:

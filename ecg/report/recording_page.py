@@ -19,7 +19,7 @@ from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
 from ecg.report.findings import ADULT, Comparison, Finding, compare, doubt, findings, measurement_rows, summary
-from ecg.report.pages import ORDER, printable, render
+from ecg.report.pages import ORDER, printable, render, with_digits
 
 CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
@@ -172,7 +172,7 @@ def article(
         "beats": _beats_words(measured),
         "amplitude_names": list(_AMPLITUDES.values()),
         "amplitudes": [
-            (lead, [_millivolts(getattr(measured.amplitudes, key)[k]) for key in _AMPLITUDES])
+            (lead, [with_digits(getattr(measured.amplitudes, key)[k], 2) for key in _AMPLITUDES])
             for k, lead in enumerate(LEADS)
         ],
         "sources": _sources(measurements),
@@ -272,10 +272,6 @@ def _beat_caption(measured: Measurements) -> str:
         f"Median of {measured.median_beat.n_beats} beats, 50 mm/s, 10 mm/mV, level before the QRS at zero. Dashed "
         "lines: where P, QRS and T begin and end in all leads together."
     )
-
-
-def _millivolts(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
 
 
 def _limit_words(row: Finding) -> str:

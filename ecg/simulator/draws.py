@@ -207,10 +207,6 @@ def _q_waves(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[st
     return {"qrs_shape": shape, "qrs": rng.uniform(0.094, 0.109), "axis": axis}
 
 
-def _flat_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    return {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)}
-
-
 def _inverted_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     place = rng.choice(["anterior", "lateral", "inferior"])
     both = {"tab_beside_tinv": bool(rng.random() < 1 / 3)}
@@ -235,7 +231,8 @@ _DRAWS: dict[str, Draw] = {
     "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)}, "RAD": _right_axis,
     "LQRSV": lambda rng, p, s: {"voltage": (v := rng.uniform(0.22, 0.45)), "t_amplitude": v * 0.3, "t_back": -v * 0.2},
     "LQT": lambda rng, p, s: {"qtc": rng.uniform(0.47, 0.56)},
-    "TAb": _flat_t, "TInv": _inverted_t, "QAb": _q_waves,
+    "TAb": lambda rng, p, s: {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)},
+    "TInv": _inverted_t, "QAb": _q_waves,
 }  # fmt: skip
 
 # What a diagnosis decides; two that decide the same thing exclude each other.
