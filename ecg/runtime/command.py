@@ -28,7 +28,7 @@ class Command(click.Command):
         self.when_stopped = when_stopped
 
     def invoke(self, ctx: click.Context) -> int:
-        return run_command(ctx.command_path, lambda: click.Command.invoke(self, ctx), self.when_stopped)
+        return run_command(ctx.command_path, lambda: click.Command.invoke(self, ctx) or 0, self.when_stopped)
 
     def __call__(self, words: Sequence[str] | None = None) -> int:
         return start(self, words, self.name if "." in self.name else f"ecg {self.name}")
