@@ -252,7 +252,7 @@ def draw_parameters(
     """Draw a heart that shows a diagnosis, and often others that can occur with it.
 
     `diagnosis`: abbreviation or SNOMED CT code. `seconds`: length of the recording, s: how many premature beats fit.
-    `comorbidity`: whether to add up to two other diagnoses. The labels of what is returned contain the diagnosis.
+    `comorbidity`: whether to add up to two other diagnoses. The labels contain the diagnosis.
     """
     name = diagnosis_of(diagnosis)
     for _ in range(100):
