@@ -13,6 +13,7 @@ from ecg.inference.classifier import load_model
 from ecg.io.label_tables import load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.statistics import main_metric
+from ecg.studies.markdown_tables import table as markdown
 from ecg.training.adapt_model import N_FOLDS, classify, read_labelled
 
 SIZES = (20, 50, 100, 200)
@@ -38,8 +39,7 @@ def measure_adaptation(
     fixed = ", ".join(
         f"{name or 'no convention'} {main_metric(truth, each.outputs, diagnoses):.3f}" for name, each in decided.items()
     )
-    lines = [f"{len(truth)} recordings. Without labels: {fixed}.", ""]
-    lines += ["| adapted to | by itself | adapted | gain (95 % of the draws) | chosen |", "|---|---|---|---|---|"]
+    lines = []
     for size in sizes:
         if len(truth) - size < _FEWEST_TESTED:
             continue
@@ -49,11 +49,11 @@ def measure_adaptation(
         low, high = np.quantile(after - before, [0.025, 0.975])
         names = [name for _, name in drawn]
         shares = (f"{name} {names.count(name)}" for name in (*CONVENTIONS, None) if name in names)
-        lines.append(
-            f"| {size} | {before.mean():.3f} | {after.mean():.3f} | {(after - before).mean():+.3f} "
-            f"({low:+.3f} to {high:+.3f}) | {', '.join(shares).replace('None', 'none')} |"
-        )
-    return "\n".join(lines)
+        gain = f"{(after - before).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+        chosen = ", ".join(shares).replace("None", "none")
+        lines.append([size, f"{before.mean():.3f}", f"{after.mean():.3f}", gain, chosen])
+    columns = ["adapted to", "by itself", "adapted", "gain (95 % of the draws)", "chosen"]
+    return f"{len(truth)} recordings. Without labels: {fixed}.\n\n{markdown(columns, lines)}"
 
 
 def _draw(

@@ -81,10 +81,8 @@ def fold_splits(folds: Rows, n_folds: int) -> list[Split]:
 
 def database_splits(databases: NDArray[np.str_]) -> list[Split]:
     """Every database predicted by a network trained on the others."""
-    return [
-        Split(f"without {name}", np.flatnonzero(databases != name), np.flatnonzero(databases == name))
-        for name in sorted(set(databases))
-    ]
+    pairs = ((name, databases == name) for name in sorted(set(databases)))
+    return [Split(f"without {name}", np.flatnonzero(~inside), np.flatnonzero(inside)) for name, inside in pairs]
 
 
 def largest(databases: NDArray[np.str_]) -> str:
@@ -225,11 +223,9 @@ class Validation:
         suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
         found = [self._answers(split, name, suffix, disturb) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])
-        trained_on = (
-            self.databases == largest(self.databases)
-            if self.options.split == "hold-out"
-            else np.full(len(self.entries), self.options.split != "databases")
-        )
+        trained_on = np.full(len(self.entries), self.options.split != "databases")
+        if self.options.split == "hold-out":
+            trained_on = self.databases == largest(self.databases)
         result = Predictions(
             records=np.array([self.dataset.entries[row].recording_id for row in rows]),
             databases=self.databases[rows],
@@ -246,13 +242,11 @@ class Validation:
         results = {}
         for name, disturb in DISTURBANCES.items():
             results[name] = self.predictions(name, disturb)
-            if name == AS_RECORDED and not np.allclose(
-                results[name].probabilities, undisturbed.probabilities, atol=1e-3
-            ):
-                raise ValueError(
-                    f"{self.folder}: expected the kept networks to answer as they did when they were "
-                    "trained, found other answers: the program has changed since; remove the folder"
-                )
+            answers = results[name].probabilities
+            if name == AS_RECORDED and not np.allclose(answers, undisturbed.probabilities, atol=1e-3):
+                found = "other answers: the program has changed since; remove the folder"
+                expected = "the kept networks to answer as they did when they were trained"
+                raise ValueError(f"{self.folder}: expected {expected}, found {found}")
         return results
 
     def predictions_by_leads(self) -> dict[str, Predictions]:
@@ -270,11 +264,10 @@ class Validation:
         stored = model_folder.with_name(f"{model_folder.name}{suffix}.npz")
         if not stored.exists():
             rows = split.test[self.dataset.labels[split.test].any(axis=1)]
-            inputs = (
-                ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
-                if disturb is None
-                else progress(self._disturbed_inputs(rows, disturb), len(rows), f"{self.label}, {split.name}, {name}")
-            )
+            inputs: Iterable[Inputs] = ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
+            if disturb is not None:
+                title = f"{self.label}, {split.name}, {name}"
+                inputs = progress(self._disturbed_inputs(rows, disturb), len(rows), title)
             model = load_model(model_folder, self.builders, self.device)
             save_arrays(stored, predict_rows(model, rows, inputs))
         return dict(np.load(stored))
@@ -297,9 +290,7 @@ class Validation:
                     changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
-            raise RecordingError(
-                f"{paths[entry.recording_id][0]}: expected the samples that were there "
-                "when this command began, found others"
-            )
+            expected = "the samples that were there when this command began"
+            raise RecordingError(f"{paths[entry.recording_id][0]}: expected {expected}, found others")
 
         return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

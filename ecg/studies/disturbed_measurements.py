@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from ecg.arrays import Floats, Signal
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import Measurements, measure
 from ecg.simulator.dipole import leads_of_electrodes
+from ecg.studies.markdown_tables import table
 
 Disturb = Callable[[Signal, float, np.random.Generator], Signal]
 """``(signal, sampling_frequency, rng) -> signal``: float32 (12, n_samples) in mV, finite; a new array."""
@@ -93,31 +95,22 @@ DISTURBANCES: dict[str, Disturb] = {
     "mains 50 Hz, 0.3 mV, all leads": partial(_mains, hertz=50.0, leads="all"),
     "mains 60 Hz, 0.3 mV, all leads": partial(_mains, hertz=60.0, leads="all"),
     "mains 50 Hz, 0.3 mV, right arm": partial(_mains, hertz=50.0, leads="RA"),
-    "mains 60 Hz, 0.3 mV, V3": partial(_mains, hertz=60.0, leads="V3"),
-    "baseline wander, 1 mV": _wander,
-    "loose V2: steps": partial(_steps, electrode="V2"),
-    "loose V2: bursts": partial(_bursts, electrode="V2"),
+    "mains 60 Hz, 0.3 mV, V3": partial(_mains, hertz=60.0, leads="V3"), "baseline wander, 1 mV": _wander,
+    "loose V2: steps": partial(_steps, electrode="V2"), "loose V2: bursts": partial(_bursts, electrode="V2"),
     "loose right arm: steps": partial(_steps, electrode="RA"),
     "loose right arm: bursts": partial(_bursts, electrode="RA"),
-    "V4 saturated for 3 s": partial(_saturated, lead="V4"),
-    "II saturated for 3 s": partial(_saturated, lead="II"),
-    "V1 zero": partial(_zeros, leads=("V1",)),
-    "I zero": partial(_zeros, leads=("I",)),
-    "limb leads zero": partial(_zeros, leads=LEADS[:6]),
-    "lead II alone": partial(_only, lead="II"),
-}
+    "V4 saturated for 3 s": partial(_saturated, lead="V4"), "II saturated for 3 s": partial(_saturated, lead="II"),
+    "V1 zero": partial(_zeros, leads=("V1",)), "I zero": partial(_zeros, leads=("I",)),
+    "limb leads zero": partial(_zeros, leads=LEADS[:6]), "lead II alone": partial(_only, lead="II"),
+}  # fmt: skip
 
 _COLUMNS: dict[str, Callable[[Measurements], float]] = {
-    "rate, 1/min": lambda found: found.heart_rate_bpm,
-    "ectopic beats": lambda found: float(found.n_ectopic),
-    "P, ms": lambda found: found.p_ms,
-    "PR, ms": lambda found: found.pr_ms,
-    "QRS, ms": lambda found: found.qrs_ms,
-    "QT, ms": lambda found: found.qt_ms,
-    "QRS axis, degrees": lambda found: found.qrs_axis_deg,
-    "T axis, degrees": lambda found: found.t_axis_deg,
+    "rate, 1/min": attrgetter("heart_rate_bpm"), "ectopic beats": attrgetter("n_ectopic"),
+    "P, ms": attrgetter("p_ms"), "PR, ms": attrgetter("pr_ms"), "QRS, ms": attrgetter("qrs_ms"),
+    "QT, ms": attrgetter("qt_ms"), "QRS axis, degrees": attrgetter("qrs_axis_deg"),
+    "T axis, degrees": attrgetter("t_axis_deg"),
     "R in V5, µV": lambda found: 1e3 * float(found.amplitudes.r[LEADS.index("V5")]),
-}
+}  # fmt: skip
 
 
 def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
@@ -136,11 +129,8 @@ def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
                 if math.isfinite(value(clean)):
                     error = value(found) - value(clean)
                     errors[disturbance, column].append((error + 180) % 360 - 180 if "axis" in column else error)
-    lines = ["| | " + " | ".join(_COLUMNS) + " |", "|---|" + "--:|" * len(_COLUMNS)]
-    for disturbance in DISTURBANCES:
-        cells = (_cell(np.array(errors[disturbance, column])) for column in _COLUMNS)
-        lines.append(f"| {disturbance} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = ([name, *(_cell(np.array(errors[name, column])) for column in _COLUMNS)] for name in DISTURBANCES)
+    return table(["", *_COLUMNS], rows, "--:")
 
 
 def _cell(errors: Floats) -> str:

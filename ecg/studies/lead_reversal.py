@@ -35,6 +35,7 @@ from ecg.measurements.lead_reversal import (
 )
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
+from ecg.studies.markdown_tables import table
 
 _RIDGE = 1e-3  # both penalties: relative to the mean energy of a chest lead, and to features scaled to unit variance
 # Of the recordings that stay below each margin; higher for the exchanges with the leg, which change less.
@@ -103,26 +104,25 @@ def test(paths: Sequence[Path]) -> str:
             say(f"{path.stem}: {as_recorded[-1]} suspected as recorded")
         for name, answers in found.items():
             answers.append(_suspected(exchange(signal, name), header.sampling_frequency))
-    lines = ["| exchanged | n | recognised as such | suspected at all |", "|---|--:|--:|--:|"]
+    exchanged = []
     for name, answers in found.items():
-        exact, any_ = np.mean([answer == name for answer in answers]), np.mean([answer != "" for answer in answers])
-        lines.append(f"| {name} | {len(answers)} | {100 * exact:.1f} % | {100 * any_:.1f} % |")
-    lines += [
-        "",
-        "| as recorded | n | nothing suspected | RA-LA not suspected | RA-LA recognised when exchanged |",
-        "|---|--:|--:|--:|--:|",
-    ]
+        right, any_ = ([answer == name for answer in answers], [answer != "" for answer in answers])
+        exchanged.append([name, len(answers), _percent(right), _percent(any_)])
+    recorded = []
     for name in ("all", *_SUBSETS):
         codes = {code for code, (abbreviation, _) in SCORED_CLASSES.items() if abbreviation == name}
         chosen = [k for k, of_recording in enumerate(labels) if name == "all" or codes & set(of_recording)]
         if chosen:
-            silent = np.mean([as_recorded[k] == "" for k in chosen])
-            not_arms = np.mean([as_recorded[k] != "RA-LA" for k in chosen])
-            arms = np.mean([found["RA-LA"][k] == "RA-LA" for k in chosen])
-            lines.append(
-                f"| {name} | {len(chosen)} | {100 * silent:.1f} % | {100 * not_arms:.1f} % | {100 * arms:.1f} % |"
-            )
-    return "\n".join(lines)
+            silent, not_arms = ([as_recorded[k] == "" for k in chosen], [as_recorded[k] != "RA-LA" for k in chosen])
+            arms = [found["RA-LA"][k] == "RA-LA" for k in chosen]
+            recorded.append([name, len(chosen), _percent(silent), _percent(not_arms), _percent(arms)])
+    columns = ["as recorded", "n", "nothing suspected", "RA-LA not suspected", "RA-LA recognised when exchanged"]
+    first = table(["exchanged", "n", "recognised as such", "suspected at all"], exchanged, "--:")
+    return "\n\n".join([first, table(columns, recorded, "--:")])
+
+
+def _percent(answers: Sequence[bool]) -> str:
+    return f"{100 * np.mean(answers):.1f} %"
 
 
 def _suspected(signal: Floats32, sampling_frequency: float) -> str:
@@ -142,9 +142,7 @@ def fit(paths: Sequence[Path]) -> str:
     features = np.stack([each for each in map(features_of, known) if each is not None])
     weights = fit_weights(features).round(3)
     scores = np.einsum("nawf,wf->na", features, weights)
-    margins = {
-        name: round(float(np.quantile(scores[:, k] - scores[:, AS_NAMED], _SHARES[name])), 2)
-        for name, k in EXCHANGES.items()
-    }
+    ahead = {name: scores[:, k] - scores[:, AS_NAMED] for name, k in EXCHANGES.items()}
+    margins = {name: round(float(np.quantile(values, _SHARES[name])), 2) for name, values in ahead.items()}
     chest, each = (np.array2string(array, separator=", ") for array in (from_chest, weights))
     return f"{len(features)} recordings\nFROM_CHEST = {chest}\nWEIGHTS = {each}\nMARGINS = {margins}"

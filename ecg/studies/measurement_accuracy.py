@@ -40,6 +40,7 @@ from ecg.runtime.threads import limit_blas_threads
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
 from ecg.studies.disturbed_measurements import disturbed_table
+from ecg.studies.markdown_tables import table
 
 _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute
@@ -48,13 +49,8 @@ _WHOLE = 0.100  # s, a simulated beat closer than that to an end of the recordin
 _PARTS = 5  # of the cross-validation over recordings
 _ONE_BEAT = 0.150  # s, R peaks of different leads further apart than that are of different beats
 # What is compared with which column of TRUTH.csv.
-_MARKED = {
-    "P": ("p_ms", "p_ms"),
-    "PR": ("pr_ms", "pr_ms"),
-    "QRS": ("qrs_ms", "qrs_ms"),
-    "QT": ("qt_ms", "qt_ms"),
-    "QT (median over leads)": ("qt_median_ms", "qt_ms"),
-}
+_MARKED = {name: (f"{name.lower()}_ms", f"{name.lower()}_ms") for name in ("P", "PR", "QRS", "QT")}
+_MARKED["QT (median over leads)"] = ("qt_median_ms", "qt_ms")
 _WITHIN_RR = "QT (marked within RR)"
 
 Positions = Floats | Ints
@@ -110,34 +106,26 @@ class Detections:
 
 def differences_table(rows: dict[str, Differences], unit: str = "ms") -> str:
     """Mean, standard deviation and counts of each quantity."""
-    lines = [
-        f"| | mean ({unit}) | SD ({unit}) | largest ({unit}) | n | not measured | measured where there is none |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    columns = ["", *(f"{what} ({unit})" for what in ("mean", "SD", "largest")), "n"]
+    lines = []
     for name, differences in rows.items():
         values = np.array(differences.values)
         figures = [values.mean(), values.std(), np.abs(values).max()] if len(values) else [math.nan] * 3
-        cells = [f"{figure:.1f}" for figure in figures]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {len(values)} | {differences.missing} | {differences.invented} |"
-        )
-    return "\n".join(lines)
+        shown = [f"{figure:.1f}" for figure in figures]
+        lines.append([name, *shown, len(values), differences.missing, differences.invented])
+    return table([*columns, "not measured", "measured where there is none"], lines, "--:")
 
 
 def detections_table(rows: dict[str, Detections]) -> str:
     """Sensitivity and positive predictivity."""
-    lines = [
-        "| R peaks within 50 ms | beats | sensitivity | positive predictivity | missed | false |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
+    lines = []
     for name, d in rows.items():
         beats, detections = d.found + d.missed, d.found + d.false
         if beats and detections:
-            lines.append(
-                f"| {name} | {beats} | {100 * d.found / beats:.2f} % | {100 * d.found / detections:.2f} % "
-                f"| {d.missed} | {d.false} |"
-            )
-    return "\n".join(lines)
+            shares = f"{100 * d.found / beats:.2f} %", f"{100 * d.found / detections:.2f} %"
+            lines.append([name, beats, *shares, d.missed, d.false])
+    columns = ["R peaks within 50 ms", "beats", "sensitivity", "positive predictivity", "missed", "false"]
+    return table(columns, lines, "--:")
 
 
 def rates_line(differences: Differences) -> str:
@@ -162,9 +150,8 @@ def annotated_r_peaks(record: Path, sampling_frequency: float) -> Floats:
     peaks = []
     for k, lead in enumerate(LEADS):
         annotation = wfdb.rdann(str(record.with_suffix("")), lead.lower())
-        peaks += [
-            (sample, k) for sample, symbol in zip(annotation.sample, annotation.symbol, strict=True) if symbol == "N"
-        ]
+        marks = zip(annotation.sample, annotation.symbol, strict=True)
+        peaks += [(sample, k) for sample, symbol in marks if symbol == "N"]
     peaks.sort()
     samples, leads = np.array([peak[0] for peak in peaks]), np.array([peak[1] for peak in peaks])
     cuts = np.flatnonzero(np.diff(samples) > _ONE_BEAT * sampling_frequency) + 1
@@ -335,17 +322,12 @@ def against_labels(paths: Sequence[Path]) -> str:
         labels.append({SCORED_CLASSES[code][0] for code in header.labels if code in SCORED_CLASSES})
         for name, (_, score) in _MEASURED_BY.items():
             scores[name].append(score(found))
-    lines = [
-        "| label | by | AUROC | with the label | without | not measured with the label | without |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
+    lines = []
     for name, (by, _) in _MEASURED_BY.items():
         values = np.array(scores[name])
         positive = np.array([name.strip() in of_recording for of_recording in labels])
         known = np.isfinite(values)
-        area = auroc(values[known], positive[known])
-        lines.append(
-            f"| {name.strip()} | {by} | {area:.3f} | {(positive & known).sum()} | {(~positive & known).sum()} "
-            f"| {(positive & ~known).sum()} | {(~positive & ~known).sum()} |"
-        )
-    return "\n".join(lines)
+        counts = [(one & other).sum() for other in (known, ~known) for one in (positive, ~positive)]
+        lines.append([name.strip(), by, f"{auroc(values[known], positive[known]):.3f}", *counts])
+    columns = ["label", "by", "AUROC", "with the label", "without", "not measured with the label", "without"]
+    return table(columns, lines, "--:").replace("|---|--:", "|---|---", 1)

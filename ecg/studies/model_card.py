@@ -87,15 +87,11 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         "time": f"{card['trained']['minutes']:g} minutes on {card['trained']['machine']}",
         "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
     }
-    lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
-    lines.append(
-        f"| database | recordings | {metric.replace('_', ' ')} (95 %) | {' | '.join(tables.MEASURES.values())} |"
-    )
-    lines.append("|---" * (len(tables.MEASURES) + 3) + "|")
+    lines = []
     for row in card["measured"]["rows"]:
-        low, high = row["interval_95"]
-        values = " | ".join("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
-        lines.append(
-            f"| {row['database']} | {row['recordings']} | {row[metric]:.3f} ({low:.3f} to {high:.3f}) | {values} |"
-        )
-    return "\n".join(lines) + "\n"
+        score = "{:.3f} ({:.3f} to {:.3f})".format(row[metric], *row["interval_95"])
+        values = ("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
+        lines.append([row["database"], row["recordings"], score, *values])
+    columns = ["database", "recordings", f"{metric.replace('_', ' ')} (95 %)", *tables.MEASURES.values()]
+    first = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
+    return "\n".join([*first, tables.table(columns, lines)]) + "\n"

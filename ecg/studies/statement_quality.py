@@ -19,6 +19,7 @@ from ecg.io.formats import read
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.measurements.types import Measurements
 from ecg.runtime.progress import progress
+from ecg.studies import markdown_tables
 from ecg.training.folds import in_folds, read_folds
 
 SINUS_RHYTHM = 20
@@ -116,9 +117,8 @@ def table(qualities: Mapping[str, Quality]) -> str:
     """All as a table in Markdown, a column for each group of recordings."""
     columns = {name: dict(quality.rows()) for name, quality in qualities.items()}
     names = dict.fromkeys(name for rows in columns.values() for name in rows)
-    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(rows.get(name, '') for rows in columns.values())} |" for name in names]
-    return "\n".join(lines) + "\n"
+    rows = ([name, *(rows.get(name, "") for rows in columns.values())] for name in names)
+    return markdown_tables.table(["", *columns], rows) + "\n"
 
 
 def measure_statements(data: Path, models: Sequence[Path], definitions: str, fold: int | None) -> str:

@@ -41,6 +41,7 @@ from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.studies.benchmark import reference
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing, measure
+from ecg.studies.markdown_tables import table
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
@@ -278,15 +279,15 @@ def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
         load = partial(load_model, place / "model", find_methods(), pick_device())
         sides[size] = Side(partial(run_driver, place / "recordings", place / "outputs"), load)
     timings = dict(zip(sides, measure(list(sides.values()), options.repeats), strict=True))
-    lines = [f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:", ""]
-    lines += ["| doubled | from | seconds | exponent of time | peak memory, MB |", "|---|---|---|---|---|"]
+    lines = []
     for what, (size, twice) in doubled.items():
         before, after = timings[size], timings[twice]
-        lines.append(
-            f"| {what} | {size[0]} of {size[1]} s, {size[2]} members | {before.seconds:.2f} to {after.seconds:.2f} | "
-            f"{math.log2(after.seconds / before.seconds):.2f} | {before.peak_memory:.0f} to {after.peak_memory:.0f} |"
-        )
-    return Report(notes=["\n".join(lines)])
+        sizes, seconds = f"{size[0]} of {size[1]} s, {size[2]} members", f"{before.seconds:.2f} to {after.seconds:.2f}"
+        exponent = f"{math.log2(after.seconds / before.seconds):.2f}"
+        lines.append([what, sizes, seconds, exponent, f"{before.peak_memory:.0f} to {after.peak_memory:.0f}"])
+    head = f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:"
+    columns = ["doubled", "from", "seconds", "exponent of time", "peak memory, MB"]
+    return Report(notes=[f"{head}\n\n{table(columns, lines)}"])
 
 
 def preprocess_all(preprocess: Preprocess, read: list[tuple[Header, Signal]]) -> list[Signal]:
