@@ -249,8 +249,6 @@ def _problem(source: str, expected: str, found: str) -> DiagnosesError:
     return DiagnosesError(f"{source}: expected {expected}, found {found}")
 
 
-# --- The sets that there are ------------------------------------------------------------------------------------------
-
 DEFAULT = "challenge-2020"
 
 

@@ -49,9 +49,6 @@ RANDOM_POINTS = 250
 ITERATIONS = 50
 
 
-# --- Preprocessing ------------------------------------------------------------------------------------------------
-
-
 def preprocess(recording: Floats32, sampling_frequency: float) -> Floats32:
     """A recording as the network takes it: units of 0.2 mV at 125 Hz.
 
@@ -88,9 +85,6 @@ def is_short(labels: Bools, seconds: float) -> bool:
     return seconds < TOO_LONG_TO_TRAIN
 
 
-# --- Augmentation -------------------------------------------------------------------------------------------------
-
-
 def augment(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """A training item: amplitudes changed by 20 %, each lead on its own, and time by 10 %, each with probability 0.8.
 
@@ -116,9 +110,6 @@ def no_augmentation(recording: Floats32, rng: np.random.Generator) -> Floats32:
     return recording
 
 
-# --- Chunks -------------------------------------------------------------------------------------------------------
-
-
 def cut_chunks(recording: Floats32) -> list[Floats32]:
     """Inputs for prediction: up to 105 s the whole recording, else chunks of 90 s that share 5 s with their neighbours.
 
@@ -140,16 +131,10 @@ def maximum(probabilities: Floats) -> Floats:
     return merged
 
 
-# --- The network --------------------------------------------------------------------------------------------------
-
-
 def _forward(network: nn.Module, batch: Batch) -> Tensor:
     # Corrected: the published batches get 922 zeros more, and a random length at prediction; neither has a use.
     logits: Tensor = network(batch.signal, batch.lengths)
     return logits
-
-
-# --- Losses -------------------------------------------------------------------------------------------------------
 
 
 def fit_weighted_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
@@ -179,9 +164,6 @@ def fit_challenge_metric_loss(labels: Bools, weights: Floats | None) -> Loss:
         return losses.challenge_metric_loss(torch.sigmoid(logits), targets, rewards.to(logits.device))
 
     return loss
-
-
-# --- Thresholds and voting ----------------------------------------------------------------------------------------
 
 
 def decide(probabilities: Floats, thresholds: Floats) -> Bools:
@@ -238,9 +220,6 @@ def majority(labels: Bools, probabilities: Floats, thresholds: Floats) -> tuple[
     n_classes).
     """
     return labels.mean(axis=0) >= 0.5, probabilities.mean(axis=0)
-
-
-# --- The method ---------------------------------------------------------------------------------------------------
 
 
 def _steps_at(first: float, second: float) -> Callable[[float], float]:

@@ -105,8 +105,6 @@ def compare(rows: Sequence[Finding], codes: Sequence[str], diagnoses: Diagnoses 
     )
 
 
-# --- Measurements and their reference ranges --------------------------------------------------------------------------
-
 CHOU = "Surawicz & Knilans, Chou's Electrocardiography in Clinical Practice, 6th ed. 2008"
 PART_3 = "Surawicz et al., AHA/ACCF/HRS recommendations part III, J Am Coll Cardiol 2009;53:976"
 PART_4 = "Rautaharju et al., AHA/ACCF/HRS recommendations part IV, J Am Coll Cardiol 2009;53:982"
@@ -161,9 +159,6 @@ def _row(name: str, value: float, unit: str, low: float, high: float, source: st
 def signed(value: float) -> str:
     """A whole number with a minus sign that is one."""
     return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
-
-
-# --- In short ---------------------------------------------------------------------------------------------------------
 
 
 def doubt(reasons: Sequence[str], statements: Sequence[Statement]) -> float:
