@@ -18,19 +18,7 @@ from ecg.decisions.thresholds import f1_thresholds
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing, through_independent
 from ecg.measurements.heart_rate import heart_rate
-from ecg.methods.base import (
-    Batch,
-    Decision,
-    Input,
-    Loss,
-    Method,
-    Stage,
-    Training,
-    as_scored,
-    demographic_features,
-    has_scored_class,
-    mean_of_windows,
-)
+from ecg.methods import base
 from ecg.networks import losses
 from ecg.networks.masking import position_mask
 from ecg.networks.se_resnet import SEResNet
@@ -80,7 +68,7 @@ def make_targets(codes: tuple[str, ...], recording: Floats32, diagnoses: Diagnos
     """
     columns = diagnoses.column_of
     known = (code if code in columns else UNSCORED.get(code, code) for code in codes)
-    targets = as_scored(tuple(known), recording, diagnoses)
+    targets = base.as_scored(tuple(known), recording, diagnoses)
     normal, bradycardia = columns.get(SINUS_RHYTHM), columns.get(SINUS_BRADYCARDIA)
     if normal is not None and bradycardia is not None and targets[normal] > 0:
         slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
@@ -142,7 +130,7 @@ def limb_lead_octaves(recording: Floats32) -> float:
     return float(np.log2(middle / TYPICAL_LIMB_LEAD)) if middle > 0 else -math.inf
 
 
-def forward(network: nn.Module, batch: Batch) -> Tensor:
+def forward(network: nn.Module, batch: base.Batch) -> Tensor:
     """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
     signal, amplitudes = standardise(batch.signal, batch.lengths)
     logits: Tensor = network(signal, torch.cat([batch.features, amplitudes], dim=1), batch.lengths)
@@ -160,12 +148,12 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
 
 
-def fit_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
+def fit_cross_entropy(labels: Bools, weights: Floats | None) -> base.Loss:
     """Binary cross-entropy, for `Stage.make_loss`."""
     return losses.binary_cross_entropy
 
 
-def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | None) -> Loss:
+def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | None) -> base.Loss:
     if weights is None:
         return losses.binary_cross_entropy
     rewards = torch.from_numpy(weights.astype(np.float32))
@@ -176,7 +164,9 @@ def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | No
     return loss
 
 
-ONE_CYCLE_STAGE = Stage("one-cycle", 16, _fit_cross_entropy_with_challenge_metric, _adamw, _one_cycle, select="last")
+ONE_CYCLE_STAGE = base.Stage(
+    "one-cycle", 16, _fit_cross_entropy_with_challenge_metric, _adamw, _one_cycle, select="last"
+)
 
 
 def decide(probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights) -> Bools:
@@ -207,32 +197,32 @@ def average(
     return highest_expected_score(moved, weights), probabilities.mean(axis=0)
 
 
-def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
+def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> base.Method:
     """The default method: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
     weights = diagnoses.weights
-    return Method(
+    return base.Method(
         name="robust",
         settings={},
         diagnoses=diagnoses,
         build_network=partial(SEResNet, n_classes=len(diagnoses.classes), n_features=8),
         forward=forward,
-        input=Input(
-            SAMPLING_FREQUENCY, WINDOW, "mV, 1 to 45 Hz", preprocess, demographic_features, cut_windows, band=BAND
+        input=base.Input(
+            SAMPLING_FREQUENCY, WINDOW, "mV, 1 to 45 Hz", preprocess, base.demographic_features, cut_windows, band=BAND
         ),
-        training=Training(
+        training=base.Training(
             n_folds=10,
             n_members=2,
             batch_size=64,
             stages=(ONE_CYCLE_STAGE,),
             make_targets=partial(make_targets, diagnoses=diagnoses),
-            use_for_training=has_scored_class,
+            use_for_training=base.has_scored_class,
             augment=augment,
             missing_leads=MISSING_LEADS,
             # The simulator's labels are those of the Challenge 2020: of other sets they say nothing.
             simulated_share=0.3 if set(CHALLENGE_2020.column_of) <= set(diagnoses.column_of) else 0.0,
         ),
-        decision=Decision(
-            merge=mean_of_windows,
+        decision=base.Decision(
+            merge=base.mean_of_windows,
             search_thresholds=f1_thresholds if weights is None else fixed_half,
             decide=partial(decide, weights=weights),
             combine=partial(average, weights=weights),

@@ -15,17 +15,8 @@ from ecg.io.formats import read
 from ecg.io.recording import describe_failure
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements import measure
+from ecg.report import curves
 from ecg.report.charts import Line, chart, interval
-from ecg.report.curves import (
-    Costs,
-    calibration_curve,
-    class_threshold_curve,
-    costs_of,
-    precision_recall_curve,
-    roc_curve,
-    shared_threshold_curve,
-    thinned,
-)
 from ecg.report.pages import minus, page_name, printable, render, with_digits, write_assets, write_order
 from ecg.report.recording_page import Reported, article, look_at, recording_page
 from ecg.runtime.progress import progress, say
@@ -44,7 +35,7 @@ class _Answers:
     folder: Path
     outputs: Bools
     scores: Floats
-    costs: Costs
+    costs: curves.Costs
 
 
 @dataclass(frozen=True)
@@ -122,7 +113,7 @@ def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) ->
     for folder in outputs:
         files = score_folder.find_outputs(folder, headers)
         given, scores = score_folder.load_outputs(files, diagnoses.classes, diagnoses)
-        answers.append(_Answers(folder, given, scores, costs_of(labels, given, diagnoses)))
+        answers.append(_Answers(folder, given, scores, curves.costs_of(labels, given, diagnoses)))
     paths = [Path(header) for header in headers]
     databases = [get_database(path.stem) for path in paths]
     return _Evaluation(paths, labels, diagnoses, answers, databases)
@@ -222,7 +213,7 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
 
 def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Floats, Floats]], k: int) -> list[Line]:
     return [
-        Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
+        Line(*curves.thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)
     ]
 
@@ -232,14 +223,17 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         words = evaluation.diagnoses.rows[k].words
         calibration, thresholds = [], []
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False):
-            means, shares, counts = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
+            means, shares, counts = curves.calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
             calibration.append(Line(means, shares, kind, counts))
             given = evaluation.labels, answers.outputs, answers.scores, evaluation.diagnoses
-            thresholds.append(Line(*class_threshold_curve(k, *given), kind))
+            thresholds.append(Line(*curves.class_threshold_curve(k, *given), kind))
         low = min(float(line.y.min()) for line in thresholds)
         high = max(float(line.y.max()) for line in thresholds)
         margin = max(0.002, 0.1 * (high - low))
-        roc, precision = [_EVEN, *_lines(evaluation, roc_curve, k)], _lines(evaluation, precision_recall_curve, k)
+        roc, precision = (
+            [_EVEN, *_lines(evaluation, curves.roc_curve, k)],
+            _lines(evaluation, curves.precision_recall_curve, k),
+        )
         title, y_range = f"{words}: threshold against the score", (low - margin, high + margin)
         charts = [
             chart(roc, "1 − specificity", "sensitivity", f"{words}: ROC"),
@@ -253,7 +247,7 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
 def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     lines, words, metrics = [], [], []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
-        x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
+        x, y = curves.shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
         given = statistics.main_metric(evaluation.labels, answers.outputs, evaluation.diagnoses)
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]

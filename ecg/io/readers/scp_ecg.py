@@ -19,17 +19,7 @@ from numpy.typing import NDArray
 from ecg.arrays import Ints
 from ecg.io.errors import problem
 from ecg.io.files import StrPath, read_file
-from ecg.io.readers.scp_compression import (
-    Beat,
-    Code,
-    Table,
-    add_reference_beats,
-    count_stored,
-    decode_huffman,
-    default_table,
-    undo_decimation,
-    undo_differences,
-)
+from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
@@ -167,7 +157,7 @@ class _Packed:
     is_bimodal: bool
     leads: tuple[bytes, ...]
 
-    def has_one_less(self, starts: Sequence[int], lengths: Sequence[int], tables: Sequence[Table]) -> bool:
+    def has_one_less(self, starts: Sequence[int], lengths: Sequence[int], tables: Sequence[packing.Table]) -> bool:
         """Whether all leads hold one sample less than these lengths say."""
         if self.is_bimodal:
             return False
@@ -177,25 +167,25 @@ class _Packed:
         whole = [_holds(data, tables, n) for data, n in zip(self.leads, lengths, strict=True) if not any(starts)]
         return not all(whole)
 
-    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[Table]) -> Ints:
+    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[packing.Table]) -> Ints:
         data = self.leads[i]
         if tables:
             try:
-                values = decode_huffman(data, tables, n_samples)
+                values = packing.decode_huffman(data, tables, n_samples)
             except ValueError as error:
                 raise problem(self.source, f"{n_samples} samples of lead {lead}", error) from error
         elif len(data) < 2 * n_samples:
             raise problem(self.source, f"{n_samples} samples of lead {lead}", f"{len(data)} bytes")
         else:
             values = np.frombuffer(data, "<i2", n_samples).astype(np.int64)
-        samples = undo_differences(values, self.order)
+        samples = packing.undo_differences(values, self.order)
         _check_range(samples, lead, self.source)
         return samples
 
 
-def _holds(data: bytes, tables: Sequence[Table], n_samples: int) -> bool:
+def _holds(data: bytes, tables: Sequence[packing.Table], n_samples: int) -> bool:
     try:
-        decode_huffman(data, tables, n_samples)
+        packing.decode_huffman(data, tables, n_samples)
     except ValueError:
         return False
     return True
@@ -240,14 +230,14 @@ def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
     unpacked = []
     for i, (lead, start, n_samples) in enumerate(zip(leads, starts, lengths, strict=True)):
         beats = zones.beats(start) if zones is not None else []
-        n_stored = count_stored(n_samples, beats, factor) if packed.is_bimodal else n_samples
+        n_stored = packing.count_stored(n_samples, beats, factor) if packed.is_bimodal else n_samples
         samples = packed.unpack(i, lead, n_stored, tables)
         if packed.is_bimodal and factor > 1:
-            samples = undo_decimation(samples, n_samples, beats, factor)
+            samples = packing.undo_decimation(samples, n_samples, beats, factor)
         samples = samples * (packed.unit // unit)
         if reference is not None and zones is not None and is_subtracted:
             beat = reference.unpack(i, lead, zones.reference_length(interval), tables)
-            samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
+            samples = packing.add_reference_beats(samples, beat * (reference.unit // unit), beats)
         _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
     fits = all(lead.min() >= -(2**15) and lead.max() < 2**15 for lead in unpacked)
@@ -258,11 +248,11 @@ def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
     return _Rhythm(leads, together, unit, interval)
 
 
-def _read_tables(section: _Section) -> tuple[Table, ...]:
+def _read_tables(section: _Section) -> tuple[packing.Table, ...]:
     """Section 2 (clause 5.5): the Huffman tables; none means that samples are stored as numbers of 16 bits."""
     n_tables = section.single("H")
     if n_tables == 19999:
-        return (Table(default_table()),)
+        return (packing.Table(packing.default_table()),)
     if n_tables > _MOST_TABLES:
         raise problem(section.source, f"at most {_MOST_TABLES} Huffman tables", n_tables)
     tables = []
@@ -273,9 +263,9 @@ def _read_tables(section: _Section) -> tuple[Table, ...]:
             if not 1 <= n_prefix <= min(n_bits, 32) or mode > 1 or code >> n_prefix:
                 raise problem(section.source, f"codes in table {number}", f"{n_prefix} of {n_bits} bits, mode {mode}")
             prefix = f"{code:0{n_prefix}b}"[::-1]  # the first bit of a code is the lowest one of its number
-            codes.append(Code(prefix, n_bits - n_prefix, value, switches=mode == 0))
+            codes.append(packing.Code(prefix, n_bits - n_prefix, value, switches=mode == 0))
         try:
-            tables.append(Table(codes))
+            tables.append(packing.Table(codes))
         except ValueError as error:
             raise problem(section.source, f"a Huffman table {number} that can be decoded", error) from error
     return tuple(tables)
@@ -315,10 +305,10 @@ class _Zones:
     def reference_length(self, interval: int) -> int:
         return round(self.milliseconds * 1000 / interval)
 
-    def beats(self, start: int) -> list[Beat]:
+    def beats(self, start: int) -> list[packing.Beat]:
         """For a lead that begins with this sample. Only beats of the reference beat's own type, 0, are subtracted."""
         return [
-            Beat(
+            packing.Beat(
                 range(begin - start, end + 1 - start) if type_ == 0 else range(0),
                 self.fiducial - 1 - (fiducial - begin),
                 range(keep - start, keep_end + 1 - start) if keep_end else range(0),
