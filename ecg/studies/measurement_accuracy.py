@@ -24,9 +24,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from ecg.arrays import Bools, Floats, Ints
+from ecg.arrays import Floats, Ints
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
@@ -37,6 +36,7 @@ from ecg.measurements.boundary_network import use_parameters
 from ecg.measurements.intervals import mean_rate
 from ecg.runtime.progress import progress
 from ecg.runtime.threads import limit_blas_threads
+from ecg.scoring.challenge import compute_auc
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
 from ecg.studies.disturbed_measurements import disturbed_table
@@ -304,14 +304,6 @@ _MEASURED_BY: dict[str, tuple[str, Callable[[Measurements], float]]] = {
 }
 
 
-def auroc(scores: Floats, positive: Bools) -> float:
-    """Area under the ROC curve, ties counting half; NaN without both kinds."""
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    if not n_positive or not n_negative:
-        return math.nan
-    return float((rankdata(scores)[positive].sum() / n_positive - (n_positive + 1) / 2) / n_negative)
-
-
 def against_labels(paths: Sequence[Path]) -> str:
     """AUROC of one measurement for each label that a number defines, and the share without that measurement."""
     labels: list[set[str]] = []
@@ -328,6 +320,7 @@ def against_labels(paths: Sequence[Path]) -> str:
         positive = np.array([name.strip() in of_recording for of_recording in labels])
         known = np.isfinite(values)
         counts = [(one & other).sum() for other in (known, ~known) for one in (positive, ~positive)]
-        lines.append([name.strip(), by, f"{auroc(values[known], positive[known]):.3f}", *counts])
+        auroc = compute_auc(positive[known, np.newaxis], values[known, np.newaxis])[0]
+        lines.append([name.strip(), by, f"{auroc:.3f}", *counts])
     columns = ["label", "by", "AUROC", "with the label", "without", "not measured with the label", "without"]
     return table(columns, lines, "--:").replace("|---|--:", "|---|---", 1)

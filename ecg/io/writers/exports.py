@@ -19,7 +19,6 @@ from ecg.io.stored import Identity, Stored
 from ecg.leads import LEADS
 
 _NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
-_HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}
 NOBODY = Identity()
 _LONGEST_RECORD = 61440  # samples of a signal in a data record of EDF
 

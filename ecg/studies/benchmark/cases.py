@@ -377,10 +377,10 @@ def compare_seeds(folder: Path, options: Options, machine: Machine, epochs: int 
     scores: dict[str, list[float]] = {"reference": [], "project": []}
     for seed in range(options.seed, options.seed + options.seeds):
         networks = [reference.reference_train(method, headers[:cut], epochs, seed, CPU, dataset).eval()]
-        by_reference = [
-            reference.reference_probabilities(method, networks, path, reference.reference_interpolate)[0]
-            for path in headers[cut:]
+        passes = [
+            reference.reference_pass(method, networks, path, reference.reference_interpolate) for path in headers[cut:]
         ]
+        by_reference = [probabilities[0] for probabilities, _ in passes]
         by_project = train(method, cut, epochs, seed, CPU, dataset).probabilities
         for side, found in (("reference", np.stack(by_reference)), ("project", by_project)):
             labels, decide = dataset.labels[cut : dataset.n_recorded], method.decision.decide
