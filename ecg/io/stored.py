@@ -22,14 +22,18 @@ LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods ar
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """What the electrocardiograph, or the software behind it, said of the recording."""
+    """What the electrocardiograph, or the software behind it, said of the recording.
 
-    maker: str = ""  # `maker`, `model`: of the device; empty where unknown
+    `maker` and `model` are empty where unknown. `acquired` is when the recording began, as written, mostly local time.
+    `measurements` are those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg,
+    qrs_axis_deg and t_axis_deg; `statements` the interpretation, line by line.
+    """
+
+    maker: str = ""
     model: str = ""
-    acquired: datetime.datetime | None = None  # when the recording began, as written, mostly local time
-    # Those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg, qrs_axis_deg, t_axis_deg.
+    acquired: datetime.datetime | None = None
     measurements: Mapping[str, float] = field(default_factory=dict)
-    statements: tuple[str, ...] = ()  # its interpretation, line by line
+    statements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
