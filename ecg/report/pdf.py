@@ -14,23 +14,13 @@ from matplotlib.figure import Figure
 
 from ecg.io.files import write_file
 from ecg.leads import LEADS
-from ecg.report.ecg_paper import (
-    LAYOUTS,
-    MM_PER_MV,
-    MM_PER_SECOND,
-    PER_MM,
-    SECONDS,
-    WIDTH_MM,
-    Layout,
-    strips,
-    trace_points,
-)
+from ecg.report import ecg_paper as paper
 from ecg.report.findings import NO_DEVICE, measurement_rows, summary
 from ecg.report.recording_page import Recording, facts_of, with_derived_leads
 
 PAGE_MM = (297.0, 210.0)  # A4 landscape
 _MM_PER_INCH = 25.4
-_LEFT = (PAGE_MM[0] - WIDTH_MM) / 2
+_LEFT = (PAGE_MM[0] - paper.WIDTH_MM) / 2
 _BOTTOM = 12.0
 _LINE = 110  # characters of findings in a line
 
@@ -45,7 +35,7 @@ def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, PAGE_MM[0]), ylim=(0, PAGE_MM[1]))
     axes.axis("off")
-    placed = LAYOUTS[layout]
+    placed = paper.LAYOUTS[layout]
     top = _BOTTOM + placed.height_mm
     _grid(axes, placed.height_mm)
     _traces(axes, recording, placed, top)
@@ -60,34 +50,40 @@ def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
 
 def _grid(axes: Axes, height_mm: float) -> None:
     for thick, colour, width in ((False, "#f3cfc8", 0.2), (True, "#e39d91", 0.4)):
-        across = [x for x in range(int(WIDTH_MM) + 1) if (x % 5 == 0) == thick]
+        across = [x for x in range(int(paper.WIDTH_MM) + 1) if (x % 5 == 0) == thick]
         up = [y for y in range(int(height_mm) + 1) if (y % 5 == 0) == thick]
         lines = [[(_LEFT + x, _BOTTOM), (_LEFT + x, _BOTTOM + height_mm)] for x in across]
-        lines += [[(_LEFT, _BOTTOM + y), (_LEFT + WIDTH_MM, _BOTTOM + y)] for y in up]
+        lines += [[(_LEFT, _BOTTOM + y), (_LEFT + paper.WIDTH_MM, _BOTTOM + y)] for y in up]
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=width), autolim=False)
 
 
-def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> None:
+def _traces(axes: Axes, recording: Recording, layout: paper.Layout, top: float) -> None:
     frequency = recording.header.sampling_frequency
-    shown = with_derived_leads(recording.signal)[:, : round(SECONDS * frequency) + 1]
-    lines = {lead: trace_points(samples, frequency) for lead, samples in zip(LEADS, shown, strict=True)}
+    shown = with_derived_leads(recording.signal)[:, : round(paper.SECONDS * frequency) + 1]
+    lines = {lead: paper.trace_points(samples, frequency) for lead, samples in zip(LEADS, shown, strict=True)}
     zeros = set()
-    for strip in strips(layout):
+    for strip in paper.strips(layout):
         zero, left = top - strip.zero_mm, _LEFT + strip.left_mm
         zeros.add(zero)
         for points in lines[strip.lead]:
             seconds = points[:, 0] / 1000
             inside = points[(seconds >= strip.start) & (seconds <= strip.start + strip.seconds)]
-            x, y = left + (inside[:, 0] / 1000 - strip.start) * MM_PER_SECOND, zero - inside[:, 1] / PER_MM
+            x, y = left + (inside[:, 0] / 1000 - strip.start) * paper.MM_PER_SECOND, zero - inside[:, 1] / paper.PER_MM
             axes.plot(x, y, "k", linewidth=0.7, solid_joinstyle="round")
         words = f"{strip.lead} (no signal)" if strip.lead in recording.measured.quality.leads_off else strip.lead
         axes.text(left + 1, zero + 0.36 * layout.row_mm, words, fontsize=8, weight="bold")
-    pulse = np.array([0.0, 0.0, MM_PER_MV, MM_PER_MV, 0.0, 0.0])
-    edges = _LEFT + 1.5 + np.array([0, 1, 1, 1 + 0.2 * MM_PER_SECOND, 1 + 0.2 * MM_PER_SECOND, 2 + 0.2 * MM_PER_SECOND])
+    pulse = np.array([0.0, 0.0, paper.MM_PER_MV, paper.MM_PER_MV, 0.0, 0.0])
+    edges = (
+        _LEFT
+        + 1.5
+        + np.array(
+            [0, 1, 1, 1 + 0.2 * paper.MM_PER_SECOND, 1 + 0.2 * paper.MM_PER_SECOND, 2 + 0.2 * paper.MM_PER_SECOND]
+        )
+    )
     for zero in zeros:
         axes.plot(edges, zero + pulse, "k", linewidth=0.7, solid_joinstyle="miter")
     foot = "25 mm/s   10 mm/mV   no filter, each lead's median on its line"
-    axes.text(_LEFT + WIDTH_MM - 1, _BOTTOM + 1.4, foot, fontsize=7, ha="right")
+    axes.text(_LEFT + paper.WIDTH_MM - 1, _BOTTOM + 1.4, foot, fontsize=7, ha="right")
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:

@@ -24,15 +24,7 @@ from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
-from ecg.measurements.lead_reversal import (
-    ARRANGEMENTS,
-    AS_NAMED,
-    EXCHANGES,
-    PLANES,
-    features_of,
-    moments_of,
-    suspected_swap,
-)
+from ecg.measurements import lead_reversal as reversal
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
 from ecg.studies.markdown_tables import table
@@ -47,12 +39,12 @@ def fit_from_chest(beats: Sequence[MedianBeat]) -> Floats:
     """Coefficients of V1..V6 for the frontal plane, shape (3 waves, 2, 6)."""
     squares, products = np.zeros((3, 6, 6)), np.zeros((3, 2, 6))
     for beat in beats:
-        moments = moments_of(beat)
+        moments = reversal.moments_of(beat)
         if moments is None:
             continue
         for k, of_wave in enumerate(moments[1]):
-            frontal = PLANES[AS_NAMED] @ of_wave[:2]
-            energy = np.trace(frontal[:, :2] @ PLANES[AS_NAMED].T) + np.trace(of_wave[2:, 2:]) + 1e-9
+            frontal = reversal.PLANES[reversal.AS_NAMED] @ of_wave[:2]
+            energy = np.trace(frontal[:, :2] @ reversal.PLANES[reversal.AS_NAMED].T) + np.trace(of_wave[2:, 2:]) + 1e-9
             squares[k] += of_wave[2:, 2:] / energy
             products[k] += frontal[:, 2:] / energy
     ridge = _RIDGE * np.trace(squares, axis1=1, axis2=2)[:, None, None] / 6 * np.eye(6)
@@ -61,7 +53,7 @@ def fit_from_chest(beats: Sequence[MedianBeat]) -> Floats:
 
 def fit_weights(features: Floats) -> Floats:
     """Weights, shape (3, 5), of features, shape (n, 6, 3, 5), with which the arrangement as named wins."""
-    flat = features.reshape(len(features), len(ARRANGEMENTS), -1)
+    flat = features.reshape(len(features), len(reversal.ARRANGEMENTS), -1)
     scale = flat.reshape(-1, flat.shape[2]).std(axis=0)
     flat = flat / scale
 
@@ -69,8 +61,8 @@ def fit_weights(features: Floats) -> Floats:
         scores = flat @ weights
         scores -= scores.max(axis=1, keepdims=True)
         shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        slope = np.einsum("na,naf->nf", shares, flat) - flat[:, AS_NAMED]
-        value = -np.log(shares[:, AS_NAMED]).mean() + _RIDGE * weights @ weights
+        slope = np.einsum("na,naf->nf", shares, flat) - flat[:, reversal.AS_NAMED]
+        value = -np.log(shares[:, reversal.AS_NAMED]).mean() + _RIDGE * weights @ weights
         return float(value), slope.mean(axis=0) + 2 * _RIDGE * weights
 
     found = minimize(loss, np.zeros(flat.shape[2]), jac=True, method="L-BFGS-B")
@@ -84,7 +76,11 @@ def exchange(signal: Floats32, name: str) -> Floats32:
     which both legs are taken to have the same potential. Returns (12, n_samples), float32, mV.
     """
     zero, left, leg = np.zeros_like(signal[0]), signal[LEADS.index("I")], signal[LEADS.index("II")]  # RA is 0
-    limbs = [leg, left, leg] if name == "RA-RL" else [(zero, left, leg)[k] for k in ARRANGEMENTS[EXCHANGES[name]]]
+    limbs = (
+        [leg, left, leg]
+        if name == "RA-RL"
+        else [(zero, left, leg)[k] for k in reversal.ARRANGEMENTS[reversal.EXCHANGES[name]]]
+    )
     i, ii = limbs[1] - limbs[0], limbs[2] - limbs[0]
     chest = signal[6:] + ((zero + left + leg) - (limbs[0] + limbs[1] + limbs[2])) / 3  # Wilson's central terminal
     return twelve_leads(np.stack([i, ii, *chest]))
@@ -94,7 +90,7 @@ def test(paths: Sequence[Path]) -> str:
     """A Markdown table of sensitivity and specificity."""
     labels: list[tuple[str, ...]] = []
     as_recorded: list[str] = []
-    found: dict[str, list[str]] = {name: [] for name in (*EXCHANGES, "RA-RL")}
+    found: dict[str, list[str]] = {name: [] for name in (*reversal.EXCHANGES, "RA-RL")}
     for path in progress(paths, len(paths), "Measuring"):
         header, signal = read_recording(path)
         signal = fill_missing(signal)
@@ -127,7 +123,7 @@ def _percent(answers: Sequence[bool]) -> str:
 
 def _suspected(signal: Floats32, sampling_frequency: float) -> str:
     beat = measure(signal, sampling_frequency).median_beat
-    return "" if beat is None else suspected_swap(beat)
+    return "" if beat is None else reversal.suspected_swap(beat)
 
 
 def fit(paths: Sequence[Path]) -> str:
@@ -139,10 +135,10 @@ def fit(paths: Sequence[Path]) -> str:
     known = [beat for beat in beats if beat is not None]
     from_chest = fit_from_chest(known).round(3)
     lead_reversal.FROM_CHEST[:] = from_chest  # the features depend on it
-    features = np.stack([each for each in map(features_of, known) if each is not None])
+    features = np.stack([each for each in map(reversal.features_of, known) if each is not None])
     weights = fit_weights(features).round(3)
     scores = np.einsum("nawf,wf->na", features, weights)
-    ahead = {name: scores[:, k] - scores[:, AS_NAMED] for name, k in EXCHANGES.items()}
+    ahead = {name: scores[:, k] - scores[:, reversal.AS_NAMED] for name, k in reversal.EXCHANGES.items()}
     margins = {name: round(float(np.quantile(values, _SHARES[name])), 2) for name, values in ahead.items()}
     chest, each = (np.array2string(array, separator=", ") for array in (from_chest, weights))
     return f"{len(features)} recordings\nFROM_CHEST = {chest}\nWEIGHTS = {each}\nMARGINS = {margins}"

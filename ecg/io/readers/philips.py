@@ -14,19 +14,10 @@ from numpy.typing import NDArray
 from ecg.arrays import Ints
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
+from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import (
-    Element,
-    base64_of,
-    data_of,
-    measurements_of,
-    number_of,
-    read_xml,
-    root_name,
-    text_of,
-)
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_stored
 from ecg.leads import LEADS, STANDARD_NAMES
 
@@ -51,7 +42,7 @@ _MEASUREMENTS = {
 
 def is_philips(start: bytes) -> bool:
     """Whether a file that begins like this is Philips SierraECG XML."""
-    return root_name(start).lower() == "restingecgdata"
+    return xml.root_name(start).lower() == "restingecgdata"
 
 
 def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
@@ -60,7 +51,7 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     With `data` these bytes are read, which another file (DICOM) holds.
     """
     path = Path(path)
-    root = read_xml(path, data)
+    root = xml.read_xml(path, data)
     if root.tag.lower() != "restingecgdata":
         raise problem(path, "a restingecgdata element", shown(root.tag))
     waveforms = root.find("waveforms/parsedwaveforms")
@@ -72,10 +63,10 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     acquisition, patient = root.find("dataacquisition"), root.find("patient/generalpatientdata")
     attributes = {} if acquisition is None else acquisition.attrib
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
-    age = number_of(text_of(patient, "age/years"))
-    sex = {"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown")
+    age = xml.number_of(xml.text_of(patient, "age/years"))
+    sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "sex").lower(), "Unknown")
     statements, signatures = without_signatures(_statements(root))
-    device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
+    device = DeviceReport("Philips", xml.text_of(acquisition, "machine"), acquired, _measurements(root), statements)
     identity = _identity(root, patient, signatures)
     rate, gains, baselines = scale.frequency, [scale.gain] * len(leads), [scale.baseline] * len(leads)
     return make_stored(path, leads, rate, stored, gains, baselines, device, identity, age=age, sex=sex, notes=notes)
@@ -84,31 +75,31 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
 class _Scale:
     """Rate, amplitude and length: attributes of the waveform in 1.04, elements of the acquisition in 1.03."""
 
-    def __init__(self, root: Element, waveforms: Element, path: Path) -> None:
+    def __init__(self, root: xml.Element, waveforms: xml.Element, path: Path) -> None:
         signal = root.find("dataacquisition/signalcharacteristics")
 
         def said(*names: str) -> str:
-            found = [*map(waveforms.get, names), *(text_of(signal, name) for name in names)]
+            found = [*map(waveforms.get, names), *(xml.text_of(signal, name) for name in names)]
             return next(filter(None, found), "")
 
-        self.frequency = number_of(said("samplespersecond", "samplingrate"))
+        self.frequency = xml.number_of(said("samplespersecond", "samplingrate"))
         check_frequency(path, self.frequency)
         resolution, bits = said("resolution", "signalresolution"), said("bitspersample", "nbitspersample")
-        microvolts = number_of(resolution)
+        microvolts = xml.number_of(resolution)
         if not (math.isfinite(microvolts) and 0.01 <= microvolts <= 1000):
             raise problem(path, "a resolution of 0.01 to 1000 µV", shown(resolution))
         self.gain = 1000 / microvolts
-        self.baseline = number_of(said("signaloffset") or "0")
+        self.baseline = xml.number_of(said("signaloffset") or "0")
         if bits != "16":
             raise problem(path, "samples of 16 bits", shown(bits))
         duration = said("durationperchannel")
-        seconds = number_of(duration) / 1000
+        seconds = xml.number_of(duration) / 1000
         if not 0 < seconds <= _LONGEST:
             raise problem(path, f"a durationperchannel of up to {_LONGEST * 1000:g} ms", shown(duration))
         self.n_samples = round(seconds * self.frequency)
 
 
-def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], NDArray[np.int16]]:
+def _samples(waveforms: xml.Element, scale: _Scale, path: Path) -> tuple[list[str], NDArray[np.int16]]:
     """Names of the leads and their samples, (n_leads, n_samples)."""
     labels = (waveforms.get("leadlabels") or " ".join(LEADS)).split()
     leads = [STANDARD_NAMES.get(label.lower(), label) for label in labels]
@@ -117,7 +108,7 @@ def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], 
     encoding = waveforms.get("dataencoding", "")
     if encoding.lower() != "base64":
         raise problem(path, "waveforms in Base64", shown(encoding))
-    data = base64_of(data_of(waveforms), path, "the waveforms")
+    data = xml.base64_of(xml.data_of(waveforms), path, "the waveforms")
     compression = waveforms.get("compression") or waveforms.get("compressmethod") or "Uncompressed"
     if waveforms.get("compressflag", "True").lower() == "false":
         compression = "Uncompressed"
@@ -223,39 +214,39 @@ def _half(values: Ints) -> Ints:
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 
 
-def _measurements(root: Element) -> dict[str, float]:
+def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
-    return measurements_of(
-        (name, text_of(place, tag)) for name, tags in _MEASUREMENTS.items() for place in places for tag in tags
+    return xml.measurements_of(
+        (name, xml.text_of(place, tag)) for name, tags in _MEASUREMENTS.items() for place in places for tag in tags
     )
 
 
-def _statements(root: Element) -> list[str]:
+def _statements(root: xml.Element) -> list[str]:
     """Statements with their reasons, then the severity, without dashes."""
     lines = []
     for interpretation in root.iterfind("interpretations/interpretation"):
         for statement in interpretation.iterfind("statement"):
-            parts = (text_of(statement, "leftstatement"), text_of(statement, "rightstatement"))
+            parts = (xml.text_of(statement, "leftstatement"), xml.text_of(statement, "rightstatement"))
             lines.append(", ".join(filter(None, parts)))
-        lines.append(text_of(interpretation, "severity").strip(" -"))
+        lines.append(xml.text_of(interpretation, "severity").strip(" -"))
     return [" ".join(line.split()) for line in lines if line]
 
 
-def _identity(root: Element, patient: Element | None, signatures: dict[str, str]) -> Identity:
-    names = (text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
+def _identity(root: xml.Element, patient: xml.Element | None, signatures: dict[str, str]) -> Identity:
+    names = (xml.text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
     places = (
         "patient/generalpatientdata/MRN", "patient/generalpatientdata/uniquepatientid", "documentinfo/documentname",
         "documentinfo/editor", "documentinfo/filename", "orderinfo/ordernumber", "orderinfo/uniqueorderid",
         "orderinfo/orderbillingcode",
     )  # fmt: skip
-    others = {place.rpartition("/")[2]: text_of(root, place) for place in places}
+    others = {place.rpartition("/")[2]: xml.text_of(root, place) for place in places}
     for element in root.iterfind("interpretations/interpretation/*"):
         if element.tag in ("mdsignatureline", "confirmingclinician"):
-            others[element.tag] = text_of(element)
+            others[element.tag] = xml.text_of(element)
     for element in root.iterfind("dataacquisition/acquirer//*"):
-        others[element.tag] = text_of(element)
+        others[element.tag] = xml.text_of(element)
     for i, element in enumerate(root.iterfind("userdefines/userdefine/value")):
-        others[f"userdefine {i + 1}"] = text_of(element)
+        others[f"userdefine {i + 1}"] = xml.text_of(element)
     others = {name: text for name, text in others.items() if text} | signatures
-    birth = date_of(text_of(patient, "age/dateofbirth"))
-    return Identity(" ".join(filter(None, names)), text_of(patient, "patientid"), birth, others)
+    birth = date_of(xml.text_of(patient, "age/dateofbirth"))
+    return Identity(" ".join(filter(None, names)), xml.text_of(patient, "patientid"), birth, others)
