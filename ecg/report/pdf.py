@@ -1,6 +1,7 @@
 """A printable page of a recording: A4 landscape, every length in real millimetres."""
 
 import io
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -73,13 +74,7 @@ def _traces(axes: Axes, recording: Recording, layout: paper.Layout, top: float) 
         words = f"{strip.lead} (no signal)" if strip.lead in recording.measured.quality.leads_off else strip.lead
         axes.text(left + 1, zero + 0.36 * layout.row_mm, words, fontsize=8, weight="bold")
     pulse = np.array([0.0, 0.0, paper.MM_PER_MV, paper.MM_PER_MV, 0.0, 0.0])
-    edges = (
-        _LEFT
-        + 1.5
-        + np.array(
-            [0, 1, 1, 1 + 0.2 * paper.MM_PER_SECOND, 1 + 0.2 * paper.MM_PER_SECOND, 2 + 0.2 * paper.MM_PER_SECOND]
-        )
-    )
+    edges = _LEFT + 1.5 + np.cumsum([0.0, 1.0, 0.0, 0.2 * paper.MM_PER_SECOND, 0.0, 1.0])
     for zero in zeros:
         axes.plot(edges, zero + pulse, "k", linewidth=0.7, solid_joinstyle="miter")
     foot = "25 mm/s   10 mm/mV   no filter, each lead's median on its line"
@@ -112,12 +107,7 @@ def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
 
 
 def _wrapped(text: str, length: int = _LINE) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= length:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word[:length]
-    return [line for line in lines if line]
+    return textwrap.wrap(" ".join(text.split()), length, break_on_hyphens=False)
 
 
 def _plain(text: str) -> str:
