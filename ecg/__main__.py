@@ -1,7 +1,5 @@
 """The command `ecg`, also `python -m ecg`."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from typing import NoReturn

@@ -1,7 +1,5 @@
 """Names for the kinds of arrays that most signatures have."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from ecg.io import formats, inputs
 from ecg.io.device_statements import load_statements
 from ecg.io.errors import RecordingError, problem
-from ecg.io.inputs import Paths, StrPath
+from ecg.io.files import StrPath
+from ecg.io.inputs import Paths
 from ecg.io.recording import Recording
 from ecg.io.stored import Stored, make_header
 from ecg.io.writers.dicom_writer import write_dicom

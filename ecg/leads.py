@@ -1,11 +1,10 @@
 """The twelve leads: their names, and what Einthoven's and Goldberger's equations say of the limb leads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ecg.arrays import Bools, Floats, Floats32
 
 LEADS: tuple[str, ...] = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 # Those of the 2021 Challenge.
@@ -27,10 +26,7 @@ _SHOWS = 0.1  # mV, range that no rounding of two leads gives to their differenc
 def parse_leads(text: str) -> tuple[str, ...]:
     """Leads by the number of a set of the 2021 Challenge, or by name: "2", "I,II,V5"; in the order of `LEADS`.
 
-    Raises
-    ------
-    ValueError
-        If it is neither.
+    Raises ValueError if it is neither.
     """
     if text.strip().isdecimal() and int(text) in LEAD_SETS:
         return LEAD_SETS[int(text)]
@@ -41,22 +37,15 @@ def parse_leads(text: str) -> tuple[str, ...]:
     return tuple(lead for lead in LEADS if lead in names)
 
 
-def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Replace what is missing by what is known of it.
+def fill_missing(signal: Floats32) -> Floats32:
+    """Replace what is missing by what is known of it; same shape, float32, mV, without NaN, the argument never changed.
 
-    Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others
-    (Einthoven: I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and a flat lead too
-    if the others are inconsistent with it. Then missing leads become zero, like the lead of a disconnected electrode.
+    Missing samples are interpolated linearly within their lead. A missing limb lead follows from two others (Einthoven:
+    I + III = II; Goldberger: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2), and a flat lead too if the
+    others are inconsistent with it. Then missing leads become zero, like the lead of a disconnected electrode.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `ecg.leads.LEADS`, or the six limb leads alone; NaN where missing.
-
-    Returns
-    -------
-    ndarray of the same shape, float32, mV
-        Without NaN. The argument is never changed.
+    `signal`, (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`, or the six limb leads alone; NaN
+    where missing.
     """
     missing = np.isnan(signal)
     if not missing.any():
@@ -76,7 +65,7 @@ def fill_missing(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return signal
 
 
-def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _without_flat_limb_lead(signal: Floats32, there: Bools) -> Floats32:
     """The signal with a limb lead that alone is flat as the others have it that are `there`, (6,)."""
     some = signal[:6, :: max(1, signal.shape[1] // 100)]
     if not some.size or not (np.ptp(some, axis=1) <= FLAT).any():  # nearly always
@@ -93,47 +82,28 @@ def _without_flat_limb_lead(signal: NDArray[np.float32], there: NDArray[np.bool_
     return signal
 
 
-def _limb_leads_from(
-    signal: NDArray[np.float32], known: NDArray[np.bool_], wanted: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _limb_leads_from(signal: Floats32, known: Bools, wanted: Bools) -> Floats:
     """Limb leads, (n_wanted, n_samples), from two or more known ones."""
     frontal = np.linalg.lstsq(_OF_I_AND_II[known], signal[:6][known], rcond=None)[0]
-    found: NDArray[np.float64] = _OF_I_AND_II[wanted] @ frontal
+    found: Floats = _OF_I_AND_II[wanted] @ frontal
     return found
 
 
 def twelve_leads(independent: np.ndarray) -> np.ndarray:
     """Twelve leads from the eight independent ones, by Einthoven's and Goldberger's equations.
 
-    Parameters
-    ----------
-    independent : ndarray, shape (8, n_samples), mV
-        Leads I, II, V1..V6.
-
-    Returns
-    -------
-    ndarray, shape (12, n_samples), mV
-        Leads I, II, III, aVR, aVL, aVF, V1..V6.
+    `independent`, (8, n_samples), mV: leads I, II, V1..V6. Returns (12, n_samples), mV: leads I, II, III, aVR, aVL,
+    aVF, V1..V6.
     """
     return np.concatenate([independent[:2], _limb_leads(independent[0], independent[1]), independent[2:]])
 
 
-def through_independent(
-    signal: NDArray[np.float32], linear: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-) -> NDArray[np.float32]:
+def through_independent(signal: Floats32, linear: Callable[[Floats32], Floats32]) -> Floats32:
     """Filter leads; where III, aVR, aVL and aVF follow from I and II, compute them from the filtered I and II.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12 or 6, n_samples), float32, mV
-        All leads, or the limb leads alone; finite.
-    linear : callable
-        A linear filter that treats each lead alike, (n_leads, n_samples) to (n_leads, n), float32.
-
-    Returns
-    -------
-    ndarray, shape (12 or 6, n), float32, mV
-        ``linear(signal)``, but for a few microvolts in the computed leads.
+    `signal`, (12 or 6, n_samples), float32, mV: all leads, or the limb leads alone; finite. `linear`: a linear filter
+    that treats each lead alike, (n_leads, n_samples) to (n_leads, n), float32. Returns (12 or 6, n), float32, mV:
+    ``linear(signal)``, but for a few microvolts in the computed leads.
     """
     if not np.abs(_limb_leads(signal[0], signal[1]) - signal[2:6]).max(initial=0) <= _FOLLOWS:
         return linear(signal)
@@ -141,7 +111,7 @@ def through_independent(
     return np.concatenate([filtered[:2], _limb_leads(filtered[0], filtered[1]), filtered[2:]])
 
 
-def _limb_leads(i: NDArray[np.float32], ii: NDArray[np.float32]) -> NDArray[np.float32]:
+def _limb_leads(i: Floats32, ii: Floats32) -> Floats32:
     """III, aVR, aVL and aVF, (4, n_samples)."""
     half_i, half_ii = i / 2, ii / 2
     return np.stack([ii - i, -half_i - half_ii, i - half_ii, ii - half_i])

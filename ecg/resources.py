@@ -1,7 +1,5 @@
 """The files that come with the package: reward weights and the shipped model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[1]

@@ -1,10 +1,9 @@
 """`ecg adapt`: a trained model for one hospital."""
 
-from __future__ import annotations
-
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,9 +19,7 @@ from ecg.runtime.command import command
 @options.least_likelihood
 @options.seed
 @options.device
-def main(
-    model: Path, data: Path, adapted: Path, labels: str | None, least_likelihood: float, seed: int, device: str
-) -> int:
+def main(model: Path, data: Path, adapted: Path, **options: Any) -> int:
     """Adapt a trained model to one hospital, from 20 of its labelled recordings up.
 
     DATA is the folder of the hospital's recordings, with an optional folds.csv as for train. ADAPTED is the folder that
@@ -39,14 +36,11 @@ def main(
     """
     from ecg.training.adapt_model import N_FOLDS, adapt_model
 
-    found = adapt_model(
-        model, data, adapted, labels=labels, least_likelihood=least_likelihood, seed=seed, device=device
-    )
+    found = adapt_model(model, data, adapted, **options)
     (metric, adapted_metric), (loss, adapted_loss) = found.metric, found.log_loss
     low, high = found.interval
-    print(
-        f"{found.recordings} recordings ({found.left_out} left out), {N_FOLDS}-fold cross-validation, seed {found.seed}"
-    )
+    recordings = f"{found.recordings} recordings ({found.left_out} left out)"
+    print(f"{recordings}, {N_FOLDS}-fold cross-validation, seed {found.seed}")
     fit = "nothing is fitted" if math.isinf(found.penalty) else f"a fit to its scores (penalty {found.penalty:g})"
     print(f"Chosen: {found.definitions or 'no convention'}, {fit}")
     print(f"Not adapted: {found.metric_name} {metric:.3f}, log-loss {loss:.4f}")

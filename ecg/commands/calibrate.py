@@ -1,7 +1,5 @@
 """`ecg calibrate`: a calibration for a model folder that has none."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -15,7 +13,7 @@ from ecg.runtime.command import command
 @click.argument("data", type=options.PATH)
 @options.labels
 @options.least_likelihood
-def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -> int:
+def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -> None:
     """Calibrate a trained model: fit its probabilities on the validation parts of its training recordings.
 
     For a folder MODEL that holds no calibration yet: training has written one since version 0.3. DATA must be the
@@ -30,4 +28,3 @@ def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -
 
     n_recordings, before, after = calibrate_model(model, data, labels=labels, least_likelihood=least_likelihood)
     print(f"Calibrated on {n_recordings} recordings: calibration error there {before:.4f} before, {after:.4f} after")
-    return 0

@@ -1,7 +1,5 @@
 """`ecg card`: where a model is from and how good its method was."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -19,7 +17,7 @@ from ecg.runtime.command import command as make_command
 @click.option("--predictions", type=options.PATH, required=True, help="predictions.npz of `ecg validate`")
 @click.option("--measured", required=True, help="the command that wrote them")
 @click.option("--at", required=True, help="commit of the code that wrote them")
-def main(model: Path, predictions: Path, measured: str, at: str, **trained: str | float) -> int:
+def main(model: Path, predictions: Path, measured: str, at: str, **trained: str | float) -> None:
     """Write into a model folder where the model is from and how good its method was on held-out recordings.
 
     What the model was trained on is in its `config.json` already; this adds the key "card" and prints it as Markdown.
@@ -33,4 +31,3 @@ def main(model: Path, predictions: Path, measured: str, at: str, **trained: str 
     from ecg.studies.model_card import add_card
 
     print(add_card(model, trained, predictions, {"command": measured, "commit": at}), end="")
-    return 0

@@ -81,20 +81,16 @@ def main(
     processes = launched()
     if processes.count > 1:
         if shard != WHOLE:
-            raise ValueError(
-                f"--shard {shard}: expected no shard under torchrun, which shares the recordings out itself"
-            )
+            expected = "no shard under torchrun, which shares the recordings out itself"
+            raise ValueError(f"--shard {shard}: expected {expected}")
         shard = Shard(processes.rank + 1, processes.count)
     with joined(pick_device(device)) as processes:
         loaded = load(model, device) if load else load_model(model, device=device)
         if wanted and not has_learned(loaded.method, wanted):
             say(f"The model was not trained for fewer leads: how good it is on {', '.join(wanted)} is not known")
-        outcome = run_folder(
-            replace(loaded, definitions=definitions or loaded.definitions).on_leads(wanted),
-            recordings,
-            output,
-            ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic),
-        )
+        chosen = replace(loaded, definitions=definitions or loaded.definitions).on_leads(wanted)
+        how = ClassifyOptions(workers or max(1, CORES // processes.local_count), resume, shard, deterministic)
+        outcome = run_folder(chosen, recordings, output, how)
         # The launcher ends all processes when one ends with a status other than 0: each waits for the others' outcomes.
         outcomes = processes.gather(outcome)
     if not processes.is_first:
@@ -105,8 +101,6 @@ def main(
         [problem for each in outcomes for problem in each.problems],
     )
     before = f" ({outcome.classified_before} of them before)" if resume else ""
-    print(
-        f"{outcome.classified_before + outcome.classified} recordings classified{before}, "
-        f"{len(outcome.problems)} could not be; outputs in {output}"
-    )
+    classified = f"{outcome.classified_before + outcome.classified} recordings classified{before}"
+    print(f"{classified}, {len(outcome.problems)} could not be; outputs in {output}")
     return 1 if outcome.problems and not allow_failures else 0

@@ -1,7 +1,5 @@
 """`ecg compare`: what changed between two recordings of a patient."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -54,10 +52,9 @@ def main(
     loaded = [load_model(folder, device=device) for folder in models or shipped_models()]
     paths = list(dict.fromkeys(path for pair in wanted for path in pair))
     found = dict(zip(paths, interpret_recordings(paths, loaded, definitions or DEFAULT), strict=True))
+    for problem in filter(None, (each.problem for each in found.values())):
+        say(problem)
     pairs = []
-    for each in found.values():
-        if each.problem:
-            say(each.problem)
     for first, second in wanted:
         sides = [Ecg(one.measured, one.statements) for one in (found[first], found[second]) if one.measured is not None]
         if len(sides) == 2:

@@ -1,14 +1,12 @@
 """`ecg convert`: from what electrocardiographs write to Challenge files, DICOM, EDF, CSV, aECG or SCP-ECG."""
 
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
-from ecg.runtime.shards import Shard
 
 
 @command("convert", "the recordings written so far are whole, the same command with --resume converts the rest")
@@ -36,18 +34,7 @@ from ecg.runtime.shards import Shard
 @options.resume
 @options.shard
 @options.allow_failures
-def main(
-    recordings: tuple[str, ...],
-    output: Path,
-    to: str,
-    labels: str | None,
-    keep_identity: bool,
-    anonymize: bool,
-    workers: int | None,
-    resume: bool,
-    shard: Shard,
-    allow_failures: bool,
-) -> int:
+def main(recordings: tuple[str, ...], output: Path, workers: int | None, allow_failures: bool, **options: Any) -> int:
     """Convert ECGs to Challenge files, DICOM, EDF, CSV, aECG or SCP-ECG, in the folder OUTPUT.
 
     \b
@@ -61,9 +48,8 @@ def main(
     from ecg.examination.convert_folder import ConvertOptions, convert_recordings
     from ecg.examination.examine_folder import CORES
 
-    n_converted, problems, summary = convert_recordings(
-        recordings, output, ConvertOptions(workers or CORES, resume, shard, to, labels, keep_identity, anonymize)
-    )
+    how = ConvertOptions(workers or CORES, **options)
+    n_converted, problems, summary = convert_recordings(recordings, output, how)
     for line in summary:
         print(line)
     print(f"{n_converted} recordings converted, {len(problems)} could not be; outputs in {output}")

@@ -1,7 +1,5 @@
 """`ecg distill`: one network that answers as an ensemble does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -32,7 +30,7 @@ def main(
     limit: int | None,
     labels: str | None,
     least_likelihood: float,
-) -> int:
+) -> None:
     """Train one network that answers as an ensemble does, at the cost of one network.
 
     The ensemble is of the method hybrid or robust. DATA are the recordings that trained it, DISTILLED is the folder for
@@ -61,4 +59,3 @@ def main(
     student = with_masked_leads(student) if teacher.method.training.masked_leads else student
     options.n_members(student)
     distill(teacher, student, data, distilled, options)
-    return 0

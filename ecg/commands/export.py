@@ -1,7 +1,5 @@
 """`ecg export`: a trained model as an ONNX file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click
@@ -21,7 +19,7 @@ from ecg.runtime.command import command
 )
 @click.option("--member", type=int, metavar="K", help="only the K-th member, from 1 (default: all of them)")
 @click.option("--compare", metavar="INPUT", help="also say how far the file is from PyTorch on these recordings")
-def main(model: Path, output: Path, from_raw: float | None, member: int | None, compare: str | None) -> int:
+def main(model: Path, output: Path, from_raw: float | None, member: int | None, compare: str | None) -> None:
     """Write a trained model as the ONNX file OUTPUT, for other languages, browsers and phones.
 
     The graph takes what the method's preprocessing returns or, with --from-raw, raw signals in mV. Inputs, outputs and
@@ -46,4 +44,3 @@ def main(model: Path, output: Path, from_raw: float | None, member: int | None, 
     print(f"{output}: {len(loaded.networks)} of the model's members, {len(data) / 1e6:.1f} MB", flush=True)
     if recordings:
         print(compare_recordings(data, loaded, from_raw, recordings))
-    return 0

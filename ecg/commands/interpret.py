@@ -1,7 +1,5 @@
 """`ecg interpret`: statements about recordings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

@@ -1,8 +1,7 @@
 """`ecg measure`: a table of measurements."""
 
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -32,14 +31,7 @@ from ecg.runtime.shards import WHOLE, Shard
 @options.shard
 @options.allow_failures
 def main(
-    recordings: tuple[str, ...],
-    table: Path,
-    beats: Path | None,
-    json_file: Path | None,
-    workers: int | None,
-    resume: bool,
-    shard: Shard,
-    allow_failures: bool,
+    recordings: tuple[str, ...], table: Path, workers: int | None, shard: Shard, allow_failures: bool, **options: Any
 ) -> int:
     """Measure 12-lead ECGs: one row each in a table.
 
@@ -59,9 +51,8 @@ def main(
     from ecg.examination.examine_folder import CORES
     from ecg.examination.measure_folder import MeasureOptions, measure_folder
 
-    n_measured, problems = measure_folder(
-        recordings, table, MeasureOptions(workers or CORES, resume, shard, beats, json_file)
-    )
+    how = MeasureOptions(workers or CORES, shard=shard, **options)
+    n_measured, problems = measure_folder(recordings, table, how)
     place = f"table in {table}" if shard == WHOLE else f"shard {shard} of {table} is written"
     print(f"{n_measured} recordings measured, {len(problems)} could not be; {place}")
     return 1 if problems and not allow_failures else 0

@@ -1,7 +1,5 @@
 """The options and arguments that several commands share, each declared once."""
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """`ecg report`: pages for people, of recordings or of a model's evaluation."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +83,8 @@ def main(
 
     *recordings, report = folders
     options.say_ignored(recordings)
-    outcome = report_folder(
-        load_model(model, device=device),
-        recordings,
-        report,
-        Options(**pages),
-        ClassifyOptions(workers or CORES, resume, shard, deterministic),
-    )
+    how = ClassifyOptions(workers or CORES, resume, shard, deterministic)
+    outcome = report_folder(load_model(model, device=device), recordings, report, Options(**pages), how)
     then = f"open {report / 'index.html'} in a browser"
     if shard != WHOLE:
         then = "when all shards are done, the same command with --resume and without --shard writes the index"
@@ -103,10 +96,8 @@ def main(
 def _check_evaluation(context: click.Context, n_folders: int) -> None:
     for param in context.command.get_params(context):
         if param.name not in ("folders", "evaluation", "note", "diagnoses") and _is_given(context, param.name or ""):
-            option = param.opts[0]
-            raise click.UsageError(
-                f"--evaluation {option}: expected one of them, found both; {option} is for recordings"
-            )
+            words = f"expected one of them, found both; {param.opts[0]} is for recordings"
+            raise click.UsageError(f"--evaluation {param.opts[0]}: {words}")
     if not 3 <= n_folders <= 4:
         raise click.UsageError(f"expected LABELS OUTPUTS [OUTPUTS2] REPORT, found {n_folders} folders")
 

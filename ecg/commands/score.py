@@ -1,7 +1,5 @@
 """`ecg score`: the Challenge's score of a folder of outputs, what `evaluate_model.py` does."""
 
-from __future__ import annotations
-
 import click
 
 from ecg.commands import options
@@ -17,7 +15,7 @@ from ecg.runtime.command import command
 @click.option("--classes", is_flag=True, help="print a table of all classes")
 def main(
     labels: str, outputs: str, scores: str | None, class_scores: str | None, diagnoses: str | None, classes: bool
-) -> int:
+) -> None:
     """Score outputs with the measures of the PhysioNet/CinC Challenges.
 
     LABELS is a folder of header files (.hea) with the diagnoses, or a table (.csv) of records and their codes. OUTPUTS
@@ -44,4 +42,3 @@ def main(
         write_file(class_scores, score_folder.format_class_scores(found))
     if classes:
         print(score_folder.format_class_table(found, wanted))
-    return 0

@@ -1,18 +1,17 @@
 """`ecg simulate`: simulated recordings."""
 
-from __future__ import annotations
-
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ecg.commands import options
+from ecg.commands.options import PATH, resume, shard
 from ecg.runtime.command import command
 from ecg.runtime.shards import Shard
 
 
 @command("simulate", "recordings written so far are whole, the same command with --resume writes the rest")
-@click.argument("output", type=options.PATH)
+@click.argument("output", type=PATH)
 @click.option("--records", type=click.IntRange(1), default=40, metavar="N", help="how many recordings")
 @click.option("--from", "first", type=click.IntRange(1), default=1, metavar="K", help="number of the first one to make")
 @click.option("--seed", type=click.IntRange(0), default=1, help="a number that names this set of recordings")
@@ -23,26 +22,13 @@ from ecg.runtime.shards import Shard
     default="challenge",
     help="which ones take turns: the Challenge's, or findings beyond them (infarction, hypertrophy, block ...)",
 )
-@click.option("--fs", type=float, default=500, help="sampling frequency, 100 to 1000 Hz")
+@click.option("--fs", "sampling_frequency", type=float, default=500, help="sampling frequency, 100 to 1000 Hz")
 @click.option("--seconds", type=float, default=10, help="length, s")
 @click.option("--dialect", type=click.Choice(["2020", "2021"]), default="2020", help="of the header")
 @click.option("--plots", is_flag=True, help="also draw each recording as a PNG")
-@options.resume
-@options.shard
-def main(
-    output: Path,
-    records: int,
-    first: int,
-    seed: int,
-    diagnosis: str | None,
-    diagnoses: str,
-    fs: float,
-    seconds: float,
-    dialect: str,
-    plots: bool,
-    resume: bool,
-    shard: Shard,
-) -> int:
+@resume
+@shard
+def main(output: Path, records: int, first: int, plots: bool, resume: bool, shard: Shard, **recording: Any) -> int:
     """Write simulated, labelled 12-lead ECGs as Challenge files into the folder OUTPUT.
 
     Each recording depends on the seed and its own number alone: --from and --shard make a part.
@@ -59,16 +45,17 @@ def main(
 
     if first > records:
         raise ValueError(f"--from {first}: expected a number up to --records {records}")
-    check(fs, seconds)
-    if diagnosis is not None:
-        diagnosis_of(diagnosis)
+    options = Options(**recording)
+    check(options.sampling_frequency, options.seconds)
+    if options.diagnosis is not None:
+        diagnosis_of(options.diagnosis)
     numbers = [k for k in range(first, records + 1) if shard.has(k - 1)]
 
     def draw(name: str, simulated: Simulated) -> None:
-        plot_recording(simulated.signal, fs, output / f"{name}.png", title_of(name, simulated.labels))
+        title = title_of(name, simulated.labels)
+        plot_recording(simulated.signal, options.sampling_frequency, output / f"{name}.png", title)
 
-    chosen = Options(seed, diagnosis, diagnoses, fs, seconds, dialect)
-    outcome = simulate_folder(output, numbers, chosen, resume=resume, see=draw if plots else None)
+    outcome = simulate_folder(output, numbers, options, resume=resume, see=draw if plots else None)
     for problem in outcome.problems:
         say(f"ecg simulate: {problem}")
     kept = f", {outcome.kept} of them from an earlier run" if outcome.kept else ""

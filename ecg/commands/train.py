@@ -1,7 +1,5 @@
 """`ecg train`: a model from labelled recordings, what `train_model.py` does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +61,7 @@ from ecg.runtime.command import command
     help="under torchrun: each process trains other members, rather than all of them one member after another",
 )
 @click.pass_obj
-def main(training_code: Callable[..., None] | None, /, data: str, model: str, **settings: Any) -> int:
+def main(training_code: Callable[..., None] | None, /, data: str, model: str, **settings: Any) -> None:
     """Train a model on a folder of labelled recordings.
 
     DATA holds the recordings, in it or in folders below it; an optional folds.csv (record, database, fold) keeps
@@ -81,4 +79,3 @@ def main(training_code: Callable[..., None] | None, /, data: str, model: str, **
 
         training_code = train_folder
     training_code(data, model, **settings)
-    return 0

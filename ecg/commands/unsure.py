@@ -1,7 +1,5 @@
 """`ecg unsure`: which recordings a model is least sure of."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math
@@ -24,7 +22,7 @@ from ecg.runtime.command import command
     help="share of the recordings that is called unsure",
 )
 @click.option("--diagnoses", metavar="NAME|FILE.csv", help="the model's set (default: the shipped one of the outputs)")
-def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> int:
+def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> None:
     """List the recordings that a model is least sure of, those first.
 
     OUTPUTS is a folder that classify has written. The CSV file TABLE has a row for each recording: `record`,
@@ -46,9 +44,6 @@ def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> int
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["record", "expected_score", "unsure"])
-    writer.writerows(
-        [name, "" if math.isnan(score) else f"{score:.4f}", int(is_unsure)] for name, score, is_unsure in rows
-    )
+    writer.writerows([name, "" if math.isnan(score) else f"{score:.4f}", int(unsure)] for name, score, unsure in rows)
     write_file(table, text.getvalue())
     print(f"{sum(unsure for *_, unsure in rows)} of {len(rows)} recordings are unsure; table in {table}")
-    return 0

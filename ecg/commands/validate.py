@@ -1,8 +1,6 @@
 """`ecg validate`: methods compared by cross-validation."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -53,7 +51,7 @@ def main(
     least_likelihood: float,
     leads: str | None,
     **settings: Any,
-) -> int:
+) -> None:
     """Compare methods on recordings they were not trained on: by fold, by database, or both in one run.
 
     DATA is a folder of Challenge recordings. All methods see the same training and test recordings. Thresholds and
@@ -75,11 +73,8 @@ def main(
     from ecg.studies.compare_methods import compare_methods
     from ecg.studies.cross_validation import Options
 
-    split: Literal["folds", "databases", "hold-out"] = (
-        "databases" if leave_one_database_out else "hold-out" if hold_out else "folds"
-    )
+    split = "databases" if leave_one_database_out else "hold-out" if hold_out else "folds"
     wanted = load_diagnoses(diagnoses or DEFAULT)
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
-    options = Options(split=split, n_folds=n_folds or 5, labels=table, **settings)
-    compare_methods(methods, wanted, options, disturbed, leads)
-    return 0
+    settings |= {"split": split, "n_folds": n_folds or 5, "labels": table}
+    compare_methods(methods, wanted, Options(**settings), disturbed, leads)

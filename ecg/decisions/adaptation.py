@@ -27,22 +27,15 @@ _SMALLEST_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class Adaptation:
-    """A linear map of the log-odds of all classes: ``p = expit(logit(scores) @ weights + intercepts)``.
+    """A linear map of the log-odds of all classes: ``p = expit(logit(scores) @ weights + intercepts)``."""
 
-    Attributes
-    ----------
-    weights : ndarray, shape (n_classes, n_classes), float64
-        Row: a class's score that goes in; column: the class whose probability comes out. The diagonal is above 0.
-    intercepts : ndarray, shape (n_classes,), float64
-    thresholds : ndarray, shape (n_classes,), float64, optional
-        Of the probabilities; where the diagnoses have no reward weights.
-    definitions : str, optional
-        The convention whose scores go in; None for the scores of the method's own decision.
-    """
-
+    # (n_classes, n_classes), float64: row: a class's score that goes in; column: the class whose probability comes out.
+    # The diagonal is above 0.
     weights: Floats
-    intercepts: Floats
+    intercepts: Floats  # (n_classes,), float64
+    # (n_classes,), float64: of the probabilities; where the diagnoses have no reward weights.
     thresholds: Floats | None = None
+    # The convention whose scores go in; None for the scores of the method's own decision.
     definitions: str | None = None
 
     def apply(self, scores: Floats) -> Floats:
@@ -70,18 +63,8 @@ def fit_adaptation(labels: Bools, scores: Floats, penalty: float) -> Adaptation:
     the intercept where all log-odds are at their means, and the weights of the other classes. There the intercept is
     the change of the prior odds, whatever the weights are.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-        One recording at least.
-    penalty : float
-        Above 0. In units of recordings' log-likelihood.
-
-    Returns
-    -------
-    Adaptation
-        With slopes above 0.
+    `labels`: (n_recordings, n_classes), bool. `scores`, (n_recordings, n_classes), float64: one recording at least.
+    `penalty`: above 0, in units of recordings' log-likelihood. Slopes are above 0.
     """
     n_classes = labels.shape[1]
     if math.isinf(penalty):
@@ -119,12 +102,8 @@ def fit_adaptation(labels: Bools, scores: Floats, penalty: float) -> Adaptation:
 def choose_penalty(labels: Bools, scores: Floats, folds: Ints) -> float:
     """The penalty of `PENALTIES` with the lowest cross-validated log-loss.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-    folds : ndarray, shape (n_recordings,), int
-        Two different ones at least.
+    `labels`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes), float64. `folds`, (n_recordings,):
+    two different ones at least.
     """
 
     def held_out(penalty: float) -> float:
@@ -139,16 +118,10 @@ def choose_penalty(labels: Bools, scores: Floats, folds: Ints) -> float:
 
 @dataclass(frozen=True)
 class Decided:
-    """What a model says of recordings by one of its decisions.
+    """What a model says of recordings by one of its decisions."""
 
-    Attributes
-    ----------
-    outputs : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-    """
-
-    outputs: Bools
-    scores: Floats
+    outputs: Bools  # (n_recordings, n_classes), bool
+    scores: Floats  # (n_recordings, n_classes), float64
 
     def of(self, rows: Bools) -> Decided:
         """The same of some recordings."""
@@ -158,12 +131,8 @@ class Decided:
 def choose(labels: Bools, decided: Mapping[str | None, Decided], folds: Ints) -> tuple[str | None, float]:
     """The decision whose scores have the lowest log-loss, and the penalty of a fit to these, as `choose_penalty`.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    decided : mapping
-        By the name of a convention; None for the method's own decision. The first of equally good ones is taken.
-    folds : ndarray, shape (n_recordings,), int
+    `labels`: (n_recordings, n_classes), bool. `decided`: by the name of a convention; None for the method's own
+    decision. The first of equally good ones is taken. `folds`: (n_recordings,).
     """
     name = min(decided, key=lambda each: log_loss(labels, decided[each].scores))
     return name, choose_penalty(labels, decided[name].scores, folds)
@@ -174,13 +143,8 @@ def adapt_to(
 ) -> Adaptation | None:
     """The fit that `choose` has chosen, with thresholds without rewards; None where a convention alone is the choice.
 
-    Parameters
-    ----------
-    labels, decided
-        As of `choose`.
-    name, penalty
-        What it returns.
-    rewards : ndarray, shape (n_classes, n_classes), float64, or None
+    `labels` and `decided`: as of `choose`. `name` and `penalty`: what it returns. `rewards`: (n_classes, n_classes),
+    float64.
     """
     if math.isinf(penalty) and name is not None:
         return None
@@ -193,18 +157,9 @@ def cross_validate(
 ) -> tuple[Floats, Bools]:
     """Each recording's adapted scores and labels where its fold had no part in the fit, nor in any choice.
 
-    Parameters
-    ----------
-    labels, decided
-        As of `choose`.
-    folds : ndarray, shape (n_recordings,), int
-        Three different ones at least: the choice is by cross-validation over those that are not held out.
-    rewards : ndarray, shape (n_classes, n_classes), float64, optional
-        Without them thresholds are chosen, among the others too.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (n_recordings, n_classes), float64 and bool
+    `labels` and `decided`: as of `choose`. `folds`, (n_recordings,): three different ones at least: the choice is by
+    cross-validation over those that are not held out. `rewards`, (n_classes, n_classes), float64: without them
+    thresholds are chosen, among the others too. Scores are float64, labels bool.
     """
     adapted, outputs = np.empty(labels.shape), np.zeros_like(labels)
     for fold in np.unique(folds):

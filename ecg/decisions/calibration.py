@@ -18,14 +18,9 @@ PRIOR = 1.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """A straight line between log-odds for each class (Platt 1999): ``p = expit(slope * logit(score) + intercept)``.
+    """A straight line between log-odds for each class (Platt 1999): ``p = expit(slope * logit(score) + intercept)``."""
 
-    Attributes
-    ----------
-    slopes, intercepts : ndarray, shape (n_classes,), float64
-    """
-
-    slopes: Floats
+    slopes: Floats  # `slopes`, `intercepts`: (n_classes,), float64
     intercepts: Floats
 
     def apply(self, scores: Floats) -> Floats:
@@ -40,16 +35,8 @@ def fit_calibration(labels: Bools, scores: Floats, prior: float = PRIOR) -> Cali
     Penalised maximum likelihood: ``prior / 2 * ((slope - 1)**2 + intercept**2)`` is added to the negative
     log-likelihood, so that a class keeps its scores where there is little to learn from.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-    prior : float
-
-    Returns
-    -------
-    Calibration
-        With slopes above 0: the order of recordings stays.
+    `labels`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes), float64. Slopes are above 0: the
+    order of recordings stays.
     """
     lines = np.array([_fit_class(labels[:, k], log_odds(scores[:, k]), prior) for k in range(labels.shape[1])])
     return Calibration(lines[:, 0], lines[:, 1])

@@ -36,41 +36,25 @@ OTHER_RHYTHMS = (
 
 @dataclass(frozen=True)
 class Convention:
-    """A convention for a model's classes.
-
-    Attributes
-    ----------
-    name : str
-    priors : ndarray, shape (n_databases, n_classes), float64
-        How often each database writes a label, from `RAREST` to `COMMONEST`; NaN for classes that the table lacks.
-    share : float
-        Of the way from the training data's prior log odds to these.
-    limits : tuple of Limit
-    sinus, rhythms : tuple of int
-        Columns of sinus rhythm and of the rhythms beside which it is not written; empty where it is.
-    """
+    """A convention for a model's classes."""
 
     name: str
+    # (n_databases, n_classes), float64: how often each database writes a label, from `RAREST` to `COMMONEST`; NaN for
+    # classes that the table lacks.
     priors: Floats
-    share: float
+    share: float  # of the way from the training data's prior log odds to these
     limits: tuple[Limit, ...]
+    # `sinus`, `rhythms`: columns of sinus rhythm and of the rhythms beside which it is not written; empty where it is.
     sinus: tuple[int, ...]
     rhythms: tuple[int, ...]
 
     def moved(self, probabilities: Floats, priors: Floats, measured: Mapping[str, float]) -> Floats:
         """A recording's probabilities as each database would have them.
 
-        Parameters
-        ----------
-        probabilities, priors : ndarray, shape (n_members, n_classes), float64
-            What the members say, and how often their training data have each label.
-        measured : mapping of str to float
-            By the names of `ecg.measurements.features.FEATURES`; what is missing or NaN has no part.
-
-        Returns
-        -------
-        ndarray, shape (n_databases, n_classes), float64
-            Bayes' rule for other prior odds (Saerens et al. 2002, eq. 4), the mean over the members.
+        `probabilities` and `priors`, (n_members, n_classes), float64: what the members say, and how often their
+        training data have each label. `measured`: by the names of `ecg.measurements.features.FEATURES`; what is missing
+        or NaN has no part. Returns (n_databases, n_classes), float64: Bayes' rule for other prior odds (Saerens et al.
+        2002, eq. 4), the mean over the members.
         """
         there = np.where(np.isnan(self.priors), np.nan, log_odds(self.priors))[:, np.newaxis]
         here = log_odds(np.clip(priors, RAREST, COMMONEST))
@@ -97,24 +81,13 @@ class Convention:
 
 @dataclass(frozen=True)
 class Limit:
-    """The definition of a label by a measurement: above and below these values, and not elsewhere.
+    """The definition of a label by a measurement: above and below these values, and not elsewhere."""
 
-    Attributes
-    ----------
-    column : int
-        Of the class.
-    measured : str
-        A name of `ecg.measurements.features.FEATURES`.
-    above, below : float
-    implied : bool
-        Whether the measurement and P waves alone speak for the label.
-    """
-
-    column: int
-    measured: str
+    column: int  # of the class
+    measured: str  # a name of `ecg.measurements.features.FEATURES`
     above: float
     below: float
-    implied: bool
+    implied: bool  # whether the measurement and P waves alone speak for the label
 
     def shift(self, measured: Mapping[str, float]) -> float:
         """Log odds to add; 0 where it is not measured."""
@@ -136,17 +109,8 @@ class Limit:
 def convention(name: str, classes: Sequence[str]) -> Convention:
     """A convention by its name.
 
-    Parameters
-    ----------
-    name : str
-        One of `CONVENTIONS`.
-    classes : tuple of str
-        SNOMED CT codes of the model's classes.
-
-    Raises
-    ------
-    ValueError
-        If there is none of this name.
+    `name`: one of `CONVENTIONS`. `classes`: SNOMED CT codes of the model's classes. Raises ValueError if there is none
+    of this name.
     """
     if name not in CONVENTIONS:
         raise ValueError(f"definitions {name!r}: expected one of {', '.join(CONVENTIONS)}")

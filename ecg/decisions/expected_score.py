@@ -15,15 +15,8 @@ def adjust_odds(probabilities: Floats, thresholds: Floats) -> Floats:
 
     ``p' / (1 - p') = p / (1 - p) * (1 - t) / t``: what Bayes' rule does for another prior odds.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (..., n_classes), float64
-    thresholds : ndarray, float64
-        Of a shape that goes with that of `probabilities`: (n_classes,), or one for each pair.
-
-    Returns
-    -------
-    ndarray, shape (n_recordings, n_classes), float64
+    `probabilities`: (..., n_classes), float64. `thresholds`, float64: of a shape that goes with that of
+    `probabilities`: (n_classes,), or one for each pair. Returns (n_recordings, n_classes), float64.
     """
     inner = np.clip(probabilities, _CLOSEST, 1 - _CLOSEST)
     moved: Floats = expit(logit(inner) - logit(np.clip(thresholds, _CLOSEST, 1 - _CLOSEST)))
@@ -33,14 +26,8 @@ def adjust_odds(probabilities: Floats, thresholds: Floats) -> Floats:
 def mean_of_moved(probabilities: Floats, thresholds: Floats) -> Floats:
     """The mean over members of what `adjust_odds` makes of each one's probabilities.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-
-    Returns
-    -------
-    ndarray, shape (n_recordings, n_classes), float64
+    `probabilities`: (n_members, n_recordings, n_classes), float64. `thresholds`: (n_members, n_classes), float64.
+    Returns (n_recordings, n_classes), float64.
     """
     mean: Floats = adjust_odds(probabilities, thresholds[:, np.newaxis]).mean(axis=0)
     return mean
@@ -50,20 +37,13 @@ def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Boo
     """Labels that greedily maximise the expected challenge score, one at least.
 
     The score of outputs R where the labels are L is ``sum over i in L, j in R of w_ij / |L u R|`` (Perez Alday et al.
-    2020, eq. 1). With independent labels of probability p, numerator and denominator of R expect
-    ``sum over j in R of (p W)_j`` and ``|R| + sum over i not in R of p_i``; the class that raises their ratio most
-    joins R until none does.
+    2020, eq. 1). With independent labels of probability p, numerator and denominator of R expect ``sum over j in R of
+    (p W)_j`` and ``|R| + sum over i not in R of p_i``; the class that raises their ratio most joins R until none does.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n_recordings, n_classes) or (n_places, n_recordings, n_classes), float64
-        Of several places, such as hospitals with prior odds of their own, the mean of the expected scores counts.
-    weights : ndarray, shape (n_classes, n_classes), float64, or None
-        Without weights each class of one half or more is given, whatever the others are.
-
-    Returns
-    -------
-    ndarray, shape (n_recordings, n_classes), bool
+    `probabilities`, (n_recordings, n_classes) or (n_places, n_recordings, n_classes), float64: of several places, such
+    as hospitals with prior odds of their own, the mean of the expected scores counts. `weights`, (n_classes,
+    n_classes), float64: without weights each class of one half or more is given, whatever the others are. Returns
+    (n_recordings, n_classes), bool.
     """
     if weights is None:
         return (probabilities if probabilities.ndim == 2 else probabilities.mean(axis=0)) >= 0.5
@@ -90,17 +70,9 @@ def highest_expected_score(probabilities: Floats, weights: Floats | None) -> Boo
 def expected_score(probabilities: Floats, outputs: Bools, weights: Floats | None) -> Floats:
     """What a recording's labels can expect, as `highest_expected_score` counts it: how sure they are.
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    outputs : ndarray, shape (n_recordings, n_classes), bool
-    weights : ndarray, shape (n_classes, n_classes), float64, or None
-        Without weights a label that is right counts 1 and any other 0.
-
-    Returns
-    -------
-    ndarray, shape (n_recordings,), float64
-        About 0 where nothing is given or right, about 1 where one label is certain.
+    `probabilities`: (n_recordings, n_classes), float64. `outputs`: (n_recordings, n_classes), bool. `weights`,
+    (n_classes, n_classes), float64: without weights a label that is right counts 1 and any other 0. Returns
+    (n_recordings,), float64: about 0 where nothing is given or right, about 1 where one label is certain.
     """
     credit = ((probabilities if weights is None else probabilities @ weights) * outputs).sum(axis=1)
     union = outputs.sum(axis=1) + (probabilities * ~outputs).sum(axis=1)

@@ -19,17 +19,9 @@ Decide = Callable[[Floats, Floats], Bools]
 def f1_thresholds(labels: Bools, probabilities: Floats, weights: Floats | None = None) -> Floats:
     """For each class the threshold with the highest F1, of equally good ones the nearest to one half.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, optional
-        Not used: this is for sets of diagnoses without reward weights.
-
-    Returns
-    -------
-    ndarray, shape (n_classes,), float64
-        One half for a class without positives.
+    `labels`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64. `weights`: not used:
+    this is for sets of diagnoses without reward weights. Returns (n_classes,), float64: one half for a class without
+    positives.
     """
     thresholds = np.full(labels.shape[1], 0.5)
     for k in np.flatnonzero(labels.any(axis=0)):
@@ -45,17 +37,9 @@ def f1_thresholds(labels: Bools, probabilities: Floats, weights: Floats | None =
 def class_gains(labels: Bools, outputs: Bools, weights: Floats, index: int) -> Floats:
     """What each recording adds to the observed score by having class `index` in its output rather than not.
 
-    Parameters
-    ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-        `outputs[:, index]` is not looked at.
-    weights : ndarray, shape (n_classes, n_classes), float64
-    index : int
-
-    Returns
-    -------
-    ndarray, shape (n_recordings,), float64
-        In units of the observed score: sum over i in L, j in R of w_ij / |L u R|.
+    `labels` and `outputs`, (n_recordings, n_classes), bool: `outputs[:, index]` is not looked at. `weights`:
+    (n_classes, n_classes), float64. Returns (n_recordings,), float64: in units of the observed score: sum over i in L,
+    j in R of w_ij / |L u R|.
     """
     credit = labels @ weights
     without = outputs.copy()
@@ -78,20 +62,13 @@ def shared_threshold(
 ) -> tuple[float, float]:
     """The one threshold for all classes with the highest score.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    score : callable
-        ``(labels, outputs) -> float``.
-    decide : callable
-        ``(probabilities, thresholds) -> outputs``.
-    candidates : ndarray, shape (n_candidates,)
+    - `labels`: (n_recordings, n_classes), bool.
+    - `probabilities`: (n_recordings, n_classes), float64.
+    - `score`: ``(labels, outputs) -> float``.
+    - `decide`: ``(probabilities, thresholds) -> outputs``.
+    - `candidates`: (n_candidates,).
 
-    Returns
-    -------
-    tuple of float
-        Threshold and score; the first of equals.
+    Returns threshold and score; the first of equals.
     """
     n_classes = labels.shape[1]
     scores = [score(labels, decide(probabilities, np.full(n_classes, t))) for t in candidates]
@@ -111,24 +88,18 @@ def coordinate_ascent(
 ) -> Floats:
     """Improve one class's threshold after another, the others fixed.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes), float64
-    decide : callable
-        ``(probabilities, thresholds) -> outputs``; a class it outputs at threshold infinity (the most probable one,
-        say) stays on.
-    start : ndarray, shape (n_classes,)
-    candidates : ndarray, optional
-        Thresholds tried for each class; without it every distinct probability of the class is, which is exact.
-    passes : int
-        Passes over the classes at the most; it ends earlier when a pass changes nothing.
+    - `labels`: (n_recordings, n_classes), bool.
+    - `probabilities`: (n_recordings, n_classes), float64.
+    - `weights`: (n_classes, n_classes), float64.
+    - `decide`: ``(probabilities, thresholds) -> outputs``; a class it outputs at threshold infinity (the most
+      probable one, say) stays on.
+    - `start`: (n_classes,).
+    - `candidates`: thresholds tried for each class; without it every distinct probability of the class is, which
+      is exact.
+    - `passes`: passes over the classes at the most; it ends earlier when a pass changes nothing.
 
-    Returns
-    -------
-    ndarray, shape (n_classes,), float64
-        Of equally good thresholds the one nearest to where the class stood. The observed score never falls.
+    Returns (n_classes,), float64: of equally good thresholds the one nearest to where the class stood. The observed
+    score never falls.
     """
     thresholds = np.array(start, dtype=np.float64)
     always = decide(probabilities, np.full(labels.shape[1], np.inf))

@@ -15,25 +15,12 @@ from ecg.scoring.output_files import load_outputs
 def least_sure(outputs: Path, share: float, diagnoses: Diagnoses | None = None) -> list[tuple[str, float, bool]]:
     """Name, expected score and whether it is among the least sure, of every output of a folder.
 
-    Parameters
-    ----------
-    outputs : Path
-        A folder that `driver.py` has written to, of a model whose scores are probabilities.
-    share : float
-        Of the recordings that were classified, rounded up; all of one expected score count if one does.
-    diagnoses : Diagnoses, optional
-        The model's set; if left out, the shipped one that the first output is of. Without reward weights the expected
-        score is the share of labels that are right.
-
-    Returns
-    -------
-    list of tuple
-        The least sure first. The expected score of a recording that could not be classified is NaN, and it is unsure.
-
-    Raises
-    ------
-    ValueError
-        If there are no outputs, or one can't be read or has other classes than the driver writes.
+    `outputs`: a folder that `driver.py` has written to, of a model whose scores are probabilities. `share`: of the
+    recordings that were classified, rounded up; all of one expected score count if one does. `diagnoses`: the model's
+    set; if left out, the shipped one that the first output is of. Without reward weights the expected score is the
+    share of labels that are right. The least sure come first. The expected score of a recording that could not be
+    classified is NaN, and it is unsure. Raises ValueError if there are no outputs, or one can't be read or has other
+    classes than the driver writes.
     """
     files = sorted(outputs.glob("*.csv"))
     if not files:

@@ -78,19 +78,9 @@ def write_checked(folder: Path, original: Stored, stored: Stored, write: Callabl
     Long texts are looked for in all bytes. Short ones, which stand among samples by chance, are looked for in what is
     written of the same recording with samples of zero.
 
-    Parameters
-    ----------
-    folder : Path
-        Where the files go.
-    original, stored : Stored
-        As read, and as `anonymous` gives it.
-    write : callable
-        Writes a recording into a folder.
-
-    Raises
-    ------
-    RecordingError
-        Where an identifying text is left; it does not say which. Nothing is kept then.
+    `folder`: where the files go. `original` and `stored`: as read, and as `anonymous` gives it. `write`: writes a
+    recording into a folder. Raises RecordingError where an identifying text is left; it does not say which. Nothing is
+    kept then.
     """
     words = identifying_texts(original)
     level = replace(stored, samples=np.zeros_like(stored.samples))

@@ -66,22 +66,12 @@ _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "id
 
 @dataclass(frozen=True)
 class ConvertOptions(RunOptions):
-    """How recordings are converted, beside how they are gone over.
+    """How recordings are converted, beside how they are gone over."""
 
-    Attributes
-    ----------
-    to : {"challenge", "dicom", "edf", "csv", "aecg", "scp"}
-    labels : str, optional
-        As for `load_statements`: take diagnoses from the device's statements.
-    keep_identity : bool
-        Also write names, identifiers and dates.
-    anonymize : bool
-        Leave out free text too; a file that still holds anything identifying is not kept (`examination.anonymous`).
-    """
-
-    to: str = "challenge"
-    labels: str | None = None
-    keep_identity: bool = False
+    to: str = "challenge"  # one of "challenge", "dicom", "edf", "csv", "aecg", "scp"
+    labels: str | None = None  # as for `load_statements`: take diagnoses from the device's statements
+    keep_identity: bool = False  # also write names, identifiers and dates
+    # Leave out free text too; a file that still holds anything identifying is not kept (`examination.anonymous`).
     anonymize: bool = False
 
 
@@ -93,29 +83,10 @@ def convert_recordings(
     Of several recordings of one name the first that can be read is converted. What is done stands in a journal in the
     output folder, ``.run.jsonl``, from which a later run goes on.
 
-    Parameters
-    ----------
-    recordings : path or paths
-        As of `expand_inputs`.
-    output : Path
-        Folder.
-    options : ConvertOptions, optional
-
-    Returns
-    -------
-    n_converted : int
-    problems : list of str
-        A sentence for each recording that could not be converted.
-    summary : list of str
-        What else there is to say.
-
-    Raises
-    ------
-    RecordingError
-        If there is nothing to convert.
-    ValueError
-        If the output folder is that of a recording, or above or below one that was given; where the identity is both
-        to be kept and to be left out.
+    `recordings`: as of `expand_inputs`. `output`: folder. Returns `problems`: a sentence for each recording that could
+    not be converted; `summary`: what else there is to say. Raises RecordingError if there is nothing to convert;
+    ValueError if the output folder is that of a recording, or above or below one that was given; where the identity is
+    both to be kept and to be left out.
     """
     options = options or ConvertOptions()
     if options.anonymize and options.keep_identity:

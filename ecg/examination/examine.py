@@ -23,13 +23,7 @@ class NetworkInput(Protocol):
 class Examination:
     """A recording and what is computed of it, each thing at its first use and once.
 
-    Parameters
-    ----------
-    recording : Recording
-    network_input : NetworkInput
-        A method's ``method.input``.
-    measurements : Measurements, optional
-        Of this recording, where they are known already.
+    `network_input`: a method's ``method.input``. `measurements`: of this recording, where they are known already.
     """
 
     def __init__(

@@ -24,17 +24,10 @@ CORES = len(os.sched_getaffinity(0))
 
 @dataclass(frozen=True)
 class Candidates:
-    """One recording to work on.
+    """One recording to work on."""
 
-    Attributes
-    ----------
-    name : str
-        Of its results.
-    paths : tuple of str
-        Its file. Several where more than one recording has this name: the first that can be read counts.
-    """
-
-    name: str
+    name: str  # of its results
+    # Its file. Several where more than one recording has this name: the first that can be read counts.
     paths: tuple[str, ...]
 
     def stamps(self) -> tuple[str, ...]:
@@ -44,26 +37,13 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Examined(Generic[T]):
-    """What came of one recording.
-
-    Attributes
-    ----------
-    name : str
-    path : Path
-        The file that `result` is of; where there is none, the first.
-    stamps : tuple of str
-        As of `Candidates`, from before it was read.
-    result : object or None
-        What `work` made of it; None if it could not.
-    problems : tuple of str
-        A sentence for each file of this name that has no result.
-    """
+    """What came of one recording."""
 
     name: str
-    path: Path
-    stamps: tuple[str, ...]
-    result: T | None
-    problems: tuple[str, ...] = ()
+    path: Path  # the file that `result` is of; where there is none, the first
+    stamps: tuple[str, ...]  # as of `Candidates`, from before it was read
+    result: T | None  # what `work` made of it; None if it could not
+    problems: tuple[str, ...] = ()  # a sentence for each file of this name that has no result
 
 
 def examine_folder(
@@ -74,15 +54,9 @@ def examine_folder(
     Whatever happens to one recording costs no other one its result: an error of any kind becomes a problem, and so does
     the death of the process that works on it.
 
-    Parameters
-    ----------
-    recordings : iterable of Candidates
-        Drawn as needed.
-    work : callable
-        From the path of a recording to its result, which is pickled where there are worker processes. These are forks
-        of this process, in which torch must not compute.
-    workers : int
-        Processes; with 1 the work is done in this process, and so it is where there is one recording only.
+    `recordings`: drawn as needed. `work`: from the path of a recording to its result, which is pickled where there are
+    worker processes. These are forks of this process, in which torch must not compute. `workers`: processes; with 1 the
+    work is done in this process, and so it is where there is one recording only.
     """
 
     def examine(recording: Candidates) -> Examined[T]:
@@ -119,49 +93,25 @@ def _examine(recording: Candidates, work: Callable[[Path], T]) -> Examined[T]:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a command goes over recordings.
+    """How a command goes over recordings."""
 
-    Attributes
-    ----------
-    workers : int
-        Processes that read and work on recordings.
-    resume : bool
-        Keep what an earlier run has finished with the same arguments and code, of the same files. What had a problem is
-        tried again.
-    shard : Shard
-        Do only these recordings. All shards together write what one process does, to the same bytes.
-    """
-
-    workers: int = CORES
+    workers: int = CORES  # processes that read and work on recordings
+    # Keep what an earlier run has finished with the same arguments and code, of the same files. What had a problem is
+    # tried again.
     resume: bool = False
+    # Do only these recordings. All shards together write what one process does, to the same bytes.
     shard: Shard = WHOLE
 
 
 class Run:
     """A command's way over recordings: those of its share, those already done, and the results of the others.
 
-    Parameters
-    ----------
-    recordings : iterable of Candidates
-        All of them, of all shards; names differ.
-    journal : Path
-        What the paths of the journal's files begin with.
-    step : str
-        What results depend on beside the files of a recording, as of `step_key`.
-    options : RunOptions
-    files : callable
-        The files that are written for the recording of a name.
-    group_size : int
-        Recordings that are shared out, kept and done again together.
+    `recordings`: all of them, of all shards; names differ. `journal`: what the paths of the journal's files begin with.
+    `step`: what results depend on beside the files of a recording, as of `step_key`. `files`: those that are written
+    for the recording of a name. `group_size`: recordings that are shared out, kept and done again together.
 
-    Attributes
-    ----------
-    own : list of Candidates
-        This shard's.
-    left : list of (int, Candidates)
-        Those of them to do, each with the number of its group.
-    kept : dict of str to object
-        The noted value of the others, by name.
+    Of this shard, `own` are all, `left` those to do with the numbers of their groups, `kept` the noted values of the
+    others by name.
     """
 
     def __init__(

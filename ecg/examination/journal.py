@@ -28,13 +28,8 @@ _LAYERS = (
 def step_key(layer: str, *arguments: object) -> str:
     """What the results of a step depend on beside the recording: its code, numpy and scipy, and its arguments.
 
-    Parameters
-    ----------
-    layer : str
-        The sub-package that the step is in. The code of all layers up to it counts, and from `methods` up that of
-        ``team_code.py``.
-    *arguments
-        Every argument that changes results; for JSON.
+    `layer`: the sub-package that the step is in. The code of all layers up to it counts, and from `methods` up that of
+    ``team_code.py``. `*arguments`: every argument that changes results; for JSON.
     """
     return _digest([code_version(layer), np.__version__, scipy.__version__, arguments])
 
@@ -72,15 +67,9 @@ class Journal:
     of the output files, and a value. Each shard writes a file of its own; all files are read. A half-written line of a
     run that was killed counts for nothing.
 
-    Parameters
-    ----------
-    start : Path
-        What the files' paths begin with, such as ``output/.run``: ``.run.jsonl``, ``.run-2-of-3.jsonl``.
-    shard : Shard
-        The one that this run does.
-    resume : bool
-        Whether earlier lines count. If not, this shard's file is begun again, and those of runs that were shared out
-        otherwise are removed.
+    `start`: what the files' paths begin with, such as ``output/.run``: ``.run.jsonl``, ``.run-2-of-3.jsonl``. `shard`:
+    the one that this run does. `resume`: whether earlier lines count. If not, this shard's file is begun again, and
+    those of runs that were shared out otherwise are removed.
     """
 
     def __init__(self, start: Path, shard: Shard = WHOLE, *, resume: bool) -> None:

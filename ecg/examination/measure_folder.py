@@ -27,19 +27,12 @@ EXTENSION = "ecgm"  # of the annotation files
 
 @dataclass(frozen=True)
 class MeasureOptions(RunOptions):
-    """How recordings are measured, beside how they are gone over.
+    """How recordings are measured, beside how they are gone over."""
 
-    Attributes
-    ----------
-    beats : Path, optional
-        Folder for a WFDB annotation file of each recording that could be measured, `<record>.ecgm`, in the same
-        folders below it as the recordings.
-    json_file : Path, optional
-        File for one JSON object per line and recording, with the median beat.
-    """
-
+    # Folder for a WFDB annotation file of each recording that could be measured, `<record>.ecgm`, in the same folders
+    # below it as the recordings.
     beats: Path | None = None
-    json_file: Path | None = None
+    json_file: Path | None = None  # file for one JSON object per line and recording, with the median beat
 
 
 def measure_folder(recordings: Paths, output: Path, options: MeasureOptions | None = None) -> tuple[int, list[str]]:
@@ -49,27 +42,9 @@ def measure_folder(recordings: Paths, output: Path, options: MeasureOptions | No
     all. What is done stands in a journal beside the table, ``.<table>.jsonl``, from which a later run goes on; the run
     that finds the recordings of all shards there writes the table.
 
-    Parameters
-    ----------
-    recordings : path or paths
-        As of `expand_inputs`.
-    output : Path
-        The table (CSV, UTF-8).
-    options : MeasureOptions, optional
-
-    Returns
-    -------
-    n_measured : int
-        Those that an earlier run has measured included.
-    problems : list of str
-        A sentence for each recording that could not be measured.
-
-    Raises
-    ------
-    ValueError
-        If there are no recordings, or if one would be replaced.
-    OSError
-        If something can't be written.
+    `recordings`: as of `expand_inputs`. `output`: the table (CSV, UTF-8). Returns `n_measured`: those that an earlier
+    run has measured included; `problems`: a sentence for each recording that could not be measured. Raises ValueError
+    if there are no recordings, or if one would be replaced; OSError if something can't be written.
     """
     options = options or MeasureOptions()
     beats, json_file = options.beats, options.json_file

@@ -34,18 +34,8 @@ def make_fast(method: Method, networks: Sequence[nn.Module], dtype: torch.dtype)
     Whether `fold_batch_norms` keeps such a network's function is tried with the first one on a made-up recording: where
     a logit differs by more than 1e-3 of its size, the copies keep their batch norms.
 
-    Parameters
-    ----------
-    method : Method
-    networks : sequence of nn.Module
-        Of the same structure, on the CPU, in evaluation mode. Not changed.
-    dtype : torch.dtype
-        Of the products: bfloat16 where the processor has that, else float32.
-
-    Returns
-    -------
-    list of nn.Module
-        Float32 in and out.
+    `networks`: of the same structure, on the CPU, in evaluation mode. Not changed. `dtype`: of the products: bfloat16
+    where the processor has that, else float32. Input and output are float32.
     """
     copies = [fold_batch_norms(network) for network in networks]
     if copies and not _is_same(method, networks[0], copies[0]):
@@ -107,12 +97,7 @@ def _copy(network: nn.Module) -> nn.Module:
 class ChannelsLastConv1d(nn.Module):
     """A 1-D convolution that leaves channels side by side in memory: (B, C, T) to (B, C', T'), float32.
 
-    Parameters
-    ----------
-    convolution : nn.Conv1d
-        Padded with a number of zeros.
-    dtype : torch.dtype
-        Of the products.
+    `convolution`: padded with a number of zeros. `dtype`: of the products.
     """
 
     def __init__(self, convolution: nn.Conv1d, dtype: torch.dtype) -> None:

@@ -84,25 +84,10 @@ def interpret_recordings(
 ) -> Iterator[Interpretation]:
     """Interpret recordings one after the other.
 
-    Parameters
-    ----------
-    paths : iterable of path
-    models : sequence of Model
-        Of the Challenge's classes or PTB-XL's statements; none for the criteria alone.
-    definitions : str
-        A convention; models that know conventions follow it too.
-    workers : int
-        Processes that read and measure while the networks run.
-
-    Yields
-    ------
-    Interpretation
-        In the order of `paths`; one that can't be read has a problem and costs the others nothing.
-
-    Raises
-    ------
-    ValueError
-        If there is no such convention, or statements know no class of a model.
+    `models`: of the Challenge's classes or PTB-XL's statements; none for the criteria alone. `definitions`: a
+    convention; models that know conventions follow it too. `workers`: processes that read and measure while the
+    networks run. Results are in the order of `paths`; one that can't be read has a problem and costs the others
+    nothing. Raises ValueError if there is no such convention, or statements know no class of a model.
     """
     if definitions not in CONVENTIONS:
         raise ValueError(f"definitions {definitions!r}: expected one of {', '.join(CONVENTIONS)}")

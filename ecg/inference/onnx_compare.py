@@ -19,22 +19,14 @@ from ecg.model_folder.model import Model
 
 @dataclass(frozen=True)
 class Agreement:
-    """What `compare` has found.
+    """What `compare` has found."""
 
-    Attributes
-    ----------
-    n_recordings, n_left_out : int
-        Left out are, with raw signals, recordings at another sampling frequency and those longer than a window.
-    probability : float
-        The largest difference of any class's probability.
-    n_labels, n_changed : int
-        Labels (recordings times classes), and those that are not the same.
-    """
-
+    # `n_recordings`, `n_left_out`: left out are, with raw signals, recordings at another sampling frequency and those
+    # longer than a window.
     n_recordings: int
     n_left_out: int
-    probability: float
-    n_labels: int
+    probability: float  # the largest difference of any class's probability
+    n_labels: int  # `n_labels`, `n_changed`: labels (recordings times classes), and those that are not the same
     n_changed: int
 
     def __str__(self) -> str:
@@ -50,21 +42,8 @@ class Agreement:
 def compare(data: bytes, model: Model, sampling_frequency: float | None, paths: Iterable[str]) -> Agreement:
     """Run recordings through an exported file with onnxruntime and through PyTorch in float32, one by one.
 
-    Parameters
-    ----------
-    data : bytes
-        What `export_onnx` has returned for this model and frequency.
-    model : Model
-    sampling_frequency : float or None
-    paths : iterable of str
-        Recordings in any format that `ecg.read` reads.
-
-    Raises
-    ------
-    RecordingError
-        If a recording can't be read.
-    ValueError
-        If there is none to compare.
+    `data`: what `export_onnx` has returned for this model and frequency. `paths`: recordings in any format that
+    `ecg.read` reads. Raises RecordingError if a recording can't be read; ValueError if there is none to compare.
     """
     import onnxruntime
 

@@ -43,12 +43,8 @@ class Graph(nn.Module):
     Its inputs are at most one window long (`Method.input.window`): a longer one ends the computation with an error of
     the runtime that names both lengths. A missing or infinite sample makes all of its item's probabilities nan.
 
-    Parameters
-    ----------
-    model : Model
-        On the CPU.
-    sampling_frequency : float, optional
-        Hz; of raw signals in mV that the graph then preprocesses itself. All items of a batch have one length.
+    `model`: on the CPU. `sampling_frequency`: Hz; of raw signals in mV that the graph then preprocesses itself. All
+    items of a batch have one length.
     """
 
     def __init__(self, model: Model, sampling_frequency: float | None = None) -> None:
@@ -94,19 +90,11 @@ class Graph(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Probabilities.
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, 12, n_samples), float32
-            Raw in mV at the frequency stated, or what `Method.input.preprocess` returns, zero-padded on the right.
-        lengths : Tensor, shape (n_items,), int64
-            Samples of each item before that padding; left out with raw signals.
-        demographics : Tensor, shape (n_items, n_features), float32
-            Left out where the method has none.
-
-        Returns
-        -------
-        probabilities : Tensor, shape (n_items, n_classes), float32
-        member_probabilities : Tensor, shape (n_items, n_members, n_classes), float32
+        `signal`, (n_items, 12, n_samples), float32: raw in mV at the frequency stated, or what
+        `Method.input.preprocess` returns, zero-padded on the right. `lengths`, (n_items,), int64: samples of each item
+        before that padding; left out with raw signals. `demographics`, (n_items, n_features), float32: left out where
+        the method has none. Returns `probabilities`: (n_items, n_classes), float32; `member_probabilities`: (n_items,
+        n_members, n_classes), float32.
         """
         spoilt = 0 * signal.sum(dim=(1, 2))  # nan where a sample is: a runtime's ReLU may turn nan into zero
         if self.preprocessing is not None:
@@ -130,23 +118,10 @@ class Graph(nn.Module):
 def export_onnx(model: Model, sampling_frequency: float | None = None) -> bytes:
     """The ONNX file of a model.
 
-    Parameters
-    ----------
-    model : Model
-        On the CPU; `only_member` gives one of several.
-    sampling_frequency : float, optional
-        See `Graph`.
-
-    Returns
-    -------
-    bytes
-        Float32, opset 18; batch and number of samples are dynamic. The same model gives the same bytes.
-
-    Raises
-    ------
-    ValueError
-        If a package is missing, the frequency is out of bounds, the model is adapted, the graph can't hold the
-        preprocessing, or its probabilities differ from PyTorch's by more than 1e-5.
+    `model`: on the CPU; `only_member` gives one of several. `sampling_frequency`: see `Graph`. The file is float32,
+    opset 18; batch and number of samples are dynamic. The same model gives the same bytes. Raises ValueError if a
+    package is missing, the frequency is out of bounds, the model is adapted, the graph can't hold the preprocessing, or
+    its probabilities differ from PyTorch's by more than 1e-5.
     """
     if sampling_frequency is not None and not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
         bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"

@@ -26,10 +26,7 @@ class Resampler(nn.Module):
     The filter repeats itself every `up` outputs, which `down` inputs are the time of: one convolution with stride
     `down` and a channel for each of the `up` outputs computes it.
 
-    Parameters
-    ----------
-    fs_in, fs_out : float
-        Hz, not the same.
+    `fs_in` and `fs_out`: Hz, not the same.
     """
 
     def __init__(self, fs_in: float, fs_out: float) -> None:
@@ -61,10 +58,7 @@ class BandPass(nn.Module):
     pass starts settled on the first sample, and as it has no gain at 0 Hz, this is the same as starting from nothing
     with the first sample taken away from all.
 
-    Parameters
-    ----------
-    low, high, sampling_frequency : float
-        Hz.
+    `low`, `high`, `sampling_frequency`: Hz.
     """
 
     def __init__(self, low: float, high: float, sampling_frequency: float) -> None:
@@ -97,16 +91,8 @@ def _mirrored(signal: Tensor, before: int, after: int) -> Tensor:
 def make_preprocessing(method: Method, sampling_frequency: float) -> nn.Module:
     """A method's preprocessing of recordings without missing samples as a module, (B, 12, n) to (B, 12, m), float32.
 
-    Parameters
-    ----------
-    method : Method
-    sampling_frequency : float
-        Of the recordings, Hz.
-
-    Raises
-    ------
-    ValueError
-        Where the method does anything else than resampling and a band pass: both are tried on made-up signals.
+    `sampling_frequency`: of the recordings, Hz. Raises ValueError where the method does anything else than resampling
+    and a band pass: both are tried on made-up signals.
     """
     steps: list[nn.Module] = []
     if resampling_ratio(sampling_frequency, method.input.sampling_frequency) != (1, 1):

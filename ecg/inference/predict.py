@@ -84,24 +84,11 @@ def predict(
 
     Batch composition changes results only by rounding.
 
-    Parameters
-    ----------
-    method : Method
-    networks : sequence of nn.Module
-        In evaluation mode, on `device`.
-    items : iterable of Item
-        Drawn as needed; memory depends on neither their number nor their length beyond the signal itself.
-    device : torch.device
-    autocast : bool
-        Whether the forward pass has training's precision rather than float32.
-    deterministic : bool
-        Results do not depend on batch composition at all: one window at a time, only kernels that give the same bytes
-        every time.
-
-    Yields
-    ------
-    tuple of key and ndarray, shape (n_networks, n_classes), float64
-        In the order of `items`; the array is empty, (0, n_classes), for an item without samples.
+    `networks`: in evaluation mode, on `device`. `items`: drawn as needed; memory depends on neither their number nor
+    their length beyond the signal itself. `autocast`: whether the forward pass has training's precision rather than
+    float32. `deterministic`: results do not depend on batch composition at all: one window at a time, only kernels that
+    give the same bytes every time. Returns (n_networks, n_classes), float64: in the order of `items`; the array is
+    empty, (0, n_classes), for an item without samples.
     """
     limit_blas_threads()
     on_cpu = device.type == "cpu"

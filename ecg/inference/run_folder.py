@@ -36,15 +36,10 @@ WRITERS = 4
 
 @dataclass(frozen=True)
 class ClassifyOptions(RunOptions):
-    """How a model is run over recordings, beside how they are gone over.
+    """How a model is run over recordings, beside how they are gone over."""
 
-    Attributes
-    ----------
-    deterministic : bool
-        Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
-        hardware has it, and on other CPUs in float32 by fewer multiplications.
-    """
-
+    # Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
+    # hardware has it, and on other CPUs in float32 by fewer multiplications.
     deterministic: bool = False
 
 
@@ -68,24 +63,8 @@ def run_folder(model: Model, recordings: Paths, output_folder: Path, options: Cl
     affected. Each file is written whole or not at all. Of several recordings of one name the first that can be read is
     classified.
 
-    Parameters
-    ----------
-    model : Model
-    recordings : path or paths
-        As of `expand_inputs`.
-    output_folder : Path
-    options : ClassifyOptions, optional
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    ValueError
-        If there are no recordings, or if an output would replace one.
-    OSError
-        If an output can't be written.
+    `recordings`: as of `expand_inputs`. Raises ValueError if there are no recordings, or if an output would replace
+    one; OSError if an output can't be written.
     """
     options = options or ClassifyOptions()
     step = step_of(model, options)
@@ -108,12 +87,8 @@ def start(
 ) -> Run:
     """A run over recordings, in groups that may share batches.
 
-    Parameters
-    ----------
-    model, recordings, output_folder, options
-        As of `run_folder`.
-    journal, step, files
-        As of `Run`; `files` beside the outputs.
+    `model`, `recordings`, `output_folder`, `options`: as of `run_folder`. `journal`, `step`, `files`: as of `Run`;
+    `files` beside the outputs.
     """
     paths = [found.path for found in expand_inputs(recordings)]
     for path in paths:
@@ -140,23 +115,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Classified:
-    """What came of one recording.
+    """What came of one recording."""
 
-    Attributes
-    ----------
-    examined : Examined
-        Without what the networks took; its problems say why there are no labels.
-    members : ndarray, shape (n_members, n_classes), float64
-        Probabilities; (0, n_classes) where the recording could not be classified, and then there is no label and every
-        score is zero.
-    labels : ndarray, shape (n_classes,), bool
-    scores : ndarray, shape (n_classes,), float64
-    """
-
-    examined: Examined[Ready]
+    examined: Examined[Ready]  # without what the networks took; its problems say why there are no labels
+    # (n_members, n_classes), float64: probabilities; (0, n_classes) where the recording could not be classified, and
+    # then there is no label and every score is zero.
     members: NDArray[np.float64]
-    labels: NDArray[np.bool_]
-    scores: NDArray[np.float64]
+    labels: NDArray[np.bool_]  # (n_classes,), bool
+    scores: NDArray[np.float64]  # (n_classes,), float64
 
     @property
     def name(self) -> str:
@@ -176,14 +142,8 @@ def classify(
 ) -> Iterator[Classified]:
     """Write the output of each recording that is left, and yield what came of it; in order, with progress.
 
-    Parameters
-    ----------
-    model, output_folder, options
-        As of `run_folder`.
-    run : Run
-        As of `start`.
-    beside : callable
-        What else is wanted of an examination (`Ready.beside`); computed in a worker process.
+    `model`, `output_folder`, `options`: as of `run_folder`. `run`: as of `start`. `beside`: what else is wanted of an
+    examination (`Ready.beside`); computed in a worker process.
     """
     compute = _Computing(model.device, options.deterministic)
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {options.workers} processes read ahead")

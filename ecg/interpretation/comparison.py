@@ -39,13 +39,7 @@ _OF_400 = ("pr_ms", "qrs_ms", "qtc_fridericia_ms")
 
 @dataclass(frozen=True)
 class Ecg:
-    """One of the two.
-
-    Attributes
-    ----------
-    measured : Measurements
-    statements : sequence of Statement
-    """
+    """One of the two."""
 
     measured: Measurements
     statements: Sequence[Statement]
@@ -75,20 +69,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed.
-
-    Attributes
-    ----------
-    changes : list of Change
-    statements : list of tuple
-        Code of the list, its words and the evidence for it.
-    new, gone : list of str
-        Statements that are made in one of them and not even possible in the other.
-    """
+    """What changed."""
 
     changes: list[Change]
-    statements: list[tuple[int, str, str]]
-    new: list[str]
+    statements: list[tuple[int, str, str]]  # code of the list, its words and the evidence for it
+    new: list[str]  # `new`, `gone`: statements that are made in one of them and not even possible in the other
     gone: list[str]
 
 

@@ -75,14 +75,7 @@ def contradictions(
 ) -> list[str]:
     """What contradicts something else, in words; empty where nothing does.
 
-    Parameters
-    ----------
-    statements : sequence of Statement
-    measured : Measurements
-    age : float
-        Years; limits of adults where NaN.
-    definitions : str
-        The convention whose limits hold.
+    `age`: years; limits of adults where NaN. `definitions`: the convention whose limits hold.
     """
     terms = statement_list()
     codes = [each.code for each in statements]

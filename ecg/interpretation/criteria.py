@@ -16,25 +16,14 @@ State = Literal["met", "borderline", "not met", "unknown"]
 
 @dataclass(frozen=True)
 class Condition:
-    """A row of the table: a quantity and its limit.
-
-    Attributes
-    ----------
-    quantity, relation : str
-    limit, margin : float
-        In the unit of the quantity; the margin is the error of the measurement.
-    applies : callable
-        ``(age, sex) -> bool``.
-    definitions : str
-        The convention that it belongs to; "" for all.
-    """
+    """A row of the table: a quantity and its limit."""
 
     quantity: str
     relation: str
-    limit: float
+    limit: float  # `limit`, `margin`: in the unit of the quantity; the margin is the error of the measurement
     margin: float
-    applies: Callable[[float, str], bool]
-    definitions: str
+    applies: Callable[[float, str], bool]  # ``(age, sex) -> bool``
+    definitions: str  # the convention that it belongs to; "" for all
 
     def state(self, quantities: Quantities) -> State:
         """Whether the quantity is beyond its limit, within the margin around it, or clearly not beyond it."""
@@ -49,22 +38,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Criterion:
-    """Conditions that must all hold for a statement.
-
-    Attributes
-    ----------
-    code : int
-    modifiers : tuple of int
-    role : {"makes", "says", "needs", "shows"}
-        A statement is made by one of its criteria (and said whatever a model says if that role is "says"), needs its
-        conditions within their margins, and shows quantities that have no limit.
-    name : str
-    conditions : tuple of Condition
-    source : str
-    """
+    """Conditions that must all hold for a statement."""
 
     code: int
     modifiers: tuple[int, ...]
+    # One of "makes", "says", "needs", "shows": a statement is made by one of its criteria (and said whatever a model
+    # says if that role is "says"), needs its conditions within their margins, and shows quantities that have no limit.
     role: str
     name: str
     conditions: tuple[Condition, ...]
@@ -98,33 +77,17 @@ def _condition(row: dict[str, str]) -> Condition:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the measurements say of a statement.
+    """What the measurements say of a statement."""
 
-    Attributes
-    ----------
-    state : {"met", "borderline", "not met", "unknown"}
-        Of the criterion that is met best; "unknown" too where the statement has none.
-    allowed : bool
-        Whether no condition that it needs is missed by more than the margin, or can't be measured.
-    modifiers : tuple of int
-        Of the criterion that is met.
-    evidence : tuple of str
-        The numbers that were looked at.
-    leads : tuple of str
-        Where the criterion was met, if it counts leads.
-    name : str
-        The criterion that is met; "" if none is.
-    always : bool
-        Whether it is said whatever a model says.
-    """
-
+    # One of "met", "borderline", "not met", "unknown": of the criterion that is met best; "unknown" too where the
+    # statement has none.
     state: State
-    allowed: bool
-    modifiers: tuple[int, ...] = ()
-    evidence: tuple[str, ...] = ()
-    leads: tuple[str, ...] = ()
-    name: str = ""
-    always: bool = False
+    allowed: bool  # whether no condition that it needs is missed by more than the margin, or can't be measured
+    modifiers: tuple[int, ...] = ()  # of the criterion that is met
+    evidence: tuple[str, ...] = ()  # the numbers that were looked at
+    leads: tuple[str, ...] = ()  # where the criterion was met, if it counts leads
+    name: str = ""  # the criterion that is met; "" if none is
+    always: bool = False  # whether it is said whatever a model says
 
 
 _ORDER: tuple[State, ...] = ("met", "borderline", "not met", "unknown")
@@ -133,15 +96,7 @@ _ORDER: tuple[State, ...] = ("met", "borderline", "not met", "unknown")
 def verdict_on(code: int, quantities: Quantities, age: float, sex: str, definitions: str) -> Verdict:
     """Compare a statement with the measurements.
 
-    Parameters
-    ----------
-    code : int
-    quantities : dict of str to Quantity
-    age : float
-        Years, NaN where unknown.
-    sex : str
-    definitions : str
-        Name of a convention.
+    `age`: years, NaN where unknown. `definitions`: name of a convention.
     """
     years = age if math.isfinite(age) else ASSUMED_AGE
     made: list[tuple[State, Criterion, list[Quantity]]] = []

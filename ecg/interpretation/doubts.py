@@ -14,17 +14,8 @@ _FEWEST_BEATS = 3
 def doubts(statements: Sequence[Statement], measured: Measurements, disagreeing: Sequence[str] = ()) -> list[str]:
     """Reasons to doubt an interpretation.
 
-    Parameters
-    ----------
-    statements : sequence of Statement
-    measured : Measurements
-    disagreeing : sequence of str
-        Statements on which the members of a model disagree, in words.
-
-    Returns
-    -------
-    list of str
-        Empty for about nine of ten clean recordings.
+    `disagreeing`: statements on which the members of a model disagree, in words. There are none for about nine of ten
+    clean recordings.
     """
     reasons = [f"{each.statement}: {each.evidence}" for each in statements if each.code in _TECHNICAL]
     reasons += [

@@ -14,17 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """A rule.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"one of", "not beside", "alone"}
-        Only one of `codes`; none of `codes` beside one of `beside`; one of `codes` with nothing but `beside`.
-    codes, beside : frozenset of int
-    """
+    """A rule."""
 
     name: str
+    # One of "one of", "not beside", "alone": only one of `codes`; none of `codes` beside one of `beside`; one of
+    # `codes` with nothing but `beside`.
     kind: str
     codes: frozenset[int]
     beside: frozenset[int]
@@ -47,16 +41,7 @@ def exclusions() -> tuple[Exclusion, ...]:
 def exclude(found: Mapping[int, T], rank: Callable[[T], Any]) -> dict[int, T]:
     """The statements that stay where some exclude others.
 
-    Parameters
-    ----------
-    found : mapping of int to object
-        Statements by code.
-    rank : callable
-        Of statements of which one can stay the one of the highest rank does.
-
-    Returns
-    -------
-    dict of int to object
+    `found`: statements by code. `rank`: of statements of which one can stay the one of the highest rank does.
     """
     kept = dict(found)
     for rule in exclusions():

@@ -45,20 +45,10 @@ _RBBB_LEADS = ("V1", "V2", "V3")  # their ST-T follows from the block (part IV)
 class Statement:
     """A statement about a recording.
 
-    Attributes
-    ----------
-    code : int
-        Of the AHA/ACC/HRS list.
-    statement : str
-        With its modifiers, in the list's words.
-    certainty : {"definite", "probable", "possible"}
-    probability : float
-        Of the model's classes that say the same; NaN where the measurements alone say it.
-    evidence : str
-        The numbers that speak for it or against it.
-    modifiers : tuple of int
-    acute : str
-        What a reader must not miss; "" for most.
+    `code` is that of the AHA/ACC/HRS list, `statement` has its modifiers, in the list's words. `certainty` is
+    "definite", "probable" or "possible". `probability` is that of the model's classes for it, NaN where measurements
+    alone say it. `evidence` holds the numbers for it or against it. `acute` says what a reader must not miss; "" for
+    most.
     """
 
     code: int
@@ -75,23 +65,10 @@ def interpret(
 ) -> list[Statement]:
     """Put a recording into statements.
 
-    Parameters
-    ----------
-    measured : Measurements
-    age : float
-        Years, NaN where unknown.
-    sex : str
-        "Female", "Male" or "Unknown".
-    opinions : mapping, optional
-        Calibrated probabilities of each model, by the codes of the Challenge or of PTB-XL; without them the criteria
-        alone decide.
-    definitions : str
-        The convention whose limits hold: "clinical" or "ptb-xl".
-
-    Returns
-    -------
-    list of Statement
-        What is acute first, then in the order of the list; free of contradictions.
+    `age`: years, NaN where unknown. `sex`: "Female", "Male" or "Unknown". `opinions`: calibrated probabilities of each
+    model, by the codes of the Challenge or of PTB-XL; without them the criteria alone decide. `definitions`: the
+    convention whose limits hold: "clinical" or "ptb-xl". What is acute comes first, then the others in the order of the
+    list; none contradict.
     """
     technical = _technical(measured)
     if measured.n_beats == 0:
@@ -117,22 +94,16 @@ def interpret(
 
 @dataclass(frozen=True)
 class Policy:
-    """How a statement is decided: a row of ``data/policy.csv``.
+    """How a statement is decided: a row of ``data/policy.csv``."""
 
-    Attributes
-    ----------
-    decided_by : {"measurement", "both", "model", "rhythm"}
-        "measurement": made where its criterion is met, the model says how certain; "both": made by the model, its
-        criterion makes it more or less certain; "model": by the model alone; "rhythm": one of these stands for the
-        recording.
-    floor : {"definite", "probable", "possible"}
-        The least certainty of a statement that is measured, or always said, where its criterion is clearly met.
-    limits : tuple of 3 floats
-        Probabilities from which it is definite, probable or possible where its criterion is met.
-    """
-
+    # "measurement": made where its criterion is met, the model says how certain; "both": made by the model, its
+    # criterion makes it more or less certain; "model": by the model alone; "rhythm": one of these stands for the
+    # recording.
     decided_by: str
+    # One of "definite", "probable", "possible": the least certainty of a statement that is measured, or always said,
+    # where its criterion is clearly met.
     floor: Certainty
+    # Probabilities from which it is definite, probable or possible where its criterion is met.
     limits: tuple[float, ...]
 
 

@@ -15,31 +15,22 @@ _NOTCH_MV = 0.05  # how far a notch must go back
 
 @dataclass(frozen=True)
 class QrsWaves:
-    """The waves of a lead; 0 where one is absent.
+    """The waves of a lead; 0 where one is absent."""
 
-    Attributes
-    ----------
-    q_mv, r_mv, s_mv, r2_mv : float
-        Amplitudes against the level at the QRS onset, mV; Q and S are negative. A complex without R has a Q (QS).
-    q_ms, r_ms, s_ms, r2_ms : float
-        Durations, ms.
-    r_peak_ms : float
-        From the QRS onset of all leads to the peak of the last R wave that is at least half as high as the highest; NaN
-        without one.
-    notched : bool
-        Whether the R wave has two peaks or more.
-    """
-
+    # `q_mv`, `r_mv`, `s_mv`, `r2_mv`: amplitudes against the level at the QRS onset, mV; Q and S are negative. A
+    # complex without R has a Q (QS).
     q_mv: float = 0.0
     r_mv: float = 0.0
     s_mv: float = 0.0
     r2_mv: float = 0.0
-    q_ms: float = 0.0
+    q_ms: float = 0.0  # `q_ms`, `r_ms`, `s_ms`, `r2_ms`: durations, ms
     r_ms: float = 0.0
     s_ms: float = 0.0
     r2_ms: float = 0.0
+    # From the QRS onset of all leads to the peak of the last R wave that is at least half as high as the highest; NaN
+    # without one.
     r_peak_ms: float = math.nan
-    notched: bool = False
+    notched: bool = False  # whether the R wave has two peaks or more
 
     @property
     def is_qs(self) -> bool:
@@ -49,12 +40,8 @@ class QrsWaves:
 def qrs_waves(voltages: NDArray[np.float64], step_ms: float) -> QrsWaves:
     """Take a QRS complex apart.
 
-    Parameters
-    ----------
-    voltages : ndarray, shape (n_samples,), float64, mV
-        From the QRS onset to its offset, against the level at the onset.
-    step_ms : float
-        Between samples.
+    `voltages`, (n_samples,), float64, mV: from the QRS onset to its offset, against the level at the onset. `step_ms`:
+    between samples.
     """
     if not np.isfinite(voltages).all():
         return QrsWaves()

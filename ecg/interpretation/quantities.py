@@ -30,21 +30,11 @@ CONTIGUOUS = frozenset(
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number and what a reader is told of it.
+    """A number and what a reader is told of it."""
 
-    Attributes
-    ----------
-    value : float
-        NaN where not measurable.
-    words : str
-        With the number and its unit: "QRS 148 ms".
-    leads : tuple of str
-        The leads that it is about, where it counts leads.
-    """
-
-    value: float
-    words: str
-    leads: tuple[str, ...] = ()
+    value: float  # NaN where not measurable
+    words: str  # with the number and its unit: "QRS 148 ms"
+    leads: tuple[str, ...] = ()  # the leads that it is about, where it counts leads
 
 
 Quantities = dict[str, Quantity]
@@ -53,19 +43,8 @@ Quantities = dict[str, Quantity]
 def quantities_of(measured: Measurements, age: float, sex: str, left_out: Iterable[str] = ()) -> Quantities:
     """All quantities that ``criteria.csv`` names.
 
-    Parameters
-    ----------
-    measured : Measurements
-    age : float
-        Years, NaN where unknown; then an age of 50 is assumed.
-    sex : str
-        "Female", "Male" or "Unknown".
-    left_out : iterable of str
-        Leads whose ST segment and T wave say nothing.
-
-    Returns
-    -------
-    dict of str to Quantity
+    `age`: years, NaN where unknown; then an age of 50 is assumed. `sex`: "Female", "Male" or "Unknown". `left_out`:
+    leads whose ST segment and T wave say nothing.
     """
     waves = waves_of(measured)
     lead = _Leads(measured, waves, frozenset(left_out))

@@ -17,27 +17,15 @@ def read_table(name: str) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class Term:
-    """An entry of the list.
-
-    Attributes
-    ----------
-    code : int
-    kind : str
-        "primary", "secondary", "modifier", "comparison" or "convenience".
-    category : str
-    words : str
-    accompanies : frozenset of int
-        Of a secondary statement: the primary statements that it may stand beside.
-    criterion : str
-        Of a comparison statement.
-    """
+    """An entry of the list."""
 
     code: int
-    kind: str
+    kind: str  # "primary", "secondary", "modifier", "comparison" or "convenience"
     category: str
     words: str
+    # Of a secondary statement: the primary statements that it may stand beside.
     accompanies: frozenset[int] = frozenset()
-    criterion: str = ""
+    criterion: str = ""  # of a comparison statement
 
 
 @cache
@@ -93,10 +81,7 @@ def _terms() -> dict[str, tuple[ClassTerm, ...]]:
 def terms_of_class(label: str) -> tuple[ClassTerm, ...]:
     """The statements that a class stands for, none for a class without.
 
-    Parameters
-    ----------
-    label : str
-        A SNOMED CT code of the Challenge (several joined by ``|`` for a class of several codes), or one of PTB-XL's
-        SCP-ECG statements.
+    `label`: a SNOMED CT code of the Challenge (several joined by ``|`` for a class of several codes), or one of
+    PTB-XL's SCP-ECG statements.
     """
     return next((_terms()[code] for code in label.split("|") if code in _terms()), ())

@@ -1,14 +1,12 @@
 """The functions of the 2021 Challenge's helper code, on headers of any dialect."""
 
-from __future__ import annotations
-
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ecg.io.files import StrPath
 from ecg.io.header import load_header, parse_header
 from ecg.io.readers.matlab import load_mat
 from ecg.io.readers.wfdb_files import load_dat
@@ -42,10 +40,7 @@ def sort_leads(leads: Sequence[str]) -> tuple[str, ...]:
 
 
 def load_recording(
-    recording_file: str | os.PathLike[str],
-    header: str | None = None,
-    leads: Sequence[str] | None = None,
-    key: str = "val",
+    recording_file: StrPath, header: str | None = None, leads: Sequence[str] | None = None, key: str = "val"
 ) -> np.ndarray:
     """The raw recording, (n_signals, n_samples), ADC units.
 

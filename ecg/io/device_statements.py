@@ -1,14 +1,11 @@
 """From the words of an interpretation to SNOMED CT codes, by a table and by nothing else."""
 
-from __future__ import annotations
-
 import hashlib
-import os
 import re
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_rows
+from ecg.io.files import StrPath, read_rows
 
 _LONGEST = 1 << 22  # bytes
 COMMON_TABLE = Path(__file__).with_name("device_statements.csv")
@@ -26,15 +23,11 @@ class StatementTable:
     def __init__(self) -> None:
         self._codes: dict[str, tuple[str, ...]] = {}
 
-    def add(self, path: str | os.PathLike[str]) -> None:
+    def add(self, path: StrPath) -> None:
         """Add a CSV file with the columns statement and code (others are for people); it goes before earlier ones.
 
-        Several codes are separated by semicolons. Without a code a statement is known to mean none.
-
-        Raises
-        ------
-        RecordingError
-            Where it is no such file.
+        Several codes are separated by semicolons. Without a code a statement is known to mean none. Raises
+        RecordingError where it is no such file.
         """
         fields, rows = read_rows(path, _LONGEST)
         if not {"statement", "code"} <= set(fields):
@@ -69,7 +62,7 @@ class StatementTable:
         return None
 
 
-def load_statements(labels: str | os.PathLike[str]) -> StatementTable:
+def load_statements(labels: StrPath) -> StatementTable:
     """The table of common statements, and before it the user's own file; "common" for the former alone."""
     table = StatementTable()
     table.add(COMMON_TABLE)

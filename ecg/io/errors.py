@@ -1,7 +1,5 @@
 """The error that bad recordings raise, with its message in one form."""
 
-from __future__ import annotations
-
 
 class RecordingError(ValueError):
     """A header or recording that can't be used; the message names the file, what was expected, what was found.

@@ -1,7 +1,5 @@
 """Files read with errors that name them, and written whole or not at all."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import csv
@@ -19,9 +17,11 @@ from typing import BinaryIO
 
 from ecg.io.errors import problem
 
+StrPath = str | os.PathLike[str]
+
 
 @contextmanager
-def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_file(path: StrPath) -> Iterator[BinaryIO]:
     """Open for reading; what the system has against it becomes RecordingError. Folders, pipes, devices are refused."""
     try:
         if not Path(path).is_file():
@@ -32,18 +32,18 @@ def open_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise problem(path, "a readable file", error.strerror or error) from error
 
 
-def _instead_of_a_file(path: str | os.PathLike[str]) -> str:
+def _instead_of_a_file(path: StrPath) -> str:
     if is_dangling(path):
         return "a link to something that is not there"
     return "something else" if os.path.lexists(path) else "none"
 
 
-def is_dangling(path: str | os.PathLike[str]) -> bool:
+def is_dangling(path: StrPath) -> bool:
     """Whether a path is a link that leads nowhere, as git-annex leaves them for content that was not fetched."""
     return os.path.islink(path) and not os.path.exists(path)
 
 
-def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
+def read_file(path: StrPath, most: int = 1 << 30) -> bytes:
     """The first bytes of a file, all if there are no more than `most`; errors as of `open_file`.
 
     For the many small files of the scorer, which takes three quarters of its time with it.
@@ -66,7 +66,7 @@ def read_file(path: str | os.PathLike[str], most: int = 1 << 30) -> bytes:
         raise problem(path, "a readable file", error.strerror or error) from error
 
 
-def read_text(path: str | os.PathLike[str], most: int) -> str:
+def read_text(path: StrPath, most: int) -> str:
     """The text of a file of at most `most` bytes: UTF-8, else Latin-1, without byte order mark; errors as above."""
     data = read_file(path, most + 1)
     if len(data) > most:
@@ -78,7 +78,7 @@ def read_text(path: str | os.PathLike[str], most: int) -> str:
         return data.decode("latin-1")
 
 
-def read_rows(path: str | os.PathLike[str], most: int) -> tuple[list[str], list[dict[str, str]]]:
+def read_rows(path: StrPath, most: int) -> tuple[list[str], list[dict[str, str]]]:
     """The columns and rows of a CSV file with headings, of at most `most` bytes; errors as of `read_text`."""
     reader = csv.DictReader(io.StringIO(read_text(path, most), newline=""))
     try:
@@ -88,22 +88,18 @@ def read_rows(path: str | os.PathLike[str], most: int) -> tuple[list[str], list[
         raise problem(path, "a CSV file", error) from error
 
 
-def write_file(path: str | os.PathLike[str], data: str | bytes | memoryview) -> None:
+def write_file(path: StrPath, data: str | bytes | memoryview) -> None:
     """Write a file whole or not at all, as `whole_file`. Text as UTF-8."""
     with whole_file(path) as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def whole_file(path: StrPath) -> Iterator[BinaryIO]:
     """A file to write into that is at `path` when the block ends, and nowhere if it fails.
 
-    It is a temporary file in the same folder, to the disk, renamed.
-
-    Raises
-    ------
-    OSError
-        Where it can't be written; it names the file itself, not the temporary one.
+    It is a temporary file in the same folder, to the disk, renamed. Raises OSError, which names the file itself and not
+    the temporary one.
     """
     # Not tempfile.mkstemp: nobody else can read its files, and the outputs are for others to read.
     temporary = Path(path).with_name(f".{uuid.uuid4().hex}.part")
@@ -122,7 +118,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise OSError(error.errno, f"can't be written: {error.strerror}", os.fspath(path)) from error
 
 
-def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+def is_same_file(one: StrPath, other: StrPath) -> bool:
     """Whether both paths lead to one existing file."""
     try:
         return os.path.samefile(one, other)
@@ -130,7 +126,7 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
         return False
 
 
-def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+def remove_leftovers(folder: StrPath) -> None:
     """Remove temporary files of `whole_file` that a kill left in a folder; those of the last minute may live."""
     for file in Path(folder).glob(".*.part"):
         with contextlib.suppress(FileNotFoundError):  # another process that writes here has just renamed it

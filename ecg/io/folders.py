@@ -1,24 +1,17 @@
 """Recordings in a folder, and the database that a record's name belongs to."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator
 
+from ecg.io.files import StrPath
+
 # The letters that a record's name begins with: the database it comes from.
-DATABASES: dict[str, str] = {
-    "A": "CPSC",
-    "Q": "CPSC-Extra",
-    "I": "INCART",
-    "S": "PTB",
-    "HR": "PTB-XL",
-    "E": "G12EC",
-    "JS": "Chapman-Ningbo",
-}
+DATABASES: dict[str, str] = {"A": "CPSC", "Q": "CPSC-Extra", "I": "INCART", "S": "PTB", "HR": "PTB-XL", "E": "G12EC"}
+DATABASES["JS"] = "Chapman-Ningbo"
 
 
-def walk(folder: str | os.PathLike[str]) -> Iterator[tuple[str, list[str]]]:
+def walk(folder: StrPath) -> Iterator[tuple[str, list[str]]]:
     """Yield each folder from this one down with the names of its files, both sorted, a folder before those below it.
 
     What is hidden is skipped. Links to folders are followed, but each folder is entered once, so that loops end.
@@ -31,14 +24,10 @@ def _walk(folder: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, lis
     if (status.st_dev, status.st_ino) in entered:
         return
     entered.add((status.st_dev, status.st_ino))
-    files: list[str] = []
-    folders: list[str] = []
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if _is_folder(entry) else files).append(entry.name)
-    yield folder, sorted(files)
-    for name in sorted(folders):
+        there = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
+    yield folder, sorted(name for name in there if not there[name])
+    for name in sorted(name for name in there if there[name]):
         yield from _walk(os.path.join(folder, name), entered)
 
 
@@ -49,12 +38,12 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def is_header(path: str | os.PathLike[str]) -> bool:
+def is_header(path: StrPath) -> bool:
     """Whether a file is a Challenge (WFDB) header by its suffix, `.hea` or `.HEA`."""
     return os.fspath(path)[-4:].lower() == ".hea"
 
 
-def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_headers(folder: StrPath) -> Iterator[str]:
     """Yield the paths of the headers in a folder and below, in the order of `walk`."""
     for place, names in walk(folder):
         for name in names:
@@ -62,9 +51,7 @@ def find_headers(folder: str | os.PathLike[str]) -> Iterator[str]:
                 yield os.path.join(place, name)
 
 
-def find_challenge_files(
-    data_directory: str | os.PathLike[str], recursive: bool = False
-) -> tuple[list[str], list[str]]:
+def find_challenge_files(data_directory: StrPath, recursive: bool = False) -> tuple[list[str], list[str]]:
     """Paths of the headers that have a recording (`.mat`, else `.dat`) of their name beside them, and of these.
 
     Suffixes may be in capitals. Sorted. One flat folder as in the Challenge; with `recursive` those below it too.

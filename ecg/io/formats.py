@@ -1,7 +1,5 @@
 """All formats that ECGs come in: which one a file is, by its content, and which files of a folder are recordings."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
-from ecg.io.files import is_dangling, read_file
+from ecg.io.files import StrPath, is_dangling, read_file
 from ecg.io.folders import is_header, walk
 from ecg.io.header import load_header, read_header
 from ecg.io.readers.aecg import is_aecg, read_aecg
@@ -41,24 +39,14 @@ CHALLENGE = "Challenge"  # the format of a header with its signal file
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """A format."""
 
-    Attributes
-    ----------
-    name : str
-        For people.
-    suffixes : tuple of str
-        By which a folder's files are taken for recordings; which format it is the content tells.
-    is_it : callable
-        Whether a file that begins with these bytes (up to `START`) is of this format.
-    read : callable
-        From a path to a `Stored`; RecordingError for everything wrong with the file.
-    """
-
-    name: str
+    name: str  # for people
+    # By which a folder's files are taken for recordings; which format it is the content tells.
     suffixes: tuple[str, ...]
-    is_it: Callable[[bytes], bool]
-    read: Callable[[str | os.PathLike[str]], Stored]
+    is_it: Callable[[bytes], bool]  # whether a file that begins with these bytes (up to `START`) is of this format
+    # From a path to a `Stored`; RecordingError for everything wrong with the file.
+    read: Callable[[StrPath], Stored]
 
 
 # In the order in which they are tried; none takes what is another's.
@@ -82,20 +70,17 @@ SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for su
 _COMMON_SUFFIXES = ("", ".json", *TABLE_SUFFIXES)
 
 
-def format_of(path: str | os.PathLike[str]) -> Format | None:
+def format_of(path: StrPath) -> Format | None:
     """The format of a file by its first bytes; None where it is none of `FORMATS`. RecordingError if unreadable."""
     start = read_file(path, START)
     return next((one for one in FORMATS if one.is_it(start)), None)
 
 
-def read_any(path: str | os.PathLike[str]) -> Stored:
+def read_any(path: StrPath) -> Stored:
     """Read a recording in any of `FORMATS`, or Challenge files by their header (`.hea`).
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it, for unknown formats, and where another file of the folder would give a recording
-        of the same name.
+    Raises RecordingError for everything wrong with it, for unknown formats, and where another file of the folder would
+    give a recording of the same name.
     """
     path = Path(path)
     if is_header(path):
@@ -116,13 +101,10 @@ def read_any(path: str | os.PathLike[str]) -> Stored:
     return kind.read(path)
 
 
-def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
+def read_challenge(header_file: StrPath) -> Stored:
     """Read Challenge files: the twelve leads in ADC units, and what `ecg convert` wrote of the device's report.
 
-    Raises
-    ------
-    RecordingError
-        As of `read_recording`.
+    Raises RecordingError as of `read_recording`.
     """
     path = Path(header_file)
     header, millivolts = read_recording(path)
@@ -139,16 +121,8 @@ def read_challenge(header_file: str | os.PathLike[str]) -> Stored:
     else:
         kind = np.int16 if np.abs(whole).max() < 2**15 else np.int32
         samples = np.where(missing, np.iinfo(kind).min, whole).astype(kind)
-    new = make_header(
-        path,
-        list(at),
-        header.sampling_frequency,
-        samples,
-        gains[:, 0].tolist(),
-        baselines[:, 0].tolist(),
-        age=header.age,
-        sex=header.sex,
-    )
+    scale = gains[:, 0].tolist(), baselines[:, 0].tolist()
+    new = make_header(path, list(at), header.sampling_frequency, samples, *scale, age=header.age, sex=header.sex)
     device, notes = _said_in(load_header(path))
     header = replace(new, labels=header.labels, notes=(*header.notes, *notes))
     return Stored(header, samples, device)
@@ -165,7 +139,7 @@ def _said_in(text: str) -> tuple[DeviceReport, tuple[str, ...]]:
     return device, tuple(value for kind, value in said if kind == "Note")
 
 
-def is_recording(path: str | os.PathLike[str]) -> bool:
+def is_recording(path: StrPath) -> bool:
     """Whether a file is one that a scan of its folder takes for a recording.
 
     By its suffix: a Challenge header, or one of `SUFFIXES`. Tables of samples, JSON files and files without a suffix
@@ -188,7 +162,7 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
     return kind is not None if suffix else kind not in (None, FORMATS[-1])
 
 
-def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_recordings(folder: StrPath) -> Iterator[str]:
     """Yield the paths of the recordings in a folder and below, sorted in each folder, files before subfolders.
 
     Of Challenge recordings it is the header's path (`.hea`, also of an absent one whose `.mat` or `.dat` is there);
@@ -205,7 +179,7 @@ def find_recordings(folder: str | os.PathLike[str]) -> Iterator[str]:
             yield os.path.join(place, name)
 
 
-def find_ignored(folder: str | os.PathLike[str]) -> Iterator[str]:
+def find_ignored(folder: StrPath) -> Iterator[str]:
     """Yield the paths of the files that belong to no recording in a folder and below: texts, archives and the like."""
     for place, files in walk(folder):
         taken = _recordings_in(place, files)
@@ -255,20 +229,11 @@ def _signal_files(place: str, files: list[str]) -> set[str]:
     return names
 
 
-def read(path: str | os.PathLike[str], statements: StatementTable | None = None) -> Recording:
-    """Read a recording in any format.
+def read(path: StrPath, statements: StatementTable | None = None) -> Recording:
+    """Read a recording, whose path is one that `find_recordings` gives, in any format.
 
-    Parameters
-    ----------
-    path : path
-        One that `find_recordings` gives.
-    statements : StatementTable, optional
-        Adds the codes of the device's statements to the labels (not of Challenge files, whose labels are codes).
-
-    Raises
-    ------
-    RecordingError
-        As of `read_any` and `read_recording`.
+    `statements` adds the codes of the device's statements to the labels (not of Challenge files, whose labels are
+    codes). Raises RecordingError as of `read_any` and `read_recording`.
     """
     path = Path(path)
     if is_header(path):

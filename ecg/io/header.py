@@ -3,8 +3,6 @@
 wfdb's own parser takes files only and refuses some of these dialects; the Challenge's hooks pass text.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import re
@@ -13,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text
+from ecg.io.files import StrPath, read_text
 from ecg.io.readers.dates import known_age
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.leads import LEADS
@@ -22,9 +20,7 @@ from ecg.leads import LEADS
 LOWEST_FREQUENCY, HIGHEST_FREQUENCY = 50.0, 5000.0
 DEFAULT_GAIN = 200.0  # ADC units per mV where the header gives none (WFDB's rule, header(5))
 LONGEST_HEADER = 1 << 20  # bytes; real ones have 1 or 2 kB
-
-
-_SEXES = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}
+SEXES = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}
 _MILLIVOLTS = {"": 1.0, "mv": 1.0, "uv": 1e-3, "\u00b5v": 1e-3, "\u03bcv": 1e-3, "v": 1e3}  # with both micro signs
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RECORD_LINE = re.compile(rf"(\S+)\s+(\d{{1,6}})(?:\s+({_NUMBER})(?:/\S*)?)?(?:\s+(\d{{1,12}})(?!\S))?(?!\S)", re.ASCII)
@@ -36,44 +32,22 @@ _COMMENT = re.compile(r"#\s*(age|sex|dx)\s*:(.*)", re.IGNORECASE | re.ASCII)
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says.
+    """What a header says."""
 
-    Attributes
-    ----------
-    recording_id : str
-        The record's name; a trailing `.mat`, `.dat` or `.hea` is dropped.
-    sampling_frequency : float
-        Hz.
-    n_samples : int or None
-        Per lead; None where the header does not say.
-    leads : tuple of str
-        In file order; the twelve leads in standard spelling, others as written.
-    adc_gains, baselines : tuple of float
-        ADC units per mV, and ADC units at 0 mV. The gain of a signal that is none of the twelve leads may be NaN.
-    file_names, formats : tuple of str
-        Per signal, as written ("A0001.mat", "16+24").
-    age : float
-        Years, 0 to 120; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
-    sex : str
-        "Female", "Male" or "Unknown".
-    labels : tuple of str
-        SNOMED CT codes of the Dx line in their order, without empties and doubles.
-    notes : tuple of str
-        What was assumed in reading that whoever uses the recording should know.
-    """
-
-    recording_id: str
-    sampling_frequency: float
-    n_samples: int | None
-    leads: tuple[str, ...]
+    recording_id: str  # the record's name; a trailing `.mat`, `.dat` or `.hea` is dropped
+    sampling_frequency: float  # Hz
+    n_samples: int | None  # per lead; None where the header does not say
+    leads: tuple[str, ...]  # in file order; the twelve leads in standard spelling, others as written
+    # `adc_gains`, `baselines`: ADC units per mV, and ADC units at 0 mV. The gain of a signal that is none of the twelve
+    # leads may be NaN.
     adc_gains: tuple[float, ...]
     baselines: tuple[float, ...]
-    file_names: tuple[str, ...]
+    file_names: tuple[str, ...]  # `file_names`, `formats`: per signal, as written ("A0001.mat", "16+24")
     formats: tuple[str, ...]
-    age: float
-    sex: str
-    labels: tuple[str, ...]
-    notes: tuple[str, ...] = ()
+    age: float  # years, 0 to 120; NaN where unknown. PTB-XL's 300 (90 or older) is 90.
+    sex: str  # "Female", "Male" or "Unknown"
+    labels: tuple[str, ...]  # SNOMED CT codes of the Dx line in their order, without empties and doubles
+    notes: tuple[str, ...] = ()  # what was assumed in reading that whoever uses the recording should know
 
 
 class Signal(NamedTuple):
@@ -90,7 +64,7 @@ class Signal(NamedTuple):
 
 @lru_cache(maxsize=8)  # the stamp of a recording asks first, then its reader
 def parse_header(text: str, source: str = "header") -> Header:
-    """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges.
+    """Parse the text of a header, in any dialect of the 2020 and 2021 Challenges; `source` is what errors call it.
 
     Lines are told apart by what they are, never by their number: those with `#` are comments, the first other one is
     the record line, the rest are signal lines. Dates are ignored. By WFDB's rules (header(5)) an absent gain means 200
@@ -98,19 +72,8 @@ def parse_header(text: str, source: str = "header") -> Header:
     Unlike in WFDB, a gain of zero and a missing sampling frequency are errors: their defaults would be guesses.
 
     Where the leads have several samples in a frame (format `16x10`), sampling frequency and number of samples are those
-    of the leads, not of the frames.
-
-    Parameters
-    ----------
-    text : str
-        The header.
-    source : str
-        What error messages call it, usually its path.
-
-    Raises
-    ------
-    RecordingError
-        Where the text is not a header of a single-segment recording that can be used.
+    of the leads, not of the frames. Raises RecordingError where the text is not a header of a single-segment recording
+    that can be used.
     """
     record_line, signal_lines, comments = split_header(text, source)
     match = _RECORD_LINE.match(record_line)
@@ -144,7 +107,7 @@ def parse_header(text: str, source: str = "header") -> Header:
         file_names=file_names,
         formats=formats,
         age=years,
-        sex=_SEXES.get(sex.lower(), "Unknown"),
+        sex=SEXES.get(sex.lower(), "Unknown"),
         labels=tuple(dict.fromkeys(codes)),
         notes=(*notes_on(labels), *age_notes, *(("age 300 is 90 or older",) if _number(age) == 300 else ())),
     )
@@ -240,11 +203,11 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def load_header(header_file: str | os.PathLike[str]) -> str:
+def load_header(header_file: StrPath) -> str:
     """The text of a header: UTF-8, else Latin-1, without byte order mark. Raises RecordingError if it can't be read."""
     return read_text(header_file, LONGEST_HEADER)
 
 
-def read_header(header_file: str | os.PathLike[str]) -> Header:
+def read_header(header_file: StrPath) -> Header:
     """Read and parse a header file. Raises RecordingError for everything wrong with it."""
     return parse_header(load_header(header_file), os.fspath(header_file))

@@ -1,7 +1,5 @@
 """What a user names as recordings, expanded: files, folders, patterns, and text files that list these."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections.abc import Iterable, Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 from numpy.typing import ArrayLike
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath as StrPath
 from ecg.io.files import read_file, read_text
 from ecg.io.formats import find_recordings, format_of, is_recording, read
 from ecg.io.recording import Recording
@@ -19,24 +18,15 @@ _LONGEST_LIST = 1 << 26  # bytes
 _LIST_SUFFIXES = ("", ".txt", ".lst", ".list")
 _MOST_NAMED = 10  # wrong inputs in one message
 
-StrPath = str | os.PathLike[str]
-Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+Paths = StrPath | Iterable[StrPath]
 
 
 @dataclass(frozen=True)
 class Found:
-    """One recording that a user's inputs lead to.
+    """One recording that a user's inputs lead to."""
 
-    Attributes
-    ----------
-    path : str
-        For `ecg.io.formats.read`.
-    name : str
-        The path without suffix, with "/", relative to the deepest folder that holds all inputs.
-    """
-
-    path: str
-    name: str
+    path: str  # for `ecg.io.formats.read`
+    name: str  # the path without suffix, with "/", relative to the deepest folder that holds all inputs
 
 
 def as_recording(
@@ -44,18 +34,13 @@ def as_recording(
 ) -> Recording:
     """A recording itself, read from a path, or made from an array as by `Recording.from_array`.
 
-    Raises
-    ------
-    RecordingError
-        Also where an array comes without its sampling frequency, or anything else with one.
+    Raises RecordingError also where an array comes without its sampling frequency, or anything else with one.
     """
     is_array = not isinstance(recording, (Recording, str, os.PathLike))
     if is_array != (sampling_frequency is not None):
-        raise problem(
-            "recording",
-            "an array with its sampling_frequency in Hz, or a Recording or path without one",
-            f"{type(recording).__name__} and sampling_frequency={sampling_frequency}",
-        )
+        found = f"{type(recording).__name__} and sampling_frequency={sampling_frequency}"
+        expected = "an array with its sampling_frequency in Hz, or a Recording or path without one"
+        raise problem("recording", expected, found)
     if isinstance(recording, Recording):
         return recording
     if isinstance(recording, (str, os.PathLike)):
@@ -66,25 +51,15 @@ def as_recording(
 def expand_inputs(given: Paths) -> Iterator[Found]:
     """The recordings that one or several inputs lead to, each file once, in the order given.
 
-    Parameters
-    ----------
-    given : path or iterable of paths
-        Each is one of: a file in any format; the signal file of a Challenge recording (`.mat`, `.dat`) or its name
-        without suffix, both for its header; a folder, with the folders below it (`find_recordings`); a pattern such as
-        ``data/*.dcm`` or ``data/**/*.xml``; a text file (`.txt`, `.lst`, `.list`, or without suffix as WFDB's
-        ``RECORDS``) with one of these per line. Paths in a list are relative to the list's folder; empty lines and
-        lines that begin with "#" are skipped.
+    Each input is one of: a file in any format; the signal file of a Challenge recording (`.mat`, `.dat`) or its name
+    without suffix, both for its header; a folder, with the folders below it (`find_recordings`); a pattern such as
+    ``data/*.dcm`` or ``data/**/*.xml``; a text file (`.txt`, `.lst`, `.list`, or without suffix as WFDB's ``RECORDS``)
+    with one of these per line. Paths in a list are relative to the list's folder; empty lines and lines that begin with
+    "#" are skipped.
 
-    Returns
-    -------
-    iterator of Found
-        Explicitly named files are not opened: reading one says what is wrong with it.
-
-    Raises
-    ------
-    ValueError
-        At once where an input leads nowhere (with the list and the line that it stands in); from the iterator where
-        the inputs hold no recording.
+    Explicitly named files are not opened: reading one says what is wrong with it. Raises ValueError at once where an
+    input leads nowhere (with the list and the line that it stands in); from the iterator where the inputs hold no
+    recording.
     """
     paths = [os.fspath(each) for each in ([given] if isinstance(given, (str, os.PathLike)) else given)]
     roots: list[str] = []
@@ -93,9 +68,8 @@ def expand_inputs(given: Paths) -> Iterator[Found]:
         found = _resolve(entry)
         roots += found
         if not found:
-            wrong.append(
-                f"{place}{entry}: expected a recording, or a folder, pattern or list of recordings, found none"
-            )
+            expected = "a recording, or a folder, pattern or list of recordings"
+            wrong.append(f"{place}{entry}: expected {expected}, found none")
     if wrong:
         more = [f"and {len(wrong) - _MOST_NAMED} more"] if len(wrong) > _MOST_NAMED else []
         raise ValueError("\n".join(wrong[:_MOST_NAMED] + more))
@@ -128,9 +102,8 @@ def _entries(path: str) -> Iterator[tuple[str, str]]:
 
 def _lines(path: str) -> list[tuple[int, str]] | None:
     """The numbered entries of a text file that lists inputs; None where the file is something else."""
-    if os.path.splitext(path)[1].lower() not in _LIST_SUFFIXES or not os.path.isfile(path):
-        return None
-    if b"\0" in read_file(path, 4096):
+    may_be = os.path.splitext(path)[1].lower() in _LIST_SUFFIXES and os.path.isfile(path)
+    if not may_be or b"\0" in read_file(path, 4096):
         return None
     stripped = ((number, line.strip()) for number, line in enumerate(read_text(path, _LONGEST_LIST).splitlines(), 1))
     lines = [(number, line) for number, line in stripped if line and not line.startswith("#")]
@@ -148,7 +121,7 @@ def _resolve(entry: str) -> list[str]:
     return [path for match, path in matches if path != match or os.path.isdir(path) or is_recording(path)]
 
 
-def recording_path(path: str | os.PathLike[str]) -> str:
+def recording_path(path: StrPath) -> str:
     """The header of a Challenge recording for its signal file or its name; any other path as it is."""
     path = os.fspath(path)
     if not os.path.exists(path):

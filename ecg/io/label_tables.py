@@ -1,7 +1,5 @@
 """Labels from a table beside the recordings: one's own, or that of PTB-XL."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import os
@@ -11,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ecg.io.device_statements import StatementTable, load_statements
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_rows
+from ecg.io.files import StrPath, read_rows
 from ecg.labels.diagnoses import clean_code
 
 _LONGEST = 1 << 27  # bytes
@@ -24,22 +22,11 @@ _PTB_XL_NAME = re.compile(r"(?:HR)?0*(\d+)(?:_[lh]r)?")
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The diagnosis codes of records, with their folds and patients where the table has them.
-
-    Attributes
-    ----------
-    path : str
-    codes : Mapping of str to tuple of str
-        By record; by PTB-XL's ecg_id where `is_ptb_xl`.
-    folds : Mapping of str to int
-        From 1 up.
-    patients : Mapping of str to str
-    is_ptb_xl : bool
-    """
+    """The diagnosis codes of records, with their folds and patients where the table has them."""
 
     path: str
-    codes: Mapping[str, tuple[str, ...]]
-    folds: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, tuple[str, ...]]  # by record; by PTB-XL's ecg_id where `is_ptb_xl`
+    folds: Mapping[str, int] = field(default_factory=dict)  # from 1 up
     patients: Mapping[str, str] = field(default_factory=dict)
     is_ptb_xl: bool = False
 
@@ -56,11 +43,8 @@ class LabelTable:
     def check(self, records: Collection[str]) -> str:
         """Compare with the records of a folder; a sentence about those without a row, "" for none.
 
-        Raises
-        ------
-        RecordingError
-            If one's own table names a record that is not there, any table names none that is, or it leaves half of
-            them out.
+        Raises RecordingError if one's own table names a record that is not there, any table names none that is, or it
+        leaves half of them out.
         """
         there = {self.key(record) for record in records}
         strange = [record for record in self.codes if record not in there]
@@ -68,9 +52,8 @@ class LabelTable:
             found = f"none of them (first: {shown(next(iter(self.codes), 'no row'))})"
             raise problem(self.path, f"names of recordings such as {min(records, default='-')}", found)
         if strange and not self.is_ptb_xl:
-            raise problem(
-                self.path, "names of recordings that are there", f"{len(strange)} that are not ({shown(strange[0])})"
-            )
+            found = f"{len(strange)} that are not ({shown(strange[0])})"
+            raise problem(self.path, "names of recordings that are there", found)
         lacking = sorted(record for record in records if self.key(record) not in self.codes)
         if 2 * len(lacking) >= len(records):
             found = f"none for {len(lacking)} of {len(records)} (first: {shown(lacking[0])})"
@@ -78,45 +61,26 @@ class LabelTable:
         return f"{self.path} has no row for {len(lacking)} of {len(records)} recordings: left out" if lacking else ""
 
 
-def load_labels(
-    path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0
-) -> StatementTable | LabelTable:
+def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> StatementTable | LabelTable:
     """Labels from a CSV file, told apart by its columns: statements of devices and their codes, or records and theirs.
 
-    Parameters
-    ----------
-    path : path
-        "common" for the table of common statements alone.
-    known : collection of str
-        The codes of the set of diagnoses.
-    least_likelihood : float
-        From 0 to 100, see `read_label_table`.
+    The path "common" is for the table of common statements alone. `known` and `least_likelihood` are those of
+    `read_label_table`.
     """
     if os.fspath(path) == "common" or {"statement", "code"} <= set(read_rows(path, _LONGEST)[0]):
         return load_statements(os.fspath(path))
     return read_label_table(path, known, least_likelihood)
 
 
-def read_label_table(path: str | os.PathLike[str], known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
-    """Read a table of records and their diagnoses.
+def read_label_table(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> LabelTable:
+    """Read a table of records and their diagnoses. Raises RecordingError if the file can't be read so.
 
     A column `record` (PTB-XL: `ecg_id`), and either a column `codes` with codes joined by `;`, or a column of 0 and 1
     for each code. A code may carry a likelihood from 0 to 100, ``CODE:likelihood``; PTB-XL's own table writes
     ``{'CODE': likelihood}``. Columns `fold` (`strat_fold`) and `patient` (`patient_id`) are used where they are there.
 
-    Parameters
-    ----------
-    path : path
-    known : collection of str
-        The codes of the set of diagnoses: which columns are codes.
-    least_likelihood : float
-        Codes of a lower likelihood are left out. At 0 all count, as in PTB-XL's benchmark: there 0 says that no
-        likelihood was given.
-
-    Raises
-    ------
-    RecordingError
-        If the file can't be read so.
+    `known` are the codes of the set of diagnoses: which columns are codes. Codes below `least_likelihood` are left out.
+    At 0 all count, as in PTB-XL's benchmark: there 0 says that no likelihood was given.
     """
     fields, rows = read_rows(path, _LONGEST)
     record, codes, fold, patient = (_first(fields, names) for names in (_RECORD, _CODES, _FOLD, _PATIENT))
@@ -155,16 +119,15 @@ def _flag_columns(
     rows: list[dict[str, str]], fields: list[str], others: tuple[str | None, ...], known: Collection[str]
 ) -> list[str]:
     """The columns of codes: those of the set, and other columns of 0 and 1."""
-    columns = [name for name in fields if name not in others]
-    flags = [
-        name
-        for name in columns
-        if clean_code(name) in known or all((row[name] or "").strip().lower() in _FLAGS for row in rows)
-    ]
+
+    def is_flag(name: str) -> bool:
+        return clean_code(name) in known or all((row[name] or "").strip().lower() in _FLAGS for row in rows)
+
+    flags = [name for name in fields if name not in others and is_flag(name)]
     return flags if any(clean_code(name) in known for name in flags) else []
 
 
-def _parse(path: str | os.PathLike[str], record: str, cell: str) -> dict[str, float]:
+def _parse(path: StrPath, record: str, cell: str) -> dict[str, float]:
     """Codes with their likelihoods, 100 where the cell has none."""
     cell = cell.strip()
     try:

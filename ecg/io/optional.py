@@ -1,7 +1,5 @@
 """Packages that only some formats need, imported when such a file is met."""
 
-from __future__ import annotations
-
 from types import ModuleType
 
 from ecg.io.errors import RecordingError

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ecg.arrays import Floats32
 from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.files import StrPath
 from ecg.io.header import Header, load_header, parse_header
 from ecg.io.readers.dates import OLDEST
 from ecg.io.readers.matlab import load_mat
@@ -64,7 +66,7 @@ class Recording:
     Recording(recording: 12 leads, 10 s at 500 Hz, array)
     """
 
-    signal: NDArray[np.float32]
+    signal: Floats32
     sampling_frequency: float
     name: str = "recording"
     age: float = math.nan
@@ -139,25 +141,11 @@ class Recording:
         return cls(millivolts, rate, name, years, sex)
 
 
-def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndarray]:
-    """Read a header and the recording it describes.
+def read_recording(header_file: StrPath) -> tuple[Header, np.ndarray]:
+    """Read a header (`.hea`) and the recording it describes, (12, n_samples), float32, mV, as of `to_millivolts`.
 
-    Parameters
-    ----------
-    header_file : path
-        The `.hea` file; its signal files are those of `signal_files`.
-
-    Returns
-    -------
-    header : Header
-    recording : ndarray, shape (12, n_samples), float32, mV
-        As of `to_millivolts`.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with either file, for recordings of less than one second, and for those without any signal
-        (each lead has one value all the time, or none).
+    Raises RecordingError for everything wrong with either file, for recordings of less than one second, and for those
+    without any signal (each lead has one value all the time, or none).
     """
     path = Path(header_file)
     text = load_header(path)
@@ -172,7 +160,7 @@ def read_recording(header_file: str | os.PathLike[str]) -> tuple[Header, np.ndar
     return header, millivolts
 
 
-def signal_files(header_file: str | os.PathLike[str], header: Header) -> dict[str, Path]:
+def signal_files(header_file: StrPath, header: Header) -> dict[str, Path]:
     """The signal files of a header by the names that it gives them; they need not exist.
 
     A file is looked for where the name says, then without the name's folder beside the header, upper and lower case
@@ -200,36 +188,21 @@ def require_signal(millivolts: np.ndarray, source: object) -> None:
         raise problem(source, "a signal", "no lead that ever changes")
 
 
-def describe_failure(header_file: str | os.PathLike[str], error: Exception) -> str:
+def describe_failure(header_file: StrPath, error: Exception) -> str:
     """A sentence on why a recording could not be used, which names the recording whatever file the error is about."""
     text = str(error) if isinstance(error, RecordingError) else f"{type(error).__name__}: {error}"
     return text if text.startswith(os.fspath(Path(header_file).with_suffix(""))) else f"{header_file}: {text}"
 
 
 def to_millivolts(recording: np.ndarray, header: Header, source: object = None) -> np.ndarray:
-    """Convert ADC units to mV and put the leads in order.
+    """Convert ADC units to mV, (12, n_samples), float32, in the order of `LEADS`; other signals are ignored.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (n_signals, n_samples), real
-        Raw ADC units, in the header's order. Samples are missing where they are not finite or have the value by which
-        the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
-    header : Header
-        Of this recording.
-    source : object
-        What errors name, the recording's id if None.
+    `recording` is (n_signals, n_samples), real: raw ADC units in the header's order. Samples are missing where they are
+    not finite or have the value by which the lead's WFDB format says so (-32768 for 16-bit formats and MATLAB files).
+    They become NaN, a missing lead a row of NaN.
 
-    Returns
-    -------
-    ndarray, shape (12, n_samples), float32, mV
-        In the order of `LEADS`; NaN where a sample is missing, a whole row of NaN where the lead is missing. Other
-        signals are ignored.
-
-    Raises
-    ------
-    RecordingError
-        If the number of signals is not the header's, none of the twelve leads is there, or one is there twice with
-        different samples.
+    Raises RecordingError, which names `source` or the recording's id, if the number of signals is not the header's,
+    none of the twelve leads is there, or one is there twice with different samples.
     """
     name = source or header.recording_id
     if recording.ndim != 2 or recording.shape[0] != len(header.leads):

@@ -1,7 +1,5 @@
 """All files that a recording is made of, and a stamp that changes when one of them does."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecg.io.errors import RecordingError
+from ecg.io.files import StrPath
 from ecg.io.formats import SUFFIXES
 from ecg.io.header import load_header, parse_header
 from ecg.io.recording import signal_files
@@ -18,34 +17,20 @@ _SIBLINGS = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
 
 @dataclass(frozen=True)
 class Source:
-    """What a recording is read from.
+    """What a recording is read from."""
 
-    Attributes
-    ----------
-    path : Path
-        The file that names the recording, as of `find_recordings`.
-    files : tuple of Path
-        Every file that reading it may open or look for, absent ones too: one that appears changes what is read.
-    stamp : str
-        Changes whenever one of `files` appears, disappears, or gets other content, size or times.
-    """
-
-    path: Path
+    path: Path  # the file that names the recording, as of `find_recordings`
+    # Every file that reading it may open or look for, absent ones too: one that appears changes what is read.
     files: tuple[Path, ...]
-    stamp: str
+    stamp: str  # changes whenever one of `files` appears, disappears, or gets other content, size or times
 
 
-def files_of(path: str | os.PathLike[str]) -> Source:
-    """The files of a recording.
+def files_of(path: StrPath) -> Source:
+    """The files of a recording, whose path is one that `find_recordings` gives; it need not be readable.
 
     Of Challenge files: the header, every signal file that it names, and the signal files that stand in for an absent
     one. Of other formats: the file, a table's sidecar (``<stem>.json``), and the files beside it that would give a
     recording of the same name, for which `read_any` refuses it.
-
-    Parameters
-    ----------
-    path : path
-        One that `find_recordings` gives. It need not be readable.
     """
     path = Path(path)
     if path.suffix.lower() == ".hea":

@@ -1,10 +1,7 @@
 """What the reader of a clinical format gives back: samples as stored, a header, the device's report, the identity."""
 
-from __future__ import annotations
-
 import datetime
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
 from ecg.io.readers.dates import known_age
 from ecg.io.readers.lead_labels import notes_on
@@ -26,17 +24,9 @@ LONGEST_MINUTES = 30.0  # of a recording that is read whole: what the methods ar
 class DeviceReport:
     """What the electrocardiograph, or the software behind it, said of the recording.
 
-    Attributes
-    ----------
-    maker, model : str
-        Of the device; empty where unknown.
-    acquired : datetime or None
-        When the recording began, as written, mostly local time.
-    measurements : mapping of str to float
-        Those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg, qrs_axis_deg,
-        t_axis_deg.
-    statements : tuple of str
-        Its interpretation, line by line.
+    `maker` and `model` are empty where unknown. `acquired` is when the recording began, as written, mostly local time.
+    `measurements` are those that are there of heart_rate_bpm, p_ms, pr_ms, qrs_ms, qt_ms, qtc_ms, p_axis_deg,
+    qrs_axis_deg and t_axis_deg; `statements` the interpretation, line by line.
     """
 
     maker: str = ""
@@ -61,20 +51,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Stored:
-    """A recording as a clinical format has it.
+    """A recording as a clinical format has it."""
 
-    Attributes
-    ----------
-    header : Header
-        Leads in file order, ADC units per mV; no labels. The recording's id is the file's name without its suffix.
-    samples : ndarray, shape (n_signals, n_samples)
-        ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing sample); else float64
-        mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
-    device : DeviceReport
-    identity : Identity
-    """
-
+    # Leads in file order, ADC units per mV; no labels. The recording's id is the file's name without its suffix.
     header: Header
+    # (n_signals, n_samples): ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing
+    # sample); else float64 mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
     samples: NDArray[np.generic]
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
@@ -85,13 +67,10 @@ class Stored:
         return self.header.notes
 
 
-def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> NDArray[np.generic]:
+def as_small_integers(rows: Sequence[NDArray[Any]], path: StrPath) -> NDArray[np.generic]:
     """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
 
-    Raises
-    ------
-    RecordingError
-        Where leads differ in length, or hold other numbers.
+    Raises RecordingError where leads differ in length, or hold other numbers.
     """
     if len({row.size for row in rows}) > 1:
         raise problem(path, "leads of one length", shown(", ".join(str(row.size) for row in rows)))
@@ -103,7 +82,7 @@ def as_small_integers(rows: Sequence[NDArray[Any]], path: str | os.PathLike[str]
 
 
 def make_header(
-    path: str | os.PathLike[str],
+    path: StrPath,
     leads: Sequence[str],
     sampling_frequency: float,
     samples: NDArray[np.generic],
@@ -119,34 +98,20 @@ def make_header(
 ) -> Header:
     """The header of a recording in a clinical format, checked.
 
-    Parameters
-    ----------
-    path : path
-        The file; names the recording.
-    leads : sequence of str
-        In the order of `samples`; the twelve leads in standard spelling.
-    sampling_frequency : float
-        Hz.
-    samples : ndarray, shape (n_signals, n_samples)
-        As in `Stored`.
-    adc_gains, baselines : sequence of float
-        ADC units per mV, and ADC units at 0 mV (0 where left out).
-    age : float
-        Years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says so.
-    sex : str
-        "Female", "Male" or "Unknown".
-    birth, acquired : date and datetime, optional
-        They give the age where it is not written (`known_age`).
-    labels : sequence of str, optional
-        The leads' names as written; a note says where they are not the standard ones.
-    notes : sequence of str
-        Further notes.
+    - `path`: the file; names the recording.
+    - `leads`: in the order of `samples`; the twelve leads in standard spelling.
+    - `sampling_frequency`: Hz.
+    - `samples`, (n_signals, n_samples): as in `Stored`.
+    - `adc_gains` and `baselines`: ADC units per mV, and ADC units at 0 mV (0 where left out).
+    - `age`: years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says
+      so.
+    - `sex`: "Female", "Male" or "Unknown".
+    - `birth` and `acquired`: they give the age where it is not written (`known_age`).
+    - `labels`: the leads' names as written; a note says where they are not the standard ones.
+    - `notes`: further notes.
 
-    Raises
-    ------
-    RecordingError
-        If none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out of bounds, or the
-        gain of a lead is zero or not finite.
+    Raises RecordingError if none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out
+    of bounds, or the gain of a lead is zero or not finite.
     """
     path = Path(path)
     if not set(LEADS) & set(leads):
@@ -175,14 +140,31 @@ def make_header(
     )
 
 
-def check_frequency(path: str | os.PathLike[str], sampling_frequency: float) -> None:
+def make_stored(
+    path: StrPath,
+    leads: Sequence[str],
+    sampling_frequency: float,
+    samples: NDArray[np.generic],
+    adc_gains: Sequence[float],
+    baselines: Sequence[float] | None,
+    device: DeviceReport,
+    identity: Identity,
+    **facts: Any,
+) -> Stored:
+    """A recording with the header that `make_header` makes of these; dates of birth and recording give the age too."""
+    facts |= {"birth": identity.birth_date, "acquired": device.acquired}
+    header = make_header(path, leads, sampling_frequency, samples, adc_gains, baselines, **facts)
+    return Stored(header, samples, device, identity)
+
+
+def check_frequency(path: StrPath, sampling_frequency: float) -> None:
     """RecordingError for a sampling frequency that no ECG has."""
     if not LOWEST_FREQUENCY <= sampling_frequency <= HIGHEST_FREQUENCY:
         bounds = f"{LOWEST_FREQUENCY:g} to {HIGHEST_FREQUENCY:g} Hz"
         raise problem(path, f"a sampling frequency of {bounds}", f"{sampling_frequency:g} Hz")
 
 
-def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequency: float, mend: str = "") -> None:
+def check_length(path: StrPath, n_samples: int, sampling_frequency: float, mend: str = "") -> None:
     """RecordingError for less than 1 s and for more than `LONGEST_MINUTES`; `mend` says what to do about the latter."""
     if n_samples < sampling_frequency:
         raise problem(path, f"at least 1 s ({sampling_frequency:g} samples)", f"{n_samples} samples")
@@ -191,7 +173,7 @@ def check_length(path: str | os.PathLike[str], n_samples: int, sampling_frequenc
         raise problem(path, f"at most {LONGEST_MINUTES:g} minutes{mend}", f"{minutes:.1f} minutes")
 
 
-def check_together(path: str | os.PathLike[str], leads: Sequence[str], elsewhere: Iterable[str]) -> None:
+def check_together(path: StrPath, leads: Sequence[str], elsewhere: Iterable[str]) -> None:
     """RecordingError if an unread part of the file has further leads.
 
     Three leads at a time for 2.5 s each are such files: a part would pass for the whole.

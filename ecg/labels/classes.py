@@ -1,25 +1,15 @@
 """The diagnoses that the Challenge 2020 scores, under the names that its scripts and tables use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, index_classes
 
 # SNOMED CT code: (abbreviation, full name), the 27 codes in the order of the Challenge's dx_mapping_scored.csv.
-SCORED_CLASSES: dict[str, tuple[str, str]] = dict(
-    sorted(
-        (
-            (code, (abbreviation, name))
-            for row in CHALLENGE_2020.rows
-            for code, abbreviation, name in zip(row.codes, row.abbreviations, row.names, strict=True)
-        ),
-        key=lambda item: item[1][1],
-    )
-)
+_NAMED = [each for row in CHALLENGE_2020.rows for each in zip(row.codes, row.abbreviations, row.names, strict=True)]
+SCORED_CLASSES = {code: (abbreviation, name) for code, abbreviation, name in sorted(_NAMED, key=lambda each: each[2])}
 NORMAL_CLASS = str(CHALLENGE_2020.normal)
 # The three codes that the Challenge scores as one with another (code: code of the class).
 EQUIVALENT_CLASSES = {code: row.code for row in CHALLENGE_2020.rows for code in row.codes if code != row.code}
@@ -28,7 +18,7 @@ CLASSES = CHALLENGE_2020.classes
 
 def encode_labels(
     codes: Iterable[Iterable[str]], classes: Sequence[str], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Turn the diagnosis codes of each recording into a row of flags, shape (n_recordings, n_classes).
 
     Codes that `classes` lacks are ignored; an equivalent code counts as its class.

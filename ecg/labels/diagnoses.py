@@ -30,24 +30,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.resources import resource
 
 FOLDER = Path(__file__).parent
 COLUMNS = (
-    "code",
-    "equivalents",
-    "abbreviation",
-    "name",
-    "words",
-    "meaning",
-    "normal",
-    "prevalence_percent",
-    "superclass",
-    "size",
-    "part",
-)
+    "code", "equivalents", "abbreviation", "name", "words", "meaning", "normal", "prevalence_percent", "superclass",
+    "size", "part",
+)  # fmt: skip
 
 
 class DiagnosesError(ValueError):
@@ -56,41 +47,19 @@ class DiagnosesError(ValueError):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One class of a set.
+    """One class of a set."""
 
-    Attributes
-    ----------
-    code : str
-        As outputs write it.
-    codes : tuple of str
-        All that count as it.
-    abbreviations, names : tuple of str
-        One, or one for each of `codes`.
-    words, meaning : str
-        For people.
-    superclass : str
-        "" where it has none.
-    prevalence : float
-        From 0 to 1, NaN where not known.
-    is_normal : bool
-        Whether it is normal rhythm.
-    by_size : bool
-        Whether only the size of a recording shows it.
-    part : str
-        The set that it is from, in two sets joined; "" elsewhere.
-    """
-
-    code: str
-    codes: tuple[str, ...]
-    abbreviations: tuple[str, ...]
+    code: str  # as outputs write it
+    codes: tuple[str, ...]  # all that count as it
+    abbreviations: tuple[str, ...]  # `abbreviations`, `names`: one, or one for each of `codes`
     names: tuple[str, ...]
-    words: str
+    words: str  # `words`, `meaning`: for people
     meaning: str = ""
-    superclass: str = ""
-    prevalence: float = math.nan
-    is_normal: bool = False
-    by_size: bool = False
-    part: str = ""
+    superclass: str = ""  # "" where it has none
+    prevalence: float = math.nan  # from 0 to 1, NaN where not known
+    is_normal: bool = False  # whether it is normal rhythm
+    by_size: bool = False  # whether only the size of a recording shows it
+    part: str = ""  # the set that it is from, in two sets joined; "" elsewhere
 
     @property
     def abbreviation(self) -> str:
@@ -100,23 +69,12 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Diagnoses:
-    """A set of diagnoses. Two are equal if they have the same name, table and weights.
-
-    Attributes
-    ----------
-    name : str
-    table : tuple of str
-        The lines of its file.
-    weights_table : tuple of str
-        The lines of its table of reward weights, none where it has no weights.
-    source : str
-        What error messages call the file.
-    """
+    """A set of diagnoses. Two are equal if they have the same name, table and weights."""
 
     name: str
-    table: tuple[str, ...]
-    weights_table: tuple[str, ...] = ()
-    source: str = field(default="set of diagnoses", compare=False)
+    table: tuple[str, ...]  # the lines of its file
+    weights_table: tuple[str, ...] = ()  # the lines of its table of reward weights, none where it has no weights
+    source: str = field(default="set of diagnoses", compare=False)  # what error messages call the file
 
     def __post_init__(self) -> None:
         _ = self.rows, self.column_of, self.normal, self.weights  # each says what is wrong with the set
@@ -169,19 +127,8 @@ class Diagnoses:
             raise _problem(self.source, "1 in the column 'normal', or nothing", repr(text["normal"]))
         first = parts["name"][0]
         words = text["words"] or first[:1].upper() + first[1:]
-        return Diagnosis(
-            code,
-            codes,
-            parts["abbreviation"],
-            parts["name"],
-            words,
-            text["meaning"],
-            text["superclass"],
-            prevalence,
-            text["normal"] == "1",
-            text["size"] == "1",
-            text["part"],
-        )
+        named = parts["abbreviation"], parts["name"], words, text["meaning"], text["superclass"]
+        return Diagnosis(code, codes, *named, prevalence, text["normal"] == "1", text["size"] == "1", text["part"])
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -213,7 +160,7 @@ class Diagnoses:
         return "weights.csv" if self.name == DEFAULT else self.source.removesuffix(".csv") + "-weights.csv"
 
     @cached_property
-    def weights(self) -> NDArray[np.float64] | None:
+    def weights(self) -> Floats | None:
         """Reward for output j on a recording with label i, (n_classes, n_classes), not to be changed; None without."""
         if not self.weights_table:
             return None
@@ -255,36 +202,19 @@ def index_classes(classes: Sequence[str], diagnoses: Diagnoses) -> dict[str, int
 
 def read_weights(
     lines: Iterable[str], source: str, diagnoses: Diagnoses | None = None
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+) -> tuple[tuple[str, ...], Floats]:
     """The classes and weights of a table, in its order.
 
-    Parameters
-    ----------
-    lines : iterable of str
-        CSV with the same codes along its first row and first column. A cell may join equivalent codes by `|`.
-    source : str
-        What error messages call the table.
-    diagnoses : Diagnoses, optional
-        Equivalent codes are merged, and codes of no class are an error unless left out.
-
-    Returns
-    -------
-    classes : tuple of str
-    weights : ndarray, shape (n_classes, n_classes), float64
-
-    Raises
-    ------
-    DiagnosesError
-        If the table is not square, named the same along both sides, finite, and the same for equivalent classes.
+    `lines`: CSV with the same codes along its first row and first column. A cell may join equivalent codes by `|`.
+    `source`: what error messages call the table. `diagnoses`: equivalent codes are merged, and codes of no class are an
+    error unless left out. Returns `weights`: (n_classes, n_classes), float64. Raises DiagnosesError if the table is not
+    square, named the same along both sides, finite, and the same for equivalent classes.
     """
     rows = [[clean_code(cell) for cell in line.split(",")] for line in lines if line.strip()]
     names = [row[0] for row in rows[1:]]
     if not names or any(len(row) != len(rows) for row in rows) or names != rows[0][1:] or len(set(names)) != len(names):
-        raise _problem(
-            source,
-            "a square table with the same distinct codes in one order along both sides",
-            f"rows {names} and columns {rows[0][1:] if rows else []}",
-        )
+        expected = "a square table with the same distinct codes in one order along both sides"
+        raise _problem(source, expected, f"rows {names} and columns {rows[0][1:] if rows else []}")
     cells = [cell for row in rows[1:] for cell in row[1:]]
     if strange := [cell for cell in cells if not _is_finite(cell)]:
         raise _problem(source, "finite numbers", repr(strange[0][:40]))
@@ -319,8 +249,6 @@ def _problem(source: str, expected: str, found: str) -> DiagnosesError:
     return DiagnosesError(f"{source}: expected {expected}, found {found}")
 
 
-# --- The sets that there are ------------------------------------------------------------------------------------------
-
 DEFAULT = "challenge-2020"
 
 
@@ -343,10 +271,7 @@ def shipped() -> list[str]:
 def load_diagnoses(name: str | os.PathLike[str] = DEFAULT) -> Diagnoses:
     """A set by the name of a shipped one, or the path of a user's file.
 
-    Raises
-    ------
-    DiagnosesError
-        If there is no such set, or it can't be used.
+    Raises DiagnosesError if there is no such set, or it can't be used.
 
     Examples
     --------

@@ -34,24 +34,13 @@ _MOSTLY = 0.6  # of the power; less regular waves can't be foretold within a QRS
 
 @dataclass(frozen=True)
 class PeriodicWaves:
-    """What a periodic wave explains between the T waves and the QRS complexes.
+    """What a periodic wave explains between the T waves and the QRS complexes."""
 
-    Attributes
-    ----------
-    explained : float
-        Share of the power there; 0 where the stretches are too short to say.
-    outside : float
-        Share of the power there that lies outside the P waves.
-    explained_outside : float
-        Share of the power there that lies outside the P waves and is explained.
-    waves : ndarray, shape (n_leads, n_samples), float32, mV, or None
-        The periodic waves, throughout, if they are flutter waves: if they go on where there would be no P wave, and
-        explain most of what there is.
-    """
-
-    explained: float
-    outside: float
-    explained_outside: float
+    explained: float  # share of the power there; 0 where the stretches are too short to say
+    outside: float  # share of the power there that lies outside the P waves
+    explained_outside: float  # share of the power there that lies outside the P waves and is explained
+    # (n_leads, n_samples), float32, mV: the periodic waves, throughout, if they are flutter waves: if they go on where
+    # there would be no P wave, and explain most of what there is.
     waves: Signal | None
 
 
@@ -77,14 +66,8 @@ def _fit(
 ) -> tuple[int, NDArray[np.floating], float]:
     """The best frequency, its coefficients (2 * _HARMONICS, n_leads) and the power it explains.
 
-    Parameters
-    ----------
-    waves, higher : ndarray, shape (n_frequencies, 2 * _HARMONICS, n_times)
-        As of `_waves`.
-    found : ndarray, shape (n_leads, n_times)
-        Less its level in each stretch, and 0 between them.
-    which : ndarray, shape (n_stretches, n_times)
-        1 in a stretch, 0 elsewhere.
+    `waves` and `higher`, (n_frequencies, 2 * _HARMONICS, n_times): as of `_waves`. `found`, (n_leads, n_times): less
+    its level in each stretch, and 0 between them. `which`, (n_stretches, n_times): 1 in a stretch, 0 elsewhere.
     """
     n_frequencies, n_waves, n_times = waves.shape
     lengths = which.sum(axis=1)
@@ -115,16 +98,9 @@ def periodic_waves(signal: Signal, rate: float, beats: NDArray[np.int64], marks:
 
     Least squares for each frequency, with its own level for each stretch between a T wave and a QRS complex.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-        Leads with a signal; `SPAN` at most.
-    rate : float
-        Hz, a multiple of 50.
-    beats : ndarray, shape (n_beats,), int64
-        Samples of all beats.
-    marks : ndarray, shape (6,), float64
-        Onset and offset of P, QRS and T, in samples from `beats`.
+    `signal`, (n_leads, n_samples), float32, mV: leads with a signal; `SPAN` at most. `rate`: Hz, a multiple of 50.
+    `beats`, (n_beats,), int64: samples of all beats. `marks`, (6,), float64: onset and offset of P, QRS and T, in
+    samples from `beats`.
     """
     step = round(rate / _RATE)
     coarse = block_means(signal, step)

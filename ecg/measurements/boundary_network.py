@@ -36,15 +36,8 @@ FITTED = Path(__file__).with_name("fitted.safetensors")
 def network_input(beat: Floats32) -> Floats32:
     """What the network sees of a median beat.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (n_leads, N_SAMPLES), float32, mV
-        At `RATE`, the level before the QRS complex at 0.
-
-    Returns
-    -------
-    ndarray, shape (n_leads, 2, N_SAMPLES), float32
-        Relative to the size of the QRS complex, linearly and with small waves enlarged.
+    `beat`, (n_leads, N_SAMPLES), float32, mV: at `RATE`, the level before the QRS complex at 0. Returns (n_leads, 2,
+    N_SAMPLES), float32: relative to the size of the QRS complex, linearly and with small waves enlarged.
     """
     size = np.sqrt(mean(beat**2, axis=0))[CENTRE - 25 : CENTRE + 30].max()
     relative = beat / max(float(size), 1e-3)
@@ -126,18 +119,10 @@ def _layers(x: Floats32, name: str, dilations: tuple[int, ...]) -> Floats32:
 def boundary_logits(beat: Floats32) -> tuple[Floats32, Floats32]:
     """Run the network.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (n_leads, N_SAMPLES), float32, mV
-        Leads with a signal, one at least, at `RATE`; the level before the QRS complex at 0.
-
-    Returns
-    -------
-    whole : ndarray, shape (6, N_SAMPLES), float32
-        Logarithm of how likely each boundary, in the order of `RANGES`, is at each sample, up to a constant: for all
-        leads together.
-    leads : ndarray, shape (6, n_leads, N_SAMPLES), float32
-        The same for each lead.
+    `beat`, (n_leads, N_SAMPLES), float32, mV: leads with a signal, one at least, at `RATE`; the level before the QRS
+    complex at 0. Returns `whole`, (6, N_SAMPLES), float32: logarithm of how likely each boundary, in the order of
+    `RANGES`, is at each sample, up to a constant: for all leads together; `leads`, (6, n_leads, N_SAMPLES), float32:
+    the same for each lead.
     """
     of_lead = _layers(network_input(beat), "lead", LEAD_DILATIONS)
     whole = _layers(np.concatenate([mean(of_lead, axis=0), of_lead.max(axis=0)]), "whole", WHOLE_DILATIONS)
@@ -157,18 +142,8 @@ def allowed() -> NDArray[np.bool_]:
 def read_boundaries(logits: Floats32, allowed: NDArray[np.bool_], share: float = 0.5) -> NDArray[np.float64]:
     """Quantiles of the distributions over the samples; the median is the best guess of a boundary.
 
-    Parameters
-    ----------
-    logits : ndarray, shape (..., n_samples), float32
-    allowed : ndarray, shape (..., n_samples), bool
-        Broadcast against `logits`.
-    share : float
-        Which quantile.
-
-    Returns
-    -------
-    ndarray, shape (...), float64
-        Samples, with fractions.
+    `logits`: (..., n_samples), float32. `allowed`, (..., n_samples), bool: broadcast against `logits`. `share`: which
+    quantile. Returns (...), float64: samples, with fractions.
     """
     return quantile(cumulated(logits, allowed), share)
 

@@ -45,32 +45,20 @@ _VAGUE_T = 0.050  # s between the quartiles of where the T wave may end: it has 
 
 @dataclass(frozen=True)
 class Boundaries:
-    """Where P, QRS and T begin and end, each wave's onset and offset in turn, in samples of the median beat.
+    """Where P, QRS and T begin and end, each wave's onset and offset in turn, in samples of the median beat."""
 
-    Attributes
-    ----------
-    whole, spread : ndarray, shape (6,), float64
-        For all leads together: position, and the distance of the quartiles of where the network sees it.
-    leads : ndarray, shape (6, n_leads), float64
-        Position in each lead.
-    """
-
+    # `whole`, `spread`: (6,), float64: for all leads together: position, and the distance of the quartiles of where the
+    # network sees it.
     whole: Positions
     spread: Positions
-    leads: Positions
+    leads: Positions  # (6, n_leads), float64: position in each lead
 
 
 def boundaries(beat: Floats32, rate: float, rr: float) -> Boundaries:
     """Where the network puts the boundaries.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (n_leads, n_samples), float32, mV
-        Leads with a signal.
-    rate : float
-        Hz; a multiple of the network's.
-    rr : float
-        The RR interval, s: neighbouring beats are not looked at. NaN where there is none.
+    `beat`, (n_leads, n_samples), float32, mV: leads with a signal. `rate`: Hz; a multiple of the network's. `rr`: the
+    RR interval, s: neighbouring beats are not looked at. NaN where there is none.
     """
     step = round(rate / RATE)
     whole, leads = boundary_logits(block_means(beat, step))
@@ -91,13 +79,8 @@ def boundaries(beat: Floats32, rate: float, rr: float) -> Boundaries:
 def _complex_of_leads(leads: Floats32, may_be: NDArray[np.bool_], whole: Positions) -> tuple[float, float]:
     """Onset and offset of the QRS complex of all leads: the second earliest and the second latest of the leads.
 
-    Parameters
-    ----------
-    leads : ndarray, shape (2, n_leads, N_SAMPLES), float32
-        Logits of onset and offset.
-    may_be : ndarray, shape (2, N_SAMPLES), bool
-    whole : ndarray, shape (2,), float64
-        What the network says of all leads together, samples: further away nothing is looked for.
+    `leads`, (2, n_leads, N_SAMPLES), float32: logits of onset and offset. `may_be`: (2, N_SAMPLES), bool. `whole`,
+    (2,), float64: what the network says of all leads together, samples: further away nothing is looked for.
     """
     places = []
     for logits, may, at, share in zip(leads, may_be, whole.tolist(), (_EARLY, 1 - _EARLY), strict=True):
@@ -112,17 +95,11 @@ def delineate(
 ) -> tuple[WaveMarks, tuple[WaveMarks, ...]]:
     """Marks of all leads together and of each.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (n_leads, n_samples), float32, mV
-    on : ndarray, shape (n_leads,), bool
-        Leads with a signal; the others have no marks.
-    rate : float
-        Hz.
-    found : Boundaries
-        Of the leads that are on.
-    has_p : bool
-        Whether there are P waves.
+    - `beat`: (n_leads, n_samples), float32, mV.
+    - `on`, (n_leads,), bool: leads with a signal; the others have no marks.
+    - `rate`: Hz.
+    - `found`: of the leads that are on.
+    - `has_p`: whether there are P waves.
     """
     n_leads = len(beat)
     whole = np.full((3, 3), np.nan)  # P, QRS, T by onset, peak, offset

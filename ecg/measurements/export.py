@@ -92,21 +92,8 @@ def annotations_of(
     definition of its own, may be missing. Beats of other kinds have only their R peak. Left out are waves that would
     lie outside the recording or reach into a QRS complex, and the end of a T wave in which the next P wave begins.
 
-    Parameters
-    ----------
-    measurements : Measurements
-    sampling_frequency : float
-        Of the recording, Hz.
-    n_samples : int
-        Of the recording.
-
-    Returns
-    -------
-    samples : list of int
-        Ascending.
-    symbols : list of str
-    notes : list of str
-        "ectopic" or "paced" at the R peak of such a beat, otherwise empty.
+    `sampling_frequency`: of the recording, Hz. `n_samples`: of the recording. Returns `samples`: ascending; `notes`:
+    "ectopic" or "paced" at the R peak of such a beat, otherwise empty.
     """
     beats, median = measurements.beats, measurements.median_beat
     waves = {} if median is None else _waves_around_peak(median, sampling_frequency / median.sampling_frequency)

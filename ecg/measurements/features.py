@@ -47,14 +47,7 @@ FEATURES: tuple[str, ...] = (
 def features_of(measurements: Measurements) -> NDArray[np.float32]:
     """Numbers of a recording for a classifier.
 
-    Parameters
-    ----------
-    measurements : Measurements
-
-    Returns
-    -------
-    ndarray, shape (n_features,), float32
-        In the order of `FEATURES`, to three decimals; NaN where not measurable.
+    Returns (n_features,), float32: in the order of `FEATURES`, to three decimals; NaN where not measurable.
     """
     amplitudes = [getattr(measurements.amplitudes, name).astype(np.float64) for name in _AMPLITUDES]
     _, q, r, s, t, *_ = amplitudes

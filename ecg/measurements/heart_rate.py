@@ -15,17 +15,8 @@ def heart_rate(signal: NDArray[np.float32], sampling_frequency: float) -> float:
 
     Complexes are peaks of the slope of all leads together, smoothed over 0.1 s.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32
-        In any units; finite.
-    sampling_frequency : float
-        Hz, above 40.
-
-    Returns
-    -------
-    float
-        Beats per minute; nan where there are fewer than three complexes.
+    `signal`, (n_leads, n_samples), float32: in any units; finite. `sampling_frequency`: Hz, above 40. Returns beats per
+    minute; nan where there are fewer than three complexes.
     """
     if signal.shape[1] < sampling_frequency:
         return float("nan")

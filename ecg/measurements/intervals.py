@@ -20,10 +20,7 @@ def mean_rate(intervals: NDArray[np.floating]) -> float:
 
     So a rhythm of short and long intervals in turn has one rate, wherever the recording is cut.
 
-    Parameters
-    ----------
-    intervals : ndarray, shape (n,), floating
-        RR intervals, s.
+    `intervals`, (n,): RR intervals, s.
     """
     if not len(intervals):
         return math.nan
@@ -41,17 +38,9 @@ def corrected_qt(qt_ms: float, heart_rate_bpm: float) -> tuple[float, float]:
 def axis(beat: NDArray[np.float32], onset: float, offset: float) -> float:
     """Direction of the net area of a wave in the frontal plane.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (12, n_samples), float32, mV
-    onset, offset : float
-        Samples.
-
-    Returns
-    -------
-    float
-        Degrees, (-180, 180], 0 to the left, 90 down. The augmented lead aVF shows sqrt(3) / 2 of what a lead of
-        Einthoven's along it would. NaN where a boundary or a lead is missing, or the area is nil.
+    `beat`: (12, n_samples), float32, mV. `onset` and `offset`: samples. Returns degrees, (-180, 180], 0 to the left, 90
+    down. The augmented lead aVF shows sqrt(3) / 2 of what a lead of Einthoven's along it would. NaN where a boundary or
+    a lead is missing, or the area is nil.
     """
     if not (math.isfinite(onset) and math.isfinite(offset)):
         return math.nan
@@ -66,12 +55,7 @@ def axis(beat: NDArray[np.float32], onset: float, offset: float) -> float:
 def amplitudes(beat: NDArray[np.float32], rate: float, marks: WaveMarks) -> Amplitudes:
     """Amplitudes in each lead within the global boundaries, relative to the level at the QRS onset.
 
-    Parameters
-    ----------
-    beat : ndarray, shape (12, n_samples), float32, mV
-    rate : float
-        Hz.
-    marks : WaveMarks
+    `beat`: (12, n_samples), float32, mV. `rate`: Hz.
     """
     missing = np.full(len(beat), np.nan, dtype=np.float32)
     if not (math.isfinite(marks.qrs_onset) and math.isfinite(marks.qrs_offset)):

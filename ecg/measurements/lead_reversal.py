@@ -75,16 +75,9 @@ _PLANE_SQUARES = (PLANES.transpose(0, 2, 1) @ PLANES).reshape(-1, 4)
 def suspected_swap(median_beat: MedianBeat) -> str:
     """Limb electrodes that seem exchanged.
 
-    Parameters
-    ----------
-    median_beat : MedianBeat
-        With its global marks. Without a P wave (as in atrial fibrillation) QRS and T decide.
-
-    Returns
-    -------
-    str
-        "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" if the electrodes seem to be in their places, a needed lead is missing,
-        or the QRS complex has no marks.
+    `median_beat`: with its global marks. Without a P wave (as in atrial fibrillation) QRS and T decide. Returns
+    "RA-LA", "RA-LL", "LA-LL" or "RA-RL"; "" if the electrodes seem to be in their places, a needed lead is missing, or
+    the QRS complex has no marks.
     """
     marks = median_beat.marks
     if not np.isfinite(marks.qrs_onset + marks.qrs_offset):
@@ -117,17 +110,10 @@ def _looks_mirrored(median_beat: MedianBeat) -> bool:
 def features_of(median_beat: MedianBeat) -> NDArray[np.float64] | None:
     """What the frontal plane would look like in each arrangement of the electrodes, and how well the chest leads fit.
 
-    Parameters
-    ----------
-    median_beat : MedianBeat
-
-    Returns
-    -------
-    ndarray, shape (6, 3, 5), or None
-        Per arrangement and wave (P, QRS, ST and T): cosine and sine of the axis of the net area, and of twice that
-        axis, all smaller where there is little area; and the logarithm of the share of the wave's energy that its
-        estimate from the chest leads (`FROM_CHEST`) leaves unexplained. All 0 for a wave that is not there. None where
-        leads or the marks of QRS are missing.
+    Returns (6, 3, 5): per arrangement and wave (P, QRS, ST and T): cosine and sine of the axis of the net area, and of
+    twice that axis, all smaller where there is little area; and the logarithm of the share of the wave's energy that
+    its estimate from the chest leads (`FROM_CHEST`) leaves unexplained. All 0 for a wave that is not there. None where
+    leads or the marks of QRS are missing.
     """
     moments = moments_of(median_beat)
     if moments is None:

@@ -39,15 +39,8 @@ def disturbed_leads(signal: Signal, rate: float, beats: NDArray[np.int64], on: N
 
     Where several chest leads do it is the heart's doing, as in a beat from elsewhere.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-    beats : ndarray, shape (n_beats,), int64
-        Samples of the largest deflections.
-    on : ndarray, shape (12,), bool
-        Which leads these are.
+    `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. `beats`, (n_beats,), int64: samples of the largest
+    deflections. `on`, (12,), bool: which leads these are.
     """
     length = round(_BLOCK * rate)
     power = np.square(np.diff(block_means(signal, length), axis=1, append=0))

@@ -39,28 +39,16 @@ _CAPTURED, _MOST_SPIKES = 0.3, 3.0  # share of paced beats, spikes a beat: artef
 
 @dataclass(frozen=True)
 class Prepared:
-    """A recording whose beats are found and sorted.
+    """A recording whose beats are found and sorted."""
 
-    Attributes
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        At `RATE`, without pacing spikes, the level before each QRS complex at 0.
-    on : ndarray, shape (12,), bool
-        Leads with a signal.
-    spikes : ndarray, shape (n_spikes,), int64
-        Samples of the pacing spikes.
-    beats : ndarray, shape (n_beats,), int64
-        Samples of the beats; those of one class lie on each other.
-    classes : Classes
-    usable : ndarray, shape (n_beats,), bool
-        Beats that stand for the recording: of the dominant class, not early, and with all electrodes in place.
-    """
-
+    # (12, n_samples), float32, mV: at `RATE`, without pacing spikes, the level before each QRS complex at 0.
     signal: NDArray[np.float32]
-    on: NDArray[np.bool_]
-    spikes: NDArray[np.int64]
-    beats: NDArray[np.int64]
+    on: NDArray[np.bool_]  # (12,), bool: leads with a signal
+    spikes: NDArray[np.int64]  # (n_spikes,), int64: samples of the pacing spikes
+    beats: NDArray[np.int64]  # (n_beats,), int64: samples of the beats; those of one class lie on each other
     classes: Classes
+    # (n_beats,), bool: beats that stand for the recording: of the dominant class, not early, and with all electrodes in
+    # place.
     usable: NDArray[np.bool_]
 
 
@@ -106,21 +94,11 @@ def _levelled(
 
 @dataclass(frozen=True)
 class Outline:
-    """The median beat of a recording and where its waves may begin and end.
+    """The median beat of a recording and where its waves may begin and end."""
 
-    Attributes
-    ----------
-    beat : ndarray, shape (12, n_samples), float32, mV
-    centre : int
-        Where the beats' samples lie in it.
-    n_beats : int
-        Beats that it is the median of.
-    found : Boundaries
-    """
-
-    beat: NDArray[np.float32]
-    centre: int
-    n_beats: int
+    beat: NDArray[np.float32]  # (12, n_samples), float32, mV
+    centre: int  # where the beats' samples lie in it
+    n_beats: int  # beats that it is the median of
     found: Boundaries
 
 
@@ -165,17 +143,8 @@ def _without_flutter(prepared: Prepared, outlined: Outline) -> Prepared:
 def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
     """Measure an ECG as an electrocardiograph does.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `LEADS`; NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    Measurements
-        NaN where something can't be measured; no content of the signal raises.
+    `signal`, (12, n_samples), float32, mV: leads in the order of `LEADS`; NaN where missing. `sampling_frequency`: Hz.
+    What can't be measured is NaN; no content of the signal raises.
     """
     given = signal.astype(np.float32, copy=False)
     gaps = np.zeros(signal.shape[1], dtype=bool)

@@ -29,38 +29,22 @@ PAST, FUTURE = 0.448, 0.752  # s, the most that a median beat shows before and a
 
 @dataclass(frozen=True)
 class Classes:
-    """Beats by shape.
+    """Beats by shape."""
 
-    Attributes
-    ----------
-    positions : ndarray, shape (n_beats,), float64
-        The beats in samples, moved so that those of one class lie on each other.
-    of_beat : ndarray, shape (n_beats,), int64
-        Class of each beat.
-    dominant : int
-        The class that stands for the recording.
-    ectopic : ndarray, shape (n_beats,), bool
-        Beats that come from elsewhere: of another shape than the dominant one, or early.
-    """
-
+    # (n_beats,), float64: the beats in samples, moved so that those of one class lie on each other.
     positions: NDArray[np.float64]
-    of_beat: Samples
-    dominant: int
+    of_beat: Samples  # (n_beats,), int64: class of each beat
+    dominant: int  # the class that stands for the recording
+    # (n_beats,), bool: beats that come from elsewhere: of another shape than the dominant one, or early.
     ectopic: NDArray[np.bool_]
 
 
 def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[np.bool_] | None = None) -> Classes:
     """Sort beats into classes of like QRS shape, by the correlation over all leads at the best shift.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-    beats : ndarray, shape (n_beats,), int64
-        Samples of the largest deflections, ascending; one at least.
-    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
-        Leads that are not to be looked at in a beat; flat there.
+    `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. `beats`, (n_beats,), int64: samples of the largest
+    deflections, ascending; one at least. `disturbed`, (n_leads, n_beats), bool: leads that are not to be looked at in a
+    beat; flat there.
     """
     coarse = _Windows(signal, rate, beats, step=2, lag=_LAG, disturbed=disturbed)
     leaders = spread_over(len(beats), _MOST_LEADERS)
@@ -101,19 +85,12 @@ def sort_beats(signal: Signal, rate: float, beats: Samples, disturbed: NDArray[n
 class _Windows:
     """Pieces of a signal around beats, to be compared with templates at several shifts.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-    beats : ndarray, shape (n_beats,), int64
-        Samples.
-    step : int
-        Every how many samples the signal is looked at.
-    lag : float
-        The largest shift, s.
-    disturbed : ndarray, shape (n_leads, n_beats), bool, optional
-        As in `sort_beats`.
+    - `signal`: (n_leads, n_samples), float32, mV.
+    - `rate`: Hz.
+    - `beats`, (n_beats,), int64: samples.
+    - `step`: every how many samples the signal is looked at.
+    - `lag`: the largest shift, s.
+    - `disturbed`, (n_leads, n_beats), bool: as in `sort_beats`.
     """
 
     def __init__(
@@ -240,17 +217,8 @@ def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
 def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     """Take off the line through the levels just before each QRS complex.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-    onsets : ndarray, shape (n_beats,), int64
-        QRS onsets, ascending.
-
-    Returns
-    -------
-    ndarray, shape (n_leads, n_samples), float32, mV
+    `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. `onsets`, (n_beats,), int64: QRS onsets, ascending. Returns
+    (n_leads, n_samples), float32, mV.
     """
     width = round(0.02 * rate)
     knots = clip(onsets - width, 0, signal.shape[1] - 1)
@@ -274,21 +242,9 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
 def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:
     """Median of beats, aligned as they are given.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-    beats : ndarray, shape (n_beats,), int64
-        Samples to lay on each other.
-
-    Returns
-    -------
-    beat : ndarray, shape (n_leads, (PAST + FUTURE) * rate), float32, mV
-    centre : int
-        Where the beats' samples lie in it.
-    n_beats : int
-        How many entered it: those wholly inside the recording, or all where fewer than three are.
+    `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. `beats`, (n_beats,), int64: samples to lay on each other.
+    Returns `beat`: (n_leads, (PAST + FUTURE) * rate), float32, mV; `centre`: where the beats' samples lie in it;
+    `n_beats`: how many entered it: those wholly inside the recording, or all where fewer than three are.
     """
     past, future = round(PAST * rate), round(FUTURE * rate)
     inside = beats[(beats >= past) & (beats + future <= signal.shape[1])]

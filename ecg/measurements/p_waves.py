@@ -24,29 +24,19 @@ def evidence(
 ) -> NDArray[np.float64]:
     """Numbers that speak for and against P waves.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-        Leads with a signal.
-    rate : float
-        Hz.
-    beats : ndarray, shape (n_beats,), int64
-        Samples of the beats of the dominant class.
-    marks : ndarray, shape (6,), float64
-        Onset and offset of P, QRS and T of the median beat, in samples from `beats`; P where it would be.
-    spread : ndarray, shape (2,), float64
-        How uncertain onset and offset of P are, samples.
-    intervals : ndarray, shape (n_intervals,), float64
-        RR intervals, s.
-    periodic : PeriodicWaves
+    - `signal`, (n_leads, n_samples), float32, mV: leads with a signal.
+    - `rate`: Hz.
+    - `beats`, (n_beats,), int64: samples of the beats of the dominant class.
+    - `marks`, (6,), float64: onset and offset of P, QRS and T of the median beat, in samples from `beats`; P
+      where it would be.
+    - `spread`, (2,), float64: how uncertain onset and offset of P are, samples.
+    - `intervals`, (n_intervals,), float64: RR intervals, s.
 
-    Returns
-    -------
-    ndarray, shape (12,), float64
-        Logarithms of: the size of the wave in the median beat (mV); how much its size varies from beat to beat; what
-        single beats have beside it, relative to it; the uncertainty of its boundaries (ms); the typical change from one
-        RR interval to the next, relative; the mean RR interval (s). Then what `periodic` says, and in s: duration of
-        the wave, PR interval, and how long the T wave before it goes on after its onset (negative: ends before).
+    Returns (12,), float64: logarithms of: the size of the wave in the median beat (mV); how much its size varies from
+    beat to beat; what single beats have beside it, relative to it; the uncertainty of its boundaries (ms); the typical
+    change from one RR interval to the next, relative; the mean RR interval (s). Then what `periodic` says, and in s:
+    duration of the wave, PR interval, and how long the T wave before it goes on after its onset (negative: ends
+    before).
     """
     onset, offset, qrs_onset = marks[:3]
     reach = np.arange(round(onset), max(round(offset), round(onset) + 8) + 1)

@@ -44,20 +44,10 @@ def find_complexes(signal: Signal, rate: float, faults: Signal | None = None) ->
     as vectors: the spatial velocity of vectorcardiography. Humps of it are complexes where they reach a share of the
     level of the neighbouring ones; where an interval is much longer than the others a smaller share is enough.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-        Finite; leads without a signal left out.
-    rate : float
-        Sampling frequency, Hz.
-    faults : ndarray, shape (3, n_leads), float32, optional
-        What a loose electrode of a limb would add to the leads (`loose_electrodes.limb_faults`). If given, what one
-        loose electrode could have made, of a limb or of the chest, counts for nothing.
-
-    Returns
-    -------
-    ndarray, shape (n_beats,), int64
-        Samples of the largest deflection of each complex, ascending.
+    `signal`, (n_leads, n_samples), float32, mV: finite; leads without a signal left out. `rate`: sampling frequency,
+    Hz. `faults`, (3, n_leads), float32: what a loose electrode of a limb would add to the leads
+    (`loose_electrodes.limb_faults`). If given, what one loose electrode could have made, of a limb or of the chest,
+    counts for nothing. Returns (n_beats,), int64: samples of the largest deflection of each complex, ascending.
     """
     if len(signal) == 0 or signal.shape[1] < 12 * round(_HALF * rate):
         return np.zeros(0, dtype=np.int64)
@@ -204,16 +194,7 @@ def largest_deflections(signal: Signal, rate: float, near: Samples) -> Samples:
 def find_spikes(signal: Signal, rate: float) -> Samples:
     """Find pacing spikes: a deflection of a few ms, far steeper than all else around it.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32, mV
-    rate : float
-        Hz.
-
-    Returns
-    -------
-    ndarray, shape (n_spikes,), int64
-        Their samples, ascending.
+    `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. Returns (n_spikes,), int64: their samples, ascending.
     """
     if len(signal) == 0 or signal.shape[1] < 5:
         return np.zeros(0, dtype=np.int64)

@@ -38,8 +38,8 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
     """Quality of a recording; `suspected_swap` is left empty, it needs the median beat.
 
     A lead is off where in at least half of the recording (in windows of 2 s) it has no samples or varies by less than
-    10 µV. It is saturated where it stays at its own highest or lowest value, more than 0.5 mV away from its median,
-    for 10 ms or longer at least twice (no wave of the heart has the same flat top twice), or once for 0.5 s.
+    10 µV. It is saturated where it stays at its own highest or lowest value, more than 0.5 mV away from its median, for
+    10 ms or longer at least twice (no wave of the heart has the same flat top twice), or once for 0.5 s.
 
     Noise is what lies between 35 Hz and 150 Hz (or 0.45 of the sampling frequency) beside mains. Its power is taken in
     windows of 0.1 s; the lower quartile over the windows stands for the lead, because QRS complexes, which hold the
@@ -47,18 +47,9 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
     sine of 50 or 60 Hz in the same windows, less the neighbouring frequencies at 40 and 70 Hz. Baseline wander is the
     standard deviation of the lead below 0.7 Hz.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `LEADS`; NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    Quality
-        Noise, mains and baseline are medians over the leads that are on, in µV; NaN without such a lead, without a
-        window of 0.1 s, and mains also below a sampling frequency of 150 Hz.
+    `signal`, (12, n_samples), float32, mV: leads in the order of `LEADS`; NaN where missing. `sampling_frequency`: Hz.
+    Noise, mains and baseline are medians over the leads that are on, in µV; NaN without such a lead, without a window
+    of 0.1 s, and mains also below a sampling frequency of 150 Hz.
     """
     whole = not np.isnan(signal).any()
     on = ~_are_off(signal, sampling_frequency, whole)
@@ -114,25 +105,15 @@ def _are_saturated(signal: NDArray[np.float32], sampling_frequency: float, whole
 
 @dataclass(frozen=True)
 class _Spectrum:
-    """What `_noise_and_mains` needs to know of the frequencies of a window.
+    """What `_noise_and_mains` needs to know of the frequencies of a window."""
 
-    Attributes
-    ----------
-    length : int
-        Of a window, samples.
-    scale : ndarray, shape (n_frequencies,), float32
-        Mean square (mV^2) of a frequency relative to its squared coefficient in the differences' spectrum.
-    mains, beside : list of int
-        Where 50 and 60 Hz are, and 40 and 70 Hz.
-    band : ndarray, shape (n_frequencies,), float32
-        1 where noise is looked for, 0 elsewhere.
-    """
-
-    length: int
+    length: int  # of a window, samples
+    # (n_frequencies,), float32: mean square (mV^2) of a frequency relative to its squared coefficient in the
+    # differences' spectrum.
     scale: NDArray[np.float32]
-    mains: list[int]
+    mains: list[int]  # `mains`, `beside`: where 50 and 60 Hz are, and 40 and 70 Hz
     beside: list[int]
-    band: NDArray[np.float32]
+    band: NDArray[np.float32]  # (n_frequencies,), float32: 1 where noise is looked for, 0 elsewhere
 
 
 @lru_cache(maxsize=16)

@@ -13,18 +13,7 @@ _FEW = 16  # beats; more are sorted faster sample by sample
 
 
 def median(values: NDArray[np.floating], axis: int = -1) -> NDArray[np.floating]:
-    """As `numpy.median`, of finite numbers.
-
-    Parameters
-    ----------
-    values : ndarray of any shape, floating
-        Finite; at least one along `axis`.
-    axis : int
-
-    Returns
-    -------
-    ndarray of the same dtype, without that axis
-    """
+    """As `numpy.median`, of finite numbers. `values`: finite; at least one along `axis`."""
     if axis != -1:
         return _middle(np.moveaxis(np.sort(values, axis=axis), axis, 0))
     ordered, n = np.sort(values), values.shape[-1]

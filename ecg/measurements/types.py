@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class WaveMarks:
-    """Boundaries and peaks of P, QRS and T in a median beat.
-
-    Attributes
-    ----------
-    p_onset, p_peak, p_offset, qrs_onset, qrs_peak, qrs_offset, t_onset, t_peak, t_offset : float
-        In samples of the median beat; NaN where the wave can't be measured.
-    """
+    """Boundaries and peaks of P, QRS and T in samples of the median beat; NaN where the wave can't be measured."""
 
     p_onset: float
     p_peak: float
@@ -33,21 +27,10 @@ class WaveMarks:
 class MedianBeat:
     """The beat that stands for a recording.
 
-    Attributes
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Sample by sample the median of the beats of the dominant class. The level just before the QRS complex is 0. NaN
-        in leads that are missing.
-    sampling_frequency : float
-        Hz.
-    n_beats : int
-        Beats that it is the median of.
-    marks : WaveMarks
-        Of all leads together: from the earliest onset to the latest offset.
-    lead_marks : tuple of WaveMarks
-        One per lead.
-    r_peak : float
-        Where the R peaks (`Beats.samples`) of the beats lie in it, samples.
+    `signal`, (12, n_samples), float32, mV, is sample by sample the median of `n_beats` beats of the dominant class. The
+    level just before the QRS complex is 0; NaN in leads that are missing. `sampling_frequency` is in Hz. `marks` are
+    those of all leads together: from the earliest onset to the latest offset; `lead_marks` are one per lead. `r_peak`
+    is where the R peaks (`Beats.samples`) of the beats lie in it, samples.
     """
 
     signal: NDArray[np.float32]
@@ -62,16 +45,9 @@ class MedianBeat:
 class Beats:
     """The beats of a recording.
 
-    Attributes
-    ----------
-    samples : ndarray, shape (n_beats,), int64
-        Positions of the R peaks, in samples of the recording at its own sampling frequency.
-    kinds : tuple of str
-        "dominant", "ectopic" or "paced", one per beat.
-    n_lost_spikes : int
-        Pacing spikes that no QRS complex follows, where others are followed by one.
-    n_blocked_p : int
-        RR intervals with a P wave half way that no QRS complex follows.
+    `samples`, (n_beats,), int64, are the positions of the R peaks, in samples of the recording at its own sampling
+    frequency. `kinds` are "dominant", "ectopic" or "paced", one per beat. `n_lost_spikes` counts pacing spikes that no
+    QRS complex follows where others capture, `n_blocked_p` RR intervals with a P wave half way that none follows.
     """
 
     samples: NDArray[np.int64]
@@ -84,11 +60,8 @@ class Beats:
 class Amplitudes:
     """Amplitudes in the median beat relative to the level at the QRS onset.
 
-    Attributes
-    ----------
-    p, q, r, s, t, st_j, st_60 : ndarray, shape (12,), float32, mV
-        One per lead; NaN where not measurable. Q and S are negative or 0, R is positive or 0; P and T have a sign.
-        `st_j` is the level at the QRS offset (J point), `st_60` that 60 ms later.
+    Each is (12,), float32, mV, one per lead; NaN where not measurable. Q and S are negative or 0, R is positive or 0; P
+    and T have a sign. `st_j` is the level at the QRS offset (J point), `st_60` that 60 ms later.
     """
 
     p: NDArray[np.float32]
@@ -104,22 +77,11 @@ class Amplitudes:
 class Quality:
     """What is wrong with a recording as a recording.
 
-    Attributes
-    ----------
-    leads_off : tuple of str
-        Names of the leads without a signal.
-    saturated : tuple of str
-        Names of the leads that stay at the limit of the recorder for a while.
-    noise_uv : float
-        High-frequency noise, RMS, µV, median over the leads that are on.
-    mains_uv : float
-        Amplitude of the 50 or 60 Hz component, the larger of the two, µV, median over the leads that are on.
-    baseline_uv : float
-        Baseline wander below 0.7 Hz, RMS, µV, median over the leads that are on.
-    suspected_swap : str
-        Limb electrodes that seem exchanged: "", "RA-LA", "RA-LL", "LA-LL" or "RA-RL".
-    mains_in : tuple of str
-        Names of the leads with 50 or 60 Hz above 20 µV. The measurements are those without it.
+    `leads_off` are without a signal, `saturated` ones stay at the limit of the recorder for a while. `noise_uv` is
+    high-frequency noise, RMS; `mains_uv` the amplitude of the 50 or 60 Hz component, the larger of the two;
+    `baseline_uv` the baseline wander below 0.7 Hz, RMS: all in µV, medians over the leads that are on. `suspected_swap`
+    names limb electrodes that seem exchanged: "", "RA-LA", "RA-LL", "LA-LL" or "RA-RL". `mains_in` are leads with 50 or
+    60 Hz above 20 µV; the measurements are those without it.
     """
 
     leads_off: tuple[str, ...]

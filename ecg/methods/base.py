@@ -13,29 +13,22 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 
 
 class Batch(NamedTuple):
-    """One batch of network inputs.
+    """One batch of network inputs."""
 
-    Attributes
-    ----------
-    signal : Tensor, shape (n_items, 12, n_samples), float32
-        In the method's input units, zero-padded on the right to the longest item.
-    lengths : Tensor, shape (n_items,), int64
-        Samples of each item before that padding.
-    features : Tensor, shape (n_items, n_features), float32
-        What is known beside the signal: age and sex, and what the method measures; NaN only where it takes that.
-    """
-
+    # (n_items, 12, n_samples), float32: in the method's input units, zero-padded on the right to the longest item.
     signal: Tensor
-    lengths: Tensor
+    lengths: Tensor  # (n_items,), int64: samples of each item before that padding
+    # (n_items, n_features), float32: what is known beside the signal: age and sex, and what the method measures; NaN
+    # only where it takes that.
     features: Tensor
 
 
@@ -45,157 +38,100 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of training: a loss, an optimiser and a schedule.
-
-    Attributes
-    ----------
-    name : str
-    epochs : int
-        Length of the stage at the method's full schedule; the engine scales it to the epochs asked for.
-    make_loss : callable
-        ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the
-        reward weights (n_classes, n_classes); None for a set of diagnoses without.
-    make_optimizer : callable
-        ``(parameters) -> Optimizer``.
-    learning_rate : callable
-        ``(progress) -> factor`` on the optimiser's own learning rate; `progress` in [0, 1) is the part of the stage
-        that is done.
-    select : {"best", "last", "average"}
-        Which weights the stage hands on: those of the epoch with the best validation challenge metric, of the last
-        epoch, or the average over the last `average_epochs` epochs with batch-norm statistics estimated again
-        (stochastic weight averaging, Izmailov et al. 2018).
-    average_epochs : int
-        Epochs that enter the average at the full schedule; the engine scales them like `epochs`, one at least.
-    """
+    """One stage of training: a loss, an optimiser and a schedule."""
 
     name: str
-    epochs: int
-    make_loss: Callable[[NDArray[np.bool_], NDArray[np.float64] | None], Loss]
-    make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]
+    epochs: int  # length of the stage at the method's full schedule; the engine scales it to the epochs asked for
+    # ``(labels, weights) -> Loss`` from the labels of the training part, bool (n_recordings, n_classes), and the reward
+    # weights (n_classes, n_classes); None for a set of diagnoses without.
+    make_loss: Callable[[Bools, Floats | None], Loss]
+    make_optimizer: Callable[[Iterable[nn.Parameter]], optim.Optimizer]  # ``(parameters) -> Optimizer``
+    # ``(progress) -> factor`` on the optimiser's own learning rate; `progress` in [0, 1) is the part of the stage that
+    # is done.
     learning_rate: Callable[[float], float]
+    # One of "best", "last", "average": which weights the stage hands on: those of the epoch with the best validation
+    # challenge metric, of the last epoch, or the average over the last `average_epochs` epochs with batch-norm
+    # statistics estimated again (stochastic weight averaging, Izmailov et al. 2018).
     select: Literal["best", "last", "average"] = "best"
+    # Epochs that enter the average at the full schedule; the engine scales them like `epochs`, one at least.
     average_epochs: int = 5
 
 
-Preprocess = Callable[[NDArray[np.float32], float], NDArray[np.float32]]
+Preprocess = Callable[[Floats32, float], Floats32]
 """``(signal, sampling_frequency) -> signal``: float32 (12, n) in mV with NaN for what is missing, to float32 (12, m) at
 the method's rate and units, finite."""
 
-Features = Callable[[Examination], NDArray[np.float32]]
+Features = Callable[[Examination], Floats32]
 """``(examination) -> features``: what goes in beside the preprocessed signal, float32 (n_features,)."""
 
-Augment = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
+Augment = Callable[[Floats32, np.random.Generator], Floats32]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
 
-MakeTargets = Callable[[tuple[str, ...], NDArray[np.float32]], NDArray[np.float32]]
+MakeTargets = Callable[[tuple[str, ...], Floats32], Floats32]
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
 this preprocessed signal, float32 (n_classes,) from 0 to 1, NaN where not known."""
 
-WithoutSize = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+WithoutSize = Callable[[Floats32, Floats32], tuple[Floats32, Floats32]]
 """``(signal, features) -> signal, features``: the same without what says how large the recording is."""
 
 SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
-Prepare = Callable[[nn.Module, NDArray[np.float32], NDArray[np.float32], int], Sequence[Callable[[], None]]]
+Prepare = Callable[[nn.Module, Floats32, Floats32, int], Sequence[Callable[[], None]]]
 """``(network, features, targets, seed) -> steps``: functions that fit, one after another and in place, what is not
 trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings, n_classes).
 What one of them fits does not depend on the others."""
 
-SearchThresholds = Callable[[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64] | None], NDArray[np.float64]]
+SearchThresholds = Callable[[Bools, Floats, Floats | None], Floats]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
 
-Decide = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
+Decide = Callable[[Floats, Floats], Bools]
 """``(probabilities, thresholds) -> labels``, bool (n_recordings, n_classes); thresholds (n_classes,), or a row of them
 for each row of probabilities."""
 
-Combine = Callable[
-    [NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.bool_], NDArray[np.float64]]
-]
+Combine = Callable[[Bools, Floats, Floats], tuple[Bools, Floats]]
 """``(labels, probabilities, thresholds) -> (labels, probabilities)``: the members' labels and probabilities, both
 (n_members, n_recordings, n_classes), with their thresholds, (n_members, n_classes), to (n_recordings, n_classes)."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """What the network takes in.
+    """What the network takes in."""
 
-    Attributes
-    ----------
-    sampling_frequency : float
-        Hz.
-    window : int
-        The longest input the network is run on at once, in samples.
-    units : str
-        Of what `preprocess` returns.
-    preprocess : Preprocess
-        Shared by training and prediction.
-    features : Features
-    windows : callable
-        ``(signal) -> list of windows`` for prediction, each (12, n <= window), without randomness.
-    band : tuple of float, optional
-        The pass band of `preprocess`, Hz; None where it filters against aliasing only.
-    """
-
-    sampling_frequency: float
-    window: int
-    units: str
-    preprocess: Preprocess
+    sampling_frequency: float  # Hz
+    window: int  # the longest input the network is run on at once, in samples
+    units: str  # of what `preprocess` returns
+    preprocess: Preprocess  # shared by training and prediction
     features: Features
-    windows: Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
+    # ``(signal) -> list of windows`` for prediction, each (12, n <= window), without randomness.
+    windows: Callable[[Floats32], list[Floats32]]
+    # The pass band of `preprocess`, Hz; None where it filters against aliasing only.
     band: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class Training:
-    """How the networks are trained.
+    """How the networks are trained."""
 
-    Attributes
-    ----------
-    n_folds : int
-        Parts the training data is split into; a member leaves one out for validation.
-    n_members : int
-        Members trained when the user does not say how many.
-    batch_size : int
-        Recordings per training step.
-    stages : tuple of Stage
-    make_targets : MakeTargets
-        Scores count the codes alone.
-    use_for_training : callable
-        ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
-    augment : Augment
-    simulated_share : float
-        Simulated recordings that are trained on beside each recording of the data folder.
-    prepare : Prepare, optional
-        Before the first epoch.
-    without_size : WithoutSize, optional
-        For recordings whose size is invented; None where a method can't be trained on those.
-    select_classes : SelectClasses, optional
-        None where a method can't be trained on two sets of diagnoses at once.
-    masked_leads : tuple of tuple of str
-        The sets of leads whose others `augment` takes off. `prepare` has the features of these leads alone too.
-    missing_leads : int
-        Leads that a recording may lack, as `augment` takes some off.
-    """
-
-    n_folds: int
-    n_members: int
-    batch_size: int
+    n_folds: int  # parts the training data is split into; a member leaves one out for validation
+    n_members: int  # members trained when the user does not say how many
+    batch_size: int  # recordings per training step
     stages: tuple[Stage, ...]
-    make_targets: MakeTargets
-    use_for_training: Callable[[NDArray[np.bool_], float], bool]
+    make_targets: MakeTargets  # scores count the codes alone
+    # ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
+    use_for_training: Callable[[Bools, float], bool]
     augment: Augment
-    simulated_share: float = 0.0
-    prepare: Prepare | None = None
+    simulated_share: float = 0.0  # simulated recordings that are trained on beside each recording of the data folder
+    prepare: Prepare | None = None  # before the first epoch
+    # For recordings whose size is invented; None where a method can't be trained on those.
     without_size: WithoutSize | None = None
-    select_classes: SelectClasses | None = None
+    select_classes: SelectClasses | None = None  # none where a method can't be trained on two sets of diagnoses at once
+    # The sets of leads whose others `augment` takes off. `prepare` has the features of these leads alone too.
     masked_leads: tuple[tuple[str, ...], ...] = ()
-    missing_leads: int = 0
+    missing_leads: int = 0  # leads that a recording may lack, as `augment` takes some off
 
 
-ByConvention = Callable[
-    [NDArray[np.float64], NDArray[np.float64], NDArray[np.float32], str], tuple[NDArray[np.bool_], NDArray[np.float64]]
-]
+ByConvention = Callable[[Floats, Floats, Floats32, str], tuple[Bools, Floats]]
 """``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
 
 The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
@@ -204,65 +140,36 @@ a convention, to (n_classes,) each."""
 
 @dataclass(frozen=True)
 class Decision:
-    """How windows, classes and members come together.
+    """How windows, classes and members come together."""
 
-    Attributes
-    ----------
-    merge : callable
-        ``(probabilities) -> probabilities``: (n_windows, n_classes) of one recording to (n_classes,).
-    search_thresholds : SearchThresholds
-    decide : Decide
-    combine : Combine
-    moves_scores : bool
-        Whether `combine` gives scores for which every threshold is one half: probabilities at stated prevalences,
-        which need no calibration.
-    by_convention : ByConvention, optional
-        In place of `combine`, where hospitals' conventions are known.
-    """
-
-    merge: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    # ``(probabilities) -> probabilities``: (n_windows, n_classes) of one recording to (n_classes,).
+    merge: Callable[[Floats], Floats]
     search_thresholds: SearchThresholds
     decide: Decide
     combine: Combine
+    # Whether `combine` gives scores for which every threshold is one half: probabilities at stated prevalences, which
+    # need no calibration.
     moves_scores: bool = False
-    by_convention: ByConvention | None = None
+    by_convention: ByConvention | None = None  # in place of `combine`, where hospitals' conventions are known
 
 
 @dataclass(frozen=True)
 class Method:
-    """A complete ECG classifier, as data.
+    """A complete ECG classifier, as data."""
 
-    Attributes
-    ----------
-    name : str
-        The word on the command line and in ``config.json``.
-    settings : Mapping
-        JSON values that rebuild this method: ``builders[name](**settings, diagnoses=diagnoses)``.
-    diagnoses : Diagnoses
-        The set of diagnoses; its classes are the network's outputs.
-    build_network : callable
-        ``() -> nn.Module``, a fresh one at each call.
-    forward : callable
-        ``(network, batch) -> logits``, (n_items, n_classes).
-    input : Input
-    training : Training
-    decision : Decision
-    signal_part : callable, optional
-        ``(networks) -> (method, networks)``: the part that sees the signal alone, if another part decides too; for
-        explanations.
-    leads : tuple of str, optional
-        Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
-    """
-
-    name: str
+    name: str  # the word on the command line and in ``config.json``
+    # JSON values that rebuild this method: ``builders[name](**settings, diagnoses=diagnoses)``.
     settings: Mapping[str, Any]
-    diagnoses: Diagnoses
-    build_network: Callable[[], nn.Module]
-    forward: Callable[[nn.Module, Batch], Tensor]
+    diagnoses: Diagnoses  # the set of diagnoses; its classes are the network's outputs
+    build_network: Callable[[], nn.Module]  # ``() -> nn.Module``, a fresh one at each call
+    forward: Callable[[nn.Module, Batch], Tensor]  # ``(network, batch) -> logits``, (n_items, n_classes)
     input: Input
     training: Training
     decision: Decision
+    # ``(networks) -> (method, networks)``: the part that sees the signal alone, if another part decides too; for
+    # explanations.
     signal_part: Callable[[Sequence[nn.Module]], tuple[Method, list[nn.Module]]] | None = None
+    # Those that a recording must have, the others are not looked at; None where any will do, see `reduced_leads`.
     leads: tuple[str, ...] | None = None
 
     @property
@@ -271,9 +178,7 @@ class Method:
         return self.diagnoses.classes
 
 
-def as_scored(
-    codes: tuple[str, ...], signal: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.float32]:
+def as_scored(codes: tuple[str, ...], signal: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
     """Targets that are the diagnoses of the set and nothing else, for `Training.make_targets`.
 
     NaN in the parts of the set that a recording has no code of.
@@ -283,30 +188,22 @@ def as_scored(
     return np.where(np.isin(parts, ["", *parts[labels]]), labels, np.nan).astype(np.float32)
 
 
-def has_scored_class(labels: NDArray[np.bool_], seconds: float) -> bool:
+def has_scored_class(labels: Bools, seconds: float) -> bool:
     """Recordings with at least one scored diagnosis take part, for `Training.use_for_training`."""
     return bool(labels.any())
 
 
-def mean_of_windows(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_of_windows(probabilities: Floats) -> Floats:
     """A recording's probabilities from its windows', (n_windows, n_classes) to (n_classes,), for `Decision.merge`."""
-    mean: NDArray[np.float64] = probabilities.mean(axis=0)
+    mean: Floats = probabilities.mean(axis=0)
     return mean
 
 
-def demographic_features(examination: Examination, age_mask: bool = True) -> NDArray[np.float32]:
+def demographic_features(examination: Examination, age_mask: bool = True) -> Floats32:
     """Age and sex as numbers (Zhao et al. 2020, section 2.2), for `Input.features`.
 
-    Parameters
-    ----------
-    examination : Examination
-    age_mask : bool
-        Whether the second number says if the age is known.
-
-    Returns
-    -------
-    ndarray, shape (5,), float32
-        Age in centuries (0 if unknown), age known, female, male, sex known.
+    `age_mask`: whether the second number says if the age is known. Returns (5,), float32: age in centuries (0 if
+    unknown), age known, female, male, sex known.
     """
     # Corrected: the paper has a mask for age as well as for sex, the published code never sets it. Networks trained by
     # that code expect 0 there: build them with age_mask=False.
@@ -324,18 +221,8 @@ MethodBuilder = Callable[..., Method]
 def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
     """A method from ``name`` or ``name:setting=value,...`` as on a command line.
 
-    Parameters
-    ----------
-    text : str
-        Values are JSON (``12``, ``false``); text needs no quotes.
-    builders : Mapping of str to callable
-    diagnoses : Diagnoses, optional
-        The set that it is built for.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method or setting, or a value is not of the kind of the setting's default.
+    `text`: values are JSON (``12``, ``false``); text needs no quotes. `diagnoses`: the set that it is built for. Raises
+    ValueError if there is no such method or setting, or a value is not of the kind of the setting's default.
     """
     name, _, rest = text.partition(":")
     if name not in builders:

@@ -9,8 +9,6 @@ reason. "Not in the paper:" marks steps of the published code or our own. Both l
 losses, threshold searches and merge rules stand on their own: any method can be put together from them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.signal import filtfilt, firwin
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.thresholds import Decide, coordinate_ascent, f1_thresholds
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -50,23 +49,11 @@ RANDOM_POINTS = 250
 ITERATIONS = 50
 
 
-# --- Preprocessing ------------------------------------------------------------------------------------------------
-
-
-def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+def preprocess(recording: Floats32, sampling_frequency: float) -> Floats32:
     """A recording as the network takes it: units of 0.2 mV at 125 Hz.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    ndarray, shape (12, int(n_samples * 125 / sampling_frequency)), float32, 0.2 mV at 125 Hz
-        Finite. A rate below 125 Hz is interpolated only.
+    `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, int(n_samples *
+    125 / sampling_frequency)), float32, 0.2 mV at 125 Hz: finite. A rate below 125 Hz is interpolated only.
     """
     signal = fill_missing(recording)
     n_samples, ratio = signal.shape[1], sampling_frequency / SAMPLING_FREQUENCY
@@ -79,7 +66,7 @@ def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDA
     return _interpolate(signal / UNIT, grid)
 
 
-def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) -> NDArray[np.float32]:
+def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) -> Floats32:
     """Linear interpolation of all leads at positions in samples, the last sample held beyond the end."""
     left = positions.astype(np.intp)
     right = np.minimum(left + 1, signal.shape[1] - 1)
@@ -88,32 +75,21 @@ def _interpolate(signal: NDArray[np.floating], positions: NDArray[np.floating]) 
     return values.astype(np.float32)
 
 
-def no_features(examination: Examination) -> NDArray[np.float32]:
+def no_features(examination: Examination) -> Floats32:
     """Nothing: age and sex were tried and are off in the published configuration."""
     return np.zeros(0, dtype=np.float32)
 
 
-def is_short(labels: NDArray[np.bool_], seconds: float) -> bool:
+def is_short(labels: Bools, seconds: float) -> bool:
     """All but the long recordings take part in training, those without a scored class too."""
     return seconds < TOO_LONG_TO_TRAIN
 
 
-# --- Augmentation -------------------------------------------------------------------------------------------------
-
-
-def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def augment(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """A training item: amplitudes changed by 20 %, each lead on its own, and time by 10 %, each with probability 0.8.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-        Not changed.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (12, n), float32
-        ``n_samples / 1.1 - 1 < n <= 1.1 * n_samples``.
+    `recording`, (12, n_samples), float32: not changed. Returns (12, n), float32: ``n_samples / 1.1 - 1 < n <= 1.1 *
+    n_samples``.
     """
     if rng.random() < 0.8:
         recording = recording * _factor(rng, 0.2, (len(recording), 1)).astype(np.float32)
@@ -123,31 +99,22 @@ def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return recording
 
 
-def _factor(rng: np.random.Generator, size: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _factor(rng: np.random.Generator, size: float, shape: tuple[int, ...]) -> Floats:
     # 1 / 1.2 to 1.2 for 0.2: as often up as down, and by as much.
     drawn = np.asarray(rng.uniform(1 - size, 1 + size, shape))
     return np.where(drawn < 1, 1 / (2 - drawn), drawn)
 
 
-def no_augmentation(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def no_augmentation(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """The training item without augmentation."""
     return recording
 
 
-# --- Chunks -------------------------------------------------------------------------------------------------------
-
-
-def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def cut_chunks(recording: Floats32) -> list[Floats32]:
     """Inputs for prediction: up to 105 s the whole recording, else chunks of 90 s that share 5 s with their neighbours.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-
-    Returns
-    -------
-    list of ndarray, each of shape (12, n <= 21874), float32
-        The last one extends to the recording's end (so that one of less than 175 s is still whole).
+    `recording`: (12, n_samples), float32. Returns a list of (12, n <= 21874), float32. The last one extends to the
+    recording's end (so that one of less than 175 s is still whole).
     """
     recording = pad_right(recording, SHORTEST)
     n_samples = recording.shape[1]
@@ -158,13 +125,10 @@ def cut_chunks(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return [recording[:, start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def maximum(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def maximum(probabilities: Floats) -> Floats:
     """A recording's probabilities from its chunks', (n_chunks, n_classes) to (n_classes,): what any chunk shows."""
-    merged: NDArray[np.float64] = probabilities.max(axis=0)
+    merged: Floats = probabilities.max(axis=0)
     return merged
-
-
-# --- The network --------------------------------------------------------------------------------------------------
 
 
 def _forward(network: nn.Module, batch: Batch) -> Tensor:
@@ -173,10 +137,7 @@ def _forward(network: nn.Module, batch: Batch) -> Tensor:
     return logits
 
 
-# --- Losses -------------------------------------------------------------------------------------------------------
-
-
-def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_weighted_cross_entropy(labels: Bools, weights: Floats | None) -> Loss:
     """`losses.weighted_cross_entropy` weighted by these labels, bool (n_recordings, n_classes)."""
     # Corrected: in the published code a class without positives makes the loss infinite; here it is left out.
     total, count = len(labels), labels.sum(axis=0)
@@ -192,12 +153,11 @@ def fit_weighted_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.fl
     return loss
 
 
-def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_challenge_metric_loss(labels: Bools, weights: Floats | None) -> Loss:
     """`losses.challenge_metric_loss` of the logits' sigmoids, with these weights (n_classes, n_classes)."""
     if weights is None:
-        raise ValueError(
-            "the challenge-metric loss: expected a set of diagnoses with reward weights, found one without"
-        )
+        expected = "a set of diagnoses with reward weights"
+        raise ValueError(f"the challenge-metric loss: expected {expected}, found one without")
     rewards = torch.from_numpy(weights.astype(np.float32))
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -206,62 +166,36 @@ def fit_challenge_metric_loss(labels: NDArray[np.bool_], weights: NDArray[np.flo
     return loss
 
 
-# --- Thresholds and voting ----------------------------------------------------------------------------------------
-
-
-def decide(probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.bool_]:
+def decide(probabilities: Floats, thresholds: Floats) -> Bools:
     """Classes above their threshold, possibly none: bool of the shape of `probabilities`, (n_recordings, n_classes)."""
     return probabilities > thresholds
 
 
-def bayesian_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64], decide: Decide = decide
-) -> NDArray[np.float64]:
+def bayesian_search(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide = decide) -> Floats:
     """Thresholds by Bayesian optimisation of the observed challenge score, as published.
 
     250 random points in the unit cube, then 50 steps of a Gaussian process with an upper confidence bound.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    weights : ndarray, shape (n_classes, n_classes), float64
-    decide : callable
-        ``(probabilities, thresholds) -> outputs``.
-
-    Returns
-    -------
-    ndarray, shape (n_classes,), float64
-        The same on every call.
+    `labels`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64. `weights`:
+    (n_classes, n_classes), float64. `decide`: ``(probabilities, thresholds) -> outputs``. Returns (n_classes,),
+    float64: the same on every call.
     """
     say("Searching thresholds by Bayesian optimisation, which takes a minute or two")
     found = _optimize(labels, probabilities, weights, decide, ITERATIONS)
     other = coordinate_search(labels, probabilities, weights, decide)
-    scores = [
-        compute_observed_score(weights, labels, decide(probabilities, thresholds)) for thresholds in (found, other)
-    ]
-    say(
-        f"Observed challenge score on the validation recordings: {scores[0]:.1f} by Bayesian optimisation, "
-        f"{scores[1]:.1f} by coordinate ascent from the same start"
-    )
+    scores = [compute_observed_score(weights, labels, decide(probabilities, each)) for each in (found, other)]
+    both = f"{scores[0]:.1f} by Bayesian optimisation, {scores[1]:.1f} by coordinate ascent from the same start"
+    say(f"Observed challenge score on the validation recordings: {both}")
     return found
 
 
-def coordinate_search(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64], decide: Decide = decide
-) -> NDArray[np.float64]:
+def coordinate_search(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide = decide) -> Floats:
     """Thresholds by exact coordinate ascent from the best of `bayesian_search`'s random points; arguments as there."""
     start = _optimize(labels, probabilities, weights, decide, 0)
     return coordinate_ascent(labels, probabilities, weights, decide, start, passes=10)
 
 
-def _optimize(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    decide: Decide,
-    iterations: int,
-) -> NDArray[np.float64]:
+def _optimize(labels: Bools, probabilities: Floats, weights: Floats, decide: Decide, iterations: int) -> Floats:
     from bayes_opt import BayesianOptimization  # here: it brings scikit-learn, which prediction has no use for
 
     names = [f"{index:03d}" for index in range(labels.shape[1])]
@@ -271,34 +205,21 @@ def _optimize(
         return compute_observed_score(weights, labels, outputs)
 
     # A point that comes up twice is no error: where nothing can be gained the optimiser likes corners.
-    optimizer = BayesianOptimization(
-        score, dict.fromkeys(names, (0.0, 1.0)), random_state=1, verbose=0, allow_duplicate_points=True
-    )
+    cube = dict.fromkeys(names, (0.0, 1.0))
+    optimizer = BayesianOptimization(score, cube, random_state=1, verbose=0, allow_duplicate_points=True)
     optimizer.maximize(init_points=RANDOM_POINTS, n_iter=iterations)
     best = max(optimizer.res, key=lambda point: point["target"])["params"]
     return np.array([best[name] for name in names])
 
 
-def majority(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], thresholds: NDArray[np.float64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def majority(labels: Bools, probabilities: Floats, thresholds: Floats) -> tuple[Bools, Floats]:
     """Classes that at least half of the members output (of the published three: two); scores by their mean.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-        Have played their part in `labels`.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (n_recordings, n_classes)
+    `labels`: (n_members, n_recordings, n_classes), bool, in which `thresholds`, (n_members, n_classes), have played
+    their part. `probabilities`: (n_members, n_recordings, n_classes), float64. Returns both as (n_recordings,
+    n_classes).
     """
     return labels.mean(axis=0) >= 0.5, probabilities.mean(axis=0)
-
-
-# --- The method ---------------------------------------------------------------------------------------------------
 
 
 def _steps_at(first: float, second: float) -> Callable[[float], float]:
@@ -314,26 +235,13 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
 # included. A stage sees its member's training part only.
 # Not in the paper: 30, 20 and 10 epochs at the rates 1, 0.1 and 0.01, then 15, 10 and 10, which is the published code's
 # schedule. The paper has two cycles and a factor of 0.1 every 30 epochs.
-WCE_STAGE = Stage(
-    "wce",
-    epochs=60,
-    make_loss=fit_weighted_cross_entropy,
-    make_optimizer=_adamw,
-    learning_rate=_steps_at(30 / 60, 50 / 60),
-    select="last",
-)
+WCE_STAGE = Stage("wce", 60, fit_weighted_cross_entropy, _adamw, _steps_at(30 / 60, 50 / 60), select="last")
 # Weights averaged over the last epochs as in the paper; the published code has that switched off and takes the epoch
 # whose thresholds, optimised on the validation recordings, score best on them.
 CHALLENGE_STAGE = Stage(
-    "challenge",
-    epochs=35,
-    make_loss=fit_challenge_metric_loss,
-    make_optimizer=_adamw,
-    learning_rate=_steps_at(15 / 35, 25 / 35),
-    select="average",
-    average_epochs=5,
+    "challenge", 35, fit_challenge_metric_loss, _adamw, _steps_at(15 / 35, 25 / 35), select="average", average_epochs=5
 )
-SEARCHES: dict[str, Callable[..., NDArray[np.float64]]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
+SEARCHES: dict[str, Callable[..., Floats]] = {"bayesian": bayesian_search, "coordinate": coordinate_search}
 
 
 def butteam(
@@ -350,22 +258,10 @@ def butteam(
     recordings, later validation sets included. Of the comparisons in the paper's table 1, width, skips, loss and
     augmentation are settings; kernel size and depth are not.
 
-    Parameters
-    ----------
-    width : int
-        Channels of the first level: 48 as in the paper's best, 12 for its small network.
-    augmentation : bool
-    global_skips : bool
-    challenge_loss : bool
-        False keeps the weighted cross-entropy through the second stage, at the same length.
-    threshold_search : {"bayesian", "coordinate"}
-    diagnoses : Diagnoses, optional
-        Without reward weights the cross-entropy stays, and thresholds are those of the highest F1.
-
-    Raises
-    ------
-    ValueError
-        If there is no such threshold search.
+    `width`: channels of the first level: 48 as in the paper's best, 12 for its small network. `challenge_loss`: false
+    keeps the weighted cross-entropy through the second stage, at the same length. `threshold_search`: one of
+    "bayesian", "coordinate". `diagnoses`: without reward weights the cross-entropy stays, and thresholds are those of
+    the highest F1. Raises ValueError if there is no such threshold search.
     """
     if width < 1:
         raise ValueError(f"width {width}: expected a whole number from 1 up")
@@ -386,14 +282,7 @@ def butteam(
         diagnoses=diagnoses,
         build_network=partial(BUTNet, n_classes=len(diagnoses.classes), width=width, global_skips=global_skips),
         forward=_forward,
-        input=Input(
-            sampling_frequency=SAMPLING_FREQUENCY,
-            window=WINDOW,
-            units="0.2 mV",
-            preprocess=preprocess,
-            features=no_features,
-            windows=cut_chunks,
-        ),
+        input=Input(SAMPLING_FREQUENCY, WINDOW, "0.2 mV", preprocess, no_features, cut_chunks),
         training=Training(
             n_folds=10,  # Not in the paper: distinct tenths are left out, where it draws 90 % at random for each member
             n_members=3,
@@ -403,10 +292,5 @@ def butteam(
             use_for_training=is_short,
             augment=augment if augmentation else no_augmentation,
         ),
-        decision=Decision(
-            merge=maximum,
-            search_thresholds=SEARCHES[threshold_search] if rewarded else f1_thresholds,
-            decide=decide,
-            combine=majority,
-        ),
+        decision=Decision(maximum, SEARCHES[threshold_search] if rewarded else f1_thresholds, decide, majority),
     )

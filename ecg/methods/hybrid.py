@@ -3,8 +3,6 @@
 What goes into the networks is that of `robust`. Where the differences come from is in docs/history/experiments.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,10 +10,10 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.calibration import log_odds
 from ecg.decisions.conventions import COMMONEST, RAREST, convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
@@ -54,12 +52,7 @@ class SignalAndMeasurements(nn.Module):
 
     In training mode it is the network on the signal alone: the others are fitted before, each by itself.
 
-    Parameters
-    ----------
-    width : float
-    n_classes : int
-    of_log_odds : bool
-        Whether the mean is that of the log-odds.
+    `of_log_odds`: whether the mean is that of the log-odds.
     """
 
     def __init__(self, width: float, n_classes: int = 24, of_log_odds: bool = False) -> None:
@@ -72,15 +65,9 @@ class SignalAndMeasurements(nn.Module):
     def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Logits, (n_items, n_classes).
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, 12, n_samples), float32
-            Standardised.
-        beside : Tensor, shape (n_items, 8), float32
-            Age and sex, and the amplitudes.
-        lengths : Tensor, shape (n_items,), int64
-        features : Tensor, shape (n_items, n_features), float32
-            Age and sex, and the measurements.
+        `signal`, (n_items, 12, n_samples), float32: standardised. `beside`, (n_items, 8), float32: age and sex, and the
+        amplitudes. `lengths`: (n_items,), int64. `features`, (n_items, n_features), float32: age and sex, and the
+        measurements.
         """
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
@@ -92,7 +79,7 @@ class SignalAndMeasurements(nn.Module):
 STAGE = replace(robust.ONE_CYCLE_STAGE, make_loss=robust.fit_cross_entropy)
 
 
-def measured_features(examination: Examination) -> NDArray[np.float32]:
+def measured_features(examination: Examination) -> Floats32:
     """Age and sex, and then the measurements, float32 (5 + n,), for `Input.features`; NaN where not measurable.
 
     What a hospital's recorder does to a signal must not decide: where the amplitude is so unlikely that the header's
@@ -124,7 +111,7 @@ def _means(signal: Tensor, n: int) -> Tensor:
 
 
 def fit_to_measurements(
-    network: nn.Module, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
+    network: nn.Module, features: Floats32, targets: Floats32, seed: int
 ) -> list[Callable[[], None]]:
     """What fits the parts of a `SignalAndMeasurements` that look at features, for `Training.prepare`.
 
@@ -141,21 +128,10 @@ def fit_to_measurements(
     return [*of_classes, partial(fit_feature_network, network.feature_network, *given)]
 
 
-def make_targets(
-    codes: tuple[str, ...], recording: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.float32]:
+def make_targets(codes: tuple[str, ...], recording: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
     """Training targets as those of `robust`, sinus rhythm counting half where hospitals differ about it.
 
-    Parameters
-    ----------
-    codes : tuple of str
-        Of the recording.
-    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
-    diagnoses : Diagnoses, optional
-
-    Returns
-    -------
-    ndarray, shape (n_classes,), float32
+    `codes`: of the recording. `recording`: (12, n_samples), float32, mV at 257 Hz. Returns (n_classes,), float32.
     """
     targets = robust.make_targets(codes, recording, diagnoses)
     normal = diagnoses.column_of.get(robust.SINUS_RHYTHM)
@@ -167,9 +143,7 @@ def make_targets(
     return targets
 
 
-def without_size(
-    signal: NDArray[np.float32], features: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def without_size(signal: Floats32, features: Floats32) -> tuple[Floats32, Floats32]:
     """For `Training.without_size`: a signal that no network takes for the true size, and no amplitude measured."""
     missing = features.copy()
     missing[N_DEMOGRAPHICS + _IN_MV] = np.nan
@@ -179,20 +153,16 @@ def without_size(
 def select_classes(state: Mapping[str, Tensor], columns: Sequence[int]) -> dict[str, Tensor]:
     """For `Training.select_classes`, of a `SignalAndMeasurements`."""
     n_classes, wanted = len(state["trees.baseline"]), torch.as_tensor(columns)
-    return {
-        key: value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1)
-        if key.startswith(_BY_CLASS)
-        else value
-        for key, value in state.items()
-    }
+
+    def of_wanted(value: Tensor) -> Tensor:
+        return value.reshape(n_classes, -1, *value.shape[1:])[wanted].flatten(0, 1)
+
+    return {key: of_wanted(value) if key.startswith(_BY_CLASS) else value for key, value in state.items()}
 
 
 def thresholds_of_prevalence(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    weights: NDArray[np.float64] | None,
-    diagnoses: Diagnoses = CHALLENGE_2020,
-) -> NDArray[np.float64]:
+    labels: Bools, probabilities: Floats, weights: Floats | None, diagnoses: Diagnoses = CHALLENGE_2020
+) -> Floats:
     """Thresholds, (n_classes,), that move probabilities part of the way to the prior odds of the set's prevalences.
 
     The odds of a class change by the ratio of its prior odds (Bayes' rule; Saerens et al. 2002, eq. 4). What a class
@@ -201,27 +171,21 @@ def thresholds_of_prevalence(
     here = np.clip(probabilities.mean(axis=0), RAREST, COMMONEST)
     known = [row.prevalence for row in diagnoses.rows]
     there = np.where(np.isnan(known), here, np.clip(known, RAREST, COMMONEST))
-    moved: NDArray[np.float64] = expit(PRIOR_SHIFT * (logit(here) - logit(there)))
+    moved: Floats = expit(PRIOR_SHIFT * (logit(here) - logit(there)))
     return moved
 
 
 def average(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    labels: Bools, probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights
+) -> tuple[Bools, Floats]:
     """As `robust.average`, but the scores are the probabilities that decide: moved to the stated prevalences."""
     moved = mean_of_moved(probabilities, thresholds)
     return highest_expected_score(moved, weights), moved
 
 
 def by_convention(
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    features: NDArray[np.float32],
-    definitions: str,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    probabilities: Floats, thresholds: Floats, features: Floats32, definitions: str
+) -> tuple[Bools, Floats]:
     """Labels and scores of one recording as hospitals of a convention give them, for `Decision.by_convention`."""
     there = np.clip([row.prevalence for row in CHALLENGE_2020.rows], RAREST, COMMONEST)
     priors = expit(log_odds(there) + log_odds(thresholds) / PRIOR_SHIFT)  # undoes `thresholds_of_prevalence`
@@ -244,22 +208,11 @@ def hybrid(
 ) -> Method:
     """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
-    Parameters
-    ----------
-    width : float
-        Channels of the networks, relative to the published SE-ResNet.
-    measurements : bool
-        False for the network alone, which needs nothing but the signal, age and sex: what a distilled model is.
-    averaged : int
-        Neighbouring samples of the signal whose mean is one for the network: with 2 it takes half of the time.
-    diagnoses : Diagnoses, optional
-        Without reward weights thresholds are those of the highest F1 on the validation recordings, and the parts'
-        log-odds are averaged, which ranks better; the expected score is higher with their probabilities.
-
-    Raises
-    ------
-    ValueError
-        If a setting is out of range.
+    `width`: channels of the networks, relative to the published SE-ResNet. `measurements`: false for the network alone,
+    which needs nothing but the signal, age and sex: what a distilled model is. `averaged`: neighbouring samples of the
+    signal whose mean is one for the network: with 2 it takes half of the time. `diagnoses`: without reward weights
+    thresholds are those of the highest F1 on the validation recordings, and the parts' log-odds are averaged, which
+    ranks better; the expected score is higher with their probabilities. Raises ValueError if a setting is out of range.
     """
     if averaged < 1:
         raise ValueError(f"averaged {averaged}: expected a whole number from 1 up")

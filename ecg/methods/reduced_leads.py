@@ -1,7 +1,5 @@
 """Methods on fewer than twelve leads, as the 2021 Challenge asks for: 12, 6, 4, 3 and 2."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,12 +60,8 @@ def check_leads(method: Method, signal: Signal) -> None:
 def keep_leads(signal: Signal, leads: tuple[str, ...]) -> Signal:
     """The recording with these leads alone, (12, n_samples), float32, mV; NaN in the others.
 
-    Two limb leads stand for all six (Einthoven, Goldberger), as in `ecg.leads.fill_missing`.
-
-    Raises
-    ------
-    RecordingError
-        If it lacks one of them.
+    Two limb leads stand for all six (Einthoven, Goldberger), as in `ecg.leads.fill_missing`. Raises RecordingError if
+    it lacks one of them.
     """
     if sentence := _lacking(signal, leads):
         raise RecordingError(f"recording: {sentence}")
@@ -127,10 +121,7 @@ def masked_features(recording: Recording, network_input: Input, sets: Sequence[t
 def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
     """A method that looks at some leads alone, and asks for them; as it is for None.
 
-    Raises
-    ------
-    ValueError
-        If it needs others.
+    Raises ValueError if it needs others.
     """
     if leads is None or leads == method.leads:
         return method
@@ -139,12 +130,8 @@ def on_leads(method: Method, leads: tuple[str, ...] | None) -> Method:
             return method
         needed, found = ", ".join(method.leads), ", ".join(leads)
         raise ValueError(f"expected the leads that the model was trained for, {needed}, found {found}")
-    input_ = replace(
-        method.input,
-        preprocess=OnLeads(method.input.preprocess, leads),
-        features=FeaturesOnLeads(method.input.features, leads),
-    )
-    return replace(method, leads=leads, input=input_)
+    preprocess, features = OnLeads(method.input.preprocess, leads), FeaturesOnLeads(method.input.features, leads)
+    return replace(method, leads=leads, input=replace(method.input, preprocess=preprocess, features=features))
 
 
 def with_masked_leads(method: Method) -> Method:

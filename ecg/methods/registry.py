@@ -1,7 +1,5 @@
 """The methods by name."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Mapping

@@ -4,35 +4,21 @@ The signal does not depend on gain, offset, baseline or powerline interference, 
 diagnoses occur in one hospital. Where this comes from is in docs/history/experiments.md.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.expected_score import adjust_odds, highest_expected_score, mean_of_moved
 from ecg.decisions.thresholds import f1_thresholds
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import fill_missing, through_independent
 from ecg.measurements.heart_rate import heart_rate
-from ecg.methods.base import (
-    Batch,
-    Decision,
-    Input,
-    Loss,
-    Method,
-    Stage,
-    Training,
-    as_scored,
-    demographic_features,
-    has_scored_class,
-    mean_of_windows,
-)
+from ecg.methods import base
 from ecg.networks import losses
 from ecg.networks.masking import position_mask
 from ecg.networks.se_resnet import SEResNet
@@ -58,47 +44,31 @@ SINUS_RHYTHM, SINUS_BRADYCARDIA = "426783006", "426177001"
 SLOW = 60.0  # beats per minute: below it most hospitals call sinus rhythm bradycardia, by convention
 
 
-def preprocess(recording: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
+def preprocess(recording: Floats32, sampling_frequency: float) -> Floats32:
     """A recording without baseline wander and powerline interference: mV at 257 Hz, 1 to 45 Hz.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    ndarray, shape (12, n), float32, mV at 257 Hz
-        Finite.
+    `recording`, (12, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. Returns (12, n), float32, mV
+    at 257 Hz: finite.
     """
 
-    def filtered(leads: NDArray[np.float32]) -> NDArray[np.float32]:
+    def filtered(leads: Floats32) -> Floats32:
         return band_pass(resample(leads, sampling_frequency, SAMPLING_FREQUENCY), *BAND, SAMPLING_FREQUENCY)
 
     return through_independent(fill_missing(recording), filtered)
 
 
-def make_targets(
-    codes: tuple[str, ...], recording: NDArray[np.float32], diagnoses: Diagnoses = CHALLENGE_2020
-) -> NDArray[np.float32]:
+def make_targets(codes: tuple[str, ...], recording: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
     """Training targets that several hospitals' conventions share, float32 (n_classes,).
 
     Premature ventricular complexes count under either of their codes. Sinus rhythm below 60 beats per minute is called
     bradycardia by convention, but PTB-XL does so below 50 only: the target is one half.
 
-    Parameters
-    ----------
-    codes : tuple of str
-        Of the recording.
-    recording : ndarray, shape (12, n_samples), float32, mV at 257 Hz
-    diagnoses : Diagnoses, optional
-        What is said of a SNOMED CT code holds for the sets that have it.
+    `codes`: of the recording. `recording`: (12, n_samples), float32, mV at 257 Hz. `diagnoses`: what is said of a
+    SNOMED CT code holds for the sets that have it.
     """
     columns = diagnoses.column_of
     known = (code if code in columns else UNSCORED.get(code, code) for code in codes)
-    targets = as_scored(tuple(known), recording, diagnoses)
+    targets = base.as_scored(tuple(known), recording, diagnoses)
     normal, bradycardia = columns.get(SINUS_RHYTHM), columns.get(SINUS_BRADYCARDIA)
     if normal is not None and bradycardia is not None and targets[normal] > 0:
         slow = heart_rate(recording, SAMPLING_FREQUENCY) < SLOW
@@ -106,17 +76,10 @@ def make_targets(
     return targets
 
 
-def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def augment(recording: Floats32, rng: np.random.Generator) -> Floats32:
     """A training item: a random crop of a long recording, some leads off, sometimes at a gain that is wrong.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32, mV
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (12, n <= 2624), float32, mV
+    `recording`: (12, n_samples), float32, mV. Returns (12, n <= 2624), float32, mV.
     """
     start = int(rng.integers(0, max(recording.shape[1] - TRAINING_WINDOW, 0) + 1))
     item = recording[:, start : start + TRAINING_WINDOW].copy()
@@ -126,16 +89,10 @@ def augment(recording: NDArray[np.float32], rng: np.random.Generator) -> NDArray
     return pad_right(item, SHORTEST)
 
 
-def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+def cut_windows(recording: Floats32) -> list[Floats32]:
     """Windows for prediction: evenly spread over a long recording, a short one as it is.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (12, n_samples), float32
-
-    Returns
-    -------
-    list of ndarray, each of shape (12, n <= 4096), float32
+    From (12, n_samples), float32, to a list of (12, n <= 4096), float32.
     """
     padded = pad_right(recording, SHORTEST)
     return [padded[:, window] for window in even_windows(padded.shape[1], WINDOW, MIN_OVERLAP)]
@@ -144,19 +101,10 @@ def cut_windows(recording: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Each lead with mean 0 and standard deviation 1 over its own samples, and the removed amplitude.
 
-    Parameters
-    ----------
-    signal : Tensor, shape (n_items, 12, n_samples), float32, mV
-        Zero-padded on the right.
-    lengths : Tensor, shape (n_items,), int64
-
-    Returns
-    -------
-    standardised : Tensor, shape (n_items, 12, n_samples), float32
-        Padding is zero again. A lead that is off stays at about zero.
-    amplitudes : Tensor, shape (n_items, 3), float32
-        Octaves between the limb leads and their typical amplitude, the same of the chest leads, and 1; three zeros
-        where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
+    `signal`, (n_items, 12, n_samples), float32, mV: zero-padded on the right. `lengths`: (n_items,), int64. Returns
+    `standardised`, (n_items, 12, n_samples), float32: padding is zero again. A lead that is off stays at about zero;
+    `amplitudes`, (n_items, 3), float32: octaves between the limb leads and their typical amplitude, the same of the
+    chest leads, and 1; three zeros where the limb leads' amplitude is so unlikely that the header's gain must be wrong.
     """
     inside = position_mask(lengths, signal.shape[2])
     count = lengths[:, None, None]
@@ -172,19 +120,17 @@ def standardise(signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     return standardised, torch.cat([octaves.clamp(-4, 4), torch.ones_like(plausible)], dim=1) * plausible
 
 
-def limb_lead_octaves(recording: NDArray[np.float32]) -> float:
+def limb_lead_octaves(recording: Floats32) -> float:
     """Octaves between the limb leads and their typical amplitude, as in `standardise`; -inf without a signal.
 
-    Parameters
-    ----------
-    recording : ndarray, shape (6 or more, n_samples), float32, mV at 257 Hz
-        Preprocessed; the limb leads come first, the others have no part in it.
+    `recording`, (6 or more, n_samples), float32, mV at 257 Hz: preprocessed; the limb leads come first, the others have
+    no part in it.
     """
     middle = np.sort(recording[:6].std(axis=1))[2]
     return float(np.log2(middle / TYPICAL_LIMB_LEAD)) if middle > 0 else -math.inf
 
 
-def forward(network: nn.Module, batch: Batch) -> Tensor:
+def forward(network: nn.Module, batch: base.Batch) -> Tensor:
     """Logits, (n_items, n_classes), from the standardised signal and, beside age and sex, its amplitudes."""
     signal, amplitudes = standardise(batch.signal, batch.lengths)
     logits: Tensor = network(signal, torch.cat([batch.features, amplitudes], dim=1), batch.lengths)
@@ -202,12 +148,12 @@ def _adamw(parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     return optim.AdamW(parameters, lr=2e-3, weight_decay=1e-2)
 
 
-def fit_cross_entropy(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def fit_cross_entropy(labels: Bools, weights: Floats | None) -> base.Loss:
     """Binary cross-entropy, for `Stage.make_loss`."""
     return losses.binary_cross_entropy
 
 
-def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights: NDArray[np.float64] | None) -> Loss:
+def _fit_cross_entropy_with_challenge_metric(labels: Bools, weights: Floats | None) -> base.Loss:
     if weights is None:
         return losses.binary_cross_entropy
     rewards = torch.from_numpy(weights.astype(np.float32))
@@ -218,28 +164,17 @@ def _fit_cross_entropy_with_challenge_metric(labels: NDArray[np.bool_], weights:
     return loss
 
 
-ONE_CYCLE_STAGE = Stage(
-    "one-cycle",
-    epochs=16,
-    make_loss=_fit_cross_entropy_with_challenge_metric,
-    make_optimizer=_adamw,
-    learning_rate=_one_cycle,
-    select="last",
+ONE_CYCLE_STAGE = base.Stage(
+    "one-cycle", 16, _fit_cross_entropy_with_challenge_metric, _adamw, _one_cycle, select="last"
 )
 
 
-def decide(
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
-) -> NDArray[np.bool_]:
+def decide(probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights) -> Bools:
     """The labels of highest expected score where a probability at its threshold counts as one half."""
     return highest_expected_score(adjust_odds(probabilities, thresholds), weights)
 
 
-def fixed_half(
-    labels: NDArray[np.bool_], probabilities: NDArray[np.float64], weights: NDArray[np.float64] | None
-) -> NDArray[np.float64]:
+def fixed_half(labels: Bools, probabilities: Floats, weights: Floats | None) -> Floats:
     """One half for every class, (n_classes,), whatever the validation recordings are.
 
     Every search that was tried, of 24 thresholds or of one, follows how often diagnoses occur where the validation
@@ -249,64 +184,45 @@ def fixed_half(
 
 
 def average(
-    labels: NDArray[np.bool_],
-    probabilities: NDArray[np.float64],
-    thresholds: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = CHALLENGE_2020.weights,
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    labels: Bools, probabilities: Floats, thresholds: Floats, weights: Floats | None = CHALLENGE_2020.weights
+) -> tuple[Bools, Floats]:
     """One decision from the mean of the members' probabilities.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_members, n_recordings, n_classes), bool
-        Not used: probabilities are averaged, not votes.
-    probabilities : ndarray, shape (n_members, n_recordings, n_classes), float64
-    thresholds : ndarray, shape (n_members, n_classes), float64
-        Each member's are taken into account before the mean.
-    weights : ndarray, shape (n_classes, n_classes), float64, or None
-        Reward weights; without them a class is given from one half up.
-
-    Returns
-    -------
-    tuple of ndarray, shapes (n_recordings, n_classes)
-        Labels, and mean probabilities as the networks gave them.
+    `labels`, (n_members, n_recordings, n_classes), bool, are not used: probabilities are averaged, not votes.
+    `probabilities`: (n_members, n_recordings, n_classes), float64. `thresholds`, (n_members, n_classes), float64: each
+    member's are taken into account before the mean. `weights`, (n_classes, n_classes), float64, are reward weights;
+    without them a class is given from one half up. Returns labels, and mean probabilities as the networks gave them.
     """
     moved = mean_of_moved(probabilities, thresholds)
     return highest_expected_score(moved, weights), probabilities.mean(axis=0)
 
 
-def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> Method:
+def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> base.Method:
     """The default method: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
     weights = diagnoses.weights
-    return Method(
+    return base.Method(
         name="robust",
         settings={},
         diagnoses=diagnoses,
         build_network=partial(SEResNet, n_classes=len(diagnoses.classes), n_features=8),
         forward=forward,
-        input=Input(
-            sampling_frequency=SAMPLING_FREQUENCY,
-            window=WINDOW,
-            units="mV, 1 to 45 Hz",
-            preprocess=preprocess,
-            features=demographic_features,
-            windows=cut_windows,
-            band=BAND,
+        input=base.Input(
+            SAMPLING_FREQUENCY, WINDOW, "mV, 1 to 45 Hz", preprocess, base.demographic_features, cut_windows, band=BAND
         ),
-        training=Training(
+        training=base.Training(
             n_folds=10,
             n_members=2,
             batch_size=64,
             stages=(ONE_CYCLE_STAGE,),
             make_targets=partial(make_targets, diagnoses=diagnoses),
-            use_for_training=has_scored_class,
+            use_for_training=base.has_scored_class,
             augment=augment,
             missing_leads=MISSING_LEADS,
             # The simulator's labels are those of the Challenge 2020: of other sets they say nothing.
             simulated_share=0.3 if set(CHALLENGE_2020.column_of) <= set(diagnoses.column_of) else 0.0,
         ),
-        decision=Decision(
-            merge=mean_of_windows,
+        decision=base.Decision(
+            merge=base.mean_of_windows,
             search_thresholds=f1_thresholds if weights is None else fixed_half,
             decide=partial(decide, weights=weights),
             combine=partial(average, weights=weights),

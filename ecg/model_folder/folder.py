@@ -1,7 +1,5 @@
 """The model folder: a `config.json` that says everything, and weights without pickle beside it."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io
@@ -22,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import DEFAULT
-from ecg.io.files import open_file, remove_leftovers, write_file
+from ecg.io.files import StrPath, open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
 from ecg.methods.base import Method, MethodBuilder, call_builder
@@ -49,17 +47,8 @@ def save_model(
     Weight files carry their checksum in their names, and the one `config.json` that names them is replaced last: a
     folder that held a model before holds either the old or the new one at every moment.
 
-    Parameters
-    ----------
-    folder : Path
-    method : Method
-    members : sequence of Member
-    training : Mapping
-        What the model was trained on and how, for people to read.
-    validation : sequence of Mapping
-        Scores of each member on its validation fold; its thresholds were chosen there too.
-    calibration : Calibration, optional
-        Fitted on the validation folds of all members.
+    `training`: what the model was trained on and how, for people to read. `validation`: scores of each member on its
+    validation fold; its thresholds were chosen there too. `calibration`: fitted on the validation folds of all members.
     """
     rows, weights = [], {}
     for number, (member, scores) in enumerate(zip(members, validation, strict=True), start=1):
@@ -104,18 +93,9 @@ def save_adapted(
 ) -> None:
     """Write a model with an adaptation or another convention, whole or not at all as `save_model`.
 
-    Parameters
-    ----------
-    model_folder : Path
-        That of `model`; its weights and its history are copied byte for byte.
-    adapted_folder : Path
-        Another one.
-    adaptation : Adaptation, optional
-    definitions : str
-        The convention of its labels where there is no adaptation.
-    fitted : Mapping
-        What it was fitted on and what it gained, for people to read.
-    model : Model
+    `model_folder`: that of `model`; its weights and its history are copied byte for byte. `adapted_folder`: another
+    one. `definitions`: the convention of its labels where there is no adaptation. `fitted`: what it was fitted on and
+    what it gained, for people to read.
     """
     names = [row["weights"] for row in model.config["members"]]
     if adaptation is None:
@@ -158,32 +138,17 @@ def _input_of(method: Method) -> dict[str, Any]:
 
 
 @one_torch_thread()
-def load_model(folder: str | os.PathLike[str], builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
+def load_model(folder: StrPath, builders: Mapping[str, MethodBuilder], device: torch.device) -> Model:
     """Read and check a model folder.
 
-    Parameters
-    ----------
-    folder : path
-    builders : Mapping of str to callable
-        The methods there are, by name.
-    device : torch.device
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    ModelError
-        If anything is missing, damaged or not what this version of the software would compute with.
+    `builders`: the methods there are, by name. Raises ModelError if anything is missing, damaged or not what this
+    version of the software would compute with.
     """
     folder = Path(folder)
     path = folder / "config.json"
     if not os.path.lexists(path):
-        raise ModelError(
-            f"{path}: expected the config of a trained model, found none; "
-            "run train_model.py with this model folder first"
-        )
+        advice = "run train_model.py with this model folder first"
+        raise ModelError(f"{path}: expected the config of a trained model, found none; {advice}")
     try:
         stored = json.loads(_read(path))
     except (ValueError, RecursionError) as error:
@@ -262,9 +227,8 @@ def _load_network(
         raise ModelError(f"{path}: expected the weights of the method {method.name} with its settings, found others")
     with _Undrawn():
         network = method.build_network()
-    network.load_state_dict(
-        {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}, strict=True
-    )
+    whole = {key: value.float() if value.dtype == torch.half else value for key, value in state.items()}
+    network.load_state_dict(whole, strict=True)
     return network
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.decisions.conventions import DEFAULT
@@ -35,57 +35,29 @@ class ModelError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """One trained network with what was measured on its validation fold.
+    """One trained network with what was measured on its validation fold."""
 
-    Attributes
-    ----------
-    state : dict of str to Tensor
-        Weights, rounded as they are stored.
-    thresholds : ndarray, shape (n_classes,)
-    rows : ndarray, shape (n_validation,)
-        Which recordings of the dataset validated it.
-    probabilities : ndarray, shape (n_validation, n_classes), float64
-        Of the stored weights.
-    history : list of dict
-        One row per epoch.
-    """
-
-    state: State
-    thresholds: NDArray[np.float64]
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    history: list[dict[str, Any]]
+    state: State  # weights, rounded as they are stored
+    thresholds: Floats  # (n_classes,)
+    rows: Ints  # (n_validation,): which recordings of the dataset validated it
+    probabilities: Floats  # (n_validation, n_classes), float64: of the stored weights
+    history: list[dict[str, Any]]  # one row per epoch
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model, ready to run.
-
-    Attributes
-    ----------
-    method : Method
-    networks : tuple of nn.Module
-        One per member, in evaluation mode on `device`.
-    thresholds : ndarray, shape (n_members, n_classes)
-    device : torch.device
-    config : Mapping
-        All that ``config.json`` says.
-    calibration : Calibration, optional
-        From the scores that `decide` gives to probabilities; None where the folder holds none.
-    adaptation : Adaptation, optional
-        To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
-    definitions : str
-        The convention of its labels, where the method knows conventions.
-    """
+    """A trained model, ready to run."""
 
     method: Method
-    networks: tuple[nn.Module, ...]
-    thresholds: NDArray[np.float64]
+    networks: tuple[nn.Module, ...]  # one per member, in evaluation mode on `device`
+    thresholds: Floats  # (n_members, n_classes)
     device: torch.device
-    config: Mapping[str, Any]
+    config: Mapping[str, Any]  # all that ``config.json`` says
+    # From the scores that `decide` gives to probabilities; None where the folder holds none.
     calibration: Calibration | None = None
+    # To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
     adaptation: Adaptation | None = None
-    definitions: str = DEFAULT
+    definitions: str = DEFAULT  # the convention of its labels, where the method knows conventions
 
     @property
     def checksums(self) -> list[str]:
@@ -99,16 +71,12 @@ class Model:
     def require(self, diagnoses: Diagnoses) -> None:
         """ModelError where the model was trained for another set of diagnoses."""
         if self.method.diagnoses != diagnoses:
-            raise ModelError(
-                f"expected a model of the diagnoses {diagnoses.name}, found one of {self.method.diagnoses.name}"
-            )
+            found = f"one of {self.method.diagnoses.name}"
+            raise ModelError(f"expected a model of the diagnoses {diagnoses.name}, found {found}")
 
     def decide(
-        self,
-        probabilities: NDArray[np.float64],
-        features: NDArray[np.float32] | None = None,
-        definitions: str | None = None,
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        self, probabilities: Floats, features: Floats32 | None = None, definitions: str | None = None
+    ) -> tuple[Bools, Floats]:
         """Labels and scores of one recording, (n_classes,) each, from its members' (n_members, n_classes).
 
         With the features that went into the networks a convention has a part in it: the model's own, or the one named;
@@ -127,17 +95,13 @@ class Model:
         scores = adaptation.apply(scores)
         return adaptation.decide(scores[np.newaxis], self.method.diagnoses.weights)[0], scores
 
-    def decide_each(
-        self, probabilities: NDArray[np.float64], features: NDArray[np.float32] | None = None
-    ) -> NDArray[np.bool_]:
+    def decide_each(self, probabilities: Floats, features: Floats32 | None = None) -> Bools:
         """Labels of one recording that each member would give alone, of the shape (n_members, n_classes) given."""
-        alone = [
-            replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
-            for k in range(len(probabilities))
-        ]
-        return np.array(
-            [one.decide(row[np.newaxis], features)[0] for one, row in zip(alone, probabilities, strict=True)]
-        )
+        labels = []
+        for k in range(len(probabilities)):
+            alone = replace(self, networks=self.networks[k : k + 1], thresholds=self.thresholds[k : k + 1])
+            labels.append(alone.decide(probabilities[k : k + 1], features)[0])
+        return np.array(labels)
 
 
 def as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,5 @@
 """What `config.json` of a model folder says of the model: types by a schema, then numbers for each class as arrays."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal

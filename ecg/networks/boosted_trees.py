@@ -14,23 +14,12 @@ _INNER, _LEAVES = 2**DEPTH - 1, 2**DEPTH
 
 
 class Tree(NamedTuple):
-    """One tree of full depth; node k has the nodes 2 k + 1 (not above the threshold) and 2 k + 2 below it.
+    """One tree of full depth; node k has the nodes 2 k + 1 (not above the threshold) and 2 k + 2 below it."""
 
-    Attributes
-    ----------
-    feature : ndarray, shape (7,), int64
-        Which feature each inner node asks for.
-    threshold : ndarray, shape (7,), float32
-    missing_left : ndarray, shape (7,), bool
-        Where a missing value goes.
-    leaf : ndarray, shape (8,), float32
-        Log-odds.
-    """
-
-    feature: NDArray[np.int64]
-    threshold: NDArray[np.float32]
-    missing_left: NDArray[np.bool_]
-    leaf: NDArray[np.float32]
+    feature: NDArray[np.int64]  # (7,), int64: which feature each inner node asks for
+    threshold: NDArray[np.float32]  # (7,), float32
+    missing_left: NDArray[np.bool_]  # (7,), bool: where a missing value goes
+    leaf: NDArray[np.float32]  # (8,), float32: log-odds
 
 
 class BoostedTrees(nn.Module):
@@ -38,10 +27,7 @@ class BoostedTrees(nn.Module):
 
     Before `set_trees` every class has log-odds of 0. The buffers are flat: a model folder keeps those in float32.
 
-    Parameters
-    ----------
-    n_classes, n_trees : int
-        Trees of each class.
+    `n_classes` and `n_trees`: trees of each class.
     """
 
     def __init__(self, n_classes: int, n_trees: int) -> None:
@@ -72,14 +58,7 @@ class BoostedTrees(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Log-odds of the classes.
 
-        Parameters
-        ----------
-        features : Tensor, shape (n_items, n_features), float32
-            NaN where missing.
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes), float32
+        `features`, (n_items, n_features), float32: NaN where missing. Returns (n_items, n_classes), float32.
         """
         count = self.n_classes * self.n_trees
         root = torch.arange(count, device=features.device) * _INNER

@@ -46,12 +46,7 @@ class BUTNet(nn.Module):
     the logits don't depend on what it shares a batch with. Not in the paper: there the global maximum alone is masked.
     In training the batch-norm statistics are taken over all positions, padding included, as published.
 
-    Parameters
-    ----------
-    n_leads, n_classes : int
-    width : int
-    global_skips : bool
-        Whether every level gets the input gate's output, average-pooled to its rate.
+    `global_skips`: whether every level gets the input gate's output, average-pooled to its rate.
     """
 
     def __init__(self, n_leads: int = 12, n_classes: int = 24, width: int = 48, global_skips: bool = True) -> None:
@@ -75,16 +70,8 @@ class BUTNet(nn.Module):
     def forward(self, signal: Tensor, lengths: Tensor) -> Tensor:
         """Logits of the classes.
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, n_leads, n_samples), float32, 0.2 mV at 125 Hz
-            Zero-padded on the right.
-        lengths : Tensor, shape (n_items,), int64
-            Samples before the padding; at least 64.
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes)
+        `signal`, (n_items, n_leads, n_samples), float32, 0.2 mV at 125 Hz: zero-padded on the right. `lengths`,
+        (n_items,), int64: samples before the padding; at least 64. Returns (n_items, n_classes).
         """
         masks = masks_at_levels(lengths, signal.shape[2], 6, round_up=False)
         x = self.gate(signal, masks[0])  # (B, width, T)

@@ -30,10 +30,6 @@ class FeatureNetwork(nn.Module):
 
     Its parameters take no gradients: `fit_feature_network` trains a network by itself, and whatever holds one is
     trained without it.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
     """
 
     def __init__(self, n_features: int, n_classes: int) -> None:
@@ -60,14 +56,7 @@ class FeatureNetwork(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Log-odds of the classes.
 
-        Parameters
-        ----------
-        features : Tensor, shape (n_items, n_features), float32
-            NaN where missing.
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes), float32
+        `features`, (n_items, n_features), float32: NaN where missing. Returns (n_items, n_classes), float32.
         """
         standardised = ((features - self.centre) / self.spread).clamp(-_LARGEST, _LARGEST)
         missing = features.isnan()
@@ -85,14 +74,8 @@ def fit_feature_network(
 
     Cross-entropy, AdamW (Loshchilov and Hutter 2019) with one cycle of the learning rate (Smith and Topin 2019).
 
-    Parameters
-    ----------
-    network : FeatureNetwork
-    features : ndarray, shape (n_recordings, n_features), float32
-        NaN where missing.
-    targets : ndarray, shape (n_recordings, n_classes), float32
-        From 0 to 1; NaN where not known.
-    seed : int
+    `features`, (n_recordings, n_features), float32: NaN where missing. `targets`, (n_recordings, n_classes), float32:
+    from 0 to 1; NaN where not known.
     """
     device = network.centre.device
     usable = np.where(np.isfinite(features).any(axis=0), features, 0)

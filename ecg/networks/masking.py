@@ -16,20 +16,10 @@ def masks_at_levels(
 ) -> list[Tensor] | list[None]:
     """Where the items are after 0, 1, ... halvings.
 
-    Parameters
-    ----------
-    lengths : Tensor, shape (n_items,), int64, or None
-        Samples of each item before its padding; None where padding counts as signal.
-    n_samples : int
-        Length of the batch.
-    n_halvings : int
-    round_up : bool
-        Whether half of an odd length is rounded up (strided convolutions with padding) or down (pooling without).
-
-    Returns
-    -------
-    list of Tensor or of None
-        ``n_halvings + 1`` masks, bool (n_items, 1, T / 2**i); None each where nothing is padded.
+    `lengths`, (n_items,), int64: samples of each item before its padding; None where padding counts as signal.
+    `n_samples`: length of the batch. `round_up`: whether half of an odd length is rounded up (strided convolutions with
+    padding) or down (pooling without). Returns ``n_halvings + 1`` masks, bool (n_items, 1, T / 2**i); None each where
+    nothing is padded.
     """
     # An exported graph serves padded batches too: what the exporter's example is like must not decide.
     if lengths is None or not (torch.compiler.is_exporting() or bool((lengths != n_samples).any())):

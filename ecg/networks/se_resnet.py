@@ -54,15 +54,8 @@ class SEResNet(nn.Module):
 
     The state dict has the published names and shapes, so the authors' checkpoints load into it.
 
-    Parameters
-    ----------
-    n_leads, n_classes : int
-    dropout : float
-        Between the two convolutions of each block.
-    n_features : int
-        Numbers beside the signal: five for age and sex, as published.
-    width : float
-        Channels of every level, relative to the published 64, 128, 256 and 512.
+    `dropout`: between the two convolutions of each block. `n_features`: numbers beside the signal: five for age and
+    sex, as published. `width`: channels of every level, relative to the published 64, 128, 256 and 512.
     """
 
     def __init__(
@@ -91,20 +84,11 @@ class SEResNet(nn.Module):
     def forward(self, signal: Tensor, demographics: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits of the classes.
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, n_leads, n_samples), float32
-            4096 samples at 257 Hz as published; any number from about 100 up is possible.
-        demographics : Tensor, shape (n_items, n_features), float32
-            What is known beside the signal.
-        lengths : Tensor, shape (n_items,), int64, optional
-            Samples of each item before its padding with zeros on the right. Given these, the padding has no part in
-            any convolution's result or mean: in evaluation mode the logits are those of the item by itself. Without
-            them (as published) padding is signal.
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes)
+        `signal`, (n_items, n_leads, n_samples), float32: 4096 samples at 257 Hz as published; any number from about 100
+        up is possible. `demographics`, (n_items, n_features), float32: what is known beside the signal. `lengths`,
+        (n_items,), int64: samples of each item before its padding with zeros on the right. Given these, the padding has
+        no part in any convolution's result or mean: in evaluation mode the logits are those of the item by itself.
+        Without them (as published) padding is signal. Returns (n_items, n_classes).
         """
         masks = masks_at_levels(lengths, signal.shape[2], 5, round_up=True)[1:]
         x = masked(self.relu(self.bn1(self.conv1(signal))), masks[0])

@@ -51,16 +51,8 @@ def transforms(n_made: int, n_taps: int) -> tuple[NDArray[np.float64], NDArray[n
     Those of Toom-Cook multiplication, transposed. The points are equal angles on the projective line, rather than the
     usual 0, 1, -1, 2, -2, 1/2 ... and infinity: the rounding errors are no larger than with the best of such choices.
 
-    Parameters
-    ----------
-    n_made, n_taps : int
-        Outputs m, and taps r of the filter.
-
-    Returns
-    -------
-    P : ndarray, shape (m + r - 1, m), float64
-    Q : ndarray, shape (m + r - 1, r), float64
-    R : ndarray, shape (m + r - 1, m + r - 1), float64
+    `n_made` and `n_taps`: outputs m, and taps r of the filter. Returns `P`: (m + r - 1, m), float64; `Q`: (m + r - 1,
+    r), float64; `R`: (m + r - 1, m + r - 1), float64.
     """
     angles = np.pi * np.arange(n_made + n_taps - 1) / (n_made + n_taps - 1)
 
@@ -79,13 +71,8 @@ class ToomCookConv1d(nn.Module):
 
     A stride s is taken away by taking s samples for one with s times the channels. Weight and bias keep their names.
 
-    Parameters
-    ----------
-    convolution : nn.Conv1d
-        One that `is_worth_it`, but for the time it takes.
-    fixed : bool
-        Whether the weights are not going to change: then they are transformed here rather than at every call, and
-        results have channels side by side in memory.
+    `convolution`: one that `is_worth_it`, but for the time it takes. `fixed`: whether the weights are not going to
+    change: then they are transformed here rather than at every call, and results have channels side by side in memory.
     """
 
     from_signal: Tensor

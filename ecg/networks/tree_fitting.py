@@ -32,17 +32,9 @@ def fit_trees_of_class(
 ) -> None:
     """Fit the trees of one class by itself (Friedman 2001; binned as in LightGBM, Ke et al. 2017).
 
-    Parameters
-    ----------
-    trees : BoostedTrees
-        Takes over what is fitted.
-    k : int
-        The class.
-    features : ndarray, shape (n_recordings, n_features), float32
-        NaN where missing.
-    targets : ndarray, shape (n_recordings, n_classes), float32
-        0, 1, or between them for what counts half; NaN where not known.
-    seed : int
+    `trees`: takes over what is fitted. `k`: the class. `features`, (n_recordings, n_features), float32: NaN where
+    missing. `targets`, (n_recordings, n_classes), float32: 0, 1, or between them for what counts half; NaN where not
+    known.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier  # here: prediction has no use for scikit-learn
 

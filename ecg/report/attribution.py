@@ -5,17 +5,15 @@ values sum to F(x) - F(b) (completeness, their proposition 1). x is the input of
 The baseline b is the same input with every lead at zero, like leads without a signal. The other inputs (age, sex) stay.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ecg.arrays import Floats32
 from ecg.methods.base import Batch, Method
 from ecg.runtime.parallel import map_ahead
 
@@ -25,23 +23,12 @@ _AT_ONCE = 8  # points of the path in one batch
 
 @dataclass(frozen=True)
 class Attribution:
-    """What each sample of the input adds to the logit of one class.
-
-    Attributes
-    ----------
-    class_index : int
-    values : ndarray, shape (12, n), float32
-        Logits; positive where the sample speaks for the class.
-    sampling_frequency : float
-        Hz.
-    logit, baseline_logit : float
-        F(x) and F(b); `values` should sum to their difference.
-    """
+    """What each sample of the input adds to the logit of one class."""
 
     class_index: int
-    values: NDArray[np.float32]
-    sampling_frequency: float
-    logit: float
+    values: Floats32  # (12, n), float32: logits; positive where the sample speaks for the class
+    sampling_frequency: float  # Hz
+    logit: float  # `logit`, `baseline_logit`: F(x) and F(b); `values` should sum to their difference
     baseline_logit: float
 
     @property
@@ -67,34 +54,16 @@ class _Caught(nn.Module):
 def attribute(
     method: Method,
     networks: Sequence[nn.Module],
-    signal: NDArray[np.float32],
-    features: NDArray[np.float32],
+    signal: Floats32,
+    features: Floats32,
     classes: Sequence[int],
     device: torch.device,
 ) -> list[Attribution]:
     """Integrated gradients of some classes on the first window of a recording, the mean over the members.
 
-    Parameters
-    ----------
-    method : Method
-    networks : sequence of nn.Module
-        In evaluation mode, on `device`; not changed.
-    signal : ndarray, shape (12, n), float32
-        Preprocessed.
-    features : ndarray, shape (n_features,), float32
-    classes : sequence of int
-        Which outputs to explain.
-    device : torch.device
-
-    Returns
-    -------
-    list of Attribution
-        One per class, over the samples of the first window.
-
-    Raises
-    ------
-    ValueError
-        If the method gives its network anything else than the window's samples first.
+    `networks`: in evaluation mode, on `device`; not changed. `signal`, (12, n), float32: preprocessed. `features`:
+    (n_features,), float32. `classes`: which outputs to explain. Returns one attribution per class, over the samples of
+    the first window. Raises ValueError if the method gives its network anything else than the window's samples first.
     """
     if method.signal_part is not None:
         method, networks = method.signal_part(networks)
@@ -119,26 +88,22 @@ def attribute(
     (x, *rest), named = caught.given
     each = [_integrate(network, x, rest, named, classes) for network in networks]
     n_samples = min(length // averaged * averaged, signal.shape[1])
-    return [
-        Attribution(
-            k,
-            _spread(torch.stack([values[place] for values, _, _ in each]).mean(dim=0), averaged)[:, :n_samples],
-            method.input.sampling_frequency,
-            float(np.mean([logits[k] for _, logits, _ in each])),
-            float(np.mean([logits[k] for _, _, logits in each])),
-        )
-        for place, k in enumerate(classes)
-    ]
+    found = []
+    for place, k in enumerate(classes):
+        values = _spread(torch.stack([values[place] for values, _, _ in each]).mean(dim=0), averaged)[:, :n_samples]
+        logit, baseline = (float(np.mean([one[which][k] for one in each])) for which in (1, 2))
+        found.append(Attribution(k, values, method.input.sampling_frequency, logit, baseline))
+    return found
 
 
-def _spread(values: Tensor, averaged: int) -> NDArray[np.float32]:
+def _spread(values: Tensor, averaged: int) -> Floats32:
     """Attributions of means, (12, n), shared out among the samples that they are of, (12, n * averaged)."""
     return np.repeat(values.cpu().numpy() / averaged, averaged, axis=1)
 
 
 def _integrate(
     network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any], classes: Sequence[int]
-) -> tuple[list[Tensor], NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[list[Tensor], Floats32, Floats32]:
     """Attributions (12, n) of each class, and the logits at the input and at the baseline, (n_classes,)."""
     # Gauss-Legendre points: far fewer are needed than of the midpoint rule for the same error.
     points, weights = np.polynomial.legendre.leggauss(STEPS)
@@ -169,11 +134,8 @@ def _integrate(
 
 def _run(network: nn.Module, x: Tensor, rest: Sequence[Any], named: dict[str, Any]) -> Tensor:
     """Logits of several inputs that share all the rest of what the network is given."""
-    logits: Tensor = network(
-        x,
-        *(_repeated(word, len(x)) for word in rest),
-        **{name: _repeated(word, len(x)) for name, word in named.items()},
-    )
+    same = {name: _repeated(word, len(x)) for name, word in named.items()}
+    logits: Tensor = network(x, *(_repeated(word, len(x)) for word in rest), **same)
     return logits
 
 
@@ -181,7 +143,7 @@ def _repeated(word: Any, count: int) -> Any:
     return word.repeat_interleave(count, dim=0) if isinstance(word, Tensor) else word
 
 
-def in_bins(values: NDArray[np.float32], sampling_frequency: float, seconds: float) -> NDArray[np.float32]:
+def in_bins(values: Floats32, sampling_frequency: float, seconds: float) -> Floats32:
     """Sums over bins of so many seconds, (12, n_bins); bin k holds the samples whose time is in it."""
     bins = (np.arange(values.shape[1]) / sampling_frequency / seconds + 1e-9).astype(np.int64)
     starts = np.flatnonzero(np.diff(bins, prepend=-1))

@@ -1,15 +1,12 @@
 """Small charts as SVG, coloured by the style sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats
+from ecg.arrays import Floats, Ints
 
 _LEFT, _TOP, _SIDE = 46, 8, 150
 _TEXT_UNDER = 34
@@ -25,7 +22,7 @@ class Line:
     x: Floats
     y: Floats
     kind: str = "first"
-    counts: NDArray[np.int64] | None = None
+    counts: Ints | None = None
 
 
 def chart(
@@ -39,16 +36,7 @@ def chart(
 ) -> Markup:
     """Curves over x from 0 to 1.
 
-    Parameters
-    ----------
-    lines : sequence of Line
-    x_name, y_name : str
-        Of the axes.
-    title : str
-        What the chart shows, in words.
-    y_range : tuple of float
-    wide : bool
-        Twice as wide as high.
+    `x_name` and `y_name`: of the axes. `title`: what the chart shows, in words. `wide`: twice as wide as high.
     """
     width = _SIDE * (3 if wide else 1)
     low, high = y_range

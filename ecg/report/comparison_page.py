@@ -1,15 +1,12 @@
 """A page of ECGs of one patient: what changed, and both median beats over one another."""
 
-from __future__ import annotations
-
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ecg.interpretation.comparison import Comparison, Ecg
 from ecg.report import figures
-from ecg.report.pages import printable, render_single
+from ecg.report.pages import printable, render_single, with_digits
 
 
 @dataclass(frozen=True)
@@ -24,9 +21,8 @@ class Pair:
 
 def comparison_page(pairs: Sequence[Pair], note: str = "") -> str:
     """The page as HTML with everything in it."""
-    return render_single(
-        "comparison.html", "ECG comparison", scripts=[], note=note, pairs=[_shown(one) for one in pairs]
-    )
+    shown = [_shown(one) for one in pairs]
+    return render_single("comparison.html", "ECG comparison", scripts=[], note=note, pairs=shown)
 
 
 def _shown(pair: Pair) -> dict[str, Any]:
@@ -36,12 +32,8 @@ def _shown(pair: Pair) -> dict[str, Any]:
         "after": printable(pair.names[1]),
         "found": pair.found,
         "rows": [
-            (each.name, *(_number(value, each.unit) for value in (each.before, each.after, each.difference)))
+            (each.name, *(with_digits(value, 0, each.unit) for value in (each.before, each.after, each.difference)))
             for each in pair.found.changes
         ],
         "picture": figures.median_beat(beats[1], beats[0]) if beats[0] is not None and beats[1] is not None else None,
     }
-
-
-def _number(value: float, unit: str) -> str:
-    return f"{value:.0f}{unit}".replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "–"

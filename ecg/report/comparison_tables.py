@@ -1,7 +1,5 @@
 """Comparisons of recordings as tables, and which recordings of a folder are compared."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -11,14 +9,14 @@ from pathlib import Path
 from ecg.io.formats import find_recordings
 from ecg.report.comparison_page import Pair
 
+_STATEMENT, _CHANGE = ("code", "statement", "evidence"), ("before", "after", "difference")
+
 
 def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
     """Each recording of a folder with the patient's next one, as a table of patients has them in order.
 
-    Raises
-    ------
-    ValueError
-        If the table lacks a column, names a recording that is not there, or has no patient with two recordings.
+    Raises ValueError if the table lacks a column, names a recording that is not there, or has no patient with two
+    recordings.
     """
     by_name = {Path(path).stem: Path(path) for path in find_recordings(folder)}
     with open(table, encoding="utf-8", newline="") as file:
@@ -57,13 +55,9 @@ def changes_as_json(pairs: Sequence[Pair]) -> str:
         {
             "before": pair.names[0],
             "after": pair.names[1],
-            "statements": [
-                {"code": code, "statement": words, "evidence": evidence}
-                for code, words, evidence in pair.found.statements
-            ],
+            "statements": [dict(zip(_STATEMENT, one, strict=True)) for one in pair.found.statements],
             "changes": {
-                each.name: {key: _or_none(getattr(each, key)) for key in ("before", "after", "difference")}
-                for each in pair.found.changes
+                each.name: {key: _or_none(getattr(each, key)) for key in _CHANGE} for each in pair.found.changes
             },
             "new": pair.found.new,
             "gone": pair.found.gone,

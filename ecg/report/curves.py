@@ -1,14 +1,11 @@
 """Numbers of the evaluation report: curves, what each error costs, thresholds against the score."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import metrics
 
-from ecg.arrays import Bools, Floats
+from ecg.arrays import Bools, Floats, Ints
 from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.challenge import compute_observed_score
 from ecg.scoring.statistics import main_metric
@@ -20,10 +17,7 @@ _POINTS = 80  # of a drawn curve
 def roc_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
     """False positive rate and sensitivity at every threshold, from (0, 0) to (1, 1); empty where undefined.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n,), bool
-    scores : ndarray, shape (n,), float64
+    `labels`: (n,), bool. `scores`: (n,), float64.
     """
     if labels.all() or not labels.any():
         return np.zeros(0), np.zeros(0)
@@ -48,7 +42,7 @@ def thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return x[chosen], y[chosen]
 
 
-def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:
+def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, Ints]:
     """Mean score, share of positives and number of recordings in each tenth of the scores' range that has any."""
     bins = np.clip((scores * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
     counts = np.bincount(bins, minlength=CALIBRATION_BINS)
@@ -60,36 +54,24 @@ def calibration_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats, ND
 
 @dataclass(frozen=True)
 class Costs:
-    """What errors take from the challenge metric; without reward weights each error costs one.
+    """What errors take from the challenge metric; without reward weights each error costs one."""
 
-    Attributes
-    ----------
-    recordings : ndarray, shape (n_recordings,)
-        The score of its labels less that of its outputs: what the recording loses.
-    missed, added : ndarray, shape (n_recordings, n_classes)
-        What the metric would gain if this label alone were given as well, or this output alone were left out; 0 where
-        there is no such error, below 0 where the error earns more than it costs.
-    confusion : ndarray, shape (n_classes, n_classes)
-        Row: a label that was missed, column: an output that was added on the same recordings; the credit lost between
-        the two, summed over recordings, ``(1 - w_ij) / |labels or outputs|``.
-    counts : ndarray, shape (n_classes, n_classes), int64
-        On how many recordings.
-    """
-
-    recordings: Floats
+    recordings: Floats  # (n_recordings,): the score of its labels less that of its outputs: what the recording loses
+    # `missed`, `added`: (n_recordings, n_classes): what the metric would gain if this label alone were given as well,
+    # or this output alone were left out; 0 where there is no such error, below 0 where the error earns more than it
+    # costs.
     missed: Floats
     added: Floats
+    # (n_classes, n_classes): row: a label that was missed, column: an output that was added on the same recordings; the
+    # credit lost between the two, summed over recordings, ``(1 - w_ij) / |labels or outputs|``.
     confusion: Floats
-    counts: NDArray[np.int64]
+    counts: Ints  # (n_classes, n_classes), int64: on how many recordings
 
 
 def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:
     """Costs in units of the challenge metric, so that all of `recordings` sum to 1 less the metric.
 
-    Parameters
-    ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    diagnoses : Diagnoses
+    `labels` and `outputs`: (n_recordings, n_classes), bool.
     """
     weights = diagnoses.weights
     missing, extra = labels & ~outputs, outputs & ~labels
@@ -131,17 +113,8 @@ def class_threshold_curve(
 
     Without reward weights it is the F-measure of the class.
 
-    Parameters
-    ----------
-    k : int
-        The class.
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-    diagnoses : Diagnoses
-
-    Returns
-    -------
-    thresholds, metrics : ndarray
+    `k`: the class. `labels` and `outputs`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes),
+    float64.
     """
     weights, thresholds = diagnoses.weights, np.arange(1, 100) / 100
     if weights is None:

@@ -4,8 +4,6 @@ One unit is 1 ms along and 2.5 µV up. A recording's traces are drawn once, as p
 page (three layouts, the zoom, the attribution) shows a piece of them through a window.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +14,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.leads import LEADS
 from ecg.measurements.small_arrays import median
 
@@ -32,20 +31,11 @@ _LARGEST_MM = 200.0  # a sample further out is drawn there, off the paper
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the leads stand on the paper.
+    """Where the leads stand on the paper."""
 
-    Attributes
-    ----------
-    rows : tuple of tuple of str
-        Leads from left to right; the columns of a row follow each other in time.
-    row_mm : float
-    rhythm : bool
-        Whether a strip of lead II over the full length is below.
-    """
-
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[str, ...], ...]  # leads from left to right; the columns of a row follow each other in time
     row_mm: float
-    rhythm: bool = False
+    rhythm: bool = False  # whether a strip of lead II over the full length is below
 
     @property
     def n_rows(self) -> int:
@@ -91,18 +81,12 @@ def _zero_mm(layout: Layout, row: int) -> float:
     return HEAD_MM + (row + 0.6) * layout.row_mm
 
 
-def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+def simplified(x: Floats, y: Floats, tolerance: float) -> Bools:
     """Which points of a line to keep so that it moves by no more than `tolerance` anywhere, up or down.
 
     Blocks of 2, 4, ... 64 intervals become one straight line where all points between their ends are that close to it.
 
-    Parameters
-    ----------
-    x, y : ndarray, shape (n,), float64
-
-    Returns
-    -------
-    ndarray, shape (n,), bool
+    `x` and `y`: (n,), float64. Returns (n,), bool.
     """
     keep = np.ones(len(x), dtype=bool)
     for step in (2, 4, 8, 16, 32, 64):
@@ -122,20 +106,12 @@ def simplified(x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float)
 
 
 def trace_points(
-    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
-) -> list[NDArray[np.int64]]:
+    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> list[Ints]:
     """One lead as lines, each of shape (n, 2): whole units to the right and down; one line between gaps.
 
-    Parameters
-    ----------
-    lead : ndarray, shape (n_samples,), float32, mV
-        NaN where missing.
-    sampling_frequency : float
-        Hz.
-    zero : float, optional
-        mV that are drawn at 0; the lead's median if left out.
-    units_per_ms : float
-        1 at 25 mm/s.
+    `lead`, (n_samples,), float32, mV: NaN where missing. `sampling_frequency`: Hz. `zero`: mV that are drawn at 0; the
+    lead's median if left out. `units_per_ms`: 1 at 25 mm/s.
     """
     known = np.isfinite(lead)
     if not known.any():
@@ -154,7 +130,7 @@ def trace_points(
 
 
 def trace_path(
-    lead: NDArray[np.float32], sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
 ) -> str:
     """The `d` of an SVG path of `trace_points`; empty where no sample is known."""
     parts = []
@@ -178,17 +154,11 @@ def _extremes(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[A
     return x[chosen], y[chosen]
 
 
-def trace_definitions(signal: NDArray[np.float32], sampling_frequency: float, prefix: str) -> Markup:
+def trace_definitions(signal: Floats32, sampling_frequency: float, prefix: str) -> Markup:
     """An invisible SVG with the traces of the first seconds as paths `<prefix>lead-<name>`.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        In the order of LEADS, NaN where missing.
-    sampling_frequency : float
-        Hz.
-    prefix : str
-        Letters, digits and `-`.
+    `signal`, (12, n_samples), float32, mV: in the order of LEADS, NaN where missing. `sampling_frequency`: Hz.
+    `prefix`: letters, digits and `-`.
     """
     shown = signal[:, : round(SECONDS * sampling_frequency) + 1]
     paths = "".join(
@@ -203,18 +173,11 @@ def paper(
 ) -> Markup:
     """A page of ECG paper that shows the traces of `trace_definitions`.
 
-    Parameters
-    ----------
-    name : str
-        Of the layout.
-    prefix : str
-        That of the definitions.
-    title : str
-        What the picture shows, in words.
-    off : sequence of str
-        Leads without signal, which are labelled so.
-    marked_beats : sequence of (seconds, kind)
-        Beats to mark on the longest strip of lead II.
+    - `name`: of the layout.
+    - `prefix`: that of the definitions.
+    - `title`: what the picture shows, in words.
+    - `off`: leads without signal, which are labelled so.
+    - `marked_beats`: beats to mark on the longest strip of lead II.
     """
     layout = LAYOUTS[name]
     parts = [grid(WIDTH_MM, layout.height_mm)]

@@ -1,8 +1,5 @@
 """A model evaluated, for people: scores, curves, what errors cost, the costliest recordings, two models compared."""
 
-from __future__ import annotations
-
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,19 +15,10 @@ from ecg.io.formats import read
 from ecg.io.recording import describe_failure
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements import measure
+from ecg.report import curves
 from ecg.report.charts import Line, chart, interval
-from ecg.report.curves import (
-    Costs,
-    calibration_curve,
-    class_threshold_curve,
-    costs_of,
-    precision_recall_curve,
-    roc_curve,
-    shared_threshold_curve,
-    thinned,
-)
-from ecg.report.pages import ORDER, page_name, printable, render, write_assets, write_order
-from ecg.report.recording_page import Reported, article, look_at
+from ecg.report.pages import minus, page_name, printable, render, with_digits, write_assets, write_order
+from ecg.report.recording_page import Reported, article, look_at, recording_page
 from ecg.runtime.progress import progress, say
 from ecg.scoring import score_folder, statistics
 
@@ -47,7 +35,7 @@ class _Answers:
     folder: Path
     outputs: Bools
     scores: Floats
-    costs: Costs
+    costs: curves.Costs
 
 
 @dataclass(frozen=True)
@@ -81,25 +69,11 @@ def evaluation_report(
 ) -> None:
     """Write ``index.html`` and a page for each of the fifty costliest recordings.
 
-    Parameters
-    ----------
-    labels : Path
-        Folder of headers; where the signals are beside them, the costliest recordings get pages. Or a table of records
-        and codes.
-    outputs : sequence of Path
-        One folder of outputs, or two that are compared.
-    report : Path
-    note : str
-        A sentence for the top of each page.
-    diagnoses : Diagnoses, optional
-        The model's set. Without reward weights F-measures and numbers of errors take the place of the challenge metric.
-
-    Raises
-    ------
-    EvaluationError
-        As `ecg.scoring.score_folder`, for labels or outputs that can't be used.
-    OSError
-        If something can't be written.
+    `labels`: folder of headers; where the signals are beside them, the costliest recordings get pages. Or a table of
+    records and codes. `outputs`: one folder of outputs, or two that are compared. `note`: a sentence for the top of
+    each page. `diagnoses`: the model's set. Without reward weights F-measures and numbers of errors take the place of
+    the challenge metric. Raises EvaluationError as `ecg.scoring.score_folder`, for labels or outputs that can't be
+    used; OSError if something can't be written.
     """
     evaluation = _load(labels, outputs, diagnoses)
     for folder in (report, report / "pages"):
@@ -115,8 +89,8 @@ def evaluation_report(
         "metric": evaluation.metric[0].upper() + evaluation.metric[1:],
         "rewards": diagnoses.weights is not None,
         "set_name": diagnoses.name,
-        "scores": _score_rows(evaluation),
-        "by_class": _class_rows(evaluation),
+        "scores": list(_score_rows(evaluation)),
+        "by_class": list(_class_rows(evaluation)),
         "matrix": _matrix(evaluation),
         "thresholds": _thresholds(evaluation),
         "curves": list(_curves(evaluation)),
@@ -124,10 +98,8 @@ def evaluation_report(
         "lost": f"{evaluation.first.costs.recordings.sum():.{0 if diagnoses.weights is None else 3}f}",
         "side": _side_by_side(evaluation, pages),
     }
-    write_file(
-        report / "index.html",
-        render("evaluation.html", "Evaluation report", root="", scripts=[], note=note, diagnoses=diagnoses, **context),
-    )
+    context |= {"note": note, "diagnoses": diagnoses}
+    write_file(report / "index.html", render("evaluation.html", "Evaluation report", root="", scripts=[], **context))
 
 
 def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) -> _Evaluation:
@@ -141,7 +113,7 @@ def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) ->
     for folder in outputs:
         files = score_folder.find_outputs(folder, headers)
         given, scores = score_folder.load_outputs(files, diagnoses.classes, diagnoses)
-        answers.append(_Answers(folder, given, scores, costs_of(labels, given, diagnoses)))
+        answers.append(_Answers(folder, given, scores, curves.costs_of(labels, given, diagnoses)))
     paths = [Path(header) for header in headers]
     databases = [get_database(path.stem) for path in paths]
     return _Evaluation(paths, labels, diagnoses, answers, databases)
@@ -155,12 +127,11 @@ def _folders(evaluation: _Evaluation) -> list[str]:
 # --- Tables -----------------------------------------------------------------------------------------------------------
 
 
-def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
+def _score_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
     names, diagnoses = sorted(set(evaluation.databases)), evaluation.diagnoses
     groups = {"all": np.ones(len(evaluation.headers), dtype=bool)}
     if len(names) > 1:
         groups |= {name: np.array([each == name for each in evaluation.databases]) for name in names}
-    rows = []
     for name, chosen in groups.items():
         labels = evaluation.labels[chosen]
         scores, outputs = evaluation.first.scores[chosen], [each.outputs[chosen] for each in evaluation.answers]
@@ -173,56 +144,36 @@ def _score_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
         difference = None
         if evaluation.second is not None:
             limits = statistics.difference_interval(labels, outputs[0], outputs[1], diagnoses)
-            difference = _minus("{:+.3f} ({:+.3f} to {:+.3f})".format(*limits))
-        rows.append(
-            {
-                "name": name,
-                "n": int(chosen.sum()),
-                "metrics": [_with_interval(*each) for each in shown],
-                "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
-                "difference": difference,
-                "values": [_digits(measured[key], 3) for key in _SCORES],
-            }
-        )
-    return rows
+            difference = minus("{:+.3f} ({:+.3f} to {:+.3f})".format(*limits))
+        yield {
+            "name": name,
+            "n": int(chosen.sum()),
+            "metrics": [minus("{:.3f} ({:.3f} to {:.3f})".format(*each)) for each in shown],
+            "bar": interval(*shown[0], shown[1] if len(shown) > 1 else None),
+            "difference": difference,
+            "values": [with_digits(measured[key], 3) for key in _SCORES],
+        }
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    return _minus(f"{value:.3f} ({low:.3f} to {high:.3f})")
-
-
-def _digits(value: float | int | None, digits: int) -> str:
-    if value is None or not math.isfinite(value):
-        return "–"
-    return _minus(f"{value:.{digits}f}")
-
-
-def _minus(text: str) -> str:
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _class_rows(evaluation: _Evaluation) -> list[dict[str, Any]]:
+def _class_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
     first = evaluation.first
     table = statistics.measure_classes(evaluation.labels, first.scores, first.outputs, evaluation.diagnoses)
-    rows = []
     for k in evaluation.diagnoses.by_name:
-        row = evaluation.diagnoses.rows[k]
-        scores = table[row.abbreviation]
+        scores = table[evaluation.diagnoses.rows[k].abbreviation]
         missed, added = first.costs.missed[:, k], first.costs.added[:, k]
-        rows.append(
-            {
-                "name": row.words,
-                "abbreviation": row.abbreviation,
-                "anchor": f"class-{row.code}",
-                "n": int(evaluation.labels[:, k].sum()),
-                "values": [_digits(scores[key], 2) for key in _SCORES],
-                "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
-                "missed_cost": _digits(evaluation.unit * missed.sum(), 1),
-                "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
-                "added_cost": _digits(evaluation.unit * added.sum(), 1),
-            }
-        )
-    return rows
+        yield _named(evaluation, k) | {
+            "values": [with_digits(scores[key], 2) for key in _SCORES],
+            "missed": int((evaluation.labels[:, k] & ~first.outputs[:, k]).sum()),
+            "missed_cost": with_digits(evaluation.unit * missed.sum(), 1),
+            "added": int((first.outputs[:, k] & ~evaluation.labels[:, k]).sum()),
+            "added_cost": with_digits(evaluation.unit * added.sum(), 1),
+        }
+
+
+def _named(evaluation: _Evaluation, k: int) -> dict[str, Any]:
+    """What a class is called, and how many recordings have it."""
+    row, n = evaluation.diagnoses.rows[k], int(evaluation.labels[:, k].sum())
+    return {"name": row.words, "abbreviation": row.abbreviation, "anchor": f"class-{row.code}", "n": n}
 
 
 def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
@@ -237,12 +188,10 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     names = [evaluation.diagnoses.rows[k].abbreviation for k in order]
     rows = []
     for i, name in enumerate(names):
-        cells = [
-            {"words": f"{lost[i, j]:.{digits}f}", "shade": int(shades[i, j])}
-            if counts[i, j]
-            else {"words": "", "shade": 0}
-            for j in range(len(names))
+        shown = [
+            (f"{lost[i, j]:.{digits}f}", int(shades[i, j])) if counts[i, j] else ("", 0) for j in range(len(names))
         ]
+        cells = [{"words": words, "shade": shade} for words, shade in shown]
         rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
     there = np.argwhere(counts).tolist()
     pairs = sorted(((float(lost[i, j]), int(counts[i, j]), i, j) for i, j in there), reverse=True)[:10]
@@ -264,77 +213,52 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
 
 def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Floats, Floats]], k: int) -> list[Line]:
     return [
-        Line(*thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
+        Line(*curves.thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False)
     ]
 
 
 def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
     for k in evaluation.diagnoses.by_name:
-        row = evaluation.diagnoses.rows[k]
+        words = evaluation.diagnoses.rows[k].words
         calibration, thresholds = [], []
         for answers, kind in zip(evaluation.answers, ("first", "second"), strict=False):
-            means, shares, counts = calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
+            means, shares, counts = curves.calibration_curve(evaluation.labels[:, k], answers.scores[:, k])
             calibration.append(Line(means, shares, kind, counts))
-            thresholds.append(
-                Line(
-                    *class_threshold_curve(k, evaluation.labels, answers.outputs, answers.scores, evaluation.diagnoses),
-                    kind,
-                )
-            )
+            given = evaluation.labels, answers.outputs, answers.scores, evaluation.diagnoses
+            thresholds.append(Line(*curves.class_threshold_curve(k, *given), kind))
         low = min(float(line.y.min()) for line in thresholds)
         high = max(float(line.y.max()) for line in thresholds)
         margin = max(0.002, 0.1 * (high - low))
-        positives = int(evaluation.labels[:, k].sum())
-        yield {
-            "name": row.words,
-            "abbreviation": row.abbreviation,
-            "anchor": f"class-{row.code}",
-            "n": positives,
-            "charts": []
-            if positives == 0
-            else [
-                chart(
-                    [_EVEN, *_lines(evaluation, roc_curve, k)], "1 − specificity", "sensitivity", f"{row.words}: ROC"
-                ),
-                chart(
-                    _lines(evaluation, precision_recall_curve, k),
-                    "recall",
-                    "precision",
-                    f"{row.words}: precision against recall",
-                ),
-                chart([_EVEN, *calibration], "probability", "share that has it", f"{row.words}: calibration"),
-                chart(
-                    thresholds,
-                    "threshold",
-                    evaluation.metric,
-                    f"{row.words}: threshold against the score",
-                    y_range=(low - margin, high + margin),
-                ),
-            ],
-        }
+        roc, precision = (
+            [_EVEN, *_lines(evaluation, curves.roc_curve, k)],
+            _lines(evaluation, curves.precision_recall_curve, k),
+        )
+        title, y_range = f"{words}: threshold against the score", (low - margin, high + margin)
+        charts = [
+            chart(roc, "1 − specificity", "sensitivity", f"{words}: ROC"),
+            chart(precision, "recall", "precision", f"{words}: precision against recall"),
+            chart([_EVEN, *calibration], "probability", "share that has it", f"{words}: calibration"),
+            chart(thresholds, "threshold", evaluation.metric, title, y_range=y_range),
+        ]
+        yield _named(evaluation, k) | {"charts": charts if evaluation.labels[:, k].any() else []}
 
 
 def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
     lines, words, metrics = [], [], []
     for answers, kind, name in zip(evaluation.answers, ("first", "second"), "AB", strict=False):
-        x, y = shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
+        x, y = curves.shared_threshold_curve(evaluation.labels, answers.scores, evaluation.diagnoses)
         given = statistics.main_metric(evaluation.labels, answers.outputs, evaluation.diagnoses)
         lines += [Line(x, y, kind), Line(np.array([0.0, 1.0]), np.array([given, given]), f"{kind} even")]
         metrics += [*y.tolist(), given]
         of = f"{name}: " if evaluation.second is not None else ""
         best = f"best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
-        words.append(_minus(f"{of}outputs as given {given:.3f}; {best}"))
+        words.append(minus(f"{of}outputs as given {given:.3f}; {best}"))
     low, high = min(metrics), max(metrics)
     margin = 0.05 * max(high - low, 0.02)
-    picture = chart(
-        lines,
-        "one threshold for all classes",
-        evaluation.metric,
-        f"{evaluation.metric[0].upper()}{evaluation.metric[1:]} against one threshold for all classes",
-        y_range=(low - margin, high + margin),
-        wide=True,
-    )
+    axis, y_range = "one threshold for all classes", (low - margin, high + margin)
+    title = f"{evaluation.metric[0].upper()}{evaluation.metric[1:]} against {axis}"
+    picture = chart(lines, axis, evaluation.metric, title, y_range=y_range, wide=True)
     return {"picture": picture, "words": words}
 
 
@@ -351,20 +275,13 @@ def _recording_row(evaluation: _Evaluation, place: int, pages: dict[int, str]) -
     columns = []
     for answers in evaluation.answers:
         labels, outputs, scores = evaluation.labels[place], answers.outputs[place], answers.scores[place]
-        missed, added = (np.flatnonzero(which).tolist() for which in (labels & ~outputs, outputs & ~labels))
-        columns.append(
-            {
-                "cost": _digits(evaluation.unit * answers.costs.recordings[place], digits),
-                "missed": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in missed],
-                "added": [f"{evaluation.diagnoses.rows[k].words} {scores[k]:.2f}" for k in added],
-            }
-        )
-    return {
-        "name": printable(path.stem),
-        "page": pages.get(place, ""),
-        "database": evaluation.databases[place],
-        "answers": columns,
-    }
+        wrong = {"missed": labels & ~outputs, "added": outputs & ~labels}
+        words = [f"{row.words} {score:.2f}" for row, score in zip(evaluation.diagnoses.rows, scores, strict=True)]
+        cost = with_digits(evaluation.unit * answers.costs.recordings[place], digits)
+        named = {name: [words[k] for k in np.flatnonzero(which)] for name, which in wrong.items()}
+        columns.append({"cost": cost, **named})
+    name, page = printable(path.stem), pages.get(place, "")
+    return {"name": name, "page": page, "database": evaluation.databases[place], "answers": columns}
 
 
 def _differing(evaluation: _Evaluation) -> list[int]:
@@ -385,12 +302,8 @@ def _side_by_side(evaluation: _Evaluation, pages: dict[int, str]) -> dict[str, A
     for k in evaluation.diagnoses.by_name:
         a, b = right[0][:, k], right[1][:, k]
         with_it = evaluation.labels[:, k]
-        rows.append(
-            {
-                "name": evaluation.diagnoses.rows[k].words,
-                "values": [int((c & d).sum()) for c in (with_it, ~with_it) for d in (a & ~b, b & ~a)],
-            }
-        )
+        values = [int((c & d).sum()) for c in (with_it, ~with_it) for d in (a & ~b, b & ~a)]
+        rows.append({"name": evaluation.diagnoses.rows[k].words, "values": values})
     whole = [each.all(axis=1) for each in right]
     return {
         "classes": rows,
@@ -416,28 +329,13 @@ def _write_pages(evaluation: _Evaluation, places: list[int], report: Path, note:
         except ValueError as error:
             say(describe_failure(path, error))
             continue
-        reported = Reported(
-            evaluation.diagnoses.classes,
-            evaluation.first.outputs[place],
-            evaluation.first.scores[place],
-            diagnoses=evaluation.diagnoses,
-        )
+        outputs, scores = evaluation.first.outputs[place], evaluation.first.scores[place]
+        reported = Reported(evaluation.diagnoses.classes, outputs, scores, diagnoses=evaluation.diagnoses)
         measured = measure(recording.signal, recording.sampling_frequency)
         page = f"{page_name(path.stem)}.html"
-        write_file(
-            report / "pages" / page,
-            render(
-                "recording.html",
-                f"{printable(path.stem)} · Evaluation report",
-                root="../",
-                scripts=["recording.js"],
-                data=ORDER,
-                note=note,
-                diagnoses=evaluation.diagnoses,
-                r=article(look_at(path.stem, recording, measured, reported), "", "3x4"),
-                source=source,
-            ),
-        )
+        looked = look_at(path.stem, recording, measured, reported)
+        content = recording_page(looked, "Evaluation report", article(looked, "", "3x4"), source=source, note=note)
+        write_file(report / "pages" / page, content)
         found[place] = f"pages/{page}"
         order.append((page, printable(path.stem)))
     write_order(report, order)

@@ -1,30 +1,15 @@
 """The smaller pictures of a recording's page: median beat, attribution, a probability beside its threshold."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats32
 from ecg.leads import LEADS
 from ecg.measurements.types import MedianBeat, WaveMarks
+from ecg.report import ecg_paper as paper
 from ecg.report.attribution import Attribution, in_bins
-from ecg.report.ecg_paper import (
-    LAYOUTS,
-    LEFT_MM,
-    PER_MM,
-    SECONDS,
-    WIDTH_MM,
-    Strip,
-    grid,
-    svg,
-    text,
-    trace_path,
-    units,
-    window,
-)
 
 _BEAT_MM_PER_SECOND = 50.0
 _CELL_MM = (65.0, 35.0)
@@ -51,10 +36,10 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
 
     Another one, of the same sampling frequency, is drawn behind it with the QRS onsets on each other.
     """
-    rows = LAYOUTS["3x4"].rows
+    rows = paper.LAYOUTS["3x4"].rows
     width, height = _CELL_MM
     first, last = _shown_part(beat)
-    parts = [grid(width * 4, height * 3)]
+    parts = [paper.grid(width * 4, height * 3)]
     per_sample = _BEAT_MM_PER_SECOND / beat.sampling_frequency
     for row, names in enumerate(rows):
         for column, lead in enumerate(names):
@@ -63,19 +48,20 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
             for each, kind in ((before, "trace before"), (beat, "trace")):
                 if each is None:
                     continue
-                path = trace_path(
+                samples, scale = (
                     _shifted(each, beat)[LEADS.index(lead), first:last],
-                    beat.sampling_frequency,
-                    zero=0.0,
-                    units_per_ms=_BEAT_MM_PER_SECOND * PER_MM / 1000,
+                    _BEAT_MM_PER_SECOND * paper.PER_MM / 1000,
                 )
-                parts.append(f'<path class="{kind}" transform="translate({units(left)} {units(zero)})" d="{path}"/>')
-            parts.append(text(column * width + 1.5, row * height + 8, lead, "lead"))
+                path = paper.trace_path(samples, beat.sampling_frequency, zero=0.0, units_per_ms=scale)
+                parts.append(
+                    f'<path class="{kind}" transform="translate({paper.units(left)} {paper.units(zero)})" d="{path}"/>'
+                )
+            parts.append(paper.text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"
-    return svg(width * 4, height * 3, title, "".join(parts), "paper beat-paper")
+    return paper.svg(width * 4, height * 3, title, "".join(parts), "paper beat-paper")
 
 
-def _shifted(beat: MedianBeat, other: MedianBeat) -> NDArray[np.float32]:
+def _shifted(beat: MedianBeat, other: MedianBeat) -> Floats32:
     """A beat's signal with its QRS onset where the other one has it; NaN where it has no sample there."""
     shift = other.marks.qrs_onset - beat.marks.qrs_onset
     if beat is other or not math.isfinite(shift):
@@ -101,59 +87,57 @@ def _limits(
     marks: WaveMarks, left_mm: float, per_sample: float, top_mm: float, height_mm: float, *, letters: bool
 ) -> list[str]:
     parts = []
-    for name, onset, offset in (
-        ("P", marks.p_onset, marks.p_offset),
-        ("QRS", marks.qrs_onset, marks.qrs_offset),
-        ("T", marks.t_onset, marks.t_offset),
-    ):
-        edges = [units(left_mm + edge * per_sample) for edge in (onset, offset) if math.isfinite(edge)]
-        top, height = units(top_mm + 1), units(height_mm - 1)
+    for name in ("P", "QRS", "T"):
+        ends = (getattr(marks, f"{name.lower()}_{end}") for end in ("onset", "offset"))
+        edges = [paper.units(left_mm + edge * per_sample) for edge in ends if math.isfinite(edge)]
+        top, height = paper.units(top_mm + 1), paper.units(height_mm - 1)
         if len(edges) == 2:
-            parts.append(
-                f'<rect class="wave-band" x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" height="{height}"/>'
-            )
+            at = f'x="{edges[0]}" y="{top}" width="{edges[1] - edges[0]}" height="{height}"'
+            parts.append(f'<rect class="wave-band" {at}/>')
         parts += [f'<path class="wave-line" d="M{edge} {top}v{height}"/>' for edge in edges]
         if letters and edges:
-            parts.append(f'<text class="wave" x="{sum(edges) // len(edges)}" y="{units(4)}">{name}</text>')
+            parts.append(f'<text class="wave" x="{sum(edges) // len(edges)}" y="{paper.units(4)}">{name}</text>')
     return parts
 
 
 def looked_at(attribution: Attribution, prefix: str, name: str) -> Markup:
     """Twelve leads over ten seconds with what each 40 ms of them adds to a class's logit."""
-    bins = in_bins(attribution.values, attribution.sampling_frequency, BIN)[:, : round(SECONDS / BIN)]
-    scale = units(_LANE_MM) / max(float(np.abs(bins).max()), 1e-12)
+    bins = in_bins(attribution.values, attribution.sampling_frequency, BIN)[:, : round(paper.SECONDS / BIN)]
+    scale = paper.units(_LANE_MM) / max(float(np.abs(bins).max()), 1e-12)
     chosen = marked(bins)
     height_mm = len(LEADS) * _ROW_MM
-    parts = [grid(WIDTH_MM, height_mm)]
+    parts = [paper.grid(paper.WIDTH_MM, height_mm)]
     for row, lead in enumerate(LEADS):
         top = row * _ROW_MM
-        lane = units(top + 0.86 * _ROW_MM)
-        parts.append(_boxes(chosen[row], units(top + 0.5), units(0.66 * _ROW_MM)))
-        parts.append(window(prefix, Strip(lead, LEFT_MM, top + 0.42 * _ROW_MM, 0.0, SECONDS), height_mm))
-        parts.append(f'<path class="zero" d="M{units(LEFT_MM)} {lane}h{units(SECONDS * 25)}"/>')
+        lane = paper.units(top + 0.86 * _ROW_MM)
+        parts.append(_boxes(chosen[row], paper.units(top + 0.5), paper.units(0.66 * _ROW_MM)))
+        parts.append(
+            paper.window(prefix, paper.Strip(lead, paper.LEFT_MM, top + 0.42 * _ROW_MM, 0.0, paper.SECONDS), height_mm)
+        )
+        parts.append(f'<path class="zero" d="M{paper.units(paper.LEFT_MM)} {lane}h{paper.units(paper.SECONDS * 25)}"/>')
         heights = np.round(bins[row] * scale).astype(int)
         for kind, side in (("for", heights > 1), ("against", heights < -1)):
             bars = "".join(
-                f"M{units(LEFT_MM) + k * 40 + 3} {lane}v{-heights[k]}h34v{heights[k]}z"
+                f"M{paper.units(paper.LEFT_MM) + k * 40 + 3} {lane}v{-heights[k]}h34v{heights[k]}z"
                 for k in np.flatnonzero(side).tolist()
             )
             if bars:
                 parts.append(f'<path class="{kind}" d="{bars}"/>')
-        parts.append(text(1.5, top + 0.42 * _ROW_MM, lead, "lead"))
+        parts.append(paper.text(1.5, top + 0.42 * _ROW_MM, lead, "lead"))
     title = f"Twelve leads with marks where they speak for {name}; the strongest leads are named above"
-    return svg(WIDTH_MM, height_mm, title, "".join(parts), "paper")
+    return paper.svg(paper.WIDTH_MM, height_mm, title, "".join(parts), "paper")
 
 
-def marked(bins: NDArray[np.float32]) -> NDArray[np.bool_]:
+def marked(bins: Floats32) -> Bools:
     """The tenth of all bins that adds most, as far as it adds anything; of the shape of `bins`."""
     limit = np.sort(bins, axis=None)[-max(1, round(MARKED * bins.size))]
     return (bins >= limit) & (bins > 0)
 
 
-def _boxes(chosen: NDArray[np.bool_], top: int, height: int) -> str:
+def _boxes(chosen: Bools, top: int, height: int) -> str:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]])))
     return "".join(
-        f'<rect class="looked" x="{units(LEFT_MM) + first * 40}" y="{top}" width="{(last - first) * 40}" '
+        f'<rect class="looked" x="{paper.units(paper.LEFT_MM) + first * 40}" y="{top}" width="{(last - first) * 40}" '
         f'height="{height}"/>'
         for first, last in edges.reshape(-1, 2).tolist()
     )

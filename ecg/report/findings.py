@@ -1,45 +1,27 @@
 """What a recording's page says: classes, measurements beside their reference ranges, and all in one sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from ecg.arrays import Bools, Floats
 from ecg.interpretation import Statement
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
 
 # Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
 UNSCORED_WORDS: dict[str, str] = {
-    "164861001": "myocardial ischaemia",
-    "164865005": "myocardial infarction",
-    "164867002": "old myocardial infarction",
-    "164873001": "left ventricular hypertrophy",
-    "55827005": "left ventricular high voltage",
-    "89792004": "right ventricular hypertrophy",
-    "67741000119109": "left atrial enlargement",
-    "428750005": "nonspecific ST-T abnormality",
-    "429622005": "ST depression",
-    "164931005": "ST elevation",
-    "164930006": "ST interval abnormal",
-    "55930002": "ST changes",
-    "27885002": "complete heart block",
-    "195042002": "second-degree AV block",
-    "233917008": "AV block",
-    "6374002": "bundle branch block",
-    "164884008": "ventricular ectopic beats",
-    "74390002": "Wolff-Parkinson-White pattern",
-    "426761007": "supraventricular tachycardia",
-    "713422000": "atrial tachycardia",
-    "425419005": "inferior ischaemia",
-    "425623009": "lateral ischaemia",
-    "426434006": "anterior ischaemia",
-    "54329005": "anterior myocardial infarction",
-}
+    "164861001": "myocardial ischaemia", "164865005": "myocardial infarction",
+    "164867002": "old myocardial infarction", "164873001": "left ventricular hypertrophy",
+    "55827005": "left ventricular high voltage", "89792004": "right ventricular hypertrophy",
+    "67741000119109": "left atrial enlargement", "428750005": "nonspecific ST-T abnormality",
+    "429622005": "ST depression", "164931005": "ST elevation", "164930006": "ST interval abnormal",
+    "55930002": "ST changes", "27885002": "complete heart block", "195042002": "second-degree AV block",
+    "233917008": "AV block", "6374002": "bundle branch block", "164884008": "ventricular ectopic beats",
+    "74390002": "Wolff-Parkinson-White pattern", "426761007": "supraventricular tachycardia",
+    "713422000": "atrial tachycardia", "425419005": "inferior ischaemia", "425623009": "lateral ischaemia",
+    "426434006": "anterior ischaemia", "54329005": "anterior myocardial infarction",
+}  # fmt: skip
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
 
@@ -79,22 +61,15 @@ class Finding:
 
 def findings(
     diagnoses: Diagnoses,
-    labels: Sequence[bool] | NDArray[np.bool_],
-    probabilities: Sequence[float] | NDArray[np.float64],
-    thresholds: Sequence[float] | NDArray[np.float64] | None,
+    labels: Sequence[bool] | Bools,
+    probabilities: Sequence[float] | Floats,
+    thresholds: Sequence[float] | Floats | None,
     decide: bool = True,
 ) -> list[Finding]:
     """One for each class, the most probable first.
 
-    Parameters
-    ----------
-    diagnoses : Diagnoses
-    labels, probabilities : (n_classes,)
-        The output of one recording.
-    thresholds : (n_classes,), optional
-        NaN all through if left out.
-    decide : bool
-        Whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
+    `labels` and `probabilities`: the output of one recording. `thresholds`: NaN all through if left out. `decide`:
+    whether thresholds have a part in the decision; where not they are one half, and a page does not call them so.
     """
     limits = [math.nan] * len(diagnoses.rows) if thresholds is None else list(map(float, thresholds))
     rows = [
@@ -130,8 +105,6 @@ def compare(rows: Sequence[Finding], codes: Sequence[str], diagnoses: Diagnoses 
     )
 
 
-# --- Measurements and their reference ranges --------------------------------------------------------------------------
-
 CHOU = "Surawicz & Knilans, Chou's Electrocardiography in Clinical Practice, 6th ed. 2008"
 PART_3 = "Surawicz et al., AHA/ACCF/HRS recommendations part III, J Am Coll Cardiol 2009;53:976"
 PART_4 = "Rautaharju et al., AHA/ACCF/HRS recommendations part IV, J Am Coll Cardiol 2009;53:982"
@@ -153,13 +126,7 @@ class Row:
 def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
     """Intervals, axes and rates with adults' reference ranges; below 18 years no value is marked.
 
-    Parameters
-    ----------
-    measured : Measurements
-    age : float
-        Years, NaN where unknown (then an adult is assumed).
-    sex : str
-        "Female", "Male" or "Unknown".
+    `age`: years, NaN where unknown (then an adult is assumed). `sex`: "Female", "Male" or "Unknown".
     """
     longest_qtc = 450.0 if sex == "Male" else 460.0
     child = age < ADULT
@@ -192,9 +159,6 @@ def _row(name: str, value: float, unit: str, low: float, high: float, source: st
 def signed(value: float) -> str:
     """A whole number with a minus sign that is one."""
     return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
-
-
-# --- In short ---------------------------------------------------------------------------------------------------------
 
 
 def doubt(reasons: Sequence[str], statements: Sequence[Statement]) -> float:

@@ -1,10 +1,9 @@
 """Pages from templates: strictly escaped, without inline scripts, whole or absent."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -39,6 +38,16 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def minus(text: str) -> str:
+    """A text of numbers with minus signs that are some."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def with_digits(value: float | None, digits: int, unit: str = "") -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else minus(f"{value:.{digits}f}{unit}")
+
+
 def write_assets(folder: Path) -> None:
     """The style sheet and scripts that the pages of a report share."""
     (folder / _ASSETS).mkdir(parents=True, exist_ok=True)
@@ -56,17 +65,8 @@ def render(
 ) -> str:
     """A page that loads style sheet and scripts from the report's folder.
 
-    Parameters
-    ----------
-    template, title : str
-    root : str
-        The way from the page to the report's folder: "" or "../".
-    scripts : sequence of str
-        Beside the one for light and dark.
-    data : str
-        A script with data, from the report's folder; none if empty.
-    note : str
-        A sentence for the top of the page.
+    `root`: the way from the page to the report's folder: "" or "../". `scripts`: beside the one for light and dark.
+    `data`: a script with data, from the report's folder; none if empty. `note`: a sentence for the top of the page.
     """
     sources = [f"{root}{_ASSETS}/{name}" for name in ("theme.js", *scripts)]
     if data:
@@ -102,13 +102,8 @@ def _render(template: str, **context: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = FileSystemLoader(_HERE / "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def as_script(data: object) -> str:

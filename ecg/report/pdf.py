@@ -1,8 +1,7 @@
 """A printable page of a recording: A4 landscape, every length in real millimetres."""
 
-from __future__ import annotations
-
 import io
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,13 @@ from matplotlib.figure import Figure
 
 from ecg.io.files import write_file
 from ecg.leads import LEADS
-from ecg.report.ecg_paper import (
-    LAYOUTS,
-    MM_PER_MV,
-    MM_PER_SECOND,
-    PER_MM,
-    SECONDS,
-    WIDTH_MM,
-    Layout,
-    strips,
-    trace_points,
-)
+from ecg.report import ecg_paper as paper
 from ecg.report.findings import NO_DEVICE, measurement_rows, summary
 from ecg.report.recording_page import Recording, facts_of, with_derived_leads
 
 PAGE_MM = (297.0, 210.0)  # A4 landscape
 _MM_PER_INCH = 25.4
-_LEFT = (PAGE_MM[0] - WIDTH_MM) / 2
+_LEFT = (PAGE_MM[0] - paper.WIDTH_MM) / 2
 _BOTTOM = 12.0
 _LINE = 110  # characters of findings in a line
 
@@ -40,20 +29,14 @@ _LINE = 110  # characters of findings in a line
 def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
     """Write the page, whole or not at all; the same recording gives the same bytes.
 
-    Parameters
-    ----------
-    path : Path
-    recording : Recording
-    layout : str
-        Of the leads; `12x1` is too high for the words above it and has one line of them.
-    note : str
+    `layout`: of the leads; `12x1` is too high for the words above it and has one line of them.
     """
     figure = Figure(figsize=(PAGE_MM[0] / _MM_PER_INCH, PAGE_MM[1] / _MM_PER_INCH))
     FigureCanvasPdf(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set(xlim=(0, PAGE_MM[0]), ylim=(0, PAGE_MM[1]))
     axes.axis("off")
-    placed = LAYOUTS[layout]
+    placed = paper.LAYOUTS[layout]
     top = _BOTTOM + placed.height_mm
     _grid(axes, placed.height_mm)
     _traces(axes, recording, placed, top)
@@ -68,44 +51,34 @@ def write_pdf(path: Path, recording: Recording, layout: str, note: str) -> None:
 
 def _grid(axes: Axes, height_mm: float) -> None:
     for thick, colour, width in ((False, "#f3cfc8", 0.2), (True, "#e39d91", 0.4)):
-        across = [x for x in range(int(WIDTH_MM) + 1) if (x % 5 == 0) == thick]
+        across = [x for x in range(int(paper.WIDTH_MM) + 1) if (x % 5 == 0) == thick]
         up = [y for y in range(int(height_mm) + 1) if (y % 5 == 0) == thick]
         lines = [[(_LEFT + x, _BOTTOM), (_LEFT + x, _BOTTOM + height_mm)] for x in across]
-        lines += [[(_LEFT, _BOTTOM + y), (_LEFT + WIDTH_MM, _BOTTOM + y)] for y in up]
+        lines += [[(_LEFT, _BOTTOM + y), (_LEFT + paper.WIDTH_MM, _BOTTOM + y)] for y in up]
         axes.add_collection(LineCollection(lines, colors=colour, linewidths=width), autolim=False)
 
 
-def _traces(axes: Axes, recording: Recording, layout: Layout, top: float) -> None:
+def _traces(axes: Axes, recording: Recording, layout: paper.Layout, top: float) -> None:
     frequency = recording.header.sampling_frequency
-    shown = with_derived_leads(recording.signal)[:, : round(SECONDS * frequency) + 1]
-    lines = {lead: trace_points(samples, frequency) for lead, samples in zip(LEADS, shown, strict=True)}
+    shown = with_derived_leads(recording.signal)[:, : round(paper.SECONDS * frequency) + 1]
+    lines = {lead: paper.trace_points(samples, frequency) for lead, samples in zip(LEADS, shown, strict=True)}
     zeros = set()
-    for strip in strips(layout):
+    for strip in paper.strips(layout):
         zero, left = top - strip.zero_mm, _LEFT + strip.left_mm
         zeros.add(zero)
         for points in lines[strip.lead]:
             seconds = points[:, 0] / 1000
             inside = points[(seconds >= strip.start) & (seconds <= strip.start + strip.seconds)]
-            axes.plot(
-                left + (inside[:, 0] / 1000 - strip.start) * MM_PER_SECOND,
-                zero - inside[:, 1] / PER_MM,
-                "k",
-                linewidth=0.7,
-                solid_joinstyle="round",
-            )
+            x, y = left + (inside[:, 0] / 1000 - strip.start) * paper.MM_PER_SECOND, zero - inside[:, 1] / paper.PER_MM
+            axes.plot(x, y, "k", linewidth=0.7, solid_joinstyle="round")
         words = f"{strip.lead} (no signal)" if strip.lead in recording.measured.quality.leads_off else strip.lead
         axes.text(left + 1, zero + 0.36 * layout.row_mm, words, fontsize=8, weight="bold")
-    pulse = np.array([0.0, 0.0, MM_PER_MV, MM_PER_MV, 0.0, 0.0])
-    edges = _LEFT + 1.5 + np.array([0, 1, 1, 1 + 0.2 * MM_PER_SECOND, 1 + 0.2 * MM_PER_SECOND, 2 + 0.2 * MM_PER_SECOND])
+    pulse = np.array([0.0, 0.0, paper.MM_PER_MV, paper.MM_PER_MV, 0.0, 0.0])
+    edges = _LEFT + 1.5 + np.cumsum([0.0, 1.0, 0.0, 0.2 * paper.MM_PER_SECOND, 0.0, 1.0])
     for zero in zeros:
         axes.plot(edges, zero + pulse, "k", linewidth=0.7, solid_joinstyle="miter")
-    axes.text(
-        _LEFT + WIDTH_MM - 1,
-        _BOTTOM + 1.4,
-        "25 mm/s   10 mm/mV   no filter, each lead's median on its line",
-        fontsize=7,
-        ha="right",
-    )
+    foot = "25 mm/s   10 mm/mV   no filter, each lead's median on its line"
+    axes.text(_LEFT + paper.WIDTH_MM - 1, _BOTTOM + 1.4, foot, fontsize=7, ha="right")
 
 
 def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
@@ -134,12 +107,7 @@ def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
 
 
 def _wrapped(text: str, length: int = _LINE) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + len(word) >= length:
-            lines.append("")
-        lines[-1] += f" {word}" if lines[-1] else word[:length]
-    return [line for line in lines if line]
+    return textwrap.wrap(" ".join(text.split()), length, break_on_hyphens=False)
 
 
 def _plain(text: str) -> str:

@@ -1,14 +1,11 @@
 """Twelve leads on ECG paper: 25 mm/s, 10 mm/mV, the layout of a printed ECG."""
 
-from __future__ import annotations
-
 import io
-import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 
@@ -25,24 +22,12 @@ def title_of(recording_id: str, labels: Sequence[str]) -> str:
 
 
 def plot_recording(
-    signal: np.ndarray,
-    sampling_frequency: float,
-    path: str | os.PathLike[str],
-    title: str = "",
-    dots_per_inch: int = 110,
+    signal: np.ndarray, sampling_frequency: float, path: StrPath, title: str = "", dots_per_inch: int = 110
 ) -> None:
     """Draw the first ten seconds as a PNG.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), mV
-        Leads in the order of `ecg.leads.LEADS`; NaN leaves a gap.
-    sampling_frequency : float
-        Hz.
-    path : path
-        The PNG file, written whole or not at all.
-    title : str
-    dots_per_inch : int
+    `signal`, (12, n_samples), mV: leads in the order of `ecg.leads.LEADS`; NaN leaves a gap. `sampling_frequency`: Hz.
+    `path`: the PNG file, written whole or not at all.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

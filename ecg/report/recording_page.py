@@ -1,16 +1,13 @@
 """What stands on a recording's page, and its row in the table of all."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Bools, Floats, Signal
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.recording_quality import quality_warnings
@@ -22,7 +19,7 @@ from ecg.report import figures
 from ecg.report.attribution import Attribution
 from ecg.report.ecg_paper import LAYOUTS, SECONDS, paper, trace_definitions
 from ecg.report.findings import ADULT, Comparison, Finding, compare, doubt, findings, measurement_rows, summary
-from ecg.report.pages import printable
+from ecg.report.pages import ORDER, printable, render, with_digits
 
 CLOSE_CALL = (0.3, 0.7)  # probabilities at which members that disagree make a recording uncertain
 _AMPLITUDES = {"p": "P", "q": "Q", "r": "R", "s": "S", "t": "T", "st_j": "ST at J", "st_60": "ST at J+60"}
@@ -42,37 +39,20 @@ _KINDS: dict[ProbabilityKind, str] = {
 
 @dataclass(frozen=True)
 class Reported:
-    """What the model says of a recording; thresholds are known only where the model is at hand.
-
-    Attributes
-    ----------
-    classes : tuple of str
-    labels : ndarray, shape (n_classes,), bool
-    probabilities : ndarray, shape (n_classes,), float64
-    thresholds : ndarray, shape (n_classes,), float64, optional
-        Mean over the members; one half where they have no part in the decision (`by_thresholds`).
-    disagreeing : tuple of int
-        Classes that some members give and others don't.
-    kind : {"own", "calibrated", "moved", "adapted"}
-        Whether probabilities and thresholds are calibrated, moved to other prior odds or adapted to a hospital (and so
-        written by the driver), or the network's own.
-    diagnoses : Diagnoses
-        The set that the classes are of.
-    definitions : str
-        The convention of the statements.
-    refusal : str
-        Why the model says nothing; "" where it does. Then no class is given, and no probability known.
-    """
+    """What the model says of a recording; thresholds are known only where the model is at hand."""
 
     classes: tuple[str, ...]
-    labels: NDArray[np.bool_]
-    probabilities: NDArray[np.float64]
-    thresholds: NDArray[np.float64] | None = None
-    disagreeing: tuple[int, ...] = ()
+    labels: Bools  # (n_classes,), bool
+    probabilities: Floats  # (n_classes,), float64
+    # (n_classes,), float64: mean over the members; one half where they have no part in the decision (`by_thresholds`).
+    thresholds: Floats | None = None
+    disagreeing: tuple[int, ...] = ()  # classes that some members give and others don't
+    # One of "own", "calibrated", "moved", "adapted": whether probabilities and thresholds are calibrated, moved to
+    # other prior odds or adapted to a hospital (and so written by the driver), or the network's own.
     kind: ProbabilityKind = "own"
-    diagnoses: Diagnoses = CHALLENGE_2020
-    definitions: str = DEFAULT
-    refusal: str = ""
+    diagnoses: Diagnoses = CHALLENGE_2020  # the set that the classes are of
+    definitions: str = DEFAULT  # the convention of the statements
+    refusal: str = ""  # why the model says nothing; "" where it does. Then no class is given, and no probability known.
 
     @property
     def by_thresholds(self) -> bool:
@@ -115,53 +95,32 @@ class Recording:
 
 
 def look_at(name: str, given: io_recording.Recording, measured: Measurements, reported: Reported) -> Recording:
-    """Put the findings of a recording into words.
-
-    Parameters
-    ----------
-    name : str
-        As it is shown.
-    given : ecg.io.recording.Recording
-    measured : Measurements
-    reported : Reported
-    """
+    """Put the findings of a recording into words. `name`: as it is shown."""
     said = {} if reported.refusal else dict(zip(reported.classes, reported.probabilities.tolist(), strict=True))
     statements = interpret(measured, given.age, given.sex, {"model": said}, reported.definitions)
-    rows = (
-        []
-        if reported.refusal
-        else findings(
-            reported.diagnoses, reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
-        )
-    )
-    return Recording(
-        printable(name),
-        given,
-        given.signal,
-        reported,
-        measured,
-        rows,
-        compare(rows, given.labels, reported.diagnoses) if rows else None,
-        quality_warnings(measured),
-        statements,
-    )
+    answers = reported.labels, reported.probabilities, reported.thresholds, reported.by_thresholds
+    rows = [] if reported.refusal else findings(reported.diagnoses, *answers)
+    comparison = compare(rows, given.labels, reported.diagnoses) if rows else None
+    found = rows, comparison, quality_warnings(measured), statements
+    return Recording(printable(name), given, given.signal, reported, measured, *found)
+
+
+def recording_page(recording: Recording, kind: str, content: dict[str, Any], *, source: str, note: str) -> str:
+    """The page of one recording in a report of that kind; `content` is that of `article`."""
+    context: dict[str, Any] = {"note": note, "diagnoses": recording.reported.diagnoses, "r": content, "source": source}
+    title = f"{recording.name} · {kind}"
+    return render("recording.html", title, root="../", scripts=["recording.js"], data=ORDER, **context)
 
 
 def row_of(recording: Recording, page: str) -> dict[str, Any]:
     """The recording's row in the table of all, for JSON."""
     measured, reported = recording.measured, recording.reported
     order = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
-    row: dict[str, Any] = {
-        "name": recording.name,
-        "page": page,
-        "found": [[k, round(float(reported.probabilities[k]), 3)] for k in order],
-        "rate": _whole(measured.heart_rate_bpm),
-        "pr": _whole(measured.pr_ms),
-        "qrs": _whole(measured.qrs_ms),
-        "qtc": _whole(measured.qtc_fridericia_ms),
-        "axis": _whole(measured.qrs_axis_deg),
-        "warnings": [word for word, _ in recording.warnings],
-    }
+    row: dict[str, Any] = {"name": recording.name, "page": page}
+    row["found"] = [[k, round(float(reported.probabilities[k]), 3)] for k in order]
+    row |= {"rate": _whole(measured.heart_rate_bpm), "pr": _whole(measured.pr_ms), "qrs": _whole(measured.qrs_ms)}
+    row |= {"qtc": _whole(measured.qtc_fridericia_ms), "axis": _whole(measured.qrs_axis_deg)}
+    row["warnings"] = [word for word, _ in recording.warnings]
     if reported.thresholds is not None:
         row |= {"doubt": recording.doubt, "unsure": bool(recording.doubts)}
     if recording.comparison is not None:
@@ -179,16 +138,8 @@ def article(
 ) -> dict[str, Any]:
     """All that `_recording.html` needs.
 
-    Parameters
-    ----------
-    recording : Recording
-    prefix : str
-        Letters, digits and `-`, in front of every id; one of its own for each recording on a page.
-    layout : str
-        The one that is shown first.
-    pdf : str
-        Address of the printable page, "" where there is none.
-    attributions : sequence of Attribution
+    `prefix`: letters, digits and `-`, in front of every id; one of its own for each recording on a page. `layout`: the
+    one that is shown first. `pdf`: address of the printable page, "" where there is none.
     """
     header, signal, measured = recording.header, recording.signal, recording.measured
     shown = with_derived_leads(signal)
@@ -221,7 +172,7 @@ def article(
         "beats": _beats_words(measured),
         "amplitude_names": list(_AMPLITUDES.values()),
         "amplitudes": [
-            (lead, [_millivolts(getattr(measured.amplitudes, key)[k]) for key in _AMPLITUDES])
+            (lead, [with_digits(getattr(measured.amplitudes, key)[k], 2) for key in _AMPLITUDES])
             for k, lead in enumerate(LEADS)
         ],
         "sources": _sources(measurements),
@@ -323,10 +274,6 @@ def _beat_caption(measured: Measurements) -> str:
     )
 
 
-def _millivolts(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
-
-
 def _limit_words(row: Finding) -> str:
     """What a page says below the bar of a probability."""
     if math.isnan(row.threshold):
@@ -339,16 +286,7 @@ def _limit_words(row: Finding) -> str:
 
 
 def _with_bar(row: Finding) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "meaning": row.meaning,
-        "abbreviation": row.abbreviation,
-        "code": row.code,
-        "probability": row.probability,
-        "found": row.found,
-        "limit": _limit_words(row),
-        "bar": figures.likely_bar(row.probability, row.threshold),
-    }
+    return vars(row) | {"limit": _limit_words(row), "bar": figures.likely_bar(row.probability, row.threshold)}
 
 
 def _sources(measurements: Sequence[Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,5 @@
 """Recordings classified, measured and drawn: a page for each and a table of all."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats32
 from ecg.examination.examine import Examination
 from ecg.inference.run_folder import Classified, ClassifyOptions, Outcome, classify, start, step_of
 from ecg.io import recording as io_recording
@@ -22,18 +20,8 @@ from ecg.measurements import Measurements
 from ecg.model_folder.folder import adaptation_words
 from ecg.model_folder.model import Model
 from ecg.report.attribution import Attribution, attribute
-from ecg.report.pages import (
-    ORDER,
-    as_json,
-    as_script,
-    page_name,
-    printable,
-    render,
-    render_single,
-    write_assets,
-    write_order,
-)
-from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, row_of
+from ecg.report.pages import as_json, as_script, page_name, printable, render, render_single, write_assets, write_order
+from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, recording_page, row_of
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE
@@ -45,27 +33,13 @@ _INDEX_DATA = "recordings.js"
 
 @dataclass(frozen=True)
 class Options:
-    """What a report holds.
+    """What a report holds."""
 
-    Attributes
-    ----------
-    layout : str
-        The one that a page shows first.
-    attribution : bool
-        Whether pages show where the network looked.
-    pdf : bool
-        Whether there is a printable page of each recording.
-    single : bool
-        Whether all of it is in one file.
-    note : str
-        A sentence for the top of each page.
-    """
-
-    layout: str = "3x4"
-    attribution: bool = False
-    pdf: bool = False
-    single: bool = False
-    note: str = ""
+    layout: str = "3x4"  # the one that a page shows first
+    attribution: bool = False  # whether pages show where the network looked
+    pdf: bool = False  # whether there is a printable page of each recording
+    single: bool = False  # whether all of it is in one file
+    note: str = ""  # a sentence for the top of each page
 
 
 def report_folder(
@@ -80,35 +54,16 @@ def report_folder(
     A shard writes outputs and pages alone: the table of all is for a run with `resume` over all recordings when all
     shards are done. It keeps their pages.
 
-    Parameters
-    ----------
-    model : Model
-    recordings : path or paths
-        As of `expand_inputs`.
-    report : Path
-    options : Options
-    how : ClassifyOptions, optional
-
-    Returns
-    -------
-    Outcome
-
-    Raises
-    ------
-    ValueError
-        As of `run_folder`, and for more recordings than one file may hold.
-    OSError
-        If something can't be written.
+    `recordings`: as of `expand_inputs`. Raises ValueError as of `run_folder`, and for more recordings than one file may
+    hold; OSError if something can't be written.
     """
     how = how or ClassifyOptions()
     if options.single:
         how = replace(how, resume=False)
         count = sum(1 for _ in expand_inputs(recordings))
         if count > MOST_IN_ONE_FILE:
-            raise ValueError(
-                f"{recordings}: expected at most {MOST_IN_ONE_FILE} recordings for --single, found "
-                f"{count}; leave --single out"
-            )
+            expected = f"at most {MOST_IN_ONE_FILE} recordings for --single"
+            raise ValueError(f"{recordings}: expected {expected}, found {count}; leave --single out")
     folders = [] if options.single else ["pages", *(["pdf"] if options.pdf else [])]
     for folder in folders:
         (report / folder).mkdir(parents=True, exist_ok=True)
@@ -153,7 +108,7 @@ class _Look:
 
     recording: io_recording.Recording
     measurements: Measurements
-    prepared: NDArray[np.float32]  # for attributions, else empty
+    prepared: Floats32  # for attributions, else empty
 
 
 def _look(attribution: bool, examination: Examination) -> _Look:
@@ -232,26 +187,16 @@ class _Pages:
 
             write_pdf(self.report / "pdf" / f"{name}.pdf", recording, layout, note)
             pdf = f"../pdf/{name}.pdf"
-        page = render(
-            "recording.html",
-            f"{recording.name} · ECG report",
-            root="../",
-            scripts=["recording.js"],
-            data=ORDER,
-            note=note,
-            diagnoses=self.model.method.diagnoses,
-            r=article(recording, "", layout, pdf=pdf, attributions=job.attributions),
-            source=self.source,
-        )
+        content = article(recording, "", layout, pdf=pdf, attributions=job.attributions)
+        page = recording_page(recording, "ECG report", content, source=self.source, note=note)
         write_file(self.report / "pages" / f"{name}.html", page)
         return _Drawn(row_of(recording, f"pages/{name}.html"))
 
-    def _explain(self, look: _Look, features: NDArray[np.float32], reported: Reported) -> list[Attribution]:
+    def _explain(self, look: _Look, features: Floats32, reported: Reported) -> list[Attribution]:
         start = time.monotonic()
         found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
-        explained = attribute(
-            self.model.method, self.model.networks, look.prepared, features, found[:MOST_EXPLAINED], self.model.device
-        )
+        model, wanted = self.model, found[:MOST_EXPLAINED]
+        explained = attribute(model.method, model.networks, look.prepared, features, wanted, model.device)
         self.attribution_seconds += time.monotonic() - start
         self.n_explained += 1
         return explained
@@ -280,18 +225,9 @@ def _reported(model: Model, result: Classified) -> Reported:
     elif model.calibration is not None:  # both in the same way, so that what is above stays above
         probabilities, thresholds = (model.calibration.apply(each) for each in (probabilities, thresholds))
         kind = "calibrated"
-    labels, diagnoses = result.labels.astype(bool), model.method.diagnoses
-    return Reported(
-        model.method.classes,
-        labels,
-        probabilities,
-        thresholds,
-        disagreeing,
-        kind,
-        diagnoses,
-        model.definitions,
-        "" if ready is None else ready.refusal,
-    )
+    said = result.labels.astype(bool), probabilities, thresholds, disagreeing, kind
+    refusal = "" if ready is None else ready.refusal
+    return Reported(model.method.classes, *said, model.method.diagnoses, model.definitions, refusal)
 
 
 def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
@@ -299,30 +235,14 @@ def _write_index(pages: _Pages, rows: list[dict[str, Any]]) -> None:
     order = [(row["page"].removeprefix("pages/"), row["name"]) for row in rows if "page" in row]
     write_order(report, order)
     write_file(report / _INDEX_DATA, as_script(_table(pages.model, rows)))
-    index = render(
-        "index.html",
-        "ECG report",
-        root="",
-        scripts=["index.js"],
-        data=_INDEX_DATA,
-        note=pages.options.note,
-        diagnoses=pages.model.method.diagnoses,
-        **_overview(pages, rows),
-    )
+    context = _overview(pages, rows)
+    index = render("index.html", "ECG report", root="", scripts=["index.js"], data=_INDEX_DATA, **context)
     write_file(report / "index.html", index)
 
 
 def _write_single(pages: _Pages, rows: list[dict[str, Any]], articles: list[dict[str, Any]]) -> None:
-    single = render_single(
-        "single.html",
-        "ECG report",
-        scripts=["index.js", "recording.js"],
-        note=pages.options.note,
-        diagnoses=pages.model.method.diagnoses,
-        recordings=articles,
-        data=as_json(_table(pages.model, rows)),
-        **_overview(pages, rows),
-    )
+    context = _overview(pages, rows) | {"recordings": articles, "data": as_json(_table(pages.model, rows))}
+    single = render_single("single.html", "ECG report", scripts=["index.js", "recording.js"], **context)
     write_file(pages.report / "index.html", single)
 
 
@@ -341,7 +261,8 @@ def _overview(pages: _Pages, rows: list[dict[str, Any]]) -> dict[str, Any]:
         f"{sum(bool(row.get('warnings')) for row in rows)} with quality warnings",
         f"{sum('problem' in row for row in rows)} without a page",
     ]
-    return {"n_recordings": len(rows), "facts": facts, "source": pages.source}
+    about = {"note": pages.options.note, "diagnoses": pages.model.method.diagnoses}
+    return {"n_recordings": len(rows), "facts": facts, "source": pages.source, **about}
 
 
 def _model_words(model: Model) -> str:

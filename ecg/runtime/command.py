@@ -1,7 +1,5 @@
 """How a command starts and ends: with an exit status and a sentence, whatever happens to it."""
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import os
@@ -18,13 +16,9 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_c
 
 
 class Command(click.Command):
-    """A command whose function returns the exit status; it can be called with the words of a command line.
+    """A command whose function returns the exit status, None for 0; it can be called with the words of a command line.
 
-    Parameters
-    ----------
-    name : str
-    when_stopped : str
-        As of `run_command`.
+    `when_stopped`: as of `run_command`.
     """
 
     def __init__(self, name: str, when_stopped: str = "nothing was written", **settings: Any) -> None:
@@ -34,13 +28,13 @@ class Command(click.Command):
         self.when_stopped = when_stopped
 
     def invoke(self, ctx: click.Context) -> int:
-        return run_command(ctx.command_path, lambda: click.Command.invoke(self, ctx), self.when_stopped)
+        return run_command(ctx.command_path, lambda: click.Command.invoke(self, ctx) or 0, self.when_stopped)
 
     def __call__(self, words: Sequence[str] | None = None) -> int:
         return start(self, words, self.name if "." in self.name else f"ecg {self.name}")
 
 
-def command(name: str, when_stopped: str = "nothing was written") -> Callable[[Callable[..., int]], Command]:
+def command(name: str, when_stopped: str = "nothing was written") -> Callable[[Callable[..., int | None]], Command]:
     """Make a `Command` of a function with click's options and arguments; its docstring is the help."""
     return click.command(name, cls=Command, when_stopped=when_stopped)
 
@@ -60,15 +54,10 @@ def start(command: click.Command, words: Sequence[str] | None, name: str) -> int
 def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
     """Exit status of `body`, 2 where what it was given can't be used or memory runs out, 130 after Ctrl-C.
 
-    Parameters
-    ----------
-    name : str
-        Of the command, for the sentence on standard error.
-    body : callable
-        Imports what takes long (torch) itself, so that Ctrl-C is caught there too. Its ValueError, OSError and
-        MemoryError are for the user; any other error is a fault of the program and keeps its traceback.
-    when_stopped : str
-        What to say after Ctrl-C, and where another process of the same command has ended.
+    `name`: of the command, for the sentence on standard error. `body`: imports what takes long (torch) itself, so that
+    Ctrl-C is caught there too. Its ValueError, OSError and MemoryError are for the user; any other error is a fault of
+    the program and keeps its traceback. `when_stopped`: what to say after Ctrl-C, and where another process of the same
+    command has ended.
     """
     try:
         return body()

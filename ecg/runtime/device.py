@@ -1,7 +1,5 @@
 """Where the network runs, and in which precision."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -11,14 +9,9 @@ from ecg.runtime.processes import launched
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the GPU where there is a usable one.
+    """The device of that name; "auto" is the GPU where there is a usable one. ValueError where this machine has none.
 
     Under `torchrun` "auto" and "cuda" are another GPU for each process of a machine.
-
-    Raises
-    ------
-    ValueError
-        If this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,7 +1,5 @@
 """Packages that only some commands and formats need: what is missing is named with the command that installs it."""
 
-from __future__ import annotations
-
 import importlib
 from types import ModuleType
 

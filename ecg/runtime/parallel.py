@@ -1,7 +1,5 @@
 """Work done ahead in threads or processes, in order and in bounded memory."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
@@ -50,26 +48,13 @@ _AT_ONCE = 4  # items that a process is given together, when all processes have 
 def map_in_processes(
     function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int
 ) -> Iterator[tuple[S, T | WorkerDiedError]]:
-    """As `map_ahead`, in `workers` processes.
+    """As `map_ahead`, in `workers` processes; with 1 the work is done in this process. Results in the order of `items`.
 
     They are forks of this process: `function` may be any callable, nothing is imported again, and they start within
-    milliseconds. So `function` must not compute with torch, whose threads no fork has.
+    milliseconds. So `function` must not compute with torch, whose threads no fork has. Items and results are pickled.
 
-    Parameters
-    ----------
-    function : callable
-        Its results are pickled.
-    items : iterable
-        Pickled too.
-    workers : int
-        With 1 the work is done in this process.
-    ahead : int
-
-    Yields
-    ------
-    item, result
-        In the order of `items`. In place of the result of an item that ends its process there is a
-        `WorkerDiedError`; the other items that were under way are done again.
+    In place of the result of an item that ends its process there is a `WorkerDiedError`; the other items that were
+    under way are done again.
     """
     limit_blas_threads()
     if workers == 1:

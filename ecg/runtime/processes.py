@@ -21,19 +21,11 @@ _ENDED = "another process of this run has ended, or its launcher was stopped"
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of one command; all methods but `is_first` wait until every process has called them.
+    """This process among those of one command; all methods but `is_first` wait until every process has called them."""
 
-    Attributes
-    ----------
-    rank, count : int
-        This one's number, from 0, of how many.
-    local_rank, local_count : int
-        The same on this machine.
-    """
-
-    rank: int = 0
+    rank: int = 0  # `rank`, `count`: this one's number, from 0, of how many
     count: int = 1
-    local_rank: int = 0
+    local_rank: int = 0  # `local_rank`, `local_count`: the same on this machine
     local_count: int = 1
 
     @property
@@ -73,10 +65,7 @@ ALONE = Processes()
 def launched() -> Processes:
     """This process as the launcher's environment describes it (RANK, WORLD_SIZE, LOCAL_RANK); `ALONE` without one.
 
-    Raises
-    ------
-    ValueError
-        If the environment makes no sense.
+    Raises ValueError if the environment makes no sense.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     found = {name: os.environ[name] for name in names if name in os.environ}
@@ -96,15 +85,8 @@ def launched() -> Processes:
 def joined(device: torch.device) -> Iterator[Processes]:
     """The processes of this command, connected for the block; `ALONE` outside `torchrun`.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where this process computes: NCCL connects GPUs, gloo all else.
-
-    Raises
-    ------
-    ConnectionError
-        In the block, where another process has ended and the launcher therefore ends this one.
+    `device`: where this process computes: NCCL connects GPUs, gloo all else. Raises ConnectionError in the block, where
+    another process has ended and the launcher therefore ends this one.
     """
     processes = launched()
     if processes.count == 1:
@@ -116,10 +98,9 @@ def joined(device: torch.device) -> Iterator[Processes]:
     try:
         if device.type == "cuda":
             torch.cuda.set_device(device)
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         with _all_there():
-            torch.distributed.init_process_group(
-                "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_LONGEST_WAIT
-            )
+            torch.distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
         yield processes
         processes.wait()
         if device.type == "cuda":

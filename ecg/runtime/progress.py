@@ -1,7 +1,5 @@
 """Progress that a person can follow: a bar on a terminal, plain lines elsewhere."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time
@@ -20,12 +18,7 @@ def progress(items: Iterable[T], total: int | None, description: str, unit: str 
 
     On a terminal this is a bar. In a log file or a pipe it is a line at the end, and one every half minute before.
 
-    Parameters
-    ----------
-    items : iterable
-    total : int or None
-        How many items there will be, None where nobody knows yet.
-    description, unit : str
+    `total`: how many items there will be, None where nobody knows yet.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, total=total, desc=description, unit=f" {unit}s", dynamic_ncols=True, leave=True)

@@ -1,22 +1,14 @@
 """A folder's recordings shared out over several processes, by the same rule for every command."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of so many equal parts of a folder, such as 3/16.
+    """One of so many equal parts of a folder, such as 3/16."""
 
-    Attributes
-    ----------
-    number, count : int
-        Which one, from 1, of how many.
-    """
-
-    number: int = 1
+    number: int = 1  # `number`, `count`: which one, from 1, of how many
     count: int = 1
 
     def __str__(self) -> str:

@@ -1,7 +1,5 @@
 """How many threads linear algebra uses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache

@@ -3,8 +3,6 @@
 Labels and binary outputs are (n_recordings, n_classes) flags, scalar outputs are floats of that shape.
 """
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Sequence
@@ -15,11 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecg.arrays import Bools, Floats
 from ecg.io.errors import RecordingError
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.labels.classes import NORMAL_CLASS
 from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, DiagnosesError, read_weights
-
-StrPath = str | os.PathLike[str]
 
 
 class EvaluationError(ValueError):
@@ -41,26 +37,11 @@ def load_weights(
 ) -> tuple[tuple[str, ...], Floats]:
     """Read the table of rewards of the challenge metric, with equivalent codes merged (27 codes give 24 classes).
 
-    Parameters
-    ----------
-    path : path, optional
-        A CSV table with the same codes along its first row and first column; that of the set of diagnoses.
-    classes : sequence of str, optional
-        Codes of the set in the order wanted; the order of the table if left out.
-    diagnoses : Diagnoses, optional
-        Their set.
-
-    Returns
-    -------
-    classes : tuple of str
-    weights : ndarray, shape (n_classes, n_classes), float64
-        Reward for output j on a recording with label i.
-
-    Raises
-    ------
-    EvaluationError
-        If the table is not square, named the same along both sides, finite, and the same for equivalent classes, or
-        lacks a class that is asked for.
+    `path`: a CSV table with the same codes along its first row and first column; that of the set of diagnoses.
+    `classes`: codes of the set in the order wanted; the order of the table if left out. `diagnoses`: their set. Returns
+    `weights`, (n_classes, n_classes), float64: reward for output j on a recording with label i. Raises EvaluationError
+    if the table is not square, named the same along both sides, finite, and the same for equivalent classes, or lacks a
+    class that is asked for.
     """
     lines = diagnoses.weights_table if path is None else read_text(path).splitlines()
     source = diagnoses.weights_source if path is None else os.fspath(path)
@@ -70,9 +51,8 @@ def load_weights(
         raise EvaluationError(str(error)) from None
     wanted = names if classes is None else tuple(classes)
     if not set(wanted) <= set(names):
-        raise EvaluationError(
-            f"{source}: expected a row for each class, found none for {sorted(set(wanted) - set(names))}"
-        )
+        found = f"none for {sorted(set(wanted) - set(names))}"
+        raise EvaluationError(f"{source}: expected a row for each class, found {found}")
     picked = [names.index(code) for code in wanted]
     return wanted, table[np.ix_(picked, picked)]
 
@@ -127,21 +107,10 @@ def compute_challenge_metric(
 ) -> float:
     """Challenge metric: 1 for the labels themselves, 0 for the normal class on every recording.
 
-    Parameters
-    ----------
-    weights : array-like, shape (n_classes, n_classes), float
-        As from `load_weights`.
-    labels, outputs : array-like, shape (n_recordings, n_classes), bool
-        Truth and binary outputs.
-    classes : sequence of str
-        Code of each column.
-    normal_class : str
-        The class that the inactive classifier always gives.
-
-    Returns
-    -------
-    float
-        (observed - inactive) / (correct - inactive), each from `compute_observed_score`; 0 where the denominator is 0.
+    `weights`, (n_classes, n_classes): as from `load_weights`. `labels` and `outputs`, (n_recordings, n_classes), bool:
+    truth and binary outputs. `classes`: code of each column. `normal_class`: the class that the inactive classifier
+    always gives. Returns (observed - inactive) / (correct - inactive), each from `compute_observed_score`; 0 where the
+    denominator is 0.
     """
     if normal_class not in classes:
         raise ValueError(f"expected the normal class {normal_class} among the classes, found {', '.join(classes)}")
@@ -160,19 +129,9 @@ def compute_auc(labels: ArrayLike, outputs: ArrayLike) -> tuple[float, float, Fl
     Every distinct score is a threshold. The first area is by trapezoids; the second is the sum of the precisions
     weighted by the steps of recall.
 
-    Parameters
-    ----------
-    labels : array-like, shape (n_recordings, n_classes), bool
-        Truth.
-    outputs : array-like, shape (n_recordings, n_classes), float
-        Scores, none nan.
-
-    Returns
-    -------
-    auroc, auprc : float
-        Means over the classes that have a value.
-    auroc_classes, auprc_classes : ndarray, shape (n_classes,), float64
-        nan for a class without positives, and the AUROC of a class without negatives.
+    `labels`, (n_recordings, n_classes), bool: truth. `outputs`, (n_recordings, n_classes): scores, none nan. Returns
+    `auroc` and `auprc`: means over the classes that have a value; `auroc_classes` and `auprc_classes`, (n_classes,),
+    float64: nan for a class without positives, and the AUROC of a class without negatives.
     """
     labels, _ = _as_flags(labels, labels)
     scores = np.asarray(outputs, dtype=np.float64)
@@ -258,9 +217,8 @@ def compute_scores(
     if weights is not None:
         normal = str(diagnoses.normal)
         overall["Challenge metric"] = compute_challenge_metric(weights, labels, outputs, classes, normal)
-    if groups := [
-        [k for k, code in enumerate(classes) if diagnoses[code].superclass == s] for s in diagnoses.superclasses
-    ]:
+    above = [diagnoses[code].superclass for code in classes]
+    if groups := [[k for k, each in enumerate(above) if each == name] for name in diagnoses.superclasses]:
         areas = compute_superclass_auc(labels, scalar_outputs, groups)
         overall["AUROC of superclasses"], overall["AUPRC of superclasses"] = areas
     by_class["Sensitivity"], by_class["Specificity"] = compute_sensitivity_specificity(labels, outputs)

@@ -1,22 +1,19 @@
 """Output files in the Challenge's format: one for each recording."""
 
-from __future__ import annotations
-
-import os
 import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_text, write_file
+from ecg.io.files import StrPath, read_text, write_file
 
 _LONGEST = 1 << 20  # bytes
 _LABELS = {"1": 1, "1.0": 1, "true": 1, "t": 1, "0": 0, "0.0": 0, "false": 0, "f": 0}
 
 
 def save_outputs(
-    output_file: str | os.PathLike[str],
+    output_file: StrPath,
     recording_id: str,
     classes: Sequence[str],
     labels: Sequence[int] | Sequence[bool] | np.ndarray,
@@ -25,12 +22,8 @@ def save_outputs(
     """Write one recording's output in the Challenge's format: lines of `#id`, classes, labels, scores.
 
     Labels are written as 0 and 1, because the 2020 scorer takes "1.0" for negative; scores with the fewest digits that
-    read back as the same float32. All three may be empty (a recording that failed).
-
-    Raises
-    ------
-    ValueError
-        For lengths that differ, labels other than 0 and 1, scores that are not finite, names with commas or line ends.
+    read back as the same float32. All three may be empty (a recording that failed). Raises ValueError for lengths that
+    differ, labels other than 0 and 1, scores that are not finite, names with commas or line ends.
     """
     if not len(classes) == len(labels) == len(probabilities):
         raise problem(output_file, f"{len(classes)} labels and scores", f"{len(labels)} and {len(probabilities)}")
@@ -52,17 +45,11 @@ def save_outputs(
     write_file(output_file, "".join(f"{line}\n" for line in lines))
 
 
-def load_outputs(
-    output_file: str | os.PathLike[str],
-) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
+def load_outputs(output_file: StrPath) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
     """Read an output file: recording id, classes, labels (0 or 1), scores.
 
-    Labels may be written in all the ways that the 2020 and 2021 scorers know; a score may be NaN.
-
-    Raises
-    ------
-    ValueError
-        Where it is not an output file; the message names the file.
+    Labels may be written in all the ways that the 2020 and 2021 scorers know; a score may be NaN. Raises ValueError
+    where it is not an output file; the message names the file.
     """
     lines = [line.strip() for line in read_text(output_file, _LONGEST).splitlines()]
     if len(lines) < 4 or not lines[0].startswith("#"):

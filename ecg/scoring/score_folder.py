@@ -1,7 +1,5 @@
 """The Challenge score of a folder of outputs."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 from ecg.arrays import Bools, Floats
 from ecg.io import folders
 from ecg.io.errors import RecordingError
+from ecg.io.files import StrPath
 from ecg.io.header import load_header
 from ecg.io.label_tables import read_label_table
 from ecg.labels.classes import encode_labels
@@ -26,15 +25,7 @@ from ecg.labels.diagnoses import (
     set_of,
     shipped,
 )
-from ecg.scoring.challenge import (
-    EvaluationError,
-    Scores,
-    StrPath,
-    compute_scores,
-    load_weights,
-    parse_number,
-    read_text,
-)
+from ecg.scoring.challenge import EvaluationError, Scores, compute_scores, load_weights, parse_number, read_text
 
 TRUE_SPELLINGS = frozenset(("1", "True", "true", "T", "t"))  # all that the official 2020 scorer takes for positive
 FALSE_SPELLINGS = frozenset(("0", "False", "false", "F", "f"))
@@ -126,9 +117,9 @@ def load_labelled(
         raise EvaluationError(f"{os.fspath(table_file)}: expected a row for each output in {folder}, found {found}")
     missing = sorted(set(table.codes) - set(names))
     if missing and not table.is_ptb_xl:
+        wanted = f"an output file for each of the {len(table.codes)} records of {os.fspath(table_file)}"
         raise EvaluationError(
-            f"{os.path.join(folder, missing[0])}.csv: expected an output file for each of the {len(table.codes)} "
-            f"records of {os.fspath(table_file)}, found none for {len(missing)}"
+            f"{os.path.join(folder, missing[0])}.csv: expected {wanted}, found none for {len(missing)}"
         )
     files = [os.path.join(folder, f"{name}.csv") for name in names]
     return files, encode_labels([row for row in rows if row is not None], classes, diagnoses)
@@ -151,24 +142,9 @@ def load_outputs(
     All sets but `challenge-2020` go by the official 2021 scorer: equivalent codes may be joined by `|`, `1.0` is
     positive, and a score that is not finite is 0.
 
-    Parameters
-    ----------
-    output_files : sequence of path
-        One file for each recording.
-    classes : sequence of str
-        Codes of the columns wanted.
-    diagnoses : Diagnoses, optional
-        Their set.
-
-    Raises
-    ------
-    EvaluationError
-        If a file can't be read, or outputs have the columns of another set.
-
-    Returns
-    -------
-    binary_outputs : ndarray, shape (n_recordings, n_classes), bool
-    scalar_outputs : ndarray, shape (n_recordings, n_classes), float64
+    `output_files`: one file for each recording. `classes`: codes of the columns wanted. `diagnoses`: their set. Raises
+    EvaluationError if a file can't be read, or outputs have the columns of another set. Returns `binary_outputs`:
+    (n_recordings, n_classes), bool; `scalar_outputs`: (n_recordings, n_classes), float64.
     """
     files = [os.fspath(path) for path in output_files]
     by_2020, index = diagnoses.name == DEFAULT, index_classes(classes, diagnoses)
@@ -260,17 +236,8 @@ def _files_with(strange: set[str], words: list[str], files: list[str], rows: NDA
 def evaluate_model(labels: StrPath, outputs_folder: StrPath, diagnoses: Diagnoses = CHALLENGE_2020) -> Scores:
     """Score a folder of output files.
 
-    Parameters
-    ----------
-    labels : path
-        A folder of headers, or a table of records and their codes.
-    outputs_folder : path
-    diagnoses : Diagnoses, optional
-
-    Raises
-    ------
-    EvaluationError, OSError
-        Name what is wrong.
+    `labels`: a folder of headers, or a table of records and their codes. Raises EvaluationError or OSError, which name
+    what is wrong.
     """
     classes, weights = load_weights(diagnoses=diagnoses) if diagnoses.weights_table else (diagnoses.classes, None)
     if os.path.isfile(labels):
@@ -300,9 +267,6 @@ def format_class_table(scores: Scores, diagnoses: Diagnoses = CHALLENGE_2020) ->
     """Table for the eye, with a row for each class."""
     lines = [f"{'Code':<10} {'Class':<11}" + "".join(f"{name:>13}" for name in (*scores.by_class, "Support"))]
     for code, support, *values in zip(scores.classes, scores.support, *scores.by_class.values(), strict=True):
-        lines.append(
-            f"{code:<10} {diagnoses[code].abbreviation:<11}"
-            + "".join(f"{value:13.3f}" for value in values)
-            + f"{support:13d}"
-        )
+        numbers = "".join(f"{value:13.3f}" for value in values)
+        lines.append(f"{code:<10} {diagnoses[code].abbreviation:<11}{numbers}{support:13d}")
     return "\n".join(lines)

@@ -1,9 +1,7 @@
 """Scores of a set of predictions, as numbers that can be stored and compared."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -37,22 +35,13 @@ def main_metric(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> float:
 
 
 def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> Scores:
-    """The measures of one set of recordings.
+    """The measures of one set of recordings; None where a measure is not defined.
 
-    Parameters
-    ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    diagnoses : Diagnoses
-        Its classes are the columns.
-
-    Returns
-    -------
-    dict
-        Number of recordings; challenge metric (where the set has reward weights), macro AUROC, AUPRC (average
-        precision) and F-measure as the Challenge's scorer gives them; sensitivity, specificity and calibration error
-        pooled over all (recording, class) pairs; AUROC and AUPRC of the superclasses that a set has. None where a
-        measure is not defined.
+    `labels` and `outputs`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64. The
+    columns are the classes of `diagnoses`. Returns the number of recordings; challenge metric (where the set has reward
+    weights), macro AUROC, AUPRC (average precision) and F-measure as the Challenge's scorer gives them; sensitivity,
+    specificity and calibration error pooled over all (recording, class) pairs; AUROC and AUPRC of the superclasses that
+    a set has.
     """
     auroc, auprc, _, _ = compute_auc(labels, probabilities)
     superclasses = {}
@@ -75,38 +64,23 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Dia
 def measure_classes(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> dict[str, Scores]:
     """The measures of each class, in the order of tables.
 
-    Parameters
-    ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    diagnoses : Diagnoses
-        Its classes are the columns.
-
-    Returns
-    -------
-    dict
-        By abbreviation ("AF"; "CRBBB/RBBB" where the Challenge takes two for one): number of recordings with the class,
-        AUROC, AUPRC, F-measure, sensitivity, specificity and calibration error.
+    `labels` and `outputs`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64.
+    `diagnoses`: its classes are the columns. Returns by abbreviation ("AF"; "CRBBB/RBBB" where the Challenge takes two
+    for one): number of recordings with the class, AUROC, AUPRC, F-measure, sensitivity, specificity and calibration
+    error.
     """
-    _, _, auroc, auprc = compute_auc(labels, probabilities)
-    _, f_measure = compute_f_measure(labels, outputs)
-    sensitivity, specificity = compute_sensitivity_specificity(labels, outputs)
-    table = {}
-    for k in diagnoses.by_name:
-        table[diagnoses.rows[k].abbreviation] = {
+    values: dict[str, Sequence[float] | Floats] = {}
+    _, _, values["auroc"], values["auprc"] = compute_auc(labels, probabilities)
+    _, values["f_measure"] = compute_f_measure(labels, outputs)
+    values["sensitivity"], values["specificity"] = compute_sensitivity_specificity(labels, outputs)
+    values["calibration_error"] = [calibration_error(*each) for each in zip(labels.T, probabilities.T, strict=True)]
+    return {
+        diagnoses.rows[k].abbreviation: {
             "positives": int(labels[:, k].sum()),
-            **_rounded(
-                {
-                    "auroc": auroc[k],
-                    "auprc": auprc[k],
-                    "f_measure": f_measure[k],
-                    "sensitivity": sensitivity[k],
-                    "specificity": specificity[k],
-                    "calibration_error": calibration_error(labels[:, k], probabilities[:, k]),
-                }
-            ),
+            **_rounded({name: column[k] for name, column in values.items()}),
         }
-    return table
+        for k in diagnoses.by_name
+    }
 
 
 def _rounded(values: Mapping[str, float]) -> Scores:
@@ -120,15 +94,7 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
     bins ``((m - 1) / 15, m / 15]`` as in Guo et al. 2017, eq. 3). Each label is an event of its own here, so it is the
     probability of the label that is compared, not that of the more probable answer.
 
-    Parameters
-    ----------
-    labels : ndarray, bool
-    probabilities : ndarray of the same shape, float64
-
-    Returns
-    -------
-    float
-        From 0 to 1; nan without recordings.
+    `labels`: bool. `probabilities`: float64. Returns from 0 to 1; nan without recordings.
     """
     if not labels.size:
         return float("nan")
@@ -141,15 +107,7 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
 def log_loss(labels: Bools, probabilities: Floats) -> float:
     """Mean of ``-log(p)`` over recordings and classes; p is the probability of the true value, at least 1e-15.
 
-    Parameters
-    ----------
-    labels : ndarray, bool
-    probabilities : ndarray of the same shape, float64
-
-    Returns
-    -------
-    float
-        nan without recordings.
+    `labels`: bool. `probabilities`: float64. Returns nan without recordings.
     """
     if not labels.size:
         return float("nan")
@@ -161,16 +119,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """95 % interval of `main_metric` over recordings drawn with replacement (percentile bootstrap).
 
-    Parameters
-    ----------
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-    diagnoses : Diagnoses
-    repeats, seed : int
-
-    Returns
-    -------
-    tuple of float
-        2.5th and 97.5th percentile.
+    `labels` and `outputs`: (n_recordings, n_classes), bool. Returns 2.5th and 97.5th percentile.
     """
     low, high = np.percentile(_bootstrap(labels, [outputs], diagnoses, repeats, seed)[0], [2.5, 97.5])
     return float(low), float(high)
@@ -179,16 +128,8 @@ def bootstrap_interval(
 def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the macro AUROC over recordings drawn with replacement (percentile bootstrap).
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    scores : ndarray, shape (n_recordings, n_classes), float64
-    repeats, seed : int
-
-    Returns
-    -------
-    tuple of float
-        2.5th and 97.5th percentile, nan where no class has positives and negatives.
+    `labels`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes), float64. Returns 2.5th and 97.5th
+    percentile, nan where no class has positives and negatives.
     """
     rng, n_recordings = np.random.default_rng(seed), len(labels)
     counts = np.array(
@@ -223,16 +164,7 @@ def difference_interval(
     Both are scored on the same draws of recordings (paired percentile bootstrap), so that what makes a draw easy or
     hard for both cancels.
 
-    Parameters
-    ----------
-    labels, first, second : ndarray, shape (n_recordings, n_classes), bool
-    diagnoses : Diagnoses
-    repeats, seed : int
-
-    Returns
-    -------
-    tuple of float
-        The difference, 2.5th and 97.5th percentile.
+    `labels`, `first`, `second`: (n_recordings, n_classes), bool. Returns the difference, 2.5th and 97.5th percentile.
     """
     whole = [main_metric(labels, outputs, diagnoses) for outputs in (first, second)]
     drawn = _bootstrap(labels, [first, second], diagnoses, repeats, seed)

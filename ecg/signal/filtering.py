@@ -12,16 +12,8 @@ from scipy.signal import butter, iirnotch, sosfilt, sosfilt_zi
 def without_mains(signal: NDArray[np.float32], sampling_frequency: float) -> NDArray[np.float32]:
     """Take powerline interference of 50 and 60 Hz off, by notches of 2 Hz (second order, forward and backward).
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32
-        Finite.
-    sampling_frequency : float
-        Hz; a frequency that it can't hold is left alone.
-
-    Returns
-    -------
-    ndarray, shape (n_leads, n_samples), float32
+    `signal`, (n_leads, n_samples), float32: finite. `sampling_frequency`: Hz; a frequency that it can't hold is left
+    alone. Returns (n_leads, n_samples), float32.
     """
     clean = signal.astype(np.float64)
     for mains in (50.0, 60.0):
@@ -54,18 +46,8 @@ def mirrored_samples(sampling_frequency: float) -> int:
 def band_pass(signal: NDArray[np.float32], low: float, high: float, sampling_frequency: float) -> NDArray[np.float32]:
     """Keep a band, without shifting anything in time (Butterworth, order 3 below and 6 above, forward and backward).
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32
-        Finite. A constant offset leaves no trace, not even at the ends.
-    low, high : float
-        Hz; -3 dB per pass.
-    sampling_frequency : float
-        Hz, more than twice `high`.
-
-    Returns
-    -------
-    ndarray, shape (n_leads, n_samples), float32
+    `signal`, (n_leads, n_samples), float32: finite. A constant offset leaves no trace, not even at the ends. `low` and
+    `high`: Hz; -3 dB per pass. `sampling_frequency`: Hz, more than twice `high`. Returns (n_leads, n_samples), float32.
     """
     sections, settled = band_filter(low, high, sampling_frequency)
     padding = min(mirrored_samples(sampling_frequency), signal.shape[1] - 1)
@@ -77,16 +59,9 @@ def forward_and_backward(
 ) -> NDArray[np.float64]:
     """Run a filter over leads in both directions, as scipy's `sosfiltfilt`, which works the state out again each time.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), floating
-        Finite.
-    sections : ndarray, shape (n_sections, 6), float64
-        Second-order sections.
-    settled : ndarray, shape (n_sections, 1, 2), float64
-        Their state after a constant 1: ``sosfilt_zi(sections)[:, np.newaxis]``.
-    padding : int
-        Samples by which each lead continues at either end as its mirror image through the end point; fewer than it has.
+    `signal`, (n_leads, n_samples): finite. `sections`, (n_sections, 6), float64: second-order sections. `settled`,
+    (n_sections, 1, 2), float64: their state after a constant 1: ``sosfilt_zi(sections)[:, np.newaxis]``. `padding`:
+    samples by which each lead continues at either end as its mirror image through the end point; fewer than it has.
     """
     before = 2 * signal[:, :1] - signal[:, padding:0:-1]
     after = 2 * signal[:, -1:] - signal[:, -2 : -padding - 2 : -1]

@@ -58,17 +58,9 @@ def _resampling_tiles(up: int, down: int) -> tuple[int, list[tuple[int, NDArray[
 def resample(signal: NDArray[np.float32], fs_in: float, fs_out: float) -> NDArray[np.float32]:
     """Change the sampling frequency behind a linear-phase anti-alias filter.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (n_leads, n_samples), float32
-        Finite. Beyond its ends each lead continues as its mirror image through the end point, so that
-        neither an offset nor a slope makes a step there.
-    fs_in, fs_out : float
-        Sampling frequencies, Hz.
-
-    Returns
-    -------
-    ndarray, shape (n_leads, ceil(n_samples * fs_out / fs_in)), float32
+    `signal`, (n_leads, n_samples), float32: finite. Beyond its ends each lead continues as its mirror image through the
+    end point, so that neither an offset nor a slope makes a step there. `fs_in` and `fs_out`: sampling frequencies, Hz.
+    Returns (n_leads, ceil(n_samples * fs_out / fs_in)), float32.
     """
     up, down = resampling_ratio(fs_in, fs_out)
     if up == down:

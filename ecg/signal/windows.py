@@ -34,19 +34,10 @@ def block_means(signal: NDArray[np.float32], length: int) -> NDArray[np.float32]
 def even_windows(n_samples: int, window: int, min_overlap: int) -> list[slice]:
     """Lay windows evenly from the first sample to the last.
 
-    Parameters
-    ----------
-    n_samples, window : int
-        Length of the recording and of a window, in samples.
-    min_overlap : int
-        Samples that neighbours share at least.
-
-    Returns
-    -------
-    list of slice
-        ``ceil((n_samples - window) / (window - min_overlap)) + 1`` windows, one where the recording is no longer
-        than a window. The even spread is that of the published code of Zhao et al.; their paper has a fixed overlap
-        of 256 samples and only the last one adaptive. The number of windows is the same.
+    `n_samples` and `window`: length of the recording and of a window, in samples. `min_overlap`: samples that
+    neighbours share at least. Returns ``ceil((n_samples - window) / (window - min_overlap)) + 1`` windows, one where
+    the recording is no longer than a window. The even spread is that of the published code of Zhao et al.; their paper
+    has a fixed overlap of 256 samples and only the last one adaptive. The number of windows is the same.
     """
     if n_samples <= window:
         return [slice(0, n_samples)]

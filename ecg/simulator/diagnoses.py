@@ -7,8 +7,6 @@ and part V (hypertrophy, for R and S voltages, Hancock et al. 2009, 53:992-1002)
 universal definition of myocardial infarction (Thygesen et al. 2018, Circulation 138:e618-e651).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -75,122 +73,72 @@ class Ventricular:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Clinical parameters of one recording. Times in s, voltages in mV, angles in degrees, rates per minute.
-
-    Attributes
-    ----------
-    rhythm : str
-        "sinus", "fibrillation", "flutter", "junction", "paced", "svt" (of the AV node), "vt" or "escape" (of the
-        ventricles, in third-degree block).
-    rate : float
-        Mean rate of the ventricles without extra beats (in sinus rhythm that of the sinus node), per minute.
-    rr_range : float
-        Longest less shortest sinus RR interval, s; in fibrillation the standard deviation of RR.
-    pr : float or None
-        PR interval; None without P waves before the QRS complexes.
-    pr_codes : tuple of str
-        What a PR interval over 0.2 s is called: "IAVB", "LPR" or both; hospitals differ.
-    retrograde : float or None
-        From the onset of QRS to that of a P wave that the atria make backwards (junctional rhythm); None without one.
-    qrs_shape, qrs, axis, voltage, depth
-        Arguments of `ecg.simulator.dipole.qrs_waves`.
-    qtc : float
-        QT interval, by Fridericia corrected for rate, without what QRS has beyond 0.1 s.
-    t_axis, t_amplitude, t_back : float
-        The primary T wave: frontal axis, size in the frontal plane, and backwards.
-    t_is_tented : bool
-        Narrow and alike on both sides, as in hyperkalaemia.
-    u_wave : tuple of 3 floats
-        As a clinical vector, mV.
-    tab_beside_tinv : bool
-        Whether inverted T waves are called abnormal as well; hospitals differ.
-    st : tuple of 3 floats
-        Deviation of the ST segment as a clinical vector, where QRS is at most 0.11 s.
-    pac, pvc : int
-        Premature beats in the recording, blocked atrial ones among them.
-    pattern : str
-        How premature beats come: "single", "bigeminy", "couplets" or "runs" (of three).
-    pac_aberrant, pac_blocked : float
-        Shares of the atrial ones that are conducted with right bundle branch block, or not at all.
-    pvc_forms : tuple of Ventricular
-        The QRS complexes of premature ventricular beats, used in random turns.
-    atrial_rate, atrial_amplitude : float
-        Of fibrillation and flutter waves, per minute and mV; `atrial_rate` also of P waves that are not all conducted.
-    conduction : str
-        Of P waves: "1:1", "MobitzI", "MobitzII", "AVB2to1", or "none" (third-degree block, ventricular tachycardia).
-    injury : tuple of 3 floats
-        Deviation of ST from the J point on, as a clinical vector, mV.
-    pr_segment : tuple of 3 floats
-        Deviation of the PR segment, as a clinical vector, mV.
-    statement : str
-        Which of `STATEMENTS` the heart was drawn for; empty for none.
-    block : int
-        Flutter waves per ventricular beat; 0 for 2 to 4 in irregular turns.
-    spike : float
-        Voltage of a pacing spike.
-    atrial_spike : bool
-        The atria are paced as well.
-    captured : int
-        How many spikes excite the ventricles before one that doesn't; 0 where all do.
-    variation : tuple of 5 floats
-        Factors on the components of the QRS complex.
-    local : tuple of 9 tuples of 9 floats
-        Voltages beside the dipole, as `ecg.simulator.dipole.local_activity` takes them: up to six components of the
-        QRS complex, the T wave, and two parts of the P wave. Empty for a dipole alone.
-    beats : tuple of Beat
-        What was laid down between the first and the last sample; empty before.
-    blocked_p : tuple of float
-        Onsets of the P waves of blocked atrial premature beats, s; empty before.
-    dropped_p : tuple of float
-        Onsets of the sinus P waves that are not conducted, s; empty before.
-    lost_spikes : tuple of float
-        When the ventricles would begin if these spikes excited them, s; empty before.
-    """
+    """Clinical parameters of one recording. Times in s, voltages in mV, angles in degrees, rates per minute."""
 
     age: int
     sex: str
+    # "sinus", "fibrillation", "flutter", "junction", "paced", "svt" (of the AV node), "vt" or "escape" (of the
+    # ventricles, in third-degree block).
     rhythm: str = "sinus"
+    # Mean rate of the ventricles without extra beats (in sinus rhythm that of the sinus node), per minute.
     rate: float = 75.0
-    rr_range: float = 0.04
+    rr_range: float = 0.04  # longest less shortest sinus RR interval, s; in fibrillation the standard deviation of RR
     respiration: float = 0.25
-    pr: float | None = 0.16
+    pr: float | None = 0.16  # PR interval; None without P waves before the QRS complexes
+    # What a PR interval over 0.2 s is called: "IAVB", "LPR" or both; hospitals differ.
     pr_codes: tuple[str, ...] = ("IAVB", "LPR")
+    # From the onset of QRS to that of a P wave that the atria make backwards (junctional rhythm); None without one.
     retrograde: float | None = None
     p_amplitude: float = 0.12
+    # `qrs_shape`, `qrs`, `axis`, `voltage`, `depth`: arguments of `ecg.simulator.dipole.qrs_waves`.
     qrs_shape: str = "normal"
     qrs: float = 0.09
     axis: float = 45.0
     voltage: float = 1.2
     depth: float = 1.0
-    qtc: float = 0.41
+    qtc: float = 0.41  # QT interval, by Fridericia corrected for rate, without what QRS has beyond 0.1 s
+    # `t_axis`, `t_amplitude`, `t_back`: the primary T wave: frontal axis, size in the frontal plane, and backwards.
     t_axis: float = 45.0
     t_amplitude: float = 0.3
     t_back: float = -0.2
-    t_is_tented: bool = False
-    u_wave: tuple[float, ...] = (0.0, 0.0, 0.0)
-    tab_beside_tinv: bool = False
+    t_is_tented: bool = False  # narrow and alike on both sides, as in hyperkalaemia
+    u_wave: tuple[float, ...] = (0.0, 0.0, 0.0)  # as a clinical vector, mV
+    tab_beside_tinv: bool = False  # whether inverted T waves are called abnormal as well; hospitals differ
+    # Deviation of the ST segment as a clinical vector, where QRS is at most 0.11 s.
     st: tuple[float, ...] = (0.0, 0.0, 0.0)
-    pac: int = 0
+    pac: int = 0  # `pac`, `pvc`: premature beats in the recording, blocked atrial ones among them
     pvc: int = 0
-    pattern: str = "single"
+    pattern: str = "single"  # how premature beats come: "single", "bigeminy", "couplets" or "runs" (of three)
+    # `pac_aberrant`, `pac_blocked`: shares of the atrial ones that are conducted with right bundle branch block, or not
+    # at all.
     pac_aberrant: float = 0.0
     pac_blocked: float = 0.0
+    # The QRS complexes of premature ventricular beats, used in random turns.
     pvc_forms: tuple[Ventricular, ...] = (Ventricular(),)
+    # `atrial_rate`, `atrial_amplitude`: of fibrillation and flutter waves, per minute and mV; `atrial_rate` also of P
+    # waves that are not all conducted.
     atrial_rate: float = 300.0
     atrial_amplitude: float = 0.15
-    block: int = 2
+    block: int = 2  # flutter waves per ventricular beat; 0 for 2 to 4 in irregular turns
+    # Of P waves: "1:1", "MobitzI", "MobitzII", "AVB2to1", or "none" (third-degree block, ventricular tachycardia).
     conduction: str = "1:1"
-    injury: tuple[float, ...] = (0.0, 0.0, 0.0)
-    pr_segment: tuple[float, ...] = (0.0, 0.0, 0.0)
-    statement: str = ""
-    spike: float = 1.0
-    atrial_spike: bool = False
-    captured: int = 0
-    variation: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+    injury: tuple[float, ...] = (0.0, 0.0, 0.0)  # deviation of ST from the J point on, as a clinical vector, mV
+    pr_segment: tuple[float, ...] = (0.0, 0.0, 0.0)  # deviation of the PR segment, as a clinical vector, mV
+    statement: str = ""  # which of `STATEMENTS` the heart was drawn for; empty for none
+    spike: float = 1.0  # voltage of a pacing spike
+    atrial_spike: bool = False  # the atria are paced as well
+    captured: int = 0  # how many spikes excite the ventricles before one that doesn't; 0 where all do
+    variation: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)  # factors on the components of the QRS complex
+    # Voltages beside the dipole, as `ecg.simulator.dipole.local_activity` takes them: up to six components of the QRS
+    # complex, the T wave, and two parts of the P wave. Empty for a dipole alone.
     local: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+    # What was laid down between the first and the last sample; empty before.
     beats: tuple[Beat, ...] = field(default=(), repr=False)
+    # Onsets of the P waves of blocked atrial premature beats, s; empty before.
     blocked_p: tuple[float, ...] = field(default=(), repr=False)
+    # Onsets of the sinus P waves that are not conducted, s; empty before.
     dropped_p: tuple[float, ...] = field(default=(), repr=False)
+    # When the ventricles would begin if these spikes excited them, s; empty before.
     lost_spikes: tuple[float, ...] = field(default=(), repr=False)
 
     @property
@@ -320,10 +268,8 @@ def _t_wave_of(t: np.ndarray, r: np.ndarray) -> set[str]:
     """
     silent = {"III", "aVR", "V1"}
     inverted = {lead: lead not in silent and t[k] <= -0.1 for k, lead in enumerate(LEADS)}
-    low = {
-        lead: lead not in silent and lead not in ("V2", "V3") and r[k] >= 0.3 and -0.1 < t[k] < 0.1 * r[k]
-        for k, lead in enumerate(LEADS)
-    }
+    silent |= {"V2", "V3"}
+    low = {lead: lead not in silent and r[k] >= 0.3 and -0.1 < t[k] < 0.1 * r[k] for k, lead in enumerate(LEADS)}
     if _in_neighbours(inverted):
         return {"TInv"}
     return {"TAb"} if _in_neighbours(low) else set()

@@ -12,8 +12,6 @@ electrodes than to others. Each wave can therefore carry voltages at single elec
 Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,18 +21,10 @@ from ecg.leads import twelve_leads
 
 # Rows I, II, V1..V6; columns Frank X (left), Y (down), Z (back).
 # Dower, Machado, Osborne 1980, Clin Cardiol 3:87-95.
-DOWER = np.array(
-    [
-        [0.632, -0.235, 0.059],
-        [0.235, 1.066, -0.132],
-        [-0.515, 0.157, -0.917],
-        [0.044, 0.164, -1.387],
-        [0.882, 0.098, -1.277],
-        [1.213, 0.127, -0.601],
-        [1.125, 0.127, -0.086],
-        [0.831, 0.076, 0.230],
-    ]
-)
+DOWER = np.array([
+    [0.632, -0.235, 0.059], [0.235, 1.066, -0.132], [-0.515, 0.157, -0.917], [0.044, 0.164, -1.387],
+    [0.882, 0.098, -1.277], [1.213, 0.127, -0.601], [1.125, 0.127, -0.086], [0.831, 0.076, 0.230],
+])  # fmt: skip
 
 # Clinicians read the frontal plane off the limb leads, so waves are given as (lateral, inferior, back): what lead I
 # sees, what aVF sees on the same scale ((II + III) / sqrt(3)), and Frank's Z. This matrix makes Frank's X, Y, Z of it.
@@ -102,79 +92,39 @@ _Rows = list[tuple[float, float, float, float, float]]
 # Rows of a "fixed" table do not turn with the axis: (center, width, lateral, inferior, back). The septum is activated
 # from left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
 _FIXED: dict[str, _Rows] = {
-    "normal": [(0.18, 0.070, -0.09, 0.06, -0.30)],
-    "vertical": [(0.20, 0.075, 0.20, -0.08, -0.30)],
-    "nonspecific": [(0.18, 0.070, -0.05, 0.06, -0.22)],
-    "LAFB": [(0.20, 0.075, -0.16, 0.30, -0.25)],
-    "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)],
-    "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
-    "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)],
-    "LPFB": [(0.20, 0.075, 0.26, -0.24, -0.25)],
-    "RVH": [(0.20, 0.075, 0.16, -0.06, -0.20)],
-    "WPW": [(0.10, 0.035, 0.02, 0.02, -0.03)],
-    "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
-    "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
-}
+    "normal": [(0.18, 0.070, -0.09, 0.06, -0.30)], "vertical": [(0.20, 0.075, 0.20, -0.08, -0.30)],
+    "nonspecific": [(0.18, 0.070, -0.05, 0.06, -0.22)], "LAFB": [(0.20, 0.075, -0.16, 0.30, -0.25)],
+    "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)], "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
+    "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)], "LPFB": [(0.20, 0.075, 0.26, -0.24, -0.25)],
+    "RVH": [(0.20, 0.075, 0.16, -0.06, -0.20)], "WPW": [(0.10, 0.035, 0.02, 0.02, -0.03)],
+    "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)], "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
+}  # fmt: skip
 _TURNING: dict[str, _Rows] = {
-    "normal": [
-        (0.34, 0.080, 0.35, 0.00, -0.20),
-        (0.49, 0.090, 1.00, 0.00, 0.30),
-        (0.64, 0.085, 0.22, -0.08, 0.85),
-        (0.80, 0.080, -0.14, 0.00, 0.30),
-    ],
-    "nonspecific": [  # as normal, slurred and notched
-        (0.30, 0.075, 0.45, 0.00, -0.20),
-        (0.44, 0.070, 1.00, 0.05, 0.30),
-        (0.62, 0.085, 0.55, -0.10, 0.80),
-        (0.80, 0.080, 0.15, 0.10, 0.40),
-    ],
-    "LAFB": [
-        (0.40, 0.080, 0.30, 0.00, 0.00),
-        (0.54, 0.095, 1.00, 0.00, 0.40),
-        (0.68, 0.085, 0.40, 0.08, 0.95),
-        (0.82, 0.072, 0.05, -0.15, 0.45),
-    ],
-    "LBBB": [  # two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before
-        (0.19, 0.058, 0.38, 0.12, 0.35),
-        (0.34, 0.068, 0.58, 0.15, 1.10),
-        (0.57, 0.082, 1.25, -0.12, 2.00),
-        (0.78, 0.086, 0.15, -0.28, 0.60),
-    ],
-    "inferior Q": [
-        (0.52, 0.060, 0.40, 0.00, -0.10),
-        (0.61, 0.070, 1.00, 0.00, 0.30),
-        (0.71, 0.070, 0.25, 0.00, 0.75),
-        (0.83, 0.068, -0.05, 0.00, 0.30),
-    ],
-    "anterior Q": [
-        (0.42, 0.090, 0.55, 0.00, 1.00),
-        (0.53, 0.090, 0.90, 0.00, 0.80),
-        (0.66, 0.080, 0.20, 0.00, 0.60),
-        (0.80, 0.080, -0.08, 0.00, 0.25),
-    ],
-    "RVH": [  # the right ventricle outweighs the left: forwards
-        (0.34, 0.080, 0.35, 0.00, -0.50),
-        (0.49, 0.090, 1.00, 0.00, -0.75),
-        (0.64, 0.085, 0.30, -0.08, -0.25),
-        (0.80, 0.080, -0.05, 0.00, 0.20),
-    ],
-    "WPW": [  # a delta wave: slow through muscle, then as normal
-        (0.22, 0.078, 0.33, 0.00, -0.10),
-        (0.47, 0.080, 0.60, 0.05, -0.10),
-        (0.60, 0.070, 1.00, 0.00, 0.25),
-        (0.76, 0.080, 0.15, -0.05, 0.60),
-    ],
-    "RV": [  # from the right ventricle: runs left and back, like LBBB, but with one slow bump
-        (0.30, 0.120, 0.60, 0.10, 0.40),
-        (0.52, 0.130, 1.00, 0.00, 0.90),
-        (0.74, 0.104, 0.35, -0.10, 0.45),
-    ],
-    "LV": [  # from the left ventricle: runs right and to the front, like RBBB
-        (0.30, 0.120, 0.60, -0.10, -0.50),
-        (0.52, 0.130, 1.00, 0.00, -0.90),
-        (0.74, 0.104, 0.35, 0.10, -0.40),
-    ],
-}
+    "normal": [(0.34, 0.080, 0.35, 0.00, -0.20), (0.49, 0.090, 1.00, 0.00, 0.30),
+               (0.64, 0.085, 0.22, -0.08, 0.85), (0.80, 0.080, -0.14, 0.00, 0.30)],
+    # As normal, slurred and notched.
+    "nonspecific": [(0.30, 0.075, 0.45, 0.00, -0.20), (0.44, 0.070, 1.00, 0.05, 0.30),
+                    (0.62, 0.085, 0.55, -0.10, 0.80), (0.80, 0.080, 0.15, 0.10, 0.40)],
+    "LAFB": [(0.40, 0.080, 0.30, 0.00, 0.00), (0.54, 0.095, 1.00, 0.00, 0.40),
+             (0.68, 0.085, 0.40, 0.08, 0.95), (0.82, 0.072, 0.05, -0.15, 0.45)],
+    # Two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before.
+    "LBBB": [(0.19, 0.058, 0.38, 0.12, 0.35), (0.34, 0.068, 0.58, 0.15, 1.10),
+             (0.57, 0.082, 1.25, -0.12, 2.00), (0.78, 0.086, 0.15, -0.28, 0.60)],
+    "inferior Q": [(0.52, 0.060, 0.40, 0.00, -0.10), (0.61, 0.070, 1.00, 0.00, 0.30),
+                   (0.71, 0.070, 0.25, 0.00, 0.75), (0.83, 0.068, -0.05, 0.00, 0.30)],
+    "anterior Q": [(0.42, 0.090, 0.55, 0.00, 1.00), (0.53, 0.090, 0.90, 0.00, 0.80),
+                   (0.66, 0.080, 0.20, 0.00, 0.60), (0.80, 0.080, -0.08, 0.00, 0.25)],
+    # The right ventricle outweighs the left: forwards.
+    "RVH": [(0.34, 0.080, 0.35, 0.00, -0.50), (0.49, 0.090, 1.00, 0.00, -0.75),
+            (0.64, 0.085, 0.30, -0.08, -0.25), (0.80, 0.080, -0.05, 0.00, 0.20)],
+    # A delta wave: slow through muscle, then as normal.
+    "WPW": [(0.22, 0.078, 0.33, 0.00, -0.10), (0.47, 0.080, 0.60, 0.05, -0.10),
+            (0.60, 0.070, 1.00, 0.00, 0.25), (0.76, 0.080, 0.15, -0.05, 0.60)],
+    # From the right ventricle: runs left and back, like LBBB, but with one slow bump.
+    "RV": [(0.30, 0.120, 0.60, 0.10, 0.40), (0.52, 0.130, 1.00, 0.00, 0.90), (0.74, 0.104, 0.35, -0.10, 0.45)],
+    # From the left ventricle: runs right and to the front, like RBBB.
+    "LV": [(0.30, 0.120, 0.60, -0.10, -0.50), (0.52, 0.130, 1.00, 0.00, -0.90), (0.74, 0.104, 0.35, 0.10, -0.40)],
+}  # fmt: skip
 _TURNING["LPFB"] = _TURNING["normal"]
 _TURNING["vertical"] = _TURNING["normal"]  # a vertical heart or a strained right ventricle: activation starts leftwards
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
@@ -209,23 +159,14 @@ def qrs_waves(
 ) -> list[Wave]:
     """The waves of a QRS complex with the clinical measures asked for.
 
-    Parameters
-    ----------
-    shape : str
-        "normal", "vertical", "nonspecific", "LBBB", "LAFB", "LPFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q",
-        "RVH", "WPW", or "RV", "LV" (where a ventricular beat starts).
-    duration : float
-        QRS duration, s.
-    axis : float
-        Frontal axis, degrees: the direction of the net QRS area, atan2((II + III) / sqrt(3), I).
-    voltage : float
-        Largest peak-to-peak voltage of the complex in a limb lead, mV.
-    depth : float
-        Factor on the front-to-back voltages, hence on the precordial leads.
-    variation : ndarray, shape (5,), optional
-        Factors on the size of the single components, so that no two hearts are alike.
-    local : ndarray, shape (6, 9), optional
-        As `local_activity` takes it.
+    - `shape`: "normal", "vertical", "nonspecific", "LBBB", "LAFB", "LPFB", "RBBB", "RBBB+LAFB", "inferior Q",
+      "anterior Q", "RVH", "WPW", or "RV", "LV" (where a ventricular beat starts).
+    - `duration`: QRS duration, s.
+    - `axis`: frontal axis, degrees: the direction of the net QRS area, atan2((II + III) / sqrt(3), I).
+    - `voltage`: largest peak-to-peak voltage of the complex in a limb lead, mV.
+    - `depth`: factor on the front-to-back voltages, hence on the precordial leads.
+    - `variation`, (5,): factors on the size of the single components, so that no two hearts are alike.
+    - `local`, (6, 9): as `local_activity` takes it.
     """
     fixed, turning = _components(shape, duration)
     factors = np.ones(5) if variation is None else np.asarray(variation, dtype=np.float64)
@@ -258,11 +199,7 @@ def qrs_waves(
 def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
     """The waves with voltages at single electrodes beside their dipoles.
 
-    Parameters
-    ----------
-    waves : list of Wave
-    relative : ndarray, shape (n, 9), n at least that of the waves
-        Voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
+    `relative`, (n, 9): voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
     """
     return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
@@ -311,12 +248,8 @@ def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wa
     Wilson's ventricular gradient (Wilson et al. 1934, Am Heart J 10:46-61): the areas of QRS and T together stay the
     same when the order of activation changes; so what a bundle branch block adds to QRS is taken off ST-T.
 
-    Parameters
-    ----------
-    qt, qrs : float
-        QT interval and QRS duration, s.
-    area_change : ndarray, shape (3,)
-        QRS area of this beat less that of the same heart with normal conduction, mV s.
+    `qt` and `qrs`: QT interval and QRS duration, s. `area_change`, (3,): QRS area of this beat less that of the same
+    heart with normal conduction, mV s.
     """
     in_segment = 0.2
     segment = st_wave(qt, qrs, np.ones(3))
@@ -353,20 +286,11 @@ def add_waves(
 ) -> None:
     """Add a beat in place.
 
-    The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it:
-    it makes a pacing spike visible at any sampling frequency.
+    The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it: it
+    makes a pacing spike visible at any sampling frequency.
 
-    Parameters
-    ----------
-    sources : ndarray, shape (12, n_samples), mV
-        As `leads_of_sources` takes them.
-    sampling_frequency : float
-        Hz.
-    onset : float
-        Time of the onset of the QRS complex, s.
-    waves : list of Wave
-    gain : float
-        Factor on the voltages (breathing moves the heart).
+    `sources`, (12, n_samples), mV: as `leads_of_sources` takes them. `sampling_frequency`: Hz. `onset`: time of the
+    onset of the QRS complex, s. `gain`: factor on the voltages (breathing moves the heart).
     """
     blur = 0.35 / sampling_frequency
     n_samples = sources.shape[1]
@@ -389,21 +313,9 @@ def rr_fluctuation(
     The spectrum has two Gaussian peaks, at 0.1 Hz (Mayer waves) and at the rate of breathing, as in McSharry et al.
     2003, equation 2, with random phases.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    seconds : float
-        Length of the recording, s.
-    respiration : float
-        Breathing rate, Hz.
-    low_to_high : float
-        Power of the low-frequency peak over that of the respiratory peak.
-
-    Returns
-    -------
-    times : ndarray, shape (n,), s
-        From 10 s before the first sample to 10 s after the last, 8 values per s.
-    values : ndarray, shape (n,)
+    `seconds`: length of the recording, s. `respiration`: breathing rate, Hz. `low_to_high`: power of the low-frequency
+    peak over that of the respiratory peak. Returns `times`, (n,): from 10 s before the first sample to 10 s after the
+    last, 8 values per s; `values`: (n,).
     """
     rate, seconds = 8.0, max(seconds, 10.0)
     times = np.arange(-10.0, seconds + 10.0, 1 / rate)

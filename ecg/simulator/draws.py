@@ -4,8 +4,6 @@ How often codes stand beside each other follows the Challenge's recordings (PTB-
 both of its codes in a third of those with either, and a third of inverted T waves are also called abnormal.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -209,10 +207,6 @@ def _q_waves(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[st
     return {"qrs_shape": shape, "qrs": rng.uniform(0.094, 0.109), "axis": axis}
 
 
-def _flat_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    return {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)}
-
-
 def _inverted_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     place = rng.choice(["anterior", "lateral", "inferior"])
     both = {"tab_beside_tinv": bool(rng.random() < 1 / 3)}
@@ -228,30 +222,17 @@ def _right_axis(rng: np.random.Generator, p: Parameters, seconds: float) -> dict
 
 
 _DRAWS: dict[str, Draw] = {
-    "NSR": lambda rng, p, s: {},
-    "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
-    "STach": _tachycardia,
-    "SA": _sinus_arrhythmia,
-    "Brady": _bradycardia,
-    "AF": _atrial_fibrillation,
-    "AFL": _atrial_flutter,
-    "PR": pacing,
-    "IAVB": _long_pr("IAVB"),
-    "LPR": _long_pr("LPR"),
-    "PAC": _premature_atrial,
-    "PVC": _premature_ventricular,
-    "LBBB": _left_bundle,
-    "CRBBB": _right_bundle(0.122, 0.16),
-    "IRBBB": _right_bundle(0.111, 0.118),
-    "LAnFB": _left_anterior_fascicle,
+    "NSR": lambda rng, p, s: {}, "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
+    "STach": _tachycardia, "SA": _sinus_arrhythmia, "Brady": _bradycardia, "AF": _atrial_fibrillation,
+    "AFL": _atrial_flutter, "PR": pacing, "IAVB": _long_pr("IAVB"), "LPR": _long_pr("LPR"),
+    "PAC": _premature_atrial, "PVC": _premature_ventricular, "LBBB": _left_bundle,
+    "CRBBB": _right_bundle(0.122, 0.16), "IRBBB": _right_bundle(0.111, 0.118), "LAnFB": _left_anterior_fascicle,
     "NSIVCB": lambda rng, p, s: {"qrs_shape": "nonspecific", "qrs": rng.uniform(0.113, 0.14)},
-    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)},
-    "RAD": _right_axis,
+    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)}, "RAD": _right_axis,
     "LQRSV": lambda rng, p, s: {"voltage": (v := rng.uniform(0.22, 0.45)), "t_amplitude": v * 0.3, "t_back": -v * 0.2},
     "LQT": lambda rng, p, s: {"qtc": rng.uniform(0.47, 0.56)},
-    "TAb": _flat_t,
-    "TInv": _inverted_t,
-    "QAb": _q_waves,
+    "TAb": lambda rng, p, s: {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)},
+    "TInv": _inverted_t, "QAb": _q_waves,
 }  # fmt: skip
 
 # What a diagnosis decides; two that decide the same thing exclude each other.
@@ -270,20 +251,8 @@ def draw_parameters(
 ) -> Parameters:
     """Draw a heart that shows a diagnosis, and often others that can occur with it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    diagnosis : str
-        Abbreviation or SNOMED CT code.
-    seconds : float
-        Length of the recording, s: how many premature beats fit.
-    comorbidity : bool
-        Whether to add up to two other diagnoses.
-
-    Returns
-    -------
-    Parameters
-        Whose labels contain the diagnosis.
+    `diagnosis`: abbreviation or SNOMED CT code. `seconds`: length of the recording, s: how many premature beats fit.
+    `comorbidity`: whether to add up to two other diagnoses. The labels contain the diagnosis.
     """
     name = diagnosis_of(diagnosis)
     for _ in range(100):

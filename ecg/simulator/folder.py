@@ -1,7 +1,5 @@
 """Folders of simulated recordings: made in parts, made again, continued after a stop."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -16,28 +14,14 @@ _NOTE = ".simulate.json"
 
 @dataclass(frozen=True)
 class Options:
-    """All that the files of one recording depend on, beside its number.
+    """All that the files of one recording depend on, beside its number."""
 
-    Attributes
-    ----------
-    seed : int
-        Names the set of recordings, from 0.
-    diagnosis : str or None
-        What each recording shows; None for all of `diagnoses` in turn.
-    diagnoses : str
-        "challenge" or "statements", as of `ecg.simulator.simulate.simulate_recording`.
-    sampling_frequency, seconds : float
-        Hz and s.
-    dialect : str
-        Of the header, "2020" or "2021".
-    """
-
-    seed: int = 1
-    diagnosis: str | None = None
-    diagnoses: str = "challenge"
-    sampling_frequency: float = 500
+    seed: int = 1  # names the set of recordings, from 0
+    diagnosis: str | None = None  # what each recording shows; None for all of `diagnoses` in turn
+    diagnoses: str = "challenge"  # "challenge" or "statements", as of `ecg.simulator.simulate.simulate_recording`
+    sampling_frequency: float = 500  # `sampling_frequency`, `seconds`: Hz and s
     seconds: float = 10
-    dialect: str = "2020"
+    dialect: str = "2020"  # of the header, "2020" or "2021"
 
 
 @dataclass
@@ -62,24 +46,9 @@ def simulate_folder(
     A recording that can't be made is left out and named. The header is written last, so a recording with a header is
     whole.
 
-    Parameters
-    ----------
-    folder : Path
-        Made if absent.
-    numbers : iterable of int
-        From 1.
-    options : Options
-    resume : bool
-        Keep the recordings that an earlier run has written.
-    see : callable, optional
-        Is given the name and each recording as it is made.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds recordings that were made with other options.
-    OSError
-        If a file can't be written.
+    `folder`: made if absent. `numbers`: from 1. `resume`: keep the recordings that an earlier run has written. `see`:
+    is given the name and each recording as it is made. Raises ValueError if the folder holds recordings that were made
+    with other options; OSError if a file can't be written.
     """
     note = json.dumps(asdict(options)) + "\n"
     _check(folder, note)
@@ -92,10 +61,9 @@ def simulate_folder(
         if resume and (folder / f"{name}.hea").exists() and (folder / f"{name}.mat").exists():
             outcome.kept += 1
             continue
+        heart = options.diagnosis, options.sampling_frequency, options.seconds, options.diagnoses
         try:
-            simulated = simulate_recording(
-                options.seed, k, options.diagnosis, options.sampling_frequency, options.seconds, options.diagnoses
-            )
+            simulated = simulate_recording(options.seed, k, *heart)
         except ValueError as error:
             outcome.problems.append(f"{name}: {error}")
             continue
@@ -111,7 +79,5 @@ def _check(folder: Path, note: str) -> None:
     path = folder / _NOTE
     found = path.read_text(encoding="utf-8") if path.is_file() else "options that nothing says"
     if found != note and any(folder.glob("SIM*.hea")):
-        raise ValueError(
-            f"{folder}: expected recordings made with {note.strip()}, found those made with {found.strip()}; "
-            "name another folder or remove them"
-        )
+        both = f"expected recordings made with {note.strip()}, found those made with {found.strip()}"
+        raise ValueError(f"{folder}: {both}; name another folder or remove them")

@@ -5,8 +5,6 @@ through the recorder's own subtractions, so that one bad arm electrode disturbs 
 All signals are shape (12, n_samples) in the order of `ecg.leads.LEADS`, mV; nothing is changed in place.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,29 +17,18 @@ _INDEPENDENT = [LEADS.index(lead) for lead in ("I", "II", "V1", "V2", "V3", "V4"
 
 @dataclass(frozen=True)
 class Noise:
-    """What to add to a clean recording; `Noise()` is nothing at all.
+    """What to add to a clean recording; `Noise()` is nothing at all."""
 
-    Attributes
-    ----------
-    wander, muscle, powerline : float
-        Standard deviation per electrode of baseline wander and of muscle noise, and amplitude of the powerline, mV.
-    powerline_frequency : float
-        50 or 60 Hz.
-    clip : float or None
-        Largest absolute voltage that the recorder can show, mV.
-    lead_off : str or None
-        One of I, II, V1..V6 that shows a flat line; limb leads follow from I and II, as recorders compute them.
-    reversed_arms : bool
-        The electrodes of the two arms are swapped.
-    """
-
+    # `wander`, `muscle`, `powerline`: standard deviation per electrode of baseline wander and of muscle noise, and
+    # amplitude of the powerline, mV.
     wander: float = 0.0
     muscle: float = 0.0
     powerline: float = 0.0
-    powerline_frequency: float = 50.0
-    clip: float | None = None
+    powerline_frequency: float = 50.0  # 50 or 60 Hz
+    clip: float | None = None  # largest absolute voltage that the recorder can show, mV
+    # One of I, II, V1..V6 that shows a flat line; limb leads follow from I and II, as recorders compute them.
     lead_off: str | None = None
-    reversed_arms: bool = False
+    reversed_arms: bool = False  # the electrodes of the two arms are swapped
 
 
 def draw_noise(rng: np.random.Generator) -> Noise:

@@ -1,7 +1,5 @@
 """The train of beats of a simulated recording: rhythm, premature beats and the pauses after them."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 
@@ -16,27 +14,13 @@ _LAST = 0.4  # s before the end: a premature beat that begins later would not be
 
 @dataclass(frozen=True)
 class Train:
-    """Beats from before the first sample to after the last.
+    """Beats from before the first sample to after the last."""
 
-    Attributes
-    ----------
-    beats : list of Beat
-        In the order of time.
-    blocked_p : list of float
-        Onsets of premature P waves without a QRS complex after them, s.
-    fluctuation : tuple of two ndarrays
-        Times (s) and values of the fluctuation of RR.
-    dropped_p : list of float
-        Onsets of sinus P waves that are not conducted, s.
-    lost_spikes : list of float
-        When the ventricles would begin if these pacing spikes excited them, s.
-    """
-
-    beats: list[Beat]
-    blocked_p: list[float]
-    fluctuation: tuple[np.ndarray, np.ndarray]
-    dropped_p: list[float] = field(default_factory=list)
-    lost_spikes: list[float] = field(default_factory=list)
+    beats: list[Beat]  # in the order of time
+    blocked_p: list[float]  # onsets of premature P waves without a QRS complex after them, s
+    fluctuation: tuple[np.ndarray, np.ndarray]  # times (s) and values of the fluctuation of RR
+    dropped_p: list[float] = field(default_factory=list)  # onsets of sinus P waves that are not conducted, s
+    lost_spikes: list[float] = field(default_factory=list)  # as of `Parameters`
 
 
 def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train:

@@ -5,8 +5,6 @@ Recording k of a seed is always the same, however many are asked for. What the l
 the model of the heart in `ecg.simulator.dipole`, that of noise in `ecg.simulator.noise`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field, replace
 
@@ -27,32 +25,15 @@ _REVERSED_ARMS = 0.01  # share of recordings; a rare mistake, and labels are of 
 
 @dataclass(frozen=True)
 class Simulated:
-    """A simulated recording and the truth about it.
+    """A simulated recording and the truth about it."""
 
-    Attributes
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Leads in the order of `ecg.leads.LEADS`.
-    sampling_frequency : float
-        Hz.
-    labels : tuple of str
-        SNOMED CT codes.
-    age : float
-        Years.
-    sex : str
-        "Female" or "Male".
-    parameters : Parameters
-        Everything the heart was made from, with the train of beats.
-    noise : Noise
-        What was added, among it whether the arm electrodes are swapped; the labels are those of the heart.
-    """
-
-    signal: np.ndarray
-    sampling_frequency: float
-    labels: tuple[str, ...]
-    age: float
-    sex: str
-    parameters: Parameters
+    signal: np.ndarray  # (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`
+    sampling_frequency: float  # Hz
+    labels: tuple[str, ...]  # SNOMED CT codes
+    age: float  # years
+    sex: str  # "Female" or "Male"
+    parameters: Parameters  # everything the heart was made from, with the train of beats
+    # What was added, among it whether the arm electrodes are swapped; the labels are those of the heart.
     noise: Noise = field(default_factory=Noise)
 
 
@@ -66,25 +47,14 @@ def simulate(
 ) -> Simulated:
     """Draw a heart with a diagnosis and record it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    diagnosis : str, optional
-        Abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from the former if left
-        out.
-    sampling_frequency : float
-        100 to 1000 Hz.
-    seconds : float
-        Length, s.
-    noise : Noise, optional
-        Ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
-    comorbidity : bool
-        Whether other diagnoses may join the one asked for.
+    - `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from
+      the former if left out.
+    - `sampling_frequency`: 100 to 1000 Hz.
+    - `seconds`: length, s.
+    - `noise`: ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
+    - `comorbidity`: whether other diagnoses may join the one asked for.
 
-    Raises
-    ------
-    ValueError
-        For a diagnosis, sampling frequency or length that can't be had.
+    Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
     """
     check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
@@ -122,16 +92,10 @@ def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -
     train = beat_train(parameters, rng, seconds)
     inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
     blocked = tuple(onset for onset in train.blocked_p if 0 <= onset < seconds)
-    parameters = replace(
-        parameters,
-        beats=inside,
-        blocked_p=blocked,
-        dropped_p=tuple(onset for onset in train.dropped_p if 0 <= onset < seconds),
-        lost_spikes=tuple(onset for onset in train.lost_spikes if 0 <= onset < seconds),
-        pac=sum(beat.origin == "atrial" for beat in inside) + len(blocked),
-        pvc=sum(beat.origin == "ventricular" for beat in inside),
-    )
-    return parameters, train
+    dropped, lost = (tuple(x for x in each if 0 <= x < seconds) for each in (train.dropped_p, train.lost_spikes))
+    pac, pvc = (sum(beat.origin == origin for beat in inside) for origin in ("atrial", "ventricular"))
+    parameters = replace(parameters, beats=inside, blocked_p=blocked, dropped_p=dropped, lost_spikes=lost)
+    return replace(parameters, pac=pac + len(blocked), pvc=pvc), train
 
 
 def _record(
@@ -165,15 +129,8 @@ def _record(
     signal = heart.leads_of_sources(sources)
     if noise is not None:
         signal = add_noise(signal, sampling_frequency, noise, noise_rng)
-    return Simulated(
-        signal=signal.astype(np.float32),
-        sampling_frequency=float(sampling_frequency),
-        labels=labels_of(parameters),
-        age=float(parameters.age),
-        sex=parameters.sex,
-        parameters=parameters,
-        noise=Noise() if noise is None else noise,
-    )
+    heard, labels, age = signal.astype(np.float32), labels_of(parameters), float(parameters.age)
+    return Simulated(heard, float(sampling_frequency), labels, age, parameters.sex, parameters, noise or Noise())
 
 
 def check(sampling_frequency: float, seconds: float) -> None:

@@ -5,8 +5,6 @@ AHA/ACCF/HRS recommendations (see `ecg.simulator.diagnoses`), for electrolytes D
 27:153-160). A heart is drawn until its leads meet them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -144,19 +142,10 @@ def _ventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[st
     }
 
 
-def _left_posterior_fascicle(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return {"qrs_shape": "LPFB", "qrs": rng.uniform(0.09, 0.109), "axis": rng.uniform(95, 140)}
-
-
 def _pericarditis(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
     return _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4)) | {
         "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())
     }
-
-
-def _posterior_infarction(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    """The mirror image in V1 to V3: depressed ST, upright T."""
-    return _st_t("septal", -rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35))
 
 
 def _hyperkalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
@@ -187,22 +176,16 @@ def _capture_failure(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
 _DRAWS: dict[str, Callable[[np.random.Generator, Parameters], dict[str, Any]]] = {
     **{f"STEMI-{where}": _infarction(where) for where in ("anterior", "inferior", "lateral")},
     **{f"ischaemia-{where}": _ischaemia(where) for where in ("anterior", "inferior", "lateral")},
-    "LVH": _left_hypertrophy,
-    "RVH": _right_hypertrophy,
-    "WPW": _pre_excitation,
-    "MobitzI": _second_degree("MobitzI", 0.75),
-    "MobitzII": _second_degree("MobitzII", 0.7),
-    "AVB2to1": _second_degree("AVB2to1", 0.5),
-    "AVB3": _third_degree,
-    "SVT": _supraventricular_tachycardia,
-    "VT": _ventricular_tachycardia,
-    "LPFB": _left_posterior_fascicle,
-    "pericarditis": _pericarditis,
-    "STEMI-posterior": _posterior_infarction,
-    "hyperkalaemia": _hyperkalaemia,
-    "hypokalaemia": _hypokalaemia,
+    "LVH": _left_hypertrophy, "RVH": _right_hypertrophy, "WPW": _pre_excitation,
+    "MobitzI": _second_degree("MobitzI", 0.75), "MobitzII": _second_degree("MobitzII", 0.7),
+    "AVB2to1": _second_degree("AVB2to1", 0.5), "AVB3": _third_degree,
+    "SVT": _supraventricular_tachycardia, "VT": _ventricular_tachycardia,
+    "LPFB": lambda rng, p: {"qrs_shape": "LPFB", "qrs": rng.uniform(0.09, 0.109), "axis": rng.uniform(95, 140)},
+    "pericarditis": _pericarditis, "hyperkalaemia": _hyperkalaemia, "hypokalaemia": _hypokalaemia,
     "capture-failure": _capture_failure,
-}
+    # The mirror image in V1 to V3: depressed ST, upright T.
+    "STEMI-posterior": lambda rng, p: _st_t("septal", -rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35)),
+}  # fmt: skip
 
 
 def draw_statement(rng: np.random.Generator, name: str) -> Parameters:

@@ -1,49 +1,35 @@
 """What a measurement of a simulated recording should find: the simulator has laid every wave down and knows."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.simulator.dipole import P_DURATION, Beat, sample_leads
 from ecg.simulator.simulate import Simulated, qrs_of
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The true values of a simulated recording, without what noise and faults do to it.
+    """The true values of a simulated recording, without what noise and faults do to it."""
 
-    Attributes
-    ----------
-    r_samples : ndarray, shape (n_beats,), float64
-        R peaks in samples: the median over the leads of where each has its largest deflection in the QRS complex.
-    kinds : tuple of str
-        Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced". A blocked premature
-        beat of the atria has a P wave alone and is none of them.
-    p_ms, pr_ms : float
-        P duration and PR interval of the dominant beats, ms; NaN without P waves before the complexes (fibrillation,
-        flutter, junctional rhythm with or without retrograde P waves, pacing of the ventricle alone, third-degree
-        block); PR also where it changes (Mobitz I).
-    qrs_ms : float
-        QRS duration of the dominant beats, ms.
-    qt_ms : float
-        QT interval of the dominant beats, ms, to where the tangent to the T wave's steepest fall meets the line.
-    qrs_axis_deg : float
-        Frontal axis of the heart's QRS area, degrees in (-180, 180].
-    reversed_arms : bool
-        The arm electrodes are swapped: the signal shows another axis, and another R peak in some leads, than the heart.
-    """
-
-    r_samples: NDArray[np.float64]
+    # (n_beats,), float64: R peaks in samples: the median over the leads of where each has its largest deflection in the
+    # QRS complex.
+    r_samples: Floats
+    # Per beat: "dominant", "ectopic" (premature, of atrial or ventricular origin) or "paced". A blocked premature beat
+    # of the atria has a P wave alone and is none of them.
     kinds: tuple[str, ...]
+    # `p_ms`, `pr_ms`: P duration and PR interval of the dominant beats, ms; NaN without P waves before the complexes
+    # (fibrillation, flutter, junctional rhythm with or without retrograde P waves, pacing of the ventricle alone,
+    # third-degree block); PR also where it changes (Mobitz I).
     p_ms: float
     pr_ms: float
-    qrs_ms: float
+    qrs_ms: float  # QRS duration of the dominant beats, ms
+    # QT interval of the dominant beats, ms, to where the tangent to the T wave's steepest fall meets the line.
     qt_ms: float
-    qrs_axis_deg: float
+    qrs_axis_deg: float  # frontal axis of the heart's QRS area, degrees in (-180, 180]
+    # The arm electrodes are swapped: the signal shows another axis, and another R peak in some leads, than the heart.
     reversed_arms: bool
 
 

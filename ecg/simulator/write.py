@@ -1,23 +1,20 @@
 """Simulated recordings as Challenge files."""
 
-from __future__ import annotations
-
 import math
-import os
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.leads import LEADS
 from ecg.simulator.diagnoses import STATEMENTS
 from ecg.simulator.simulate import Simulated
 
 
 def write_recording(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     recording_id: str,
     simulated: Simulated,
     *,
@@ -29,34 +26,18 @@ def write_recording(
 ) -> Path:
     """Write a recording as a header and a signal file, as the Challenge ships them.
 
-    Parameters
-    ----------
-    folder : path
-        Made if absent.
-    recording_id : str
-        File stem.
-    simulated : Simulated
-        NaN is written as -32768, WFDB's sign for a missing sample; what 16 bits can't hold is clipped.
-    dialect : str
-        "2020" (`16+24 1000/mV`, `#Age: 74`, a date) or "2021" (`16x1+24 1000.0(0)/mV`, `# Age: 74`, no date).
-    gain : float
-        ADC units per mV.
-    baseline : int
-        ADC units at 0 mV.
-    leads : sequence of str
-        The leads to write, in this order.
-    file_format : str
-        "mat" (MATLAB level 4) or "dat" (WFDB format 16).
+    - `folder`: made if absent.
+    - `recording_id`: file stem.
+    - `simulated`: NaN is written as -32768, WFDB's sign for a missing sample; what 16 bits can't hold is clipped.
+    - `dialect`: "2020" (`16+24 1000/mV`, `#Age: 74`, a date) or "2021" (`16x1+24 1000.0(0)/mV`, `# Age: 74`, no
+      date).
+    - `gain`: ADC units per mV.
+    - `baseline`: ADC units at 0 mV.
+    - `leads`: the leads to write, in this order.
+    - `file_format`: "mat" (MATLAB level 4) or "dat" (WFDB format 16).
 
-    Returns
-    -------
-    pathlib.Path
-        The header file.
-
-    Raises
-    ------
-    ValueError
-        For an unknown dialect, lead or file format, and for a gain that is not positive.
+    Returns the header file. Raises ValueError for an unknown dialect, lead or file format, and for a gain that is not
+    positive.
     """
     if dialect not in ("2020", "2021"):
         raise ValueError(f"{recording_id}: expected dialect 2020 or 2021, found {dialect!r}")

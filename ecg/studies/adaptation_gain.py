@@ -1,7 +1,5 @@
 """What labelled recordings of a hospital are worth: a model adapted to some of them, tested on the others."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from ecg.inference.classifier import load_model
 from ecg.io.label_tables import load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.statistics import main_metric
+from ecg.studies.markdown_tables import table as markdown
 from ecg.training.adapt_model import N_FOLDS, classify, read_labelled
 
 SIZES = (20, 50, 100, 200)
@@ -27,17 +26,9 @@ def measure_adaptation(
 ) -> str:
     """A Markdown table: the metric on recordings that had no part, for each number of recordings adapted to.
 
-    Parameters
-    ----------
-    data : Path
-        Labelled recordings that the model was not trained on.
-    model_folder : Path
-    labels : str, optional
-        The recordings' diagnoses, see `ecg.io.label_tables.load_labels`; those of headers if left out.
-    sizes : sequence of int
-        Recordings to adapt to, drawn `DRAWS` times each; those that would leave fewer than 20 to test are left out.
-    seed : int
-        Of the draws.
+    `data`: labelled recordings that the model was not trained on. `labels`: the recordings' diagnoses, see
+    `ecg.io.label_tables.load_labels`; those of headers if left out. `sizes`: recordings to adapt to, drawn `DRAWS`
+    times each; those that would leave fewer than 20 to test are left out. `seed`: of the draws.
     """
     model = load_model(model_folder, device="cpu")
     with tempfile.TemporaryDirectory() as cache:
@@ -48,12 +39,7 @@ def measure_adaptation(
     fixed = ", ".join(
         f"{name or 'no convention'} {main_metric(truth, each.outputs, diagnoses):.3f}" for name, each in decided.items()
     )
-    lines = [
-        f"{len(truth)} recordings. Without labels: {fixed}.",
-        "",
-        "| adapted to | by itself | adapted | gain (95 % of the draws) | chosen |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for size in sizes:
         if len(truth) - size < _FEWEST_TESTED:
             continue
@@ -63,11 +49,11 @@ def measure_adaptation(
         low, high = np.quantile(after - before, [0.025, 0.975])
         names = [name for _, name in drawn]
         shares = (f"{name} {names.count(name)}" for name in (*CONVENTIONS, None) if name in names)
-        lines.append(
-            f"| {size} | {before.mean():.3f} | {after.mean():.3f} | {(after - before).mean():+.3f} "
-            f"({low:+.3f} to {high:+.3f}) | {', '.join(shares).replace('None', 'none')} |"
-        )
-    return "\n".join(lines)
+        gain = f"{(after - before).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+        chosen = ", ".join(shares).replace("None", "none")
+        lines.append([size, f"{before.mean():.3f}", f"{after.mean():.3f}", gain, chosen])
+    columns = ["adapted to", "by itself", "adapted", "gain (95 % of the draws)", "chosen"]
+    return f"{len(truth)} recordings. Without labels: {fixed}.\n\n{markdown(columns, lines)}"
 
 
 def _draw(

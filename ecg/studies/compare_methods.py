@@ -1,7 +1,5 @@
 """Methods compared on the same splits: what `ecg validate` does."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -17,26 +15,13 @@ from ecg.studies.predictions import Predictions
 
 
 def compare_methods(
-    labels: Sequence[str],
-    diagnoses: Diagnoses,
-    options: Options,
-    disturbed: bool = False,
-    leads: str | None = None,
+    labels: Sequence[str], diagnoses: Diagnoses, options: Options, disturbed: bool = False, leads: str | None = None
 ) -> None:
     """Validate methods, print the tables of all of them and write these to `table.md` of the output folder.
 
-    Parameters
-    ----------
-    labels : sequence of str
-        Methods with settings where wanted (``butteam:width=12``); all there are if empty.
-    diagnoses : Diagnoses
-        That all of them tell apart.
-    options : Options
-    disturbed : bool
-        Also with recordings that have a fault.
-    leads : str, optional
-        The only leads that they use, see `ecg.leads.parse_leads`; "any": trained with masked leads, and tested on each
-        set of leads.
+    `labels`: methods with settings where wanted (``butteam:width=12``); all there are if empty. `diagnoses`: that all
+    of them tell apart. `disturbed`: also with recordings that have a fault. `leads`: the only leads that they use, see
+    `ecg.leads.parse_leads`; "any": trained with masked leads, and tested on each set of leads.
     """
     builders = find_methods()
     fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads) if leads else None)

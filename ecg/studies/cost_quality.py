@@ -5,8 +5,6 @@
 Draws the table below "## Cost and quality" of the page, and nothing that is not in it.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,30 +20,18 @@ _LONGEST = 1 << 20  # bytes
 
 @dataclass(frozen=True)
 class Cost:
-    """One row of the table whose quality was measured.
-
-    Attributes
-    ----------
-    model : str
-    rate, rate_without : float
-        Recordings per second and core, with bfloat16 and without.
-    metric : float
-        Challenge metric on recordings of other hospitals.
-    """
+    """One row of the table whose quality was measured."""
 
     model: str
-    rate: float
+    rate: float  # `rate`, `rate_without`: recordings per second and core, with bfloat16 and without
     rate_without: float
-    metric: float
+    metric: float  # Challenge metric on recordings of other hospitals
 
 
 def read_costs(page: Path) -> list[Cost]:
     """The rows of the page's table that have a metric.
 
-    Raises
-    ------
-    ValueError
-        If the page has no such table; the message names the page.
+    Raises ValueError if the page has no such table; the message names the page.
     """
     text = read_text(page, _LONGEST).partition(HEADING)[2].partition("\n## ")[0]
     table = [

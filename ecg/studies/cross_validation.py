@@ -4,8 +4,6 @@ All methods see the same training and test recordings. Thresholds and epochs are
 training part. The command is `ecg validate`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -19,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Bools, Floats32, Ints, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
@@ -43,42 +41,28 @@ from ecg.training.member import scaled_epochs, train_member
 from ecg.training.options import MemberOptions
 from ecg.training.trainer import validation_scores
 
-Rows = NDArray[np.int64]
+Rows = Ints
 _VALIDATION_PARTS = 8  # one of these parts of the training recordings chooses thresholds and epoch
 _FOLDS_WHERE_NONE_ARE_GIVEN = 10  # for --hold-out
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is validated and how, as `ecg validate` is told.
-
-    Attributes
-    ----------
-    data, output : Path
-    split : {"folds", "databases", "hold-out"}
-        K folds; each database from the others; the largest database's last fold and all other databases.
-    n_folds : int
-        With "folds".
-    members : int
-        Networks that are trained on each split, with the same validation part and other random draws.
-    epochs, limit : int or None
-    seed, workers : int
-    device : str
-    labels : StatementTable or LabelTable, optional
-        As for `build_dataset`.
-    """
+    """What is validated and how, as `ecg validate` is told."""
 
     data: Path
     output: Path
+    # One of "folds", "databases", "hold-out": K folds; each database from the others; the largest database's last fold
+    # and all other databases.
     split: Literal["folds", "databases", "hold-out"]
-    n_folds: int = 5
-    members: int = 1
+    n_folds: int = 5  # with "folds"
+    members: int = 1  # networks that are trained on each split, with the same validation part and other random draws
     epochs: int | None = None
     limit: int | None = None
     seed: int = 2020
     workers: int = 2
     device: str = "auto"
-    labels: StatementTable | LabelTable | None = None
+    labels: StatementTable | LabelTable | None = None  # as for `build_dataset`
 
 
 @dataclass(frozen=True)
@@ -97,10 +81,8 @@ def fold_splits(folds: Rows, n_folds: int) -> list[Split]:
 
 def database_splits(databases: NDArray[np.str_]) -> list[Split]:
     """Every database predicted by a network trained on the others."""
-    return [
-        Split(f"without {name}", np.flatnonzero(databases != name), np.flatnonzero(databases == name))
-        for name in sorted(set(databases))
-    ]
+    pairs = ((name, databases == name) for name in sorted(set(databases)))
+    return [Split(f"without {name}", np.flatnonzero(~inside), np.flatnonzero(inside)) for name, inside in pairs]
 
 
 def largest(databases: NDArray[np.str_]) -> str:
@@ -116,7 +98,7 @@ def hold_out_split(databases: NDArray[np.str_], folds: Rows) -> Split:
     return Split("hold-out", np.flatnonzero(inside & ~last), np.flatnonzero(~inside | last))
 
 
-def validation_part(dataset: Dataset, rows: Rows, seed: int) -> NDArray[np.bool_]:
+def validation_part(dataset: Dataset, rows: Rows, seed: int) -> Bools:
     """Which of the training recordings choose thresholds and epoch: about an eighth, no patient on both sides.
 
     Of each database whose folds are given, whole folds; of the others a stratified part.
@@ -135,12 +117,8 @@ def train_split(
     method: Method, dataset: Dataset, split: Split, folder: Path, options: Options, device: torch.device
 ) -> None:
     """Train on one side of a split and keep the networks as a model folder, which `driver.py` can run."""
-    kept = np.array(
-        [
-            method.training.use_for_training(dataset.targets[row] > 0, dataset.entries[row].seconds)
-            for row in split.training
-        ]
-    )
+    is_used = method.training.use_for_training
+    kept = np.array([is_used(dataset.targets[row] > 0, dataset.entries[row].seconds) for row in split.training])
     training = split.training[kept]
     validates = validation_part(dataset, split.training, options.seed)[kept]
     simulated = np.arange(dataset.n_recorded, len(dataset))
@@ -165,25 +143,15 @@ def train_split(
         checkpoint.unlink(missing_ok=True)
 
 
-Inputs = tuple[NDArray[np.float32], NDArray[np.float32]]
+Inputs = tuple[Floats32, Floats32]
 """A preprocessed signal, and the features beside it."""
 
 
 def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, NDArray[Any]]:
-    """What a model answers, decided as `driver.py` does.
+    """What a model answers, decided as `driver.py` does: ``rows``; ``probabilities``, ``outputs``, both (n_rows,
+    n_classes).
 
-    Parameters
-    ----------
-    model : Model
-    rows : ndarray of int
-        Recordings of a dataset.
-    inputs : iterable of Inputs
-        What the networks get of them, in the same order.
-
-    Returns
-    -------
-    dict
-        ``rows``; ``probabilities`` and ``outputs``, both (n_rows, n_classes).
+    `rows` are recordings of a dataset, `inputs` what the networks get of them, in the same order.
     """
     items = (Item(features, signal, features) for signal, features in inputs)
     found = predict(model.method, model.networks, items, model.device)
@@ -197,19 +165,10 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
     """A name that another split, other recordings, folds, labels, settings, epochs or seed would not have."""
-    words = [
-        method.name,
-        dict(method.settings),
-        method.diagnoses.as_json(),
-        method.leads,
-        *filter(None, [method.training.masked_leads]),
-        len(split.training),
-        dataset.digest(np.concatenate([split.training, split.test])),
-        len(dataset),
-        options.epochs,
-        options.seed,
-        options.members,
-    ]
+    words: list[Any] = [method.name, dict(method.settings), method.diagnoses.as_json(), method.leads]
+    words += [*filter(None, [method.training.masked_leads]), len(split.training)]
+    words += [dataset.digest(np.concatenate([split.training, split.test])), len(dataset)]
+    words += [options.epochs, options.seed, options.members]
     return "split-" + hashlib.sha256(json.dumps(words).encode()).hexdigest()[:16]
 
 
@@ -217,7 +176,7 @@ def _on_leads(leads: tuple[str, ...], signal: Signal, sampling_frequency: float)
     return keep_leads(signal, leads), sampling_frequency
 
 
-def _use_all(labels: NDArray[np.bool_], seconds: float) -> bool:
+def _use_all(labels: Bools, seconds: float) -> bool:
     return True
 
 
@@ -258,22 +217,15 @@ class Validation:
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
     def predictions(self, name: str = "", disturb: Disturbance | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training, or newly disturbed.
-
-        Parameters
-        ----------
-        name : str
-            Of the disturbance.
-        disturb : Disturbance, optional
+        """The answers of all splits, to the recordings as they were read for training, or newly disturbed as `name`
+        says.
         """
         suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
         found = [self._answers(split, name, suffix, disturb) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])
-        trained_on = (
-            self.databases == largest(self.databases)
-            if self.options.split == "hold-out"
-            else np.full(len(self.entries), self.options.split != "databases")
-        )
+        trained_on = np.full(len(self.entries), self.options.split != "databases")
+        if self.options.split == "hold-out":
+            trained_on = self.databases == largest(self.databases)
         result = Predictions(
             records=np.array([self.dataset.entries[row].recording_id for row in rows]),
             databases=self.databases[rows],
@@ -290,13 +242,11 @@ class Validation:
         results = {}
         for name, disturb in DISTURBANCES.items():
             results[name] = self.predictions(name, disturb)
-            if name == AS_RECORDED and not np.allclose(
-                results[name].probabilities, undisturbed.probabilities, atol=1e-3
-            ):
-                raise ValueError(
-                    f"{self.folder}: expected the kept networks to answer as they did when they were "
-                    "trained, found other answers: the program has changed since; remove the folder"
-                )
+            answers = results[name].probabilities
+            if name == AS_RECORDED and not np.allclose(answers, undisturbed.probabilities, atol=1e-3):
+                found = "other answers: the program has changed since; remove the folder"
+                expected = "the kept networks to answer as they did when they were trained"
+                raise ValueError(f"{self.folder}: expected {expected}, found {found}")
         return results
 
     def predictions_by_leads(self) -> dict[str, Predictions]:
@@ -314,11 +264,10 @@ class Validation:
         stored = model_folder.with_name(f"{model_folder.name}{suffix}.npz")
         if not stored.exists():
             rows = split.test[self.dataset.labels[split.test].any(axis=1)]
-            inputs = (
-                ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
-                if disturb is None
-                else progress(self._disturbed_inputs(rows, disturb), len(rows), f"{self.label}, {split.name}, {name}")
-            )
+            inputs: Iterable[Inputs] = ((self.dataset.signal(row), self.dataset.features(row)) for row in rows)
+            if disturb is not None:
+                title = f"{self.label}, {split.name}, {name}"
+                inputs = progress(self._disturbed_inputs(rows, disturb), len(rows), title)
             model = load_model(model_folder, self.builders, self.device)
             save_arrays(stored, predict_rows(model, rows, inputs))
         return dict(np.load(stored))
@@ -341,9 +290,7 @@ class Validation:
                     changed = Recording(disturbed, fs, age=found.age, sex=found.sex)
                     examined = Examination(changed, self.method.input)
                     return examined.prepared, examined.features
-            raise RecordingError(
-                f"{paths[entry.recording_id][0]}: expected the samples that were there "
-                "when this command began, found others"
-            )
+            expected = "the samples that were there when this command began"
+            raise RecordingError(f"{paths[entry.recording_id][0]}: expected {expected}, found others")
 
         return map_ahead(inputs, rows, workers=self.options.workers, ahead=4 * self.options.workers)

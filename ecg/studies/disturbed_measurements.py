@@ -1,18 +1,18 @@
 """How far a disturbance moves each measurement from that of the same recording without it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.arrays import Signal
+from ecg.arrays import Floats, Signal
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import Measurements, measure
 from ecg.simulator.dipole import leads_of_electrodes
+from ecg.studies.markdown_tables import table
 
 Disturb = Callable[[Signal, float, np.random.Generator], Signal]
 """``(signal, sampling_frequency, rng) -> signal``: float32 (12, n_samples) in mV, finite; a new array."""
@@ -29,7 +29,7 @@ def _at_electrode(name: str, wave: NDArray[np.floating]) -> Signal:
     return leads_of_electrodes(electrodes).astype(np.float32)
 
 
-def _seconds(signal: Signal, rate: float) -> NDArray[np.float64]:
+def _seconds(signal: Signal, rate: float) -> Floats:
     return np.arange(signal.shape[1]) / rate
 
 
@@ -95,41 +95,29 @@ DISTURBANCES: dict[str, Disturb] = {
     "mains 50 Hz, 0.3 mV, all leads": partial(_mains, hertz=50.0, leads="all"),
     "mains 60 Hz, 0.3 mV, all leads": partial(_mains, hertz=60.0, leads="all"),
     "mains 50 Hz, 0.3 mV, right arm": partial(_mains, hertz=50.0, leads="RA"),
-    "mains 60 Hz, 0.3 mV, V3": partial(_mains, hertz=60.0, leads="V3"),
-    "baseline wander, 1 mV": _wander,
-    "loose V2: steps": partial(_steps, electrode="V2"),
-    "loose V2: bursts": partial(_bursts, electrode="V2"),
+    "mains 60 Hz, 0.3 mV, V3": partial(_mains, hertz=60.0, leads="V3"), "baseline wander, 1 mV": _wander,
+    "loose V2: steps": partial(_steps, electrode="V2"), "loose V2: bursts": partial(_bursts, electrode="V2"),
     "loose right arm: steps": partial(_steps, electrode="RA"),
     "loose right arm: bursts": partial(_bursts, electrode="RA"),
-    "V4 saturated for 3 s": partial(_saturated, lead="V4"),
-    "II saturated for 3 s": partial(_saturated, lead="II"),
-    "V1 zero": partial(_zeros, leads=("V1",)),
-    "I zero": partial(_zeros, leads=("I",)),
-    "limb leads zero": partial(_zeros, leads=LEADS[:6]),
-    "lead II alone": partial(_only, lead="II"),
-}
+    "V4 saturated for 3 s": partial(_saturated, lead="V4"), "II saturated for 3 s": partial(_saturated, lead="II"),
+    "V1 zero": partial(_zeros, leads=("V1",)), "I zero": partial(_zeros, leads=("I",)),
+    "limb leads zero": partial(_zeros, leads=LEADS[:6]), "lead II alone": partial(_only, lead="II"),
+}  # fmt: skip
 
 _COLUMNS: dict[str, Callable[[Measurements], float]] = {
-    "rate, 1/min": lambda found: found.heart_rate_bpm,
-    "ectopic beats": lambda found: float(found.n_ectopic),
-    "P, ms": lambda found: found.p_ms,
-    "PR, ms": lambda found: found.pr_ms,
-    "QRS, ms": lambda found: found.qrs_ms,
-    "QT, ms": lambda found: found.qt_ms,
-    "QRS axis, degrees": lambda found: found.qrs_axis_deg,
-    "T axis, degrees": lambda found: found.t_axis_deg,
+    "rate, 1/min": attrgetter("heart_rate_bpm"), "ectopic beats": attrgetter("n_ectopic"),
+    "P, ms": attrgetter("p_ms"), "PR, ms": attrgetter("pr_ms"), "QRS, ms": attrgetter("qrs_ms"),
+    "QT, ms": attrgetter("qt_ms"), "QRS axis, degrees": attrgetter("qrs_axis_deg"),
+    "T axis, degrees": attrgetter("t_axis_deg"),
     "R in V5, µV": lambda found: 1e3 * float(found.amplitudes.r[LEADS.index("V5")]),
-}
+}  # fmt: skip
 
 
 def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
     """Error of each measurement under each disturbance: mean ± standard deviation, and how many cells are lost.
 
-    Parameters
-    ----------
-    recordings : iterable of (signal, sampling_frequency)
-        float32 (12, n_samples) in mV, NaN where missing, and Hz; III, aVR, aVL and aVF are computed from I and II. The
-        k-th is disturbed with seed k.
+    `recordings`: float32 (12, n_samples) in mV, NaN where missing, and Hz; III, aVR, aVL and aVF are computed from I
+    and II. The k-th is disturbed with seed k.
     """
     errors: dict[tuple[str, str], list[float]] = {(d, c): [] for d in DISTURBANCES for c in _COLUMNS}
     for seed, (signal, rate) in enumerate(recordings):
@@ -141,14 +129,11 @@ def disturbed_table(recordings: Iterable[tuple[Signal, float]]) -> str:
                 if math.isfinite(value(clean)):
                     error = value(found) - value(clean)
                     errors[disturbance, column].append((error + 180) % 360 - 180 if "axis" in column else error)
-    lines = ["| | " + " | ".join(_COLUMNS) + " |", "|---|" + "--:|" * len(_COLUMNS)]
-    for disturbance in DISTURBANCES:
-        cells = (_cell(np.array(errors[disturbance, column])) for column in _COLUMNS)
-        lines.append(f"| {disturbance} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    rows = ([name, *(_cell(np.array(errors[name, column])) for column in _COLUMNS)] for name in DISTURBANCES)
+    return table(["", *_COLUMNS], rows, "--:")
 
 
-def _cell(errors: NDArray[np.float64]) -> str:
+def _cell(errors: Floats) -> str:
     known = errors[np.isfinite(errors)]
     if not len(known):
         return "empty"

@@ -13,30 +13,21 @@ logistic regression (McFadden 1974) on the features of each arrangement, with a 
 The test measures every recording as it is, and with its limb leads as each exchange would record them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from ecg.arrays import Floats, Floats32
 from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import lead_reversal, measure
-from ecg.measurements.lead_reversal import (
-    ARRANGEMENTS,
-    AS_NAMED,
-    EXCHANGES,
-    PLANES,
-    features_of,
-    moments_of,
-    suspected_swap,
-)
+from ecg.measurements import lead_reversal as reversal
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
+from ecg.studies.markdown_tables import table
 
 _RIDGE = 1e-3  # both penalties: relative to the mean energy of a chest lead, and to features scaled to unit variance
 # Of the recordings that stay below each margin; higher for the exchanges with the leg, which change less.
@@ -44,56 +35,52 @@ _SHARES = {"RA-LA": 0.9985, "RA-LL": 0.9995, "LA-LL": 0.9995}
 _SUBSETS = ("AF", "AFL", "PR", "LAD", "RAD", "LBBB", "CRBBB", "LAnFB", "QAb", "LQRSV")
 
 
-def fit_from_chest(beats: Sequence[MedianBeat]) -> NDArray[np.float64]:
+def fit_from_chest(beats: Sequence[MedianBeat]) -> Floats:
     """Coefficients of V1..V6 for the frontal plane, shape (3 waves, 2, 6)."""
     squares, products = np.zeros((3, 6, 6)), np.zeros((3, 2, 6))
     for beat in beats:
-        moments = moments_of(beat)
+        moments = reversal.moments_of(beat)
         if moments is None:
             continue
         for k, of_wave in enumerate(moments[1]):
-            frontal = PLANES[AS_NAMED] @ of_wave[:2]
-            energy = np.trace(frontal[:, :2] @ PLANES[AS_NAMED].T) + np.trace(of_wave[2:, 2:]) + 1e-9
+            frontal = reversal.PLANES[reversal.AS_NAMED] @ of_wave[:2]
+            energy = np.trace(frontal[:, :2] @ reversal.PLANES[reversal.AS_NAMED].T) + np.trace(of_wave[2:, 2:]) + 1e-9
             squares[k] += of_wave[2:, 2:] / energy
             products[k] += frontal[:, 2:] / energy
     ridge = _RIDGE * np.trace(squares, axis1=1, axis2=2)[:, None, None] / 6 * np.eye(6)
     return np.stack([np.linalg.solve(s, p.T).T for s, p in zip(squares + ridge, products, strict=True)])
 
 
-def fit_weights(features: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_weights(features: Floats) -> Floats:
     """Weights, shape (3, 5), of features, shape (n, 6, 3, 5), with which the arrangement as named wins."""
-    flat = features.reshape(len(features), len(ARRANGEMENTS), -1)
+    flat = features.reshape(len(features), len(reversal.ARRANGEMENTS), -1)
     scale = flat.reshape(-1, flat.shape[2]).std(axis=0)
     flat = flat / scale
 
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(weights: Floats) -> tuple[float, Floats]:
         scores = flat @ weights
         scores -= scores.max(axis=1, keepdims=True)
         shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-        slope = np.einsum("na,naf->nf", shares, flat) - flat[:, AS_NAMED]
-        value = -np.log(shares[:, AS_NAMED]).mean() + _RIDGE * weights @ weights
+        slope = np.einsum("na,naf->nf", shares, flat) - flat[:, reversal.AS_NAMED]
+        value = -np.log(shares[:, reversal.AS_NAMED]).mean() + _RIDGE * weights @ weights
         return float(value), slope.mean(axis=0) + 2 * _RIDGE * weights
 
     found = minimize(loss, np.zeros(flat.shape[2]), jac=True, method="L-BFGS-B")
     return np.asarray(found.x / scale).reshape(features.shape[2:])
 
 
-def exchange(signal: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+def exchange(signal: Floats32, name: str) -> Floats32:
     """What the recorder would show with two limb electrodes exchanged.
 
-    Parameters
-    ----------
-    signal : ndarray, shape (12, n_samples), float32, mV
-        Without NaN in the limb leads.
-    name : str
-        One of `EXCHANGES`, or "RA-RL", for which both legs are taken to have the same potential.
-
-    Returns
-    -------
-    ndarray, shape (12, n_samples), float32, mV
+    `signal`, (12, n_samples), float32, mV: without NaN in the limb leads. `name`: one of `EXCHANGES`, or "RA-RL", for
+    which both legs are taken to have the same potential. Returns (12, n_samples), float32, mV.
     """
     zero, left, leg = np.zeros_like(signal[0]), signal[LEADS.index("I")], signal[LEADS.index("II")]  # RA is 0
-    limbs = [leg, left, leg] if name == "RA-RL" else [(zero, left, leg)[k] for k in ARRANGEMENTS[EXCHANGES[name]]]
+    limbs = (
+        [leg, left, leg]
+        if name == "RA-RL"
+        else [(zero, left, leg)[k] for k in reversal.ARRANGEMENTS[reversal.EXCHANGES[name]]]
+    )
     i, ii = limbs[1] - limbs[0], limbs[2] - limbs[0]
     chest = signal[6:] + ((zero + left + leg) - (limbs[0] + limbs[1] + limbs[2])) / 3  # Wilson's central terminal
     return twelve_leads(np.stack([i, ii, *chest]))
@@ -103,7 +90,7 @@ def test(paths: Sequence[Path]) -> str:
     """A Markdown table of sensitivity and specificity."""
     labels: list[tuple[str, ...]] = []
     as_recorded: list[str] = []
-    found: dict[str, list[str]] = {name: [] for name in (*EXCHANGES, "RA-RL")}
+    found: dict[str, list[str]] = {name: [] for name in (*reversal.EXCHANGES, "RA-RL")}
     for path in progress(paths, len(paths), "Measuring"):
         header, signal = read_recording(path)
         signal = fill_missing(signal)
@@ -113,31 +100,30 @@ def test(paths: Sequence[Path]) -> str:
             say(f"{path.stem}: {as_recorded[-1]} suspected as recorded")
         for name, answers in found.items():
             answers.append(_suspected(exchange(signal, name), header.sampling_frequency))
-    lines = ["| exchanged | n | recognised as such | suspected at all |", "|---|--:|--:|--:|"]
+    exchanged = []
     for name, answers in found.items():
-        exact, any_ = np.mean([answer == name for answer in answers]), np.mean([answer != "" for answer in answers])
-        lines.append(f"| {name} | {len(answers)} | {100 * exact:.1f} % | {100 * any_:.1f} % |")
-    lines += [
-        "",
-        "| as recorded | n | nothing suspected | RA-LA not suspected | RA-LA recognised when exchanged |",
-        "|---|--:|--:|--:|--:|",
-    ]
+        right, any_ = ([answer == name for answer in answers], [answer != "" for answer in answers])
+        exchanged.append([name, len(answers), _percent(right), _percent(any_)])
+    recorded = []
     for name in ("all", *_SUBSETS):
         codes = {code for code, (abbreviation, _) in SCORED_CLASSES.items() if abbreviation == name}
         chosen = [k for k, of_recording in enumerate(labels) if name == "all" or codes & set(of_recording)]
         if chosen:
-            silent = np.mean([as_recorded[k] == "" for k in chosen])
-            not_arms = np.mean([as_recorded[k] != "RA-LA" for k in chosen])
-            arms = np.mean([found["RA-LA"][k] == "RA-LA" for k in chosen])
-            lines.append(
-                f"| {name} | {len(chosen)} | {100 * silent:.1f} % | {100 * not_arms:.1f} % | {100 * arms:.1f} % |"
-            )
-    return "\n".join(lines)
+            silent, not_arms = ([as_recorded[k] == "" for k in chosen], [as_recorded[k] != "RA-LA" for k in chosen])
+            arms = [found["RA-LA"][k] == "RA-LA" for k in chosen]
+            recorded.append([name, len(chosen), _percent(silent), _percent(not_arms), _percent(arms)])
+    columns = ["as recorded", "n", "nothing suspected", "RA-LA not suspected", "RA-LA recognised when exchanged"]
+    first = table(["exchanged", "n", "recognised as such", "suspected at all"], exchanged, "--:")
+    return "\n\n".join([first, table(columns, recorded, "--:")])
 
 
-def _suspected(signal: NDArray[np.float32], sampling_frequency: float) -> str:
+def _percent(answers: Sequence[bool]) -> str:
+    return f"{100 * np.mean(answers):.1f} %"
+
+
+def _suspected(signal: Floats32, sampling_frequency: float) -> str:
     beat = measure(signal, sampling_frequency).median_beat
-    return "" if beat is None else suspected_swap(beat)
+    return "" if beat is None else reversal.suspected_swap(beat)
 
 
 def fit(paths: Sequence[Path]) -> str:
@@ -149,18 +135,10 @@ def fit(paths: Sequence[Path]) -> str:
     known = [beat for beat in beats if beat is not None]
     from_chest = fit_from_chest(known).round(3)
     lead_reversal.FROM_CHEST[:] = from_chest  # the features depend on it
-    features = np.stack([each for each in map(features_of, known) if each is not None])
+    features = np.stack([each for each in map(reversal.features_of, known) if each is not None])
     weights = fit_weights(features).round(3)
     scores = np.einsum("nawf,wf->na", features, weights)
-    margins = {
-        name: round(float(np.quantile(scores[:, k] - scores[:, AS_NAMED], _SHARES[name])), 2)
-        for name, k in EXCHANGES.items()
-    }
-    return "\n".join(
-        [
-            f"{len(features)} recordings",
-            f"FROM_CHEST = {np.array2string(from_chest, separator=', ')}",
-            f"WEIGHTS = {np.array2string(weights, separator=', ')}",
-            f"MARGINS = {margins}",
-        ]
-    )
+    ahead = {name: scores[:, k] - scores[:, reversal.AS_NAMED] for name, k in reversal.EXCHANGES.items()}
+    margins = {name: round(float(np.quantile(values, _SHARES[name])), 2) for name, values in ahead.items()}
+    chest, each = (np.array2string(array, separator=", ") for array in (from_chest, weights))
+    return f"{len(features)} recordings\nFROM_CHEST = {chest}\nWEIGHTS = {each}\nMARGINS = {margins}"

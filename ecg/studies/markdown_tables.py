@@ -1,7 +1,5 @@
 """Tables of what methods do on recordings they were not trained on, in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -13,24 +11,15 @@ from ecg.studies.predictions import Predictions
 
 # Databases of one hospital, or of hospitals that a comparison takes together, get a row together where two are there.
 POOLS = (("CPSC", "CPSC-Extra"), ("CPSC", "CPSC-Extra", "Chapman-Ningbo", "Ningbo-Chapman"))
-MEASURES = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "f_measure": "F",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "calibration_error": "calibration error",
-}
+MEASURES = {"auroc": "AUROC", "auprc": "AUPRC", "f_measure": "F", "sensitivity": "sensitivity"}
+MEASURES |= {"specificity": "specificity", "calibration_error": "calibration error"}
 SUPERCLASSES = dict(zip(statistics.SUPERCLASSES, ("AUROC of superclasses", "AUPRC of superclasses"), strict=True))
 
 
 def parts(results: Iterable[Predictions]) -> dict[str, list[str]]:
     """Databases by the question they answer: in the database trained on, and all the others; or all as one."""
-    seen = {
-        (str(name), bool(inside))
-        for result in results
-        for name, inside in zip(result.databases, result.in_database, strict=True)
-    }
+    pairs = (zip(result.databases, result.in_database, strict=True) for result in results)
+    seen = {(str(name), bool(inside)) for each in pairs for name, inside in each}
     inside, outside = (sorted(name for name, is_inside in seen if is_inside is which) for which in (True, False))
     if inside and outside:
         own = ", ".join(inside)
@@ -55,12 +44,7 @@ def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
 def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
     """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric` and AUROC.
 
-    Parameters
-    ----------
-    results : Mapping of str to Predictions
-        By method.
-    diagnoses : Diagnoses
-        Its classes are all results' columns.
+    `results`: by method. `diagnoses`: its classes are all results' columns.
     """
     lines, measures = [], MEASURES | (SUPERCLASSES if diagnoses.superclasses else {})
     for group, names in groups(results.values()).items():
@@ -75,18 +59,10 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
             first, *others = _measured(scores, measures)
             if scores["auroc"] is not None:
                 first += " ({:.3f} to {:.3f})".format(*statistics.auroc_interval(labels, result.probabilities[rows]))
-            lines.append(
-                [
-                    group,
-                    label,
-                    str(scores["recordings"]),
-                    f"{metric:.3f} ({low:.3f} to {high:.3f})",
-                    first,
-                    *others,
-                ]
-            )
+            shown = f"{metric:.3f} ({low:.3f} to {high:.3f})"
+            lines.append([group, label, scores["recordings"], shown, first, *others])
     named = [f"{name} (95 %)" if key == "auroc" else name for key, name in measures.items()]
-    return _table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines)
+    return table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines) + "\n"
 
 
 def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, share: float = 0.1) -> str:
@@ -108,10 +84,9 @@ def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, 
                 low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
                 metric = statistics.main_metric(labels, outputs, diagnoses)
                 cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
-            lines.append([group, label, str(len(rows)), cells[0], str(len(kept)), cells[1]])
-    return _table(
-        ["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", "kept", "without the others"], lines
-    )
+            lines.append([group, label, len(rows), cells[0], len(kept), cells[1]])
+    metric_name = f"{_metric(diagnoses)} (95 %)"
+    return table(["database", "method", "recordings", metric_name, "kept", "without the others"], lines) + "\n"
 
 
 def format_differences(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
@@ -127,35 +102,27 @@ def format_differences(results: Mapping[str, Predictions], diagnoses: Diagnoses)
             common, in_own, theirs = np.intersect1d(first.records[own], other.records, return_indices=True)
             if not len(common):
                 continue
-            mine = own[in_own]
-            interval = statistics.difference_interval(
-                first.labels[mine], first.outputs[mine], other.outputs[theirs], diagnoses
-            )
-            lines.append([group, label, str(len(common)), _signed(*interval)])
-    return _table(
-        ["database", f"{first_label} less", "recordings", f"difference of {_metric(diagnoses)} (95 %)"], lines
-    )
+            labels, outputs = first.labels[own[in_own]], first.outputs[own[in_own]]
+            interval = statistics.difference_interval(labels, outputs, other.outputs[theirs], diagnoses)
+            lines.append([group, label, len(common), _signed(*interval)])
+    last = f"difference of {_metric(diagnoses)} (95 %)"
+    return table(["database", f"{first_label} less", "recordings", last], lines) + "\n"
 
 
 def format_classes(result: Predictions, names: Sequence[str], diagnoses: Diagnoses) -> str:
     """One method by class on the recordings of these databases together; `diagnoses` as for `format_databases`."""
     rows = np.isin(result.databases, names)
-    scores = statistics.measure_classes(
-        result.labels[rows], result.probabilities[rows], result.outputs[rows], diagnoses
-    )
-    lines = [[name, str(values["positives"]), *_measured(values)] for name, values in scores.items()]
-    return _table(["class", "recordings with it", *MEASURES.values()], lines)
+    answers = result.labels[rows], result.probabilities[rows], result.outputs[rows]
+    scores = statistics.measure_classes(*answers, diagnoses)
+    lines = [[name, values["positives"], *_measured(values)] for name, values in scores.items()]
+    return table(["class", "recordings with it", *MEASURES.values()], lines) + "\n"
 
 
 def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], diagnoses: Diagnoses) -> str:
     """The metric by disturbance, and what was lost against the first of them, with a 95 % interval.
 
-    Parameters
-    ----------
-    results : Mapping of str to Mapping of str to Predictions
-        By method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
-    diagnoses : Diagnoses
-        As for `format_databases`.
+    `results`: by method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
+    `diagnoses`: as for `format_databases`.
     """
     divided = parts(by_name[name] for by_name in results.values() for name in by_name)
     columns, cells = ["disturbance"], {name: [name] for by_name in results.values() for name in by_name}
@@ -169,7 +136,7 @@ def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], diagnoses
                 metric = statistics.main_metric(labels, outputs, diagnoses)
                 loss = statistics.difference_interval(labels, reference.outputs[rows], outputs, diagnoses)
                 cells[name] += [f"{metric:.3f}", "–" if result is reference else _signed(*loss)]
-    return _table(columns, cells.values())
+    return table(columns, cells.values()) + "\n"
 
 
 def _metric(diagnoses: Diagnoses) -> str:
@@ -185,6 +152,7 @@ def _signed(value: float, low: float, high: float) -> str:
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def _table(columns: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    head, *rows = ("| " + " | ".join(row) + " |\n" for row in (columns, *lines))
-    return head + "|---" * len(columns) + "|\n" + "".join(rows)
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], rest: str = "---") -> str:
+    """A table without a line end; `rest` marks all columns but the first, "--:" for numbers on the right."""
+    lines = ["| " + " | ".join(columns).lstrip() + " |", "|---" + f"|{rest}" * (len(columns) - 1) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])

@@ -15,8 +15,6 @@ figures are those of recordings that it has not seen. DATA holds Challenge recor
 the same recordings disturbed. Each prints Markdown tables.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Callable, Sequence
@@ -26,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from ecg.arrays import Floats, Ints
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
@@ -38,9 +36,11 @@ from ecg.measurements.boundary_network import use_parameters
 from ecg.measurements.intervals import mean_rate
 from ecg.runtime.progress import progress
 from ecg.runtime.threads import limit_blas_threads
+from ecg.scoring.challenge import compute_auc
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
 from ecg.studies.disturbed_measurements import disturbed_table
+from ecg.studies.markdown_tables import table
 
 _TOLERANCE = 0.050  # s, between a detected and a true R peak
 _RATE_TOLERANCE = 1.0  # per minute
@@ -49,16 +49,11 @@ _WHOLE = 0.100  # s, a simulated beat closer than that to an end of the recordin
 _PARTS = 5  # of the cross-validation over recordings
 _ONE_BEAT = 0.150  # s, R peaks of different leads further apart than that are of different beats
 # What is compared with which column of TRUTH.csv.
-_MARKED = {
-    "P": ("p_ms", "p_ms"),
-    "PR": ("pr_ms", "pr_ms"),
-    "QRS": ("qrs_ms", "qrs_ms"),
-    "QT": ("qt_ms", "qt_ms"),
-    "QT (median over leads)": ("qt_median_ms", "qt_ms"),
-}
+_MARKED = {name: (f"{name.lower()}_ms", f"{name.lower()}_ms") for name in ("P", "PR", "QRS", "QT")}
+_MARKED["QT (median over leads)"] = ("qt_median_ms", "qt_ms")
 _WITHIN_RR = "QT (marked within RR)"
 
-Positions = NDArray[np.float64] | NDArray[np.int64]
+Positions = Floats | Ints
 
 
 @dataclass
@@ -111,34 +106,26 @@ class Detections:
 
 def differences_table(rows: dict[str, Differences], unit: str = "ms") -> str:
     """Mean, standard deviation and counts of each quantity."""
-    lines = [
-        f"| | mean ({unit}) | SD ({unit}) | largest ({unit}) | n | not measured | measured where there is none |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    columns = ["", *(f"{what} ({unit})" for what in ("mean", "SD", "largest")), "n"]
+    lines = []
     for name, differences in rows.items():
         values = np.array(differences.values)
         figures = [values.mean(), values.std(), np.abs(values).max()] if len(values) else [math.nan] * 3
-        cells = [f"{figure:.1f}" for figure in figures]
-        lines.append(
-            f"| {name} | {' | '.join(cells)} | {len(values)} | {differences.missing} | {differences.invented} |"
-        )
-    return "\n".join(lines)
+        shown = [f"{figure:.1f}" for figure in figures]
+        lines.append([name, *shown, len(values), differences.missing, differences.invented])
+    return table([*columns, "not measured", "measured where there is none"], lines, "--:")
 
 
 def detections_table(rows: dict[str, Detections]) -> str:
     """Sensitivity and positive predictivity."""
-    lines = [
-        "| R peaks within 50 ms | beats | sensitivity | positive predictivity | missed | false |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
+    lines = []
     for name, d in rows.items():
         beats, detections = d.found + d.missed, d.found + d.false
         if beats and detections:
-            lines.append(
-                f"| {name} | {beats} | {100 * d.found / beats:.2f} % | {100 * d.found / detections:.2f} % "
-                f"| {d.missed} | {d.false} |"
-            )
-    return "\n".join(lines)
+            shares = f"{100 * d.found / beats:.2f} %", f"{100 * d.found / detections:.2f} %"
+            lines.append([name, beats, *shares, d.missed, d.false])
+    columns = ["R peaks within 50 ms", "beats", "sensitivity", "positive predictivity", "missed", "false"]
+    return table(columns, lines, "--:")
 
 
 def rates_line(differences: Differences) -> str:
@@ -156,16 +143,15 @@ def rate_of(r_seconds: NDArray[np.floating]) -> float:
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
 
 
-def annotated_r_peaks(record: Path, sampling_frequency: float) -> NDArray[np.float64]:
+def annotated_r_peaks(record: Path, sampling_frequency: float) -> Floats:
     """The beats that are marked in at least 8 leads, in samples: the median over the leads."""
     import wfdb
 
     peaks = []
     for k, lead in enumerate(LEADS):
         annotation = wfdb.rdann(str(record.with_suffix("")), lead.lower())
-        peaks += [
-            (sample, k) for sample, symbol in zip(annotation.sample, annotation.symbol, strict=True) if symbol == "N"
-        ]
+        marks = zip(annotation.sample, annotation.symbol, strict=True)
+        peaks += [(sample, k) for sample, symbol in marks if symbol == "N"]
     peaks.sort()
     samples, leads = np.array([peak[0] for peak in peaks]), np.array([peak[1] for peak in peaks])
     cuts = np.flatnonzero(np.diff(samples) > _ONE_BEAT * sampling_frequency) + 1
@@ -176,16 +162,9 @@ def annotated_r_peaks(record: Path, sampling_frequency: float) -> NDArray[np.flo
 def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_steps: int | None = None) -> str:
     """Tables against the annotations of LUDB.
 
-    Parameters
-    ----------
-    folder : Path
-        Its recordings.
-    truth_file : Path
-        Their global intervals.
-    data : Path, optional
-        Challenge recordings. If given, what was fitted is fitted again for each of five parts, on the others and these.
-    n_steps : int, optional
-        Of each fit; as many as `ecg.training.fit_measurements` takes if left out.
+    `folder`: its recordings. `truth_file`: their global intervals. `data`: Challenge recordings. If given, what was
+    fitted is fitted again for each of five parts, on the others and these. `n_steps`: of each fit; as many as
+    `ecg.training.fit_measurements` takes if left out.
     """
     with open(truth_file, newline="") as file:
         truths = list(csv.DictReader(file))
@@ -202,13 +181,8 @@ def against_ludb(folder: Path, truth_file: Path, data: Path | None = None, n_ste
         peaks = annotated_r_peaks(_path(folder, truth), header.sampling_frequency)
         detections.add(one.beats.samples, peaks, _TOLERANCE * header.sampling_frequency)
         rates.add(one.heart_rate_bpm, rate_of(peaks / header.sampling_frequency))
-    return "\n\n".join(
-        [
-            differences_table(intervals),
-            detections_table({"all": detections}),
-            rates_line(rates) + " Against the mean of the marked RR intervals.",
-        ]
-    )
+    rate = f"{rates_line(rates)} Against the mean of the marked RR intervals."
+    return "\n\n".join([differences_table(intervals), detections_table({"all": detections}), rate])
 
 
 def _path(folder: Path, truth: dict[str, str]) -> Path:
@@ -277,15 +251,9 @@ def against_simulator(n_records: int, seed: int) -> str:
             detected = found.beats.samples[[kind == name for kind in found.beats.kinds]]
             true = truth.r_samples[whole & np.array([kind == name for kind in truth.kinds])]
             counted.add(detected, true, tolerance, peaks)
-    return "\n\n".join(
-        [
-            differences_table(intervals),
-            differences_table({"QRS axis": axis}, "degrees"),
-            detections_table(detections),
-            detections_table({f"called {name}": counted for name, counted in kinds.items()}),
-            rates_line(rates),
-        ]
-    )
+    tables = [differences_table(intervals), differences_table({"QRS axis": axis}, "degrees")]
+    called = {f"called {name}": counted for name, counted in kinds.items()}
+    return "\n\n".join([*tables, detections_table(detections), detections_table(called), rates_line(rates)])
 
 
 # ---- disturbances ----------------------------------------------------------------------------------------------------
@@ -336,14 +304,6 @@ _MEASURED_BY: dict[str, tuple[str, Callable[[Measurements], float]]] = {
 }
 
 
-def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve, ties counting half; NaN without both kinds."""
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    if not n_positive or not n_negative:
-        return math.nan
-    return float((rankdata(scores)[positive].sum() / n_positive - (n_positive + 1) / 2) / n_negative)
-
-
 def against_labels(paths: Sequence[Path]) -> str:
     """AUROC of one measurement for each label that a number defines, and the share without that measurement."""
     labels: list[set[str]] = []
@@ -354,17 +314,13 @@ def against_labels(paths: Sequence[Path]) -> str:
         labels.append({SCORED_CLASSES[code][0] for code in header.labels if code in SCORED_CLASSES})
         for name, (_, score) in _MEASURED_BY.items():
             scores[name].append(score(found))
-    lines = [
-        "| label | by | AUROC | with the label | without | not measured with the label | without |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
+    lines = []
     for name, (by, _) in _MEASURED_BY.items():
         values = np.array(scores[name])
         positive = np.array([name.strip() in of_recording for of_recording in labels])
         known = np.isfinite(values)
-        area = auroc(values[known], positive[known])
-        lines.append(
-            f"| {name.strip()} | {by} | {area:.3f} | {(positive & known).sum()} | {(~positive & known).sum()} "
-            f"| {(positive & ~known).sum()} | {(~positive & ~known).sum()} |"
-        )
-    return "\n".join(lines)
+        counts = [(one & other).sum() for other in (known, ~known) for one in (positive, ~positive)]
+        auroc = compute_auc(positive[known, np.newaxis], values[known, np.newaxis])[0]
+        lines.append([name.strip(), by, f"{auroc:.3f}", *counts])
+    columns = ["label", "by", "AUROC", "with the label", "without", "not measured with the label", "without"]
+    return table(columns, lines, "--:").replace("|---|--:", "|---|---", 1)

@@ -4,8 +4,6 @@ What the model was trained on is in its `config.json` already; this adds the key
 driver computes with. The command is `ecg card`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,16 +23,7 @@ from ecg.studies.predictions import Predictions
 def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, Any]]:
     """`statistics.measure` of held-out predictions, by database and pooled, with 95 % intervals.
 
-    Parameters
-    ----------
-    result : Predictions
-    diagnoses : Diagnoses
-        Its classes are the columns.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
+    `diagnoses`: its classes are the columns. Raises ValueError if they are not.
     """
     if result.classes != diagnoses.classes:
         raise ValueError(f"expected predictions of the diagnoses of {diagnoses.name}, found those of another set")
@@ -51,15 +40,8 @@ def measured_rows(result: Predictions, diagnoses: Diagnoses) -> list[dict[str, A
 def add_card(model_folder: Path, trained: Mapping[str, Any], predictions: Path, measured: Mapping[str, Any]) -> str:
     """Write a card with what trained a model and what was measured; the card as Markdown.
 
-    Parameters
-    ----------
-    model_folder : Path
-    trained : mapping
-        The training's command, commit, minutes and machine.
-    predictions : Path
-        File of held-out `Predictions`.
-    measured : mapping
-        Command and commit that wrote them.
+    `trained`: the training's command, commit, minutes and machine. `predictions`: file of held-out `Predictions`.
+    `measured`: command and commit that wrote them.
     """
     result = Predictions.load(predictions)
     rows = measured_rows(result, diagnoses_of(read_config(model_folder), model_folder))
@@ -105,15 +87,11 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         "time": f"{card['trained']['minutes']:g} minutes on {card['trained']['machine']}",
         "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
     }
-    lines = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
-    lines.append(
-        f"| database | recordings | {metric.replace('_', ' ')} (95 %) | {' | '.join(tables.MEASURES.values())} |"
-    )
-    lines.append("|---" * (len(tables.MEASURES) + 3) + "|")
+    lines = []
     for row in card["measured"]["rows"]:
-        low, high = row["interval_95"]
-        values = " | ".join("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
-        lines.append(
-            f"| {row['database']} | {row['recordings']} | {row[metric]:.3f} ({low:.3f} to {high:.3f}) | {values} |"
-        )
-    return "\n".join(lines) + "\n"
+        score = "{:.3f} ({:.3f} to {:.3f})".format(row[metric], *row["interval_95"])
+        values = ("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
+        lines.append([row["database"], row["recordings"], score, *values])
+    columns = ["database", "recordings", f"{metric.replace('_', ' ')} (95 %)", *tables.MEASURES.values()]
+    first = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
+    return "\n".join([*first, tables.table(columns, lines)]) + "\n"

@@ -11,32 +11,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Floats
 from ecg.io.files import write_file
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a method says of recordings that it was not trained on, with the reference labels.
+    """What a method says of recordings that it was not trained on, with the reference labels."""
 
-    Attributes
-    ----------
-    records, databases : ndarray, shape (n_recordings,), str
-    in_database : ndarray, shape (n_recordings,), bool
-        Whether the network was trained on other recordings of this database.
-    labels, outputs : ndarray, shape (n_recordings, n_classes), bool
-        Reference and decisions.
-    probabilities : ndarray, shape (n_recordings, n_classes), float64
-    classes : tuple of str
-        SNOMED CT codes of the columns.
-    """
-
-    records: NDArray[np.str_]
+    records: NDArray[np.str_]  # `records`, `databases`: (n_recordings,)
     databases: NDArray[np.str_]
-    in_database: NDArray[np.bool_]
-    labels: NDArray[np.bool_]
-    probabilities: NDArray[np.float64]
-    outputs: NDArray[np.bool_]
-    classes: tuple[str, ...]
+    # (n_recordings,), bool: whether the network was trained on other recordings of this database.
+    in_database: Bools
+    labels: Bools  # `labels`, `outputs`: (n_recordings, n_classes), bool: reference and decisions
+    probabilities: Floats  # (n_recordings, n_classes), float64
+    outputs: Bools
+    classes: tuple[str, ...]  # SNOMED CT codes of the columns
 
     def save(self, path: Path) -> None:
         """Write a .npz file, whole or not at all."""

@@ -5,8 +5,6 @@ are statements that no scored diagnosis stands for. The models must not have bee
 command is `ecg benchmark statements`.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +19,7 @@ from ecg.io.formats import read
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.measurements.types import Measurements
 from ecg.runtime.progress import progress
+from ecg.studies import markdown_tables
 from ecg.training.folds import in_folds, read_folds
 
 SINUS_RHYTHM = 20
@@ -29,29 +28,22 @@ _MORE_CODES = {"164884008": 60}  # ventricular ectopic beats, which PTB-XL's hea
 
 @dataclass
 class Quality:
-    """What was counted over recordings.
-
-    Attributes
-    ----------
-    recordings, statements, contradicted, uncertain, acute : int
-    by_certainty : mapping of str to Counter
-        Right (True) and wrong (False) statements.
-    right, wrong, missed : int
-        Of the statements said as definite or probable; of the header's diagnoses those that none of them says.
-    sure : Counter
-        Right and wrong ones of the recordings that are not uncertain.
-    """
+    """What was counted over recordings."""
 
     recordings: int = 0
     statements: int = 0
     contradicted: int = 0
     uncertain: int = 0
     acute: int = 0
+    # `right`, `wrong`, `missed`: of the statements said as definite or probable; of the header's diagnoses those that
+    # none of them says.
     right: int = 0
     wrong: int = 0
     missed: int = 0
     found: int = 0
+    # Right (True) and wrong (False) statements.
     by_certainty: dict[str, Counter[bool]] = field(default_factory=lambda: defaultdict(Counter))
+    # Right and wrong ones of the recordings that are not uncertain.
     sure: Counter[bool] = field(default_factory=Counter)
 
     def add(
@@ -65,16 +57,7 @@ class Quality:
     ) -> None:
         """Count a recording.
 
-        Parameters
-        ----------
-        statements : sequence of Statement
-        measured : Measurements
-        labels : iterable of str
-            SNOMED CT codes of its header.
-        age : float
-            Years.
-        definitions : str
-            The convention of the statements.
+        `labels`: SNOMED CT codes of its header. `age`: years. `definitions`: the convention of the statements.
         """
         wanted = codes_of_labels(labels)
         unsure = bool(doubts(statements, measured))
@@ -99,15 +82,12 @@ class Quality:
     def rows(self) -> list[tuple[str, str]]:
         """What was found, for people."""
         shares = {word: _share(count[True], count[False]) for word, count in self.by_certainty.items()}
+        words = [word for word in ("definite", "probable", "possible") if word in shares]
         return [
             ("recordings", str(self.recordings)),
             ("precision of definite and probable", _share(self.right, self.wrong)),
             ("recall", _share(self.found, self.missed)),
-            *(
-                (f"precision of {word}", shares[word])
-                for word in ("definite", "probable", "possible")
-                if word in shares
-            ),
+            *((f"precision of {word}", shares[word]) for word in words),
             ("recordings with a contradiction", _share(self.contradicted, self.recordings - self.contradicted)),
             ("statements a recording", f"{self.statements / max(self.recordings, 1):.2f}"),
             ("recordings with an acute statement", _share(self.acute, self.recordings - self.acute)),
@@ -137,23 +117,15 @@ def table(qualities: Mapping[str, Quality]) -> str:
     """All as a table in Markdown, a column for each group of recordings."""
     columns = {name: dict(quality.rows()) for name, quality in qualities.items()}
     names = dict.fromkeys(name for rows in columns.values() for name in rows)
-    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
-    lines += [f"| {name} | {' | '.join(rows.get(name, '') for rows in columns.values())} |" for name in names]
-    return "\n".join(lines) + "\n"
+    rows = ([name, *(rows.get(name, "") for rows in columns.values())] for name in names)
+    return markdown_tables.table(["", *columns], rows) + "\n"
 
 
 def measure_statements(data: Path, models: Sequence[Path], definitions: str, fold: int | None) -> str:
     """Interpret a folder's recordings, or those of a fold, and count; the table in Markdown.
 
-    Parameters
-    ----------
-    data : Path
-        Folder of recordings with diagnoses. With a `folds.csv` there is a column for each database.
-    models : sequence of Path
-        Folders of trained models.
-    definitions : str
-        The convention.
-    fold : int, optional
+    `data`: folder of recordings with diagnoses. With a `folds.csv` there is a column for each database. `models`:
+    folders of trained models. `definitions`: the convention.
     """
     paths = in_folds(data, () if fold is None else (fold,))
     if not paths:

@@ -1,7 +1,5 @@
 """A trained model adapted to one hospital's recordings: what `ecg adapt` does."""
 
-from __future__ import annotations
-
 import math
 import os
 import tempfile
@@ -17,7 +15,7 @@ from ecg.decisions.adaptation import Decided, adapt_to, choose, cross_validate
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
-from ecg.io.files import is_same_file
+from ecg.io.files import StrPath, is_same_file
 from ecg.io.label_tables import LabelTable, load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
@@ -35,36 +33,19 @@ N_FOLDS = 5
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model not adapted and adapted, on recordings that no part of the adaptation has seen (cross-validated).
+    """A model not adapted and adapted, on recordings that no part of the adaptation has seen (cross-validated)."""
 
-    Attributes
-    ----------
-    recordings, left_out : int
-        How many took part, and how many could not.
-    metric, log_loss : tuple of float
-        Before and after: `main_metric`, and mean log-loss over all pairs of recording and class.
-    gain : float
-        Of that metric.
-    interval : tuple of float
-        Its 95 % interval (paired bootstrap).
-    seed : int
-        Of the split.
-    definitions : str or None
-        The convention that all the recordings together choose; None for the method's own decision.
-    penalty : float
-        Of the fit to its scores; infinite where there is none.
-    metric_name : str
-    """
-
-    recordings: int
+    recordings: int  # `recordings`, `left_out`: how many took part, and how many could not
     left_out: int
+    # `metric`, `log_loss`: before and after: `main_metric`, and mean log-loss over all pairs of recording and class.
     metric: tuple[float, float]
     log_loss: tuple[float, float]
-    gain: float
-    interval: tuple[float, float]
-    seed: int
+    gain: float  # of that metric
+    interval: tuple[float, float]  # its 95 % interval (paired bootstrap)
+    seed: int  # of the split
+    # The convention that all the recordings together choose; None for the method's own decision.
     definitions: str | None
-    penalty: float
+    penalty: float  # of the fit to its scores; infinite where there is none
     metric_name: str = "challenge metric"
 
 
@@ -73,36 +54,19 @@ def adapt_model(
     data_folder: Path,
     adapted_folder: Path,
     *,
-    labels: str | os.PathLike[str] | None = None,
+    labels: StrPath | None = None,
     least_likelihood: float = 0.0,
     seed: int = 2020,
     device: str = "auto",
 ) -> Comparison:
     """Fit a model to a hospital's labelled recordings, and store it in another folder if that gains anything.
 
-    Parameters
-    ----------
-    model_folder, data_folder, adapted_folder : Path
-        ``folds.csv`` in the data folder keeps a patient's recordings in one part of the cross-validation.
-    labels : path, optional
-        The recordings' diagnoses, see `ecg.io.label_tables.load_labels`; those of headers if left out.
-    least_likelihood : float
-        Of codes in `labels`, in percent.
-    seed : int
-        Of the split.
-    device : str
-        As for `pick_device`.
+    ``folds.csv`` in the data folder keeps a patient's recordings in one part of the cross-validation. `labels`: see
+    `ecg.io.label_tables.load_labels`; those of headers if left out, with `least_likelihood` in percent. `seed` is that
+    of the split, `device` as for `pick_device`.
 
-    Returns
-    -------
-    Comparison
-        Where its gain is not above 0 nothing was written.
-
-    Raises
-    ------
-    ValueError
-        If the model can't be used, is adapted already or would be replaced, or the recordings are too few or in too few
-        folds.
+    Returns the comparison; where its gain is not above 0 nothing was written. Raises ValueError if the model can't be
+    used, is adapted already or would be replaced, or the recordings are too few or in too few folds.
     """
     if is_same_file(model_folder, adapted_folder):
         raise ValueError(f"{adapted_folder}: expected another folder than that of the model, found the same")
@@ -154,15 +118,8 @@ def compare(
 ) -> Comparison:
     """Cross-validate an adaptation, everything chosen again without each fold.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    decided : mapping
-        As of `choose`; the first is what the model decides by itself.
-    folds : ndarray, shape (n_recordings,), int
-    diagnoses : Diagnoses
-    seed, left_out : int
-        For the record.
+    `labels`: (n_recordings, n_classes), bool. `decided`: as of `choose`; the first is what the model decides by itself.
+    `folds`: (n_recordings,). `seed` and `left_out` are for the record.
     """
     itself = next(iter(decided.values()))
     adapted, after = cross_validate(labels, decided, folds, diagnoses.weights)

@@ -1,7 +1,5 @@
 """Calibration of a trained model after the fact: what `ecg calibrate` does."""
 
-from __future__ import annotations
-
 import json
 import os
 import tempfile
@@ -12,7 +10,7 @@ import numpy as np
 
 from ecg.decisions.calibration import fit_calibration
 from ecg.inference.predict import Item, predict
-from ecg.io.files import write_file
+from ecg.io.files import StrPath, write_file
 from ecg.io.label_tables import load_labels
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import load_model
@@ -26,31 +24,12 @@ _TOLERANCE = 0.002  # of the stored validation AUROC: another machine rounds dif
 
 
 def calibrate_model(
-    model_folder: Path,
-    data_folder: Path,
-    *,
-    labels: str | os.PathLike[str] | None = None,
-    least_likelihood: float = 0.0,
+    model_folder: Path, data_folder: Path, *, labels: StrPath | None = None, least_likelihood: float = 0.0
 ) -> tuple[int, float, float]:
     """Fit a model's probabilities on the validation parts of the recordings that it was trained on, and store it.
 
-    Parameters
-    ----------
-    model_folder, data_folder : Path
-    labels : path, optional
-    least_likelihood : float
-        As it was trained with.
-
-    Returns
-    -------
-    n_recordings : int
-    before, after : float
-        Calibration error on them.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no usable model, or the recordings are not those that trained it.
+    `least_likelihood`: as it was trained with. Returns `before` and `after`: calibration error on them. Raises
+    ValueError if the folder holds no usable model, or the recordings are not those that trained it.
     """
     model = load_model(model_folder, find_methods(), pick_device())
     if model.adaptation is not None:
@@ -69,13 +48,8 @@ def calibrate_model(
             rows = np.flatnonzero(folds == number).tolist()
             items = (Item(row, dataset.signal(row), dataset.features(row)) for row in rows)
             found = np.stack([each[0] for _, each in predict(method, [network], items, model.device)])
-            _require_same(
-                model_folder,
-                data_folder,
-                model.config["members"][number]["validation"]["all"],
-                dataset.labels[rows],
-                found,
-            )
+            stored = model.config["members"][number]["validation"]["all"]
+            _require_same(model_folder, data_folder, stored, dataset.labels[rows], found)
             truth.append(dataset.labels[rows])
             scores.append(found)
     given = np.concatenate(scores)

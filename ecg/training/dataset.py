@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats32, Ints
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import Candidates, examine_folder
 from ecg.examination.journal import key_of, step_key
@@ -65,25 +65,16 @@ class Entry:
 class Dataset:
     """Preprocessed recordings in the order of their names, then simulated ones.
 
-    Attributes
-    ----------
-    entries : list of Entry
-    n_recorded : int
-        Entries before the simulated ones, which are there to be trained on and for nothing else.
-    labels : ndarray, shape (n_recordings, n_classes), bool
-        As the Challenge scores them.
-    targets : ndarray, shape (n_recordings, n_classes), float32
-        The method's training targets.
-    unused : int
-        Recordings beside these that the method is not trained on.
-    unknown : dict of str to int
-        Codes that the set of diagnoses lacks, and how many recordings have each, the most frequent first.
+    The first `n_recorded` entries are no simulated ones, which are there to be trained on and for nothing else.
+    `labels`, (n_recordings, n_classes), bool, are as the Challenge scores them; `targets`, of the same shape, float32,
+    are the method's. `unused` counts recordings that the method is not trained on; `unknown` counts, for codes that the
+    set of diagnoses lacks, the recordings that have them, the most frequent first.
     """
 
     def __init__(
         self,
         entries: list[Entry],
-        signals: NDArray[np.float32],
+        signals: Floats32,
         diagnoses: Diagnoses = CHALLENGE_2020,
         unused: int = 0,
         n_simulated: int = 0,
@@ -104,33 +95,26 @@ class Dataset:
         simulated = len(self) - self.n_recorded
         return Dataset(self.entries, self._signals, diagnoses, self.unused, simulated, self.unknown)
 
-    def split(
-        self, rows: Sequence[int] | NDArray[np.int64], n_folds: int, seed: int, given: list[int] | None = None
-    ) -> NDArray[np.int64]:
+    def split(self, rows: Sequence[int] | Ints, n_folds: int, seed: int, given: list[int] | None = None) -> Ints:
         """`assign_folds` of some recordings; `given` folds in place of those that came with the data."""
         entries = [self.entries[row] for row in rows]
-        return assign_folds(
-            self.labels[list(rows)],
-            [entry.database for entry in entries],
-            [entry.fold for entry in entries] if given is None else given,
-            n_folds,
-            seed,
-            [entry.patient for entry in entries],
-        )
+        databases, patients = [entry.database for entry in entries], [entry.patient for entry in entries]
+        given = [entry.fold for entry in entries] if given is None else given
+        return assign_folds(self.labels[list(rows)], databases, given, n_folds, seed, patients)
 
-    def signal(self, index: int) -> NDArray[np.float32]:
+    def signal(self, index: int) -> Floats32:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
         entry = self.entries[index]
         flat = self._signals[entry.start : entry.start + 12 * entry.n_samples]
         return flat.reshape(12, entry.n_samples)
 
-    def features(self, index: int) -> NDArray[np.float32]:
+    def features(self, index: int) -> Floats32:
         """What is known beside the signal, shape (n_features,), float32."""
         entry = self.entries[index]
         end = entry.start + 12 * entry.n_samples
         return self._signals[end : end + entry.n_features]
 
-    def digest(self, rows: NDArray[np.int64]) -> str:
+    def digest(self, rows: Ints) -> str:
         """Of all that a training can see of some recordings: samples, rate, features, labels, folds, in their order."""
         known = [astuple(replace(self.entries[row], start=0)) for row in rows]
         digest = hashlib.sha256(json.dumps(known).encode())
@@ -138,7 +122,7 @@ class Dataset:
             digest.update(self.features(row).tobytes() + self.masked_features(row).tobytes())
         return digest.hexdigest()
 
-    def masked_features(self, index: int) -> NDArray[np.float32]:
+    def masked_features(self, index: int) -> Floats32:
         """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""
         entry = self.entries[index]
         start = entry.start + 12 * entry.n_samples + entry.n_features
@@ -160,36 +144,20 @@ def build_dataset(
 ) -> tuple[Dataset, list[str]]:
     """Read every recording below a folder that the method can be trained on.
 
-    Parameters
-    ----------
-    method : Method
-    data_folder : Path
-        Recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold) in it
-        says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay together.
-    cache_folder : Path
-        Where the preprocessed signals go. They are used again when nothing has changed, so that a training that was
-        killed does not read everything again.
-    workers : int
-        Processes that read at once.
-    limit : int, optional
-        Only this many recordings, spread evenly over all of them.
-    statements : StatementTable or LabelTable, optional
-        As for `read`: labels for recordings in clinical formats; or a table of records. Its codes replace
-        those of headers. Its folds and patients count where ``folds.csv`` says nothing.
-    resume : bool
-        Use what was read before, or refuse.
-    shape_only : collection of str
-        Databases in which the size of recordings is invented: nothing is learned from it.
+    - `data_folder`: recordings, in it or in folders below it. An optional ``folds.csv`` (record, database, fold)
+      in it says which fold (1, 2, ...; 0 for none) a recording belongs to, so that a patient's recordings stay
+      together.
+    - `cache_folder`: where the preprocessed signals go. They are used again when nothing has changed, so that a
+      training that was killed does not read everything again.
+    - `workers`: processes that read at once.
+    - `limit`: only this many recordings, spread evenly over all of them.
+    - `statements`: as for `read`: labels for recordings in clinical formats; or a table of records. Its codes
+      replace those of headers. Its folds and patients count where ``folds.csv`` says nothing.
+    - `resume`: use what was read before, or refuse.
+    - `shape_only`: databases in which the size of recordings is invented: nothing is learned from it.
 
-    Returns
-    -------
-    tuple of Dataset and list of str
-        The recordings that take part, and a sentence for each one that does not although it should.
-
-    Raises
-    ------
-    RecordingError
-        If the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
+    Returns the recordings that take part, and a sentence for each one that does not although it should. Raises
+    RecordingError if the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
     """
     folds = read_folds(data_folder)
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
@@ -262,13 +230,7 @@ def build_dataset(
 
 
 def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path) -> None:
-    """Disk and memory for this many recordings; OSError where the disk has less.
-
-    Raises
-    ------
-    OSError
-        If the preprocessed recordings would not fit.
-    """
+    """Disk and memory for this many recordings; OSError where the disk has less."""
     some = [_seconds(headers[k]) for k in np.linspace(0, len(headers) - 1, min(len(headers), _LOOKED_AT)).astype(int)]
     count = len(headers) * (1 + method.training.simulated_share)
     disk = count * float(np.mean(some)) * 12 * 4 * method.input.sampling_frequency
@@ -306,7 +268,7 @@ def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
     return stored if whole else None
 
 
-def _open_signals(signal_file: Path) -> NDArray[np.float32]:
+def _open_signals(signal_file: Path) -> Floats32:
     return np.memmap(signal_file, dtype=np.float32, mode="r")
 
 
@@ -318,16 +280,8 @@ def _fingerprint(
     shape_only: Collection[str],
 ) -> str:
     words = "" if statements is None else statements.digest()
-    arguments = (
-        method.name,
-        method.settings,
-        method.diagnoses.as_json(),
-        method.leads,
-        method.training.masked_leads,
-        sorted(folds.items()),
-        words,
-        *sorted(shape_only),
-    )
+    of_method = method.name, method.settings, method.diagnoses.as_json(), method.leads, method.training.masked_leads
+    arguments = (*of_method, sorted(folds.items()), words, *sorted(shape_only))
     step = step_key("training", *arguments)
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
@@ -357,7 +311,7 @@ class _CacheWriter:
         self.unknown.update(set(prepared.recording.labels) - self.method.diagnoses.column_of.keys())
         return prepared
 
-    def targets(self, prepared: _Prepared) -> NDArray[np.float32]:
+    def targets(self, prepared: _Prepared) -> Floats32:
         return self.method.training.make_targets(prepared.recording.labels, prepared.signal)
 
     def add(self, name: str, database: str, fold: int, prepared: _Prepared) -> None:
@@ -370,22 +324,10 @@ class _CacheWriter:
             signal, _ = without_size(signal, features[0])
             targets[self.by_size] = np.nan
         signal = np.ascontiguousarray(signal)
-        self.entries.append(
-            Entry(
-                name,
-                database,
-                fold,
-                prepared.recording.labels,
-                prepared.seconds,
-                tuple(map(float, targets)),
-                prepared.digest,
-                self.n_values,
-                signal.shape[1],
-                len(features[0]),
-                "" if self.table is None else self.table.patients.get(self.table.key(name), ""),
-                len(features) - 1,
-            )
-        )
+        patient = "" if self.table is None else self.table.patients.get(self.table.key(name), "")
+        labels, learned = prepared.recording.labels, tuple(map(float, targets))
+        place = self.n_values, signal.shape[1], len(features[0]), patient, len(features) - 1
+        self.entries.append(Entry(name, database, fold, labels, prepared.seconds, learned, prepared.digest, *place))
         self._write(signal.data)
         self._write(np.concatenate(features).data)
         self.n_values += signal.size + len(features) * len(features[0])
@@ -453,11 +395,11 @@ class _Prepared:
     """One recording, read and preprocessed."""
 
     recording: Recording  # without its signal
-    signal: NDArray[np.float32]  # in the method's units
+    signal: Floats32  # in the method's units
     seconds: float
     digest: str  # of the signal in mV
-    features: NDArray[np.float32]
-    masked_features: NDArray[np.float32]  # (n_sets, n_features), of fewer leads
+    features: Floats32
+    masked_features: Floats32  # (n_sets, n_features), of fewer leads
 
 
 def _preprocessed(method: Method, recording: Recording) -> _Prepared:

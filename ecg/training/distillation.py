@@ -1,15 +1,13 @@
 """One network that learns what an ensemble answers (Hinton et al. 2015): what `ecg distill` does."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.inference.predict import Item, predict
 from ecg.methods.base import Method
 from ecg.model_folder.model import Model
@@ -30,22 +28,10 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     The targets are in equal parts the labels and the ensemble's probabilities. The first fold validates, as for the
     ensemble's first member; a stopped training continues.
 
-    Parameters
-    ----------
-    teacher : Model
-    student : Method
-        With the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
-    data_folder, model_folder : Path
-        The recordings that trained the teacher, and where the model goes.
-    options : TrainingOptions
-        `members` has no part in it.
-
-    Raises
-    ------
-    ValueError
-        If the student can't learn from this teacher.
-    RecordingError
-        If the data folder can't be trained on.
+    `student`: with the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
+    `data_folder` and `model_folder`: the recordings that trained the teacher, and where the model goes. `options`:
+    `members` has no part in it. Raises ValueError if the student can't learn from this teacher; RecordingError if the
+    data folder can't be trained on.
     """
     teacher.require(student.diagnoses)
     if teacher.method.input.preprocess != student.input.preprocess:
@@ -82,7 +68,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     shutil.rmtree(scratch)
 
 
-def _answers(teacher: Model, dataset: Dataset) -> NDArray[np.float64]:
+def _answers(teacher: Model, dataset: Dataset) -> Floats:
     """The mean of the members' probabilities for every recording, (n_recordings, n_classes)."""
     items = (Item(row, dataset.signal(row), dataset.features(row)) for row in range(len(dataset)))
     found = predict(teacher.method, teacher.networks, items, teacher.device, autocast=True)

@@ -1,7 +1,5 @@
 """A training by several processes: the data read once, a part of every batch for each, the sum as if one had it all."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 
@@ -92,11 +90,7 @@ class DataParallel:
 class CommonBatchNorm1d(nn.BatchNorm1d):
     """Batch norm with the mean and variance of all processes' items, on any device (`nn.SyncBatchNorm` is for GPUs).
 
-    Parameters
-    ----------
-    norm : nn.BatchNorm1d
-        Its parameters and statistics are taken over.
-    parallel : DataParallel
+    `norm`: its parameters and statistics are taken over.
     """
 
     def __init__(self, norm: nn.BatchNorm1d, parallel: DataParallel) -> None:

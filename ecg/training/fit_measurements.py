@@ -9,8 +9,6 @@ this file. How far the measurements are off on recordings that had no part in th
 `ecg benchmark ludb --refit`.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Sequence
@@ -19,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.numpy import save
 from torch import nn
 
-from ecg.arrays import Floats
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.io.files import write_file
 from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
@@ -50,24 +47,15 @@ _SINUS = {"426783006", "426177001", "427084000", "427393009"}
 
 @dataclass(frozen=True)
 class Example:
-    """The beats of a recording and their boundaries.
+    """The beats of a recording and their boundaries."""
 
-    Attributes
-    ----------
-    beats : ndarray, shape (n_beats, 12, N_SAMPLES), float32, mV
-    whole : ndarray, shape (n_beats, 6), float64
-        Samples from the first of a beat; NaN where unknown.
-    leads : ndarray, shape (n_beats, 12, 6), float64
-    on : ndarray, shape (12,), bool
-    """
-
-    beats: NDArray[np.float32]
-    whole: Floats
-    leads: Floats
-    on: NDArray[np.bool_]
+    beats: Floats32  # (n_beats, 12, N_SAMPLES), float32, mV
+    whole: Floats  # (n_beats, 6), float64: samples from the first of a beat; NaN where unknown
+    leads: Floats  # (n_beats, 12, 6), float64
+    on: Bools  # (12,), bool
 
 
-def _windows(prepared: Prepared, which: NDArray[np.int64]) -> NDArray[np.float32]:
+def _windows(prepared: Prepared, which: Ints) -> Floats32:
     past, future = round(PAST * RATE), round(FUTURE * RATE)
     padded = np.pad(prepared.signal, ((0, 0), (past, future)), mode="edge")
     pieces = np.stack([padded[:, beat : beat + past + future] for beat in prepared.beats[which]])
@@ -209,7 +197,7 @@ def _through(layers: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def draw(example: Example, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_], Floats, Floats]:
+def draw(example: Example, rng: np.random.Generator) -> tuple[Floats32, Bools, Floats, Floats]:
     """The median of some beats, changed in ways that move the boundaries as it says: input, leads on, marks."""
     n_beats = len(example.beats)
     some = rng.permutation(n_beats)[: n_beats if rng.random() < 0.4 else rng.integers(1, n_beats + 1)]
@@ -285,7 +273,7 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
 # ---- P waves ---------------------------------------------------------------------------------------------------------
 
 
-def p_wave_evidence_of(data: Path) -> tuple[Floats, NDArray[np.bool_]]:
+def p_wave_evidence_of(data: Path) -> tuple[Floats, Bools]:
     """Evidence and whether there are P waves, of the sinus rhythms, fibrillation and flutter in `data` but fold 9."""
     with open(data / "folds.csv", newline="") as file:
         kept = {row["record"] for row in csv.DictReader(file) if row["fold"] != "9"}
@@ -304,7 +292,7 @@ def p_wave_evidence_of(data: Path) -> tuple[Floats, NDArray[np.bool_]]:
     return np.array(numbers), np.array(present)
 
 
-def _evidence(signal: NDArray[np.float32], sampling_frequency: float) -> Floats | None:
+def _evidence(signal: Floats32, sampling_frequency: float) -> Floats | None:
     prepared = prepare(signal, sampling_frequency)
     if prepared is None:
         return None
@@ -312,7 +300,7 @@ def _evidence(signal: NDArray[np.float32], sampling_frequency: float) -> Floats 
     return p_wave_evidence(prepared, outlined, periodic_waves_from(prepared, outlined))
 
 
-def fit_p_waves(numbers: Floats, present: NDArray[np.bool_]) -> dict[str, NDArray[np.float32]]:
+def fit_p_waves(numbers: Floats, present: Bools) -> dict[str, Floats32]:
     """Train the network of `p_waves.probability`, both kinds of recordings with the same weight in all."""
     torch.manual_seed(0)
     mean, deviation = numbers.mean(axis=0), numbers.std(axis=0)
@@ -343,18 +331,10 @@ def fit_p_waves(numbers: Floats, present: NDArray[np.bool_]) -> dict[str, NDArra
 # ---- command ---------------------------------------------------------------------------------------------------------
 
 
-def fit_all(
-    real: list[Example], simulated: list[Example], data: Path, n_steps: int = STEPS
-) -> dict[str, NDArray[np.float32]]:
+def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: int = STEPS) -> dict[str, Floats32]:
     """Fit the network, then with it the P waves; from then on this process measures with both.
 
-    Parameters
-    ----------
-    real, simulated : list of Example
-    data : Path
-        Challenge recordings with folds.csv, for the P waves.
-    n_steps : int
-        Of training the network.
+    `data`: Challenge recordings with folds.csv, for the P waves. `n_steps`: of training the network.
     """
     network = {
         name: values.numpy()

@@ -1,47 +1,28 @@
 """Which recordings validate which member: a patient in one fold only, every class in every fold where it can be."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools, Ints
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings
 
 
 def assign_folds(
-    labels: NDArray[np.bool_],
-    databases: list[str],
-    given: list[int],
-    n_folds: int,
-    seed: int,
-    patients: Sequence[str] = (),
-) -> NDArray[np.int64]:
+    labels: Bools, databases: list[str], given: list[int], n_folds: int, seed: int, patients: Sequence[str] = ()
+) -> Ints:
     """Split recordings into folds.
 
-    Parameters
-    ----------
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    databases : list of str
-        Each database is split on its own (Zhao et al. 2020, published code), so that every fold holds a part of each.
-    given : list of int
-        Fold numbers from 1 up that came with the data, because they keep a patient's recordings together; 0 for none.
-        Fold k of them becomes fold ``(k - 1) mod n_folds``.
-    n_folds : int
-    seed : int
-    patients : sequence of str, optional
-        Of each recording, "" where not known. A patient's recordings in a database go into one fold: that of one of
-        them where it is given.
-
-    Returns
-    -------
-    ndarray, shape (n_recordings,), int64
-        0 to n_folds - 1. Where nothing is given the split is by iterative multilabel stratification (Sechidis et al.
-        2011); a database smaller than `n_folds` is dealt out one by one.
+    `labels`: (n_recordings, n_classes), bool. `databases`: each database is split on its own (Zhao et al. 2020,
+    published code), so that every fold holds a part of each. `given`: fold numbers from 1 up that came with the data,
+    because they keep a patient's recordings together; 0 for none. Fold k of them becomes fold ``(k - 1) mod n_folds``.
+    `patients`: of each recording, "" where not known. A patient's recordings in a database go into one fold: that of
+    one of them where it is given. Returns (n_recordings,), int64: 0 to n_folds - 1. Where nothing is given the split is
+    by iterative multilabel stratification (Sechidis et al. 2011); a database smaller than `n_folds` is dealt out one by
+    one.
     """
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold  # here: prediction has no use for scikit-learn
 
@@ -73,10 +54,7 @@ def assign_folds(
 def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
     """``{record: (database, fold)}`` from the data folder's ``folds.csv``, empty where there is none.
 
-    Raises
-    ------
-    RecordingError
-        If the file lacks a column or a fold is no whole number from 0 up.
+    Raises RecordingError if the file lacks a column or a fold is no whole number from 0 up.
     """
     path = data_folder / "folds.csv"
     if not path.exists():

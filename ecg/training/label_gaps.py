@@ -1,27 +1,21 @@
 """Where the labels of recordings and a set of diagnoses don't meet, in words."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Bools
 from ecg.labels.diagnoses import Diagnoses, load_diagnoses, shipped
 
 _CODES_NAMED = 20  # the others are counted
 
 
-def label_gaps(diagnoses: Diagnoses, labels: NDArray[np.bool_], unknown: Mapping[str, int]) -> list[str]:
+def label_gaps(diagnoses: Diagnoses, labels: Bools, unknown: Mapping[str, int]) -> list[str]:
     """Sentences about codes that the set lacks, and about its diagnoses that no recording has.
 
-    Parameters
-    ----------
-    diagnoses : Diagnoses
-    labels : ndarray, shape (n_recordings, n_classes), bool
-    unknown : Mapping of str to int
-        Codes and how many recordings have each, the most frequent first.
+    `labels`: (n_recordings, n_classes), bool. `unknown`: codes and how many recordings have each, the most frequent
+    first.
     """
     sentences = []
     if unknown:

@@ -1,7 +1,5 @@
 """One network trained through the stages of its method, resumable at every epoch."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
@@ -14,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from ecg.arrays import Bools, Floats, Ints
 from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
@@ -50,30 +48,12 @@ def scaled_epochs(method: Method, epochs: int | None) -> list[int]:
 
 
 def train_member(
-    method: Method,
-    dataset: Dataset,
-    training_rows: NDArray[np.int64],
-    validation_rows: NDArray[np.int64],
-    options: MemberOptions,
+    method: Method, dataset: Dataset, training_rows: Ints, validation_rows: Ints, options: MemberOptions
 ) -> Member:
     """Train one network through all stages of the method and search its thresholds.
 
-    Parameters
-    ----------
-    method : Method
-    dataset : Dataset
-    training_rows, validation_rows : ndarray of int
-        No stage sees a validation recording other than to score it.
-    options : MemberOptions
-
-    Returns
-    -------
-    Member
-
-    Raises
-    ------
-    TrainingError
-        If there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
+    `training_rows` and `validation_rows`: no stage sees a validation recording other than to score it. Raises
+    TrainingError if there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
     """
     if not len(training_rows) or not len(validation_rows):
         raise TrainingError(
@@ -89,12 +69,7 @@ class _MemberTraining:
     """The state of one member's training between epochs: everything that a checkpoint holds."""
 
     def __init__(
-        self,
-        method: Method,
-        dataset: Dataset,
-        training_rows: NDArray[np.int64],
-        validation_rows: NDArray[np.int64],
-        options: MemberOptions,
+        self, method: Method, dataset: Dataset, training_rows: Ints, validation_rows: Ints, options: MemberOptions
     ) -> None:
         self.method, self.dataset, self.options = method, dataset, options
         self.training_rows, self.validation_rows = training_rows, validation_rows
@@ -193,15 +168,8 @@ class _MemberTraining:
             labels, self._validate(autocast=True), self._score, self.method.decision.decide, _SHARED_CANDIDATES
         )
         self.epoch += 1
-        self.history.append(
-            {
-                "stage": stage.name,
-                "epoch": self.epoch,
-                "loss": round(mean, 6),
-                self.metric: round(score, 6),
-                "shared_threshold": threshold,
-            }
-        )
+        row = {"stage": stage.name, "epoch": self.epoch, "loss": round(mean, 6), self.metric: round(score, 6)}
+        self.history.append({**row, "shared_threshold": threshold})
         if score > self.best_score:
             self.best_score, self.best = score, _copy(self.network.state_dict())
         averaged = max(round(stage.average_epochs * n_epochs / stage.epochs), 1)
@@ -214,7 +182,7 @@ class _MemberTraining:
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s"
         )
 
-    def _score(self, labels: NDArray[np.bool_], outputs: NDArray[np.bool_]) -> float:
+    def _score(self, labels: Bools, outputs: Bools) -> float:
         return main_metric(labels, outputs, self.method.diagnoses)
 
     def _end_stage(self) -> None:
@@ -232,7 +200,7 @@ class _MemberTraining:
         rng = np.random.default_rng([self.options.seed, self.options.number, self.stage + 1, self.epoch])
         order = rng.permutation(self.training_rows)
 
-        def make(rows: NDArray[np.int64]) -> tuple[Batch, Tensor]:
+        def make(rows: Ints) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
             targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
             batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
@@ -251,7 +219,7 @@ class _MemberTraining:
             starts.pop()
         return [slice(start, end) for start, end in zip(starts, [*starts[1:], n_rows], strict=True)]
 
-    def _validate(self, *, autocast: bool) -> NDArray[np.float64]:
+    def _validate(self, *, autocast: bool) -> Floats:
         self.network.eval()
         device, processes, rows = self.options.device, self.options.processes, self.validation_rows
         own = range(processes.rank, len(rows), processes.count)
@@ -264,19 +232,12 @@ class _MemberTraining:
 
     @cached_property
     def _fingerprint(self) -> str:
-        parts = [
-            self.method.name,
-            dict(self.method.settings),
-            self.method.diagnoses.as_json(),
-            self.method.leads,
-            self.method.training.masked_leads,
-            self.epochs,
-            self.options.seed,
-            self.options.number,
-            len(self.training_rows),
-            self.dataset.digest(np.concatenate([self.training_rows, self.validation_rows])),
-            *([] if self.options.start is None else self.options.start.checksums),
-        ]
+        method = self.method
+        parts: list[Any] = [method.name, dict(method.settings), method.diagnoses.as_json(), method.leads]
+        parts += [method.training.masked_leads, self.epochs, self.options.seed, self.options.number]
+        rows = np.concatenate([self.training_rows, self.validation_rows])
+        parts += [len(self.training_rows), self.dataset.digest(rows)]
+        parts += [] if self.options.start is None else self.options.start.checksums
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def _save_checkpoint(self) -> None:

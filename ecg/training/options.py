@@ -1,7 +1,5 @@
 """How a model and its members are trained, beside the method and the data."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,51 +14,30 @@ from ecg.runtime.processes import ALONE, Processes
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a model is trained, beside the method and the data.
+    """How a model is trained, beside the method and the data."""
 
-    Attributes
-    ----------
-    members : int, optional
-        Networks to train, each with another fold left out for validation; 1 to ``method.training.n_folds``, the
-        method's own number if not given.
-    epochs : int, optional
-        Epochs over all stages together; the method's full schedule if not given.
-    seed : int
-        Of the folds, the first weights, the order of recordings and every random draw. On one machine's CPU, with one
-        number of threads, the same seed gives the same model.
-    device : str
-        "auto", "cpu", "cuda" or "cuda:<number>".
-    workers : int, optional
-        Processes that read recordings.
-    limit : int, optional
-        Train on this many recordings only, to try things out.
-    labels : StatementTable or LabelTable, optional
-        The codes of statements of devices, for recordings in clinical formats, which have no codes themselves; or
-        those of records, which take the place of the codes in headers.
-    resume : bool
-        Fail instead of restarting if data or options changed. A stopped training is continued in any case.
-    spread_members : bool
-        Under `torchrun` each process trains other members, rather than all of them one member after another.
-    start : Model, optional
-        A trained model of the same method and settings, from whose weights the training starts: member k from network
-        k modulo their number. What `Training.prepare` has fitted stays as it is.
-    shape_only : tuple of str
-        Databases in which the size of recordings is invented.
-    cache : Path, optional
-        A folder in which the preprocessed recordings stay for the next training on the same data.
-    """
-
+    # Networks to train, each with another fold left out for validation; 1 to ``method.training.n_folds``, the method's
+    # own number if not given.
     members: int | None = None
-    epochs: int | None = None
+    epochs: int | None = None  # epochs over all stages together; the method's full schedule if not given
+    # Of the folds, the first weights, the order of recordings and every random draw. On one machine's CPU, with one
+    # number of threads, the same seed gives the same model.
     seed: int = 2020
-    device: str = "auto"
-    workers: int | None = None
-    limit: int | None = None
+    device: str = "auto"  # "auto", "cpu", "cuda" or "cuda:<number>"
+    workers: int | None = None  # processes that read recordings
+    limit: int | None = None  # train on this many recordings only, to try things out
+    # The codes of statements of devices, for recordings in clinical formats, which have no codes themselves; or those
+    # of records, which take the place of the codes in headers.
     labels: StatementTable | LabelTable | None = None
+    # Fail instead of restarting if data or options changed. A stopped training is continued in any case.
     resume: bool = False
+    # Under `torchrun` each process trains other members, rather than all of them one member after another.
     spread_members: bool = False
+    # A trained model of the same method and settings, from whose weights the training starts: member k from network k
+    # modulo their number. What `Training.prepare` has fitted stays as it is.
     start: Model | None = None
-    shape_only: tuple[str, ...] = ()
+    shape_only: tuple[str, ...] = ()  # databases in which the size of recordings is invented
+    # A folder in which the preprocessed recordings stay for the next training on the same data.
     cache: Path | None = None
 
     def n_members(self, method: Method) -> int:
@@ -87,33 +64,15 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class MemberOptions:
-    """How one member is trained.
+    """How one member is trained."""
 
-    Attributes
-    ----------
-    epochs : int or None
-        As in `TrainingOptions`.
-    seed, number : int
-        With the seed the member's number determines every random draw.
-    device : torch.device
-    checkpoint : Path, optional
-        Written after every epoch; training continues from it if it belongs to the same training.
-    label : str
-        What the progress lines call the member.
-    resume : bool
-        Refuse to replace a checkpoint of another training.
-    processes : Processes
-        Those that train it together, each with a part of every batch.
-    start : Model, optional
-        As in `TrainingOptions`.
-    """
-
-    epochs: int | None
-    seed: int
+    epochs: int | None  # as in `TrainingOptions`
+    seed: int  # `seed`, `number`: with the seed the member's number determines every random draw
     number: int
     device: torch.device
+    # Written after every epoch; training continues from it if it belongs to the same training.
     checkpoint: Path | None = None
-    label: str = "Training"
-    resume: bool = False
-    processes: Processes = ALONE
-    start: Model | None = None
+    label: str = "Training"  # what the progress lines call the member
+    resume: bool = False  # refuse to replace a checkpoint of another training
+    processes: Processes = ALONE  # those that train it together, each with a part of every batch
+    start: Model | None = None  # as in `TrainingOptions`

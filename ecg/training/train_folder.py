@@ -1,12 +1,11 @@
 """Training as a command line gives it: method and model to start from by name and folder."""
 
-from __future__ import annotations
-
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from ecg.io.files import StrPath
 from ecg.io.label_tables import load_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, join, load_diagnoses
 from ecg.leads import parse_leads
@@ -20,65 +19,43 @@ from ecg.training.trainer import train
 
 
 def train_folder(
-    data: str | os.PathLike[str],
-    model: str | os.PathLike[str],
+    data: StrPath,
+    model: StrPath,
     *,
     method: str | None = None,
-    members: int | None = None,
-    epochs: int | None = None,
-    seed: int = 2020,
-    device: str = "auto",
-    workers: int | None = None,
-    limit: int | None = None,
     diagnoses: str | None = None,
     labels: str | None = None,
     least_likelihood: float = 0.0,
     leads: str | None = None,
-    resume: bool = False,
-    spread_members: bool = False,
-    start: str | os.PathLike[str] | None = None,
+    start: StrPath | None = None,
     shape_only: Sequence[str] = (),
-    also: tuple[str, str | os.PathLike[str]] | None = None,
-    cache: str | os.PathLike[str] | None = None,
+    also: tuple[str, StrPath] | None = None,
+    cache: StrPath | None = None,
     methods: Mapping[str, MethodBuilder] | None = None,
     default_method: str = DEFAULT_METHOD,
+    **options: Any,
 ) -> None:
     """Train a model on every recording of a folder and store it.
 
-    Parameters
-    ----------
-    data, model : path
-    method : str, optional
-        One of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of `start`.
-    members, epochs, seed, device, workers, limit, resume, spread_members
-        See `ecg.training.options.TrainingOptions`.
-    diagnoses : str, optional
-        A set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or of `start`.
-    labels : str, optional
-        CSV file of records and codes, or of statements and codes, or "common", see `ecg.io.label_tables.load_labels`.
-    least_likelihood : float
-        Of codes in `labels`, in percent.
-    leads : str, optional
-        Leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with those that
-        smaller sets lack masked in half of the training items.
-    start : path, optional
-        A model folder, from whose weights the training starts.
-    shape_only : sequence of str
-        Databases in which the size of recordings is invented.
-    also : tuple of (str, path), optional
-        A second set of diagnoses and the folder of a model for it. The networks are trained on both sets; the two
-        models differ in their outputs. A recording has the codes of its header and of `labels`; what it has no code
-        of a set of, is not known there.
-    cache : path, optional
-        See `ecg.training.options.TrainingOptions`.
-    methods : Mapping of str to callable, optional
-        The methods' builders by name, those of `find_methods` if not given.
-    default_method : str
+    - `method`: one of `methods`, with settings where wanted (``butteam:width=12``); `default_method`, or that of
+      `start`.
+    - `diagnoses`: a set of diagnoses by name or file, see `ecg.labels.diagnoses`; that of the Challenge 2020, or
+      of `start`.
+    - `labels`: CSV file of records and codes, or of statements and codes, or "common", see
+      `ecg.io.label_tables.load_labels`.
+    - `least_likelihood`: of codes in `labels`, in percent.
+    - `leads`: leads that the model looks at, by number or names, see `ecg.leads.parse_leads`; "any" for all, with
+      those that smaller sets lack masked in half of the training items.
+    - `start`: a model folder, from whose weights the training starts.
+    - `shape_only`: databases in which the size of recordings is invented.
+    - `also`: a second set of diagnoses and the folder of a model for it. The networks are trained on both sets;
+      the two models differ in their outputs. A recording has the codes of its header and of `labels`; what it has
+      no code of a set of, is not known there.
+    - `methods`: the methods' builders by name, those of `find_methods` if not given.
+    - `cache`, `members`, `epochs`, `seed`, `device`, `workers`, `limit`, `resume`, `spread_members`: see
+      `ecg.training.options.TrainingOptions`.
 
-    Raises
-    ------
-    ValueError
-        If the method can't be trained on two sets, or would start from a model of one.
+    Raises ValueError if the method can't be trained on two sets, or would start from a model of one.
     """
     builders = find_methods() if methods is None else methods
     first = None if start is None else load_model(start, builders, pick_device("cpu"))
@@ -102,18 +79,5 @@ def train_folder(
         fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads))
         chosen, parts = fit(chosen), [(fit(part), folder) for part, folder in parts]
     table = load_labels(labels, wanted.column_of, least_likelihood) if labels else None
-    options = TrainingOptions(
-        members,
-        epochs,
-        seed,
-        device,
-        workers,
-        limit,
-        table,
-        resume,
-        spread_members,
-        first,
-        tuple(shape_only),
-        None if cache is None else Path(cache),
-    )
-    train(chosen, data, model, options, parts)
+    options |= {"labels": table, "start": first, "shape_only": tuple(shape_only)}
+    train(chosen, data, model, TrainingOptions(cache=None if cache is None else Path(cache), **options), parts)

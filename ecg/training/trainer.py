@@ -1,22 +1,22 @@
 """Training of any method on a folder: its members one after another, and the model folder that they make."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.decisions.calibration import fit_calibration
 from ecg.inference.predict import Item, predict
+from ecg.io.files import StrPath
 from ecg.methods.base import Method
 from ecg.model_folder import folder as storage
 from ecg.model_folder.model import Member
@@ -36,8 +36,8 @@ SCRATCH = ".training-state"
 
 def train(
     method: Method,
-    data_folder: str | os.PathLike[str],
-    model_folder: str | os.PathLike[str],
+    data_folder: StrPath,
+    model_folder: StrPath,
     options: TrainingOptions,
     parts: Sequence[tuple[Method, Path]] = (),
 ) -> None:
@@ -47,23 +47,9 @@ def train(
     that lies in ``<model_folder>/.training-state`` until the model is stored. Under `torchrun` its processes train
     together; the first of them writes.
 
-    Parameters
-    ----------
-    method : Method
-    data_folder, model_folder : path
-    options : TrainingOptions
-    parts : sequence of (Method, Path)
-        Models to store in place of one with all of the method's classes: the same method for a part of them, and its
-        folder.
-
-    Raises
-    ------
-    RecordingError
-        If the data folder can't be trained on.
-    TrainingError
-        If training fails, or if there is no training to resume.
-    ValueError
-        If an option is out of range.
+    `parts`: models to store in place of one with all of the method's classes: the same method for a part of them, and
+    its folder. Raises RecordingError if the data folder can't be trained on; TrainingError if training fails, or if
+    there is no training to resume; ValueError if an option is out of range.
     """
     device = pick_device(options.device)
     with joined(device) as processes, silence() if not processes.is_first else nullcontext():
@@ -91,19 +77,9 @@ def _train(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
     workers = options.workers or os.cpu_count() or 1
-    dataset, problems = read_once(
-        processes,
-        lambda: build_dataset(
-            method,
-            data_folder,
-            options.cache or scratch,
-            workers=workers,
-            limit=options.limit,
-            statements=options.labels,
-            resume=options.resume,
-            shape_only=options.shape_only,
-        ),
-    )
+    wanted = {"limit": options.limit, "statements": options.labels, "shape_only": options.shape_only}
+    build = partial(build_dataset, method, data_folder, options.cache or scratch)
+    dataset, problems = read_once(processes, partial(build, workers=workers, resume=options.resume, **wanted))
     scratch.mkdir(parents=True, exist_ok=True)
     folds = split_into_folds(method, dataset, options.seed)
     summary = summarise(method, dataset, problems, options)
@@ -142,16 +118,7 @@ def _train(
 def select_part(method: Method, member: Member, part: Method, dataset: Dataset, device: torch.device) -> Member:
     """A member with a part of its method's classes, validated on the recordings that have labels of those.
 
-    Parameters
-    ----------
-    method : Method
-        Of `member`.
-    member : Member
-    part : Method
-        The same for a part of the classes.
-    dataset : Dataset
-        With the labels of the part.
-    device : torch.device
+    `method`: of `member`. `part`: the same for a part of the classes. `dataset`: with the labels of the part.
     """
     assert method.training.select_classes is not None
     columns = [method.classes.index(code) for code in part.classes]
@@ -176,7 +143,7 @@ def store(method: Method, dataset: Dataset, trained: list[Member], model_folder:
     storage.save_model(model_folder, method, trained, summary, validation, calibration)
 
 
-def split_into_folds(method: Method, dataset: Dataset, seed: int) -> NDArray[np.int64]:
+def split_into_folds(method: Method, dataset: Dataset, seed: int) -> Ints:
     """The fold of each recording that is not simulated."""
     return dataset.split(range(dataset.n_recorded), method.training.n_folds, seed)
 

@@ -128,7 +128,7 @@ def test_a_part_says_what_the_whole_says():
     assert whole.training.select_classes is not None
     selected.load_state_dict(whole.training.select_classes(network.state_dict(), columns))
     lengths = torch.tensor([601, 400, 500])
-    batch = robust.Batch(signal, lengths, features)
+    batch = robust.base.Batch(signal, lengths, features)
     with torch.inference_mode():
         expected = whole.forward(network.eval(), batch)[:, columns]
         torch.testing.assert_close(part.forward(selected.eval(), batch), expected)

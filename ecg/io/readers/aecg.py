@@ -1,34 +1,22 @@
 """HL7 Annotated ECG (aECG, HL7 V3 PORT_MT020001), the format of drug trials; many electrocardiographs export it."""
 
-from __future__ import annotations
-
 import datetime
 import math
-import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
+from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import (
-    LONGEST_TEXT,
-    Element,
-    data_of,
-    digits_in,
-    measurements_of,
-    number_of,
-    read_xml,
-    root_name,
-    text_of,
-)
-from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_header
+from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -36,33 +24,29 @@ _MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V":
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
 # What a measurement may be called, the best name first.
-_MEASUREMENTS = {
+MEASUREMENTS = {
     "heart_rate_bpm": ("MDC_ECG_HEART_RATE",),
-    "p_ms": ("MDC_ECG_TIME_PD_P",),
-    "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
-    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",),
-    "qt_ms": ("MDC_ECG_TIME_PD_QT",),
-    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"),
-    "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
-    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",),
-    "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
-}
+    "p_ms": ("MDC_ECG_TIME_PD_P",), "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
+    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",), "qt_ms": ("MDC_ECG_TIME_PD_QT",),
+    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"), "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
+    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",), "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
+}  # fmt: skip
 _STATEMENTS = ("MDC_ECG_RHY", "MDC_ECG_INTERPRETATION_STATEMENT", "MDC_ECG_INTERPRETATION_SUMMARY")
 
 
 def is_aecg(start: bytes) -> bool:
     """Whether a file that begins like this is an HL7 aECG."""
-    return root_name(start) == "AnnotatedECG"
+    return xml.root_name(start) == "AnnotatedECG"
 
 
-def read_aecg(path: str | os.PathLike[str]) -> Stored:
+def read_aecg(path: StrPath) -> Stored:
     """Read an HL7 aECG: of its series the rhythm, of that the sequence set with the most samples.
 
     Derived series (representative beats) are read for their measurements only. A calibration pulse at the end, which
     Philips' conversion leaves there, is cut off.
     """
     path = Path(path)
-    root = read_xml(path)
+    root = xml.read_xml(path)
     if root.tag != "AnnotatedECG":
         raise problem(path, "an AnnotatedECG element", shown(root.tag))
     series, sequences, others = _rhythm(root, path)
@@ -73,7 +57,7 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
         if lead := _lead(sequence):
             leads.append(lead)
             scales.append(_scale(sequence, path))
-            rows.append(digits_in(data_of(sequence, "value/digits"), most, path))
+            rows.append(xml.digits_in(xml.data_of(sequence, "value/digits"), most, path))
     check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
@@ -82,50 +66,34 @@ def read_aecg(path: str | os.PathLike[str]) -> Stored:
     notes: tuple[str, ...] = ()
     if len(set(gains)) == len(set(baselines)) == 1 and baselines[0] == 0:
         samples, notes = without_pulse(samples, gains[0], frequency)
-    acquired = _time(series) or _time(root)
-    identity = _identity(root)
-    age = _age(root)
-    sex = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
-    header = make_header(
-        path,
-        leads,
-        frequency,
-        samples,
-        gains,
-        baselines,
-        age=age,
-        birth=identity.birth_date,
-        acquired=acquired,
-        notes=notes,
-        sex={"M": "Male", "F": "Female"}.get(sex, "Unknown"),
-    )
+    code = next((element.get("code", "") for element in root.iter("administrativeGenderCode")), "")
+    sex = {"M": "Male", "F": "Female"}.get(code, "Unknown")
     author = series.find("author/seriesAuthor")
+    maker = xml.text_of(author, "manufacturerOrganization/name")
+    model = xml.text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
     statements, signatures = without_signatures(_statements(series))
-    device = DeviceReport(
-        text_of(author, "manufacturerOrganization/name"),
-        text_of(author, "manufacturedSeriesDevice/manufacturerModelName"),
-        acquired,
-        _measurements(series),
-        statements,
+    device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
+    identity = _identity(root, signatures)
+    return make_stored(
+        path, leads, frequency, samples, gains, baselines, device, identity, age=_age(root), sex=sex, notes=notes
     )
-    return Stored(header, samples, device, replace(identity, others={**identity.others, **signatures}))
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
 
 
-def _code(element: Element) -> str:
+def _code(element: xml.Element) -> str:
     code = element.find("code")
     return "" if code is None else code.get("code", "")
 
 
-def _lead(sequence: Element) -> str:
+def _lead(sequence: xml.Element) -> str:
     """The lead of a sequence by its MDC code; "" for other sequences."""
     match = _LEAD.fullmatch(_code(sequence))
     return STANDARD_NAMES.get(match[1].lower(), match[1]) if match else ""
 
 
-def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element], list[Element]]:
+def _rhythm(root: xml.Element, path: Path) -> tuple[xml.Element, list[xml.Element], list[xml.Element]]:
     """The rhythm series with the most samples in a sequence set, the sequences of the set, and those of other sets."""
     found = root.findall("component/series")
     rhythms = [series for series in found if _code(series) in ("RHYTHM", "")]
@@ -138,20 +106,20 @@ def _rhythm(root: Element, path: Path) -> tuple[Element, list[Element], list[Ele
         kinds = ", ".join(_code(series) for series in found)
         raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
 
-    def size(one: tuple[Element, list[Element]]) -> int:
-        return sum(len(data_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
+    def size(one: tuple[xml.Element, list[xml.Element]]) -> int:
+        return sum(len(xml.data_of(sequence, "value/digits")) for sequence in one[1] if _lead(sequence))
 
     series, sequences = max(sets, key=size)
     return series, sequences, [sequence for _, other in sets if other is not sequences for sequence in other]
 
 
-def _frequency(sequences: list[Element], path: Path) -> float:
+def _frequency(sequences: list[xml.Element], path: Path) -> float:
     """Hz, from the increment of the time sequence (GLIST_TS or GLIST_PQ)."""
     for sequence in sequences:
         if _code(sequence) in ("TIME_ABSOLUTE", "TIME_RELATIVE"):
             increment = sequence.find("value/increment")
             said = {} if increment is None else increment.attrib
-            seconds = number_of(said.get("value", "")) * _SECONDS.get(said.get("unit", ""), math.nan)
+            seconds = xml.number_of(said.get("value", "")) * _SECONDS.get(said.get("unit", ""), math.nan)
             if not 0 < seconds < math.inf:
                 found = f"{said.get('value', 'none')} {said.get('unit', '')}"
                 raise problem(path, "an increment of time such as 0.002 s", shown(found))
@@ -161,7 +129,7 @@ def _frequency(sequences: list[Element], path: Path) -> float:
     raise problem(path, "a sequence TIME_ABSOLUTE or TIME_RELATIVE", "none")
 
 
-def _scale(sequence: Element, path: Path) -> tuple[float, float]:
+def _scale(sequence: xml.Element, path: Path) -> tuple[float, float]:
     """mV of one unit of the digits, and mV at 0."""
     lead = _code(sequence)
     value = sequence.find("value")
@@ -173,10 +141,10 @@ def _scale(sequence: Element, path: Path) -> tuple[float, float]:
         element = sequence.find(f"value/{tag}")
         said = {} if element is None else element.attrib
         text, unit = said.get("value", ""), said.get("unit", "")
-        if tag == "origin" and number_of(text or "0") == 0:  # then its unit says nothing
+        if tag == "origin" and xml.number_of(text or "0") == 0:  # then its unit says nothing
             numbers.append(0.0)
             continue
-        millivolts = number_of(text) * _MILLIVOLTS.get(unit, math.nan)
+        millivolts = xml.number_of(text) * _MILLIVOLTS.get(unit, math.nan)
         if not math.isfinite(millivolts) or (tag == "scale" and not 1e-6 <= abs(millivolts) <= 1):
             raise problem(path, f"the {tag} in nV, uV or mV in {lead}", shown(f"{text} {unit}"))
         numbers.append(millivolts)
@@ -184,7 +152,7 @@ def _scale(sequence: Element, path: Path) -> tuple[float, float]:
 
 
 def _stored(
-    rows: list[NDArray[np.float64]], scales: list[tuple[float, float]]
+    rows: list[Floats], scales: list[tuple[float, float]]
 ) -> tuple[NDArray[np.generic], list[float], list[float]]:
     """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
     digits = np.array(rows) if rows else np.empty((0, 0))
@@ -199,7 +167,7 @@ def _stored(
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 
 
-def _global_annotations(element: Element) -> Iterator[Element]:
+def _global_annotations(element: xml.Element) -> Iterator[xml.Element]:
     """Annotations that are about no single lead, in file order, those inside others too."""
     for child in element:
         if child.tag == "annotation":
@@ -210,29 +178,29 @@ def _global_annotations(element: Element) -> Iterator[Element]:
         yield from _global_annotations(child)
 
 
-def _measurements(series: Element) -> dict[str, float]:
+def _measurements(series: xml.Element) -> dict[str, float]:
     """Of the representative beat where there is one, else of the rhythm (there of its first beat)."""
     pairs: dict[str, str] = {}
     for source in (*series.iterfind("derivation/derivedSeries"), series):
         for annotation in _global_annotations(source):
             value = annotation.find("value")
             if value is not None:
-                number = number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
+                number = xml.number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
                 pairs.setdefault(_code(annotation), f"{number:g}")
-    return measurements_of((name, pairs.get(code, "")) for name, codes in _MEASUREMENTS.items() for code in codes)
+    return xml.measurements_of((name, pairs.get(code, "")) for name, codes in MEASUREMENTS.items() for code in codes)
 
 
-def _statements(series: Element) -> list[str]:
+def _statements(series: xml.Element) -> list[str]:
     lines = []
     for annotation in _global_annotations(series):
         value = annotation.find("value")
         if _code(annotation) in _STATEMENTS and value is not None:
-            text = text_of(value) or value.get("displayName", "") or value.get("code", "")
+            text = xml.text_of(value) or value.get("displayName", "") or value.get("code", "")
             lines.append(" ".join(text.split()).strip(" ,"))
     return list(dict.fromkeys(filter(None, lines)))
 
 
-def _time(element: Element) -> datetime.datetime | None:
+def _time(element: xml.Element) -> datetime.datetime | None:
     """When a series, or the whole, began."""
     for tag in ("low", "center"):
         found = element.find(f"effectiveTime/{tag}")
@@ -241,18 +209,18 @@ def _time(element: Element) -> datetime.datetime | None:
     return None
 
 
-def _age(root: Element) -> float:
+def _age(root: xml.Element) -> float:
     """Years, as reported (LOINC 21612-7)."""
     for observation in root.iterfind("controlVariable/relatedObservation"):
         value = observation.find("value")
         if _code(observation) == "21612-7" and value is not None:
-            return number_of(value.get("value", "")) * _YEARS.get(value.get("unit", "a"), math.nan)
+            return xml.number_of(value.get("value", "")) * _YEARS.get(value.get("unit", "a"), math.nan)
     return math.nan
 
 
-def _identity(root: Element) -> Identity:
+def _identity(root: xml.Element, signatures: dict[str, str]) -> Identity:
     """The subject, and the names and numbers of the trial, the places and the people around it."""
-    subject = next(root.iter("trialSubject"), Element("trialSubject"))
+    subject = next(root.iter("trialSubject"), xml.Element("trialSubject"))
     own_id, own_name, birth = (
         subject.find(place) for place in ("id", "subjectDemographicPerson/name", "subjectDemographicPerson/birthTime")
     )
@@ -263,14 +231,11 @@ def _identity(root: Element) -> Identity:
             text = element.get("extension") or element.get("root") if element.tag == "id" else _whole_text(element)
             if text:
                 others[f"{element.tag} {len(others) + 1}"] = text
-    return Identity(
-        "" if own_name is None else _whole_text(own_name),
-        "" if own_id is None else own_id.get("extension", own_id.get("root", "")),
-        None if birth is None else date_of(birth.get("value", "")),
-        others,
-    )
+    name = "" if own_name is None else _whole_text(own_name)
+    patient_id = "" if own_id is None else own_id.get("extension", own_id.get("root", ""))
+    return Identity(name, patient_id, None if birth is None else date_of(birth.get("value", "")), others | signatures)
 
 
-def _whole_text(element: Element) -> str:
+def _whole_text(element: xml.Element) -> str:
     """The text of an element and of all below it ("family", "given")."""
-    return " ".join(" ".join(text[:LONGEST_TEXT] for text in element.itertext()).split())
+    return " ".join(" ".join(text[: xml.LONGEST_TEXT] for text in element.itertext()).split())

@@ -1,9 +1,9 @@
 """The calibration pulse that some electrocardiographs write behind the recording."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
+
+from ecg.arrays import Bools
 
 _WINDOW = 1.5  # s at the end in which the pulse is looked for
 _SHORTEST, _LONGEST = 0.1, 0.4  # s
@@ -13,31 +13,16 @@ _TOLERANCE = 0.025  # mV
 def without_pulse(
     samples: NDArray[np.generic], gain: float, sampling_frequency: float
 ) -> tuple[NDArray[np.generic], tuple[str, ...]]:
-    """Cut off a calibration pulse at the end, and the zeros around it.
+    """Cut off a calibration pulse at the end, and the zeros around it, and say so in a note.
 
     Philips electrocardiographs write 11 s of which the end is the same in all leads: 0 mV, 1 mV for 0.2 s, 0 mV. It is
-    found by this shape and not by its place, because the ECG before it is not always equally long.
-
-    Parameters
-    ----------
-    samples : ndarray, shape (n_leads, n_samples)
-        ADC units.
-    gain : float
-        ADC units per mV, the same in all leads.
-    sampling_frequency : float
-        Hz.
-
-    Returns
-    -------
-    samples : ndarray, shape (n_leads, up to n_samples)
-        All of them where there is no such pulse.
-    notes : tuple of str
-        What was cut off, for people.
+    found by this shape and not by its place, because the ECG before it is not always equally long. `samples`: (n_leads,
+    n_samples), in ADC units, of which `gain` are 1 mV in all leads.
     """
     if len(samples) < 2:  # a rectangle in one lead may be its electrode coming off
         return samples, ()
     millivolts = samples.astype(np.float64) / gain
-    low: NDArray[np.bool_] = np.all(np.abs(millivolts) <= _TOLERANCE, axis=0)
+    low: Bools = np.all(np.abs(millivolts) <= _TOLERANCE, axis=0)
     first = max(samples.shape[1] - int(_WINDOW * sampling_frequency), 0)
     high = np.flatnonzero((np.abs(millivolts[:, first:] - 1) <= _TOLERANCE).all(axis=0)) + first
     if not high.size:

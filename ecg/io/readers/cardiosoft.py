@@ -3,27 +3,16 @@
 No specification is public. Names of elements and units are those that public readers of UK Biobank's field 20205 use.
 """
 
-from __future__ import annotations
-
 import datetime
 import math
-import os
 from pathlib import Path
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
+from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import (
-    Element,
-    data_of,
-    digits_in,
-    measurements_of,
-    number_of,
-    read_xml,
-    root_name,
-    text_of,
-)
 from ecg.io.stored import (
     LONGEST_MINUTES,
     DeviceReport,
@@ -31,94 +20,76 @@ from ecg.io.stored import (
     Stored,
     as_small_integers,
     check_frequency,
-    make_header,
+    make_stored,
 )
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
 _YEARS = {"": 1.0, "years": 1.0, "months": 1 / 12, "weeks": 7 / 365.25, "days": 1 / 365.25}
 _MEASUREMENTS = {
-    "heart_rate_bpm": "VentricularRate",
-    "p_ms": "PDuration",
-    "pr_ms": "PQInterval",
-    "qrs_ms": "QRSDuration",
-    "qt_ms": "QTInterval",
-    "qtc_ms": "QTCInterval",
-    "p_axis_deg": "PAxis",
-    "qrs_axis_deg": "RAxis",
+    "heart_rate_bpm": "VentricularRate", "p_ms": "PDuration", "pr_ms": "PQInterval", "qrs_ms": "QRSDuration",
+    "qt_ms": "QTInterval", "qtc_ms": "QTCInterval", "p_axis_deg": "PAxis", "qrs_axis_deg": "RAxis",
     "t_axis_deg": "TAxis",
-}
+}  # fmt: skip
 
 
 def is_cardiosoft(start: bytes) -> bool:
     """Whether a file that begins like this is GE CardioSoft XML."""
-    return root_name(start) == "CardiologyXML"
+    return xml.root_name(start) == "CardiologyXML"
 
 
-def read_cardiosoft(path: str | os.PathLike[str]) -> Stored:
+def read_cardiosoft(path: StrPath) -> Stored:
     """Read the strip of a resting ECG. A stress test, which has only its full disclosure, is refused."""
     path = Path(path)
-    root = read_xml(path)
+    root = xml.read_xml(path)
     strip = next((one for place in ("StripData", "Strip/StripData") if (one := root.find(place)) is not None), None)
     if root.tag != "CardiologyXML" or strip is None:
-        raise problem(path, "the StripData of a resting ECG", shown(text_of(root, "ObservationType") or root.tag))
-    frequency = number_of(text_of(strip, "SampleRate"))
+        raise problem(path, "the StripData of a resting ECG", shown(xml.text_of(root, "ObservationType") or root.tag))
+    frequency = xml.number_of(xml.text_of(strip, "SampleRate"))
     check_frequency(path, frequency)
     unit = "" if (resolution := strip.find("Resolution")) is None else resolution.get("units", "")
-    microvolts = number_of(text_of(resolution)) * _MICROVOLTS.get(unit.lower(), math.nan)
+    microvolts = xml.number_of(xml.text_of(resolution)) * _MICROVOLTS.get(unit.lower(), math.nan)
     if not 0.01 <= microvolts <= 1000:
-        raise problem(path, "a Resolution in uVperLsb", shown(f"{text_of(resolution)} {unit}"))
+        raise problem(path, "a Resolution in uVperLsb", shown(f"{xml.text_of(resolution)} {unit}"))
     most = int(LONGEST_MINUTES * 60 * frequency)
     waveforms = strip.findall("WaveformData")
     labels = [one.get("lead", "") for one in waveforms]
-    samples = as_small_integers([digits_in(data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms], path)
-    patient, identity = root.find("PatientInfo"), _identity(root)
-    acquired = _moment(root.find("ObservationDateTime"))
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        frequency,
-        samples,
-        [1000 / microvolts] * len(labels),
-        age=_age(patient),
-        sex={"male": "Male", "female": "Female"}.get(text_of(patient, "Gender").lower(), "Unknown"),
-        birth=identity.birth_date,
-        acquired=acquired,
-        labels=labels,
+    samples = as_small_integers(
+        [xml.digits_in(xml.data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms], path
     )
-    measured = root.find("RestingECGMeasurements")
+    patient, measured = root.find("PatientInfo"), root.find("RestingECGMeasurements")
+    sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
     lines = [
-        " ".join(text_of(one).split())
+        " ".join(xml.text_of(one).split())
         for place in ("Diagnosis/DiagnosisText", "Conclusion/ConclusionText")
         for one in root.iterfind(f"Interpretation/{place}")
     ]
     statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
-    device = DeviceReport(
-        "GE",
-        text_of(root, "DeviceType"),
-        acquired,
-        measurements_of((name, text_of(measured, tag)) for name, tag in _MEASUREMENTS.items()),
-        statements,
+    measurements = xml.measurements_of((name, xml.text_of(measured, tag)) for name, tag in _MEASUREMENTS.items())
+    acquired = _moment(root.find("ObservationDateTime"))
+    device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)
+    identity = _identity(root, signatures)
+    leads, gains = [lead_of(label) or label for label in labels], [1000 / microvolts] * len(labels)
+    return make_stored(
+        path, leads, frequency, samples, gains, None, device, identity, age=_age(patient), sex=sex, labels=labels
     )
-    others = {**identity.others, **signatures}
-    return Stored(header, samples, device, Identity(identity.name, identity.patient_id, identity.birth_date, others))
 
 
-def _age(patient: Element | None) -> float:
+def _age(patient: xml.Element | None) -> float:
     """Years; NaN where it is not written, or in another unit."""
     if patient is None or (age := patient.find("Age")) is None:
         return math.nan
-    return number_of(text_of(age)) * _YEARS.get(age.get("units", "years").lower(), math.nan)
+    return xml.number_of(xml.text_of(age)) * _YEARS.get(age.get("units", "years").lower(), math.nan)
 
 
-def _moment(element: Element | None) -> datetime.datetime | None:
+def _moment(element: xml.Element | None) -> datetime.datetime | None:
     """A date, and the time of day where there is one, whose parts are elements."""
-    parts = [text_of(element, tag).zfill(2) for tag in ("Year", "Month", "Day", "Hour", "Minute", "Second")]
+    parts = [xml.text_of(element, tag).zfill(2) for tag in ("Year", "Month", "Day", "Hour", "Minute", "Second")]
     return time_of("-".join(parts[:3]), ":".join(parts[3:]))
 
 
-def _identity(root: Element) -> Identity:
+def _identity(root: xml.Element, signatures: dict[str, str]) -> Identity:
     patient = root.find("PatientInfo")
-    names = (text_of(patient, f"Name/{part}Name") for part in ("Family", "Given"))
+    names = (xml.text_of(patient, f"Name/{part}Name") for part in ("Family", "Given"))
     born = _moment(None if patient is None else patient.find("BirthDateTime"))
     others = {
         element.tag: text
@@ -126,7 +97,7 @@ def _identity(root: Element) -> Identity:
         for parent in root.iterfind(place)
         for element in parent.iter()
         if element.tag not in ("Age", "Gender", "Height", "Weight", "Race", "Year", "Month", "Day", "PaceMaker")
-        and (text := text_of(element))
+        and (text := xml.text_of(element))
     }
-    birth = born.date() if born else date_of(text_of(patient, "BirthDateTime"))
-    return Identity(" ".join(filter(None, names)), text_of(patient, "PID"), birth, others)
+    birth = born.date() if born else date_of(xml.text_of(patient, "BirthDateTime"))
+    return Identity(" ".join(filter(None, names)), xml.text_of(patient, "PID"), birth, others | signatures)

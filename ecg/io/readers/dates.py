@@ -1,7 +1,5 @@
 """Dates as clinical files write them."""
 
-from __future__ import annotations
-
 import datetime
 import math
 import re
@@ -52,21 +50,9 @@ def years_between(birth: datetime.date | None, when: datetime.datetime | None) -
 def known_age(
     years: float, birth: datetime.date | None = None, when: datetime.datetime | None = None
 ) -> tuple[float, tuple[str, ...]]:
-    """Age as written, else from birth to recording; NaN where that is unknown or impossible, and a note on why.
+    """Age, 0 to 120 or NaN, as written, else from birth to recording; and a note on why it is unknown or impossible.
 
-    Parameters
-    ----------
-    years : float
-        As written; NaN where nothing is.
-    birth, when : optional
-        Date of birth and time of the recording.
-
-    Returns
-    -------
-    years : float
-        0 to 120, or NaN.
-    notes : tuple of str
-        Says without the date itself what was wrong with it.
+    `years` is as written, NaN where nothing is. The note says without the date itself what was wrong with it.
     """
     if math.isnan(years) and birth is not None:
         if (birth.year, birth.month, birth.day) in _PLACEHOLDERS or birth.year < _FIRST_YEAR:

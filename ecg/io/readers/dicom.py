@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 import struct
 import threading
@@ -18,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.readers.xml_files import measurements_of
-from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
@@ -44,26 +43,15 @@ LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8:
 _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
-_TYPES = {
-    (8, "SB"): "<i1",
-    (8, "UB"): "<u1",
-    (16, "SS"): "<i2",
-    (16, "US"): "<u2",
-    (32, "SL"): "<i4",
-    (32, "UL"): "<u4",
-}
+_TYPES = {"8 SB": "<i1", "8 UB": "<u1", "16 SS": "<i2", "16 US": "<u2", "32 SL": "<i4", "32 UL": "<u4"}
 # Codes of scheme SCPECG, and meanings (lower case, without "global" and the like) of any scheme.
 _MEASUREMENTS = {
-    "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"),
-    "p_ms": ("p duration",),
-    "pr_ms": ("5.13.5-7", "pr interval"),
-    "qrs_ms": ("5.13.5-9", "qrs duration"),
-    "qt_ms": ("5.13.5-11", "qt interval"),
-    "qtc_ms": ("5.10.2.5-5", "qtc interval"),
-    "p_axis_deg": ("5.10.3-11", "p axis"),
-    "qrs_axis_deg": ("5.10.3-13", "qrs axis"),
+    "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"), "p_ms": ("p duration",),
+    "pr_ms": ("5.13.5-7", "pr interval"), "qrs_ms": ("5.13.5-9", "qrs duration"),
+    "qt_ms": ("5.13.5-11", "qt interval"), "qtc_ms": ("5.10.2.5-5", "qtc interval"),
+    "p_axis_deg": ("5.10.3-11", "p axis"), "qrs_axis_deg": ("5.10.3-13", "qrs axis"),
     "t_axis_deg": ("5.10.3-15", "t axis"),
-}
+}  # fmt: skip
 _IDENTIFIERS = (
     "AccessionNumber", "StudyID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "OtherPatientIDs",
     "OtherPatientNames", "PatientAddress", "PatientTelephoneNumbers", "PatientBirthName", "PatientMotherBirthName",
@@ -108,7 +96,7 @@ def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
     return place + 8, size, kind
 
 
-def read_dicom(path: str | os.PathLike[str]) -> Stored:
+def read_dicom(path: StrPath) -> Stored:
     """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples."""
     path = Path(path)
     data = read_file(path, LARGEST_FILE + 1)
@@ -267,9 +255,8 @@ def _stored(dataset: _Object, path: Path) -> Stored:
     if kind == _PDF_CLASS or dataset.text("MIMETypeOfEncapsulatedDocument") == "application/pdf":
         raise problem(path, "an ECG", "a picture (PDF within DICOM), not a signal: digitise it first")
     if kind not in _ECG_CLASSES and dataset.text("Modality") != "ECG":
-        raise problem(
-            path, "an ECG (12-lead, General or Ambulatory ECG storage)", shown(kind) if kind else "no SOP class"
-        )
+        expected = "an ECG (12-lead, General or Ambulatory ECG storage)"
+        raise problem(path, expected, shown(kind) if kind else "no SOP class")
     group, others = _rhythm(dataset, path)
     samples = _samples(group, path)
     leads, gains, baselines, bits = [], [], [], []
@@ -279,43 +266,25 @@ def _stored(dataset: _Object, path: Path) -> Stored:
         gain, baseline = _scale(channel)
         if leads[-1] in STANDARD_NAMES.values() and not math.isfinite(gain * baseline):
             value, unit = channel.text("ChannelSensitivity"), channel.code("ChannelSensitivityUnitsSequence")[0]
-            raise problem(
-                path, f"a sensitivity in uV or mV of lead {leads[-1]}", shown(f"{value} {unit}".strip() or "none")
-            )
+            found = shown(f"{value} {unit}".strip() or "none")
+            raise problem(path, f"a sensitivity in uV or mV of lead {leads[-1]}", found)
         gains.append(gain)
         baselines.append(baseline)
-    check_together(
-        path, leads, [_lead(channel) for one in others for channel in one.items("ChannelDefinitionSequence")]
-    )
+    elsewhere = [_lead(channel) for one in others for channel in one.items("ChannelDefinitionSequence")]
+    check_together(path, leads, elsewhere)
     if len(leads) != len(samples):
         raise problem(path, f"{len(samples)} channel definitions", len(leads))
     samples, notes = _from_bits_stored(samples, group, bits, leads, path)
     samples = _mark_padding(samples, group, gains)
-    acquired = _acquired(dataset)
-    birth = date_of(dataset.text("PatientBirthDate"))
-    age = _age(dataset.text("PatientAge"))
-    header = make_header(
-        path,
-        leads,
-        group.number("SamplingFrequency"),
-        samples,
-        gains,
-        baselines,
-        age=age,
-        birth=birth,
-        acquired=acquired,
-        sex={"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown"),
-        notes=notes,
-    )
+    birth, age = date_of(dataset.text("PatientBirthDate")), _age(dataset.text("PatientAge"))
+    sex = {"M": "Male", "F": "Female"}.get(dataset.text("PatientSex"), "Unknown")
     measurements, statements, signatures = _annotations(dataset)
-    identifiers = {keyword: text for keyword in _IDENTIFIERS if (text := dataset.text(keyword))}
-    maker = dataset.text("Manufacturer")
-    return Stored(
-        header, samples,
-        DeviceReport("" if maker == "Unknown" else maker, dataset.text("ManufacturerModelName"), acquired, measurements,
-                     statements),
-        Identity(dataset.text("PatientName"), dataset.text("PatientID"), birth, identifiers | signatures),
-    )  # fmt: skip
+    identifiers = {keyword: text for keyword in _IDENTIFIERS if (text := dataset.text(keyword))} | signatures
+    maker, model = dataset.text("Manufacturer"), dataset.text("ManufacturerModelName")
+    device = DeviceReport("" if maker == "Unknown" else maker, model, _acquired(dataset), measurements, statements)
+    identity = Identity(dataset.text("PatientName"), dataset.text("PatientID"), birth, identifiers)
+    rate = group.number("SamplingFrequency")
+    return make_stored(path, leads, rate, samples, gains, baselines, device, identity, age=age, sex=sex, notes=notes)
 
 
 def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
@@ -336,7 +305,7 @@ def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
 def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
     """ADC units, (n_channels, n_samples), int16 or int32."""
     bits, interpretation = group.integer("WaveformBitsAllocated"), group.text("WaveformSampleInterpretation")
-    kind = _TYPES.get((bits, interpretation))
+    kind = _TYPES.get(f"{bits} {interpretation}")
     if kind is None:
         raise problem(path, "samples as integers of 8, 16 or 32 bits", f"{bits} bits, {shown(interpretation)}")
     n_channels, n_samples = group.integer("NumberOfWaveformChannels"), group.integer("NumberOfWaveformSamples")
@@ -423,15 +392,10 @@ def _scale(channel: _Object) -> tuple[float, float]:
 
 def _acquired(dataset: _Object) -> Any:
     moment = dataset.text("AcquisitionDateTime")
-    for date, time in (
-        (moment[:8], moment[8:]),
-        (dataset.text("AcquisitionDate"), dataset.text("AcquisitionTime")),
-        (dataset.text("ContentDate"), dataset.text("ContentTime")),
-        (dataset.text("StudyDate"), dataset.text("StudyTime")),
-    ):
-        if date:
-            return time_of(date, time)
-    return None
+    others = [
+        (dataset.text(f"{what}Date"), dataset.text(f"{what}Time")) for what in ("Acquisition", "Content", "Study")
+    ]
+    return next((time_of(date, time) for date, time in [(moment[:8], moment[8:]), *others] if date), None)
 
 
 def _age(text: str) -> float:

@@ -4,8 +4,6 @@ Kemp et al. 1992 and Kemp & Olivan 2003 (edfplus.info); BDF is BioSemi's variant
 them, after a look at all that it trusts.
 """
 
-from __future__ import annotations
-
 import datetime
 import io
 import math
@@ -18,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import open_file, read_file
+from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
 _PER_MILLIVOLT = {"uv": 1e3, "µv": 1e3, "μv": 1e3, "mv": 1.0, "v": 1e-3, "nv": 1e6}
 _LARGEST_BDF = 1 << 28  # bytes; edfio takes eight times as much memory for them
@@ -40,25 +38,12 @@ def is_edf(start: bytes) -> bool:
     return None not in numbers and numbers[0] == 256 * (numbers[1] + 1)  # type: ignore[operator]
 
 
-def read_edf(path: str | os.PathLike[str]) -> Stored:
+def read_edf(path: StrPath) -> Stored:
     """Read the ECG leads of an EDF, EDF+ or BDF file. Needs edfio.
 
-    Signals whose labels mean none of the twelve leads are left out, annotations too.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Stored
-        Samples are int16, int32 from BDF.
-
-    Raises
-    ------
-    RecordingError
-        If the file is damaged or cut, the recording is discontinuous (EDF+D), or leads differ in their rates or are not
-        in volts.
+    Signals whose labels mean none of the twelve leads are left out, annotations too. Samples are int16, int32 from BDF.
+    Raises RecordingError if the file is damaged or cut, the recording is discontinuous (EDF+D), or leads differ in
+    their rates or are not in volts.
     """
     edfio = import_optional("edfio", path, "EDF and BDF files")
     head, mended = _check_header(path)
@@ -89,7 +74,7 @@ def _mended(header: bytes) -> bytes:
     return header
 
 
-def _with_header(path: str | os.PathLike[str], header: bytes) -> io.BytesIO:
+def _with_header(path: StrPath, header: bytes) -> io.BytesIO:
     """The file's content behind another header of the same length."""
     if (size := os.path.getsize(path)) > _LARGEST_MENDED:
         limit = f"a header without NUL and decimal commas in a file of more than {_LARGEST_MENDED} bytes"
@@ -98,7 +83,7 @@ def _with_header(path: str | os.PathLike[str], header: bytes) -> io.BytesIO:
     return io.BytesIO(header + data[len(header) :])
 
 
-def _check_header(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
+def _check_header(path: StrPath) -> tuple[bytes, bytes]:
     """The header as it stands and mended, found to go together with the file's size: edfio would warn only."""
     with open_file(path) as file:
         raw = file.read(256)
@@ -106,9 +91,8 @@ def _check_header(path: str | os.PathLike[str]) -> tuple[bytes, bytes]:
         if not is_edf(start):
             raise problem(path, "an EDF or BDF file", shown(start[:8].decode("latin-1")) if start else "an empty file")
         if start[192:197] in (b"EDF+D", b"BDF+D"):
-            raise problem(
-                path, "a continuous recording (EDF, EDF+C)", f"a discontinuous one ({start[192:197].decode()})"
-            )
+            found = f"a discontinuous one ({start[192:197].decode()})"
+            raise problem(path, "a continuous recording (EDF, EDF+C)", found)
         n_signals, n_records = _number(start[252:256]) or 0, _number(start[236:244])
         raw += file.read(256 * n_signals)
         fields = raw[256:].translate(_NO_NUL)[216 * n_signals : 224 * n_signals]
@@ -130,51 +114,43 @@ def _number(field: bytes) -> int | None:
     return int(field) if re.fullmatch(rb"\s*\d+\s*", field) else None
 
 
-def _to_stored(edf: Any, start: bytes, path: str | os.PathLike[str]) -> Stored:
+def _to_stored(edf: Any, start: bytes, path: StrPath) -> Stored:
     labels = [signal.label for signal in edf.signals]
     signals = [signal for signal in edf.signals if lead_of(signal.label) is not None]
     if not signals:
         raise problem(path, "signals with labels such as 'ECG II'", shown(", ".join(labels)))
     rates = {signal.sampling_frequency for signal in signals}
     if len(rates) > 1:
-        raise problem(
-            path, "one sampling frequency of all leads", " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
-        )
+        found = " and ".join(f"{rate:g} Hz" for rate in sorted(rates))
+        raise problem(path, "one sampling frequency of all leads", found)
     rate = _roundest(rates.pop(), edf.data_record_duration)
     check_frequency(path, rate)
     n_samples = signals[0].samples_per_data_record * edf.num_data_records
     check_length(path, n_samples, rate)
     scales = [_scale(signal, path) for signal in signals]
     samples = np.array([signal.digital for signal in signals])
-    acquired = _acquired(edf, start)
     patient, recording = edf.patient, edf.recording
     is_plus = start[192:196] in (b"EDF+", b"BDF+")
-    born = _date_or_none(patient, "birthdate") if is_plus else None
-    header = make_header(
-        path,
-        [lead_of(signal.label) or "" for signal in signals],
-        rate,
-        samples,
-        [gain for gain, _ in scales],
-        [baseline for _, baseline in scales],
-        sex={"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown"),
-        birth=born,
-        acquired=acquired,
-        labels=labels,
-    )
-    report = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=acquired)
-    if not is_plus:  # free text
+    sex = {"F": "Female", "M": "Male"}.get(patient.sex if is_plus else "", "Unknown")
+    device = DeviceReport(model=_known([recording.equipment_code]) if is_plus else "", acquired=_acquired(edf, start))
+    if is_plus:
+        others = {
+            "patient": _known(patient.additional),
+            "hospital administration code": _known([recording.hospital_administration_code]),
+            "technician": _known([recording.investigator_technician_code]),
+            "recording": _known(recording.additional),
+        }
+        name, code = _known([patient.name]).replace("_", " "), _known([patient.code])
+        identity = Identity(name, code, _date_or_none(patient, "birthdate"), _filled(others))
+    else:  # free text
         others = {"patient": edf.local_patient_identification, "recording": edf.local_recording_identification}
-        return Stored(header, samples, report, Identity(others={k: v for k, v in others.items() if v}))
-    others = {
-        "patient": _known(patient.additional),
-        "hospital administration code": _known([recording.hospital_administration_code]),
-        "technician": _known([recording.investigator_technician_code]),
-        "recording": _known(recording.additional),
-    }
-    others = {name: text for name, text in others.items() if text}
-    identity = Identity(_known([patient.name]).replace("_", " "), _known([patient.code]), born, others)
-    return Stored(header, samples, report, identity)
+        identity = Identity(others=_filled(others))
+    leads, (gains, baselines) = [lead_of(signal.label) or "" for signal in signals], zip(*scales, strict=True)
+    return make_stored(path, leads, rate, samples, gains, baselines, device, identity, sex=sex, labels=labels)
+
+
+def _filled(others: dict[str, str]) -> dict[str, str]:
+    return {name: text for name, text in others.items() if text}
 
 
 def _roundest(rate: float, seconds: float) -> float:
@@ -183,7 +159,7 @@ def _roundest(rate: float, seconds: float) -> float:
     return next((near for n in range(4) if abs((near := round(rate, n)) - rate) <= rate * step / seconds), rate)
 
 
-def _scale(signal: Any, path: str | os.PathLike[str]) -> tuple[float, float]:
+def _scale(signal: Any, path: StrPath) -> tuple[float, float]:
     """ADC units per mV, and ADC units at 0 mV."""
     unit = signal.physical_dimension.strip()
     if unit.lower() not in _PER_MILLIVOLT:

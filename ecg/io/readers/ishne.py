@@ -1,7 +1,5 @@
 """ISHNE Holter files (Badilini 1998, The ISHNE Holter standard output file format, ANE 3(3):263-266)."""
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import os
@@ -10,28 +8,15 @@ import struct
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import open_file
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
+from ecg.io.files import StrPath, open_file
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
+from ecg.leads import LEADS
 
 _MAGIC = b"ISHNE1.0"
 _FIXED = 522  # bytes up to the block of variable length
 _LONGEST_VARIABLE = 1 << 20  # bytes
 # Codes of leads; 0 and 1 are unknown and bipolar ones.
-_LEADS = {
-    2: "X",
-    3: "Y",
-    4: "Z",
-    5: "I",
-    6: "II",
-    7: "III",
-    8: "aVR",
-    9: "aVL",
-    10: "aVF",
-    17: "ES",
-    18: "AS",
-    19: "AI",
-}
-_LEADS |= {number + 10: f"V{number}" for number in range(1, 7)}
+_LEADS = dict(enumerate(("X", "Y", "Z", *LEADS, "ES", "AS", "AI"), start=2))
 
 
 def is_ishne(start: bytes) -> bool:
@@ -39,25 +24,12 @@ def is_ishne(start: bytes) -> bool:
     return start.startswith(_MAGIC)
 
 
-def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = None) -> Stored:
+def read_ishne(path: StrPath, start: int = 0, stop: int | None = None) -> Stored:
     """Read an ISHNE file, or a part of one: of a long recording no more is loaded than what is asked for.
 
-    Parameters
-    ----------
-    path : path
-    start, stop : int
-        The first sample, and the one after the last (None: to the end). What lies between must be from 1 s to
-        `stored.LONGEST_MINUTES`: which part of a day stands for it is not for a reader to choose.
-
-    Returns
-    -------
-    Stored
-        Samples are int16.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file or the part.
+    `start` and `stop` are the first sample, and the one after the last (None: to the end). What lies between must be
+    from 1 s to `stored.LONGEST_MINUTES`: which part of a day stands for it is not for a reader to choose. Samples are
+    int16. Raises RecordingError for everything wrong with the file or the part.
     """
     with open_file(path) as file:
         head = file.read(_FIXED)
@@ -94,25 +66,12 @@ def read_ishne(path: str | os.PathLike[str], start: int = 0, stop: int | None = 
     leads = [_LEADS.get(number, f"ISHNE lead {number}") for number in numbers[:n_leads]]
     # Resolutions are in nV; what is none (-9: no such lead) makes no gain.
     gains = [1e6 / resolution if resolution > 0 else 0.0 for resolution in numbers[24 : 24 + n_leads]]
-    sex, _, *dates = struct.unpack_from("<2h12h", head, 128)
-    born = _date(dates[0:3])
-    acquired = _moment(_date(dates[3:6]), dates[9:12])
-    header = make_header(
-        path,
-        leads,
-        rate,
-        samples,
-        gains,
-        birth=born,
-        acquired=acquired,
-        sex={1: "Male", 2: "Female"}.get(sex, "Unknown"),
-    )
-    identity = Identity(
-        name=" ".join(filter(None, (_text(head[28:68]), _text(head[68:108])))),
-        patient_id=_text(head[108:128]),
-        birth_date=born,
-    )
-    return Stored(header, samples, DeviceReport(model=_text(head[232:272]), acquired=acquired), identity)
+    code, _, *dates = struct.unpack_from("<2h12h", head, 128)
+    sex = {1: "Male", 2: "Female"}.get(code, "Unknown")
+    device = DeviceReport(model=_text(head[232:272]), acquired=_moment(_date(dates[3:6]), dates[9:12]))
+    name = " ".join(filter(None, (_text(head[28:68]), _text(head[68:108]))))
+    identity = Identity(name, _text(head[108:128]), _date(dates[0:3]))
+    return make_stored(path, leads, rate, samples, gains, None, device, identity, sex=sex)
 
 
 def _text(field: bytes) -> str:

@@ -1,10 +1,7 @@
 """AliveCor Kardia JSON, as its API gives recordings of KardiaMobile and KardiaMobile 6L (developers.kardia.com)."""
 
-from __future__ import annotations
-
 import json
 import math
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.readers.dates import time_of
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_stored
 
 _LARGEST_FILE = 1 << 24  # bytes; five minutes of six leads at 300 Hz, raw and enhanced, have 8 MB
 _MARKS = re.compile(rb'"(recordedAt|algorithmDetermination|amplitudeResolution|mainsFrequency|data12L|leadI)"')
@@ -26,13 +23,10 @@ def is_kardia(start: bytes) -> bool:
     return start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and len(set(_MARKS.findall(start))) > 1
 
 
-def read_kardia(path: str | os.PathLike[str]) -> Stored:
+def read_kardia(path: StrPath) -> Stored:
     """Read the raw samples, as they were before AliveCor's filter.
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.
+    Raises RecordingError for everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.
     """
     path = Path(path)
     data = read_file(path, _LARGEST_FILE + 1)
@@ -43,26 +37,18 @@ def read_kardia(path: str | os.PathLike[str]) -> Stored:
     except (ValueError, RecursionError) as error:
         raise problem(path, "JSON", type(error).__name__) from error
     raw = _part(_part(said, "data"), "raw")
-    leads = _part(raw, "samples")
-    if not leads:
+    rows = _part(raw, "samples")
+    if not rows:
         found = "those of a KardiaMobile 12L, which do not say their scale" if "data12L" in _dict(said) else "none"
         raise problem(path, "raw samples (data.raw.samples)", found)
-    labels = [name.removeprefix("lead") for name in leads]
-    samples = as_small_integers([_numbers(values, name, path) for name, values in leads.items()], path)
+    labels = [name.removeprefix("lead") for name in rows]
+    samples = as_small_integers([_numbers(values, name, path) for name, values in rows.items()], path)
     nanovolts = _number(raw.get("amplitudeResolution"))
     if not 1 <= nanovolts <= 1e6:
         raise problem(path, "an amplitudeResolution in nV", shown(repr(raw.get("amplitudeResolution"))))
     device = _part(said, "deviceInfo")
     moment = _text(said.get("recordedAt"))
     acquired = time_of(moment[:10], moment[11:19])
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        _number(raw.get("frequency")),
-        samples,
-        [1e6 / nanovolts] * len(labels),
-        notes=("limb leads by fingers (KardiaMobile)",),
-    )
     qt = _part(said, "qtMeasurement")
     numbers = {
         "heart_rate_bpm": _number(said.get("heartRate")),
@@ -70,16 +56,16 @@ def read_kardia(path: str | os.PathLike[str]) -> Stored:
         "qtc_ms": _number(_part(qt, "qtcb").get("Value")),
     }
     statement = _text(said.get("algorithmDetermination"))
-    report = DeviceReport(
-        "AliveCor",
-        _text(device.get("hardwareType")),
-        acquired,
-        {name: value for name, value in numbers.items() if math.isfinite(value)},
-        (statement,) if statement else (),
-    )
+    measurements = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    statements = (statement,) if statement else ()
+    report = DeviceReport("AliveCor", _text(device.get("hardwareType")), acquired, measurements, statements)
     identifiers = {"id": said.get("id"), "serial number": device.get("serialNumber"), "note": said.get("note")}
     others = {name: _text(value) for name, value in identifiers.items() if _text(value)}
-    return Stored(header, samples, report, Identity(patient_id=_text(said.get("patientID")), others=others))
+    identity = Identity(patient_id=_text(said.get("patientID")), others=others)
+    leads = [lead_of(label) or label for label in labels]
+    rate, gains = _number(raw.get("frequency")), [1e6 / nanovolts] * len(labels)
+    notes = ("limb leads by fingers (KardiaMobile)",)
+    return make_stored(path, leads, rate, samples, gains, None, report, identity, notes=notes)
 
 
 def _dict(value: Any) -> dict[str, Any]:

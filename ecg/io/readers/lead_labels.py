@@ -1,7 +1,5 @@
 """Which of the twelve leads a label means, in formats where labels are free text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The raw samples of MATLAB files of levels 4 to 7.2."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -4,11 +4,8 @@ A file is a row of definitions: a tag, a length, a value. Waveform data are sequ
 physical value = (sample + offset) x sensitivity. Written after public descriptions of the rules; no real file was seen.
 """
 
-from __future__ import annotations
-
 import datetime
 import math
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem, shown
-from ecg.io.files import read_file
-from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_header
+from ecg.io.files import StrPath, read_file
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_stored
 
 _LARGEST_FILE = 1 << 25  # bytes
 _MOST_CHANNELS = 64
@@ -41,13 +38,10 @@ def is_mfer(start: bytes) -> bool:
     return start[:1] == b"\x40" and start[2:6] == b"MFR "
 
 
-def read_mfer(path: str | os.PathLike[str]) -> Stored:
+def read_mfer(path: StrPath) -> Stored:
     """Read the first frame of waveforms that is no mean beat.
 
-    Raises
-    ------
-    RecordingError
-        For everything wrong with it; for compressed data, and where channels differ in their rates.
+    Raises RecordingError for everything wrong with it; for compressed data, and where channels differ in their rates.
     """
     path = Path(path)
     data = read_file(path, _LARGEST_FILE + 1)
@@ -61,9 +55,8 @@ def read_mfer(path: str | os.PathLike[str]) -> Stored:
     rows = _rows(file.frame, channels, file)
     rates = {_rate(one, file) for one in channels}
     if len(rates) > 1:
-        raise problem(
-            path, "one sampling frequency of all channels", ", ".join(f"{rate:g} Hz" for rate in sorted(rates))
-        )
+        found = ", ".join(f"{rate:g} Hz" for rate in sorted(rates))
+        raise problem(path, "one sampling frequency of all channels", found)
     leads = [_LEADS.get(file.number(one.get(_LEAD, b"")[:2]), "unknown lead") for one in channels]
     scales = [_scale(one, file) for one in channels]
     if all(row.dtype.kind in "iu" for row in rows):
@@ -73,26 +66,12 @@ def read_mfer(path: str | os.PathLike[str]) -> Stored:
     else:
         samples = np.array([(row + offset) * scale for row, (scale, offset) in zip(rows, scales, strict=True)])
         gains, baselines = [1.0] * len(rows), [0.0] * len(rows)
-    acquired, (age, birth) = file.moment(), file.age()
-    header = make_header(
-        path,
-        leads,
-        rates.pop(),
-        samples,
-        gains,
-        baselines,
-        age=age,
-        sex={1: "Male", 2: "Female"}.get(file.number(file.facts.get(_SEX, b"")[:1]), "Unknown"),
-        birth=birth,
-        acquired=acquired,
-    )
+    age, birth = file.age()
+    sex = {1: "Male", 2: "Female"}.get(file.number(file.facts.get(_SEX, b"")[:1]), "Unknown")
     others = {name: text for tag, name in _TEXTS.items() if (text := file.text(tag))}
-    return Stored(
-        header,
-        samples,
-        DeviceReport(file.text(_MAKER), acquired=acquired),
-        Identity(file.text(_NAME), file.text(_PATIENT), birth, others),
-    )
+    device = DeviceReport(file.text(_MAKER), acquired=file.moment())
+    identity = Identity(file.text(_NAME), file.text(_PATIENT), birth, others)
+    return make_stored(path, leads, rates.pop(), samples, gains, baselines, device, identity, age=age, sex=sex)
 
 
 @dataclass

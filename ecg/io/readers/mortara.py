@@ -3,44 +3,37 @@
 No specification is public. Names of attributes and their meaning are those that three public readers agree on.
 """
 
-from __future__ import annotations
-
 import math
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
+from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import Element, base64_of, measurements_of, number_of, read_xml, root_name, text_of
-from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_stored
 
 _MEASUREMENTS = {
-    "heart_rate_bpm": ("VENT_RATE",),
-    "pr_ms": ("PR_INT", "PR_DURATION"),
-    "qrs_ms": ("QRS_DURATION",),
-    "qt_ms": ("QT_INT", "QT_DURATION"),
-    "qtc_ms": ("QTC_INT", "QTC_INTERVAL"),
-    "p_axis_deg": ("P_AXIS",),
-    "qrs_axis_deg": ("QRS_AXIS",),
-    "t_axis_deg": ("T_AXIS",),
-}
+    "heart_rate_bpm": ("VENT_RATE",), "pr_ms": ("PR_INT", "PR_DURATION"), "qrs_ms": ("QRS_DURATION",),
+    "qt_ms": ("QT_INT", "QT_DURATION"), "qtc_ms": ("QTC_INT", "QTC_INTERVAL"), "p_axis_deg": ("P_AXIS",),
+    "qrs_axis_deg": ("QRS_AXIS",), "t_axis_deg": ("T_AXIS",),
+}  # fmt: skip
 _NO_IDENTITY = re.compile("f?(?:age|sex|gender|race|height|weight|ht|wt)(?![a-z])", re.IGNORECASE)
 
 
 def is_mortara(start: bytes) -> bool:
     """Whether a file that begins like this is Mortara ELI XML."""
-    return root_name(start) == "ECG"
+    return xml.root_name(start) == "ECG"
 
 
-def read_mortara(path: str | os.PathLike[str]) -> Stored:
+def read_mortara(path: StrPath) -> Stored:
     """Read the channels of a Mortara ELI file; the typical cycle is not read."""
     path = Path(path)
-    root = read_xml(path)
+    root = xml.read_xml(path)
     channels = root.findall("CHANNEL")
     if not channels:
         raise problem(path, "CHANNEL elements, as Mortara ELI XML has them", "none")
@@ -49,48 +42,37 @@ def read_mortara(path: str | os.PathLike[str]) -> Stored:
         if said != ("16", "SIGNED", "BASE64"):
             raise problem(path, "signed samples of 16 bits in Base64", shown(" ".join(said)))
     labels = [channel.get("NAME", "") for channel in channels]
-    frequencies = {number_of(channel.get("SAMPLE_FREQ", "")) for channel in channels}
+    frequencies = {xml.number_of(channel.get("SAMPLE_FREQ", "")) for channel in channels}
     if len(frequencies) > 1:
         raise problem(path, "one SAMPLE_FREQ of all channels", ", ".join(f"{rate:g}" for rate in frequencies))
     samples = as_small_integers([_samples(channel, path) for channel in channels], path)
-    gains = [number_of(channel.get("UNITS_PER_MV", "")) for channel in channels]
-    offsets = [number_of(channel.get("OFFSET") or "0") for channel in channels]
+    gains = [xml.number_of(channel.get("UNITS_PER_MV", "")) for channel in channels]
+    offsets = [xml.number_of(channel.get("OFFSET") or "0") for channel in channels]
     patient = _Patient(root)
     acquired = time_of(root.get("ACQUISITION_TIME", "")[:8], root.get("ACQUISITION_TIME", "")[8:])
-    header = make_header(
-        path,
-        [lead_of(label) or label for label in labels],
-        frequencies.pop(),
-        samples,
-        gains,
-        [-offset for offset in offsets],
-        age=number_of(patient.value("age")),
-        sex={"m": "Male", "f": "Female"}.get(patient.value("sex").lower()[:1], "Unknown"),
-        birth=date_of(patient.value("dob")),
-        acquired=acquired,
-        labels=labels,
-    )
+    age = xml.number_of(patient.value("age"))
+    sex = {"m": "Male", "f": "Female"}.get(patient.value("sex").lower()[:1], "Unknown")
     source = root.find("SOURCE")
     said_of = {} if source is None else source.attrib
     places = [one for one in (root, root.find("TYPICAL_CYCLE")) if one is not None]
-    numbers = measurements_of(
+    numbers = xml.measurements_of(
         (name, place.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys for place in places
     )
     statements, signatures = without_signatures(_statements(root))
-    device = DeviceReport(
-        said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", ""), acquired, numbers, statements
-    )
+    maker, model = said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", "")
+    device = DeviceReport(maker, model, acquired, numbers, statements)
     names = " ".join(filter(None, (patient.value("name"), patient.value("last"), patient.value("first"))))
     identifiers = {key: text for key, text in said_of.items() if "SERIAL" in key or "ID" in key or "NAME" in key}
     others = {label: text for label, text in patient.others.items() if not _NO_IDENTITY.match(label)}
     identity = Identity(names, patient.value("id"), date_of(patient.value("dob")), others | identifiers | signatures)
-    return Stored(header, samples, device, identity)
+    leads, rate, baselines = [lead_of(label) or label for label in labels], frequencies.pop(), [-o for o in offsets]
+    return make_stored(path, leads, rate, samples, gains, baselines, device, identity, age=age, sex=sex, labels=labels)
 
 
-def _samples(channel: Element, path: Path) -> np.ndarray:
+def _samples(channel: xml.Element, path: Path) -> np.ndarray:
     lead = f"channel {shown(channel.get('NAME', ''))}"
-    content = base64_of(channel.get("DATA", ""), path, lead)
-    n_samples = number_of(channel.get("DURATION", ""))
+    content = xml.base64_of(channel.get("DATA", ""), path, lead)
+    n_samples = xml.number_of(channel.get("DURATION", ""))
     if len(content) % 2 or (not math.isnan(n_samples) and len(content) != 2 * n_samples):
         raise problem(path, f"{n_samples:g} samples in {lead}", f"{len(content)} bytes")
     return np.frombuffer(content, "<i2")
@@ -99,7 +81,7 @@ def _samples(channel: Element, path: Path) -> np.ndarray:
 class _Patient:
     """The demographic fields, which each hospital names for itself ("Last:", "FName:&,", "ID&ID:", "Age&yr")."""
 
-    def __init__(self, root: Element) -> None:
+    def __init__(self, root: xml.Element) -> None:
         fields = root.iterfind("DEMOGRAPHIC_FIELDS/DEMOGRAPHIC_FIELD")
         self.others = {field.get("LABEL", ""): field.get("VALUE", "").strip("'\" ") for field in fields}
         self.others = {label: text for label, text in self.others.items() if text}
@@ -110,9 +92,9 @@ class _Patient:
         return next(own, "")
 
 
-def _statements(root: Element) -> list[str]:
+def _statements(root: xml.Element) -> list[str]:
     lines = []
     for tag in ("STATEMENT", "DIAGNOSIS_STATEMENT", "DIAGNOSIS", "INTERPRETATION"):
         for element in root.iter(tag):
-            lines.append(" ".join((element.get("TEXT") or element.get("DESCRIPTION") or text_of(element)).split()))
+            lines.append(" ".join((element.get("TEXT") or element.get("DESCRIPTION") or xml.text_of(element)).split()))
     return list(dict.fromkeys(filter(None, lines)))

@@ -5,31 +5,20 @@ by real files: the calibration pulse comes out exact in all leads, and the whole
 conversion to aECG has.
 """
 
-from __future__ import annotations
-
 import math
-import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
+from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import (
-    Element,
-    base64_of,
-    data_of,
-    measurements_of,
-    number_of,
-    read_xml,
-    root_name,
-    text_of,
-)
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_stored
 from ecg.leads import LEADS, STANDARD_NAMES
 
 _LONGEST = 60.0  # s of a resting ECG; real ones have 11. XLI can pack hours into a few bytes
@@ -45,29 +34,24 @@ _MEASURED_IN = (
     "measurements/globalmeasurements",
 )
 _MEASUREMENTS = {
-    "heart_rate_bpm": ("heartrate", "meanventrate"),
-    "pr_ms": ("print", "meanprint"),
-    "qrs_ms": ("qrsdur", "meanqrsdur"),
-    "qt_ms": ("qtint", "meanqtint"),
-    "qtc_ms": ("qtcb", "meanqtc"),
-    "p_axis_deg": ("pfrontaxis",),
-    "qrs_axis_deg": ("qrsfrontaxis",),
-    "t_axis_deg": ("tfrontaxis",),
-}
+    "heart_rate_bpm": ("heartrate", "meanventrate"), "pr_ms": ("print", "meanprint"),
+    "qrs_ms": ("qrsdur", "meanqrsdur"), "qt_ms": ("qtint", "meanqtint"), "qtc_ms": ("qtcb", "meanqtc"),
+    "p_axis_deg": ("pfrontaxis",), "qrs_axis_deg": ("qrsfrontaxis",), "t_axis_deg": ("tfrontaxis",),
+}  # fmt: skip
 
 
 def is_philips(start: bytes) -> bool:
     """Whether a file that begins like this is Philips SierraECG XML."""
-    return root_name(start).lower() == "restingecgdata"
+    return xml.root_name(start).lower() == "restingecgdata"
 
 
-def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Stored:
+def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     """Read a Philips SierraECG file (1.03, 1.04); the calibration pulse behind the ECG is cut off.
 
     With `data` these bytes are read, which another file (DICOM) holds.
     """
     path = Path(path)
-    root = read_xml(path, data)
+    root = xml.read_xml(path, data)
     if root.tag.lower() != "restingecgdata":
         raise problem(path, "a restingecgdata element", shown(root.tag))
     waveforms = root.find("waveforms/parsedwaveforms")
@@ -79,58 +63,43 @@ def read_philips(path: str | os.PathLike[str], data: bytes | None = None) -> Sto
     acquisition, patient = root.find("dataacquisition"), root.find("patient/generalpatientdata")
     attributes = {} if acquisition is None else acquisition.attrib
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
-    identity = _identity(root, patient)
-    age = number_of(text_of(patient, "age/years"))
-    header = make_header(
-        path,
-        leads,
-        scale.frequency,
-        stored,
-        [scale.gain] * len(leads),
-        [scale.baseline] * len(leads),
-        age=age,
-        birth=identity.birth_date,
-        acquired=acquired,
-        notes=notes,
-        sex={"male": "Male", "female": "Female"}.get(text_of(patient, "sex").lower(), "Unknown"),
-    )
+    age = xml.number_of(xml.text_of(patient, "age/years"))
+    sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "sex").lower(), "Unknown")
     statements, signatures = without_signatures(_statements(root))
-    device = DeviceReport("Philips", text_of(acquisition, "machine"), acquired, _measurements(root), statements)
-    return Stored(header, stored, device, replace(identity, others={**identity.others, **signatures}))
+    device = DeviceReport("Philips", xml.text_of(acquisition, "machine"), acquired, _measurements(root), statements)
+    identity = _identity(root, patient, signatures)
+    rate, gains, baselines = scale.frequency, [scale.gain] * len(leads), [scale.baseline] * len(leads)
+    return make_stored(path, leads, rate, stored, gains, baselines, device, identity, age=age, sex=sex, notes=notes)
 
 
 class _Scale:
     """Rate, amplitude and length: attributes of the waveform in 1.04, elements of the acquisition in 1.03."""
 
-    def __init__(self, root: Element, waveforms: Element, path: Path) -> None:
+    def __init__(self, root: xml.Element, waveforms: xml.Element, path: Path) -> None:
         signal = root.find("dataacquisition/signalcharacteristics")
-        said = {
-            "rate": waveforms.get("samplespersecond") or text_of(signal, "samplingrate"),
-            "resolution": waveforms.get("resolution")
-            or text_of(signal, "resolution")
-            or text_of(signal, "signalresolution"),
-            "offset": waveforms.get("signaloffset") or text_of(signal, "signaloffset") or "0",
-            "bits": waveforms.get("bitspersample")
-            or waveforms.get("nbitspersample")
-            or text_of(signal, "bitspersample"),
-            "duration": waveforms.get("durationperchannel") or "",
-        }
-        self.frequency = number_of(said["rate"])
+
+        def said(*names: str) -> str:
+            found = [*map(waveforms.get, names), *(xml.text_of(signal, name) for name in names)]
+            return next(filter(None, found), "")
+
+        self.frequency = xml.number_of(said("samplespersecond", "samplingrate"))
         check_frequency(path, self.frequency)
-        microvolts = number_of(said["resolution"])
+        resolution, bits = said("resolution", "signalresolution"), said("bitspersample", "nbitspersample")
+        microvolts = xml.number_of(resolution)
         if not (math.isfinite(microvolts) and 0.01 <= microvolts <= 1000):
-            raise problem(path, "a resolution of 0.01 to 1000 µV", shown(said["resolution"]))
+            raise problem(path, "a resolution of 0.01 to 1000 µV", shown(resolution))
         self.gain = 1000 / microvolts
-        self.baseline = number_of(said["offset"])
-        if said["bits"] != "16":
-            raise problem(path, "samples of 16 bits", shown(said["bits"]))
-        seconds = number_of(said["duration"]) / 1000
+        self.baseline = xml.number_of(said("signaloffset") or "0")
+        if bits != "16":
+            raise problem(path, "samples of 16 bits", shown(bits))
+        duration = said("durationperchannel")
+        seconds = xml.number_of(duration) / 1000
         if not 0 < seconds <= _LONGEST:
-            raise problem(path, f"a durationperchannel of up to {_LONGEST * 1000:g} ms", shown(said["duration"]))
+            raise problem(path, f"a durationperchannel of up to {_LONGEST * 1000:g} ms", shown(duration))
         self.n_samples = round(seconds * self.frequency)
 
 
-def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], NDArray[np.int16]]:
+def _samples(waveforms: xml.Element, scale: _Scale, path: Path) -> tuple[list[str], NDArray[np.int16]]:
     """Names of the leads and their samples, (n_leads, n_samples)."""
     labels = (waveforms.get("leadlabels") or " ".join(LEADS)).split()
     leads = [STANDARD_NAMES.get(label.lower(), label) for label in labels]
@@ -139,7 +108,7 @@ def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], 
     encoding = waveforms.get("dataencoding", "")
     if encoding.lower() != "base64":
         raise problem(path, "waveforms in Base64", shown(encoding))
-    data = base64_of(data_of(waveforms), path, "the waveforms")
+    data = xml.base64_of(xml.data_of(waveforms), path, "the waveforms")
     compression = waveforms.get("compression") or waveforms.get("compressmethod") or "Uncompressed"
     if waveforms.get("compressflag", "True").lower() == "false":
         compression = "Uncompressed"
@@ -156,7 +125,7 @@ def _samples(waveforms: Element, scale: _Scale, path: Path) -> tuple[list[str], 
 # ---- XLI -------------------------------------------------------------------------------------------------------------
 
 
-def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> NDArray[np.int64]:
+def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> Ints:
     """The first channels of what XLI packed, (n_leads, n_samples); there may be more of them, which hold nothing.
 
     Each channel has eight bytes (length of what is packed, int32; 1, int16; the first delta, int16; little-endian) and
@@ -210,7 +179,7 @@ def _lzw(packed: bytes, most: int, path: Path) -> bytes:
     return b"".join(parts)
 
 
-def _undo_deltas(numbers: NDArray[np.int64], first_delta: int) -> NDArray[np.int64]:
+def _undo_deltas(numbers: Ints, first_delta: int) -> Ints:
     """Samples from second differences: two samples as they are, then s[i] = 2 s[i-1] - s[i-2] - (number[i-1] - 64)."""
     second = np.zeros_like(numbers)
     second[2:3] = -first_delta
@@ -222,7 +191,7 @@ def _undo_deltas(numbers: NDArray[np.int64], first_delta: int) -> NDArray[np.int
     return np.cumsum(first)
 
 
-def _derived(leads: list[str], channels: NDArray[np.int64], path: Path) -> NDArray[np.int16]:
+def _derived(leads: list[str], channels: Ints, path: Path) -> NDArray[np.int16]:
     """The samples as they were: XLI holds III and aVR, aVL, aVF as what they differ by from I and II."""
     at = {lead: channels[leads.index(lead)] for lead in LEADS[:6] if lead in leads}
     if len(at) != 6:
@@ -237,7 +206,7 @@ def _derived(leads: list[str], channels: NDArray[np.int64], path: Path) -> NDArr
     return channels.astype(np.int16)
 
 
-def _half(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _half(values: Ints) -> Ints:
     """Halves without their fraction, -3 gives -1: rounded down they differ from Philips' aECG by 1 where it matters."""
     return np.sign(values) * (np.abs(values) // 2)
 
@@ -245,47 +214,39 @@ def _half(values: NDArray[np.int64]) -> NDArray[np.int64]:
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 
 
-def _measurements(root: Element) -> dict[str, float]:
+def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
-    return measurements_of(
-        (name, text_of(place, tag)) for name, tags in _MEASUREMENTS.items() for place in places for tag in tags
+    return xml.measurements_of(
+        (name, xml.text_of(place, tag)) for name, tags in _MEASUREMENTS.items() for place in places for tag in tags
     )
 
 
-def _statements(root: Element) -> list[str]:
+def _statements(root: xml.Element) -> list[str]:
     """Statements with their reasons, then the severity, without dashes."""
     lines = []
     for interpretation in root.iterfind("interpretations/interpretation"):
         for statement in interpretation.iterfind("statement"):
-            parts = (text_of(statement, "leftstatement"), text_of(statement, "rightstatement"))
+            parts = (xml.text_of(statement, "leftstatement"), xml.text_of(statement, "rightstatement"))
             lines.append(", ".join(filter(None, parts)))
-        lines.append(text_of(interpretation, "severity").strip(" -"))
+        lines.append(xml.text_of(interpretation, "severity").strip(" -"))
     return [" ".join(line.split()) for line in lines if line]
 
 
-def _identity(root: Element, patient: Element | None) -> Identity:
-    names = (text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
+def _identity(root: xml.Element, patient: xml.Element | None, signatures: dict[str, str]) -> Identity:
+    names = (xml.text_of(patient, f"name/{part}name") for part in ("last", "first", "middle"))
     places = (
-        "patient/generalpatientdata/MRN",
-        "patient/generalpatientdata/uniquepatientid",
-        "documentinfo/documentname",
-        "documentinfo/editor",
-        "documentinfo/filename",
-        "orderinfo/ordernumber",
-        "orderinfo/uniqueorderid",
+        "patient/generalpatientdata/MRN", "patient/generalpatientdata/uniquepatientid", "documentinfo/documentname",
+        "documentinfo/editor", "documentinfo/filename", "orderinfo/ordernumber", "orderinfo/uniqueorderid",
         "orderinfo/orderbillingcode",
-    )
-    others = {place.rpartition("/")[2]: text_of(root, place) for place in places}
+    )  # fmt: skip
+    others = {place.rpartition("/")[2]: xml.text_of(root, place) for place in places}
     for element in root.iterfind("interpretations/interpretation/*"):
         if element.tag in ("mdsignatureline", "confirmingclinician"):
-            others[element.tag] = text_of(element)
+            others[element.tag] = xml.text_of(element)
     for element in root.iterfind("dataacquisition/acquirer//*"):
-        others[element.tag] = text_of(element)
+        others[element.tag] = xml.text_of(element)
     for i, element in enumerate(root.iterfind("userdefines/userdefine/value")):
-        others[f"userdefine {i + 1}"] = text_of(element)
-    return Identity(
-        " ".join(filter(None, names)),
-        text_of(patient, "patientid"),
-        date_of(text_of(patient, "age/dateofbirth")),
-        {name: text for name, text in others.items() if text},
-    )
+        others[f"userdefine {i + 1}"] = xml.text_of(element)
+    others = {name: text for name, text in others.items() if text} | signatures
+    birth = date_of(xml.text_of(patient, "age/dateofbirth"))
+    return Identity(" ".join(filter(None, names)), xml.text_of(patient, "patientid"), birth, others)

@@ -3,8 +3,6 @@
 EN 1064:2005+A1 (SCP-ECG 2.x), clauses 5.5 (Huffman tables), 5.7 (zones) and annex C (the methods of compression).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
+
 _LONGEST_PREFIX = 16  # bits; those of the standard's own table have 10
 _LONGEST_RAW = 16  # bits of a number that follows its prefix
 _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
@@ -20,22 +20,12 @@ _PADDING = _LONGEST_PREFIX + _LONGEST_RAW
 
 @dataclass(frozen=True)
 class Code:
-    """One row of a Huffman table.
+    """One row of a Huffman table."""
 
-    Attributes
-    ----------
-    prefix : str
-        The bits by which the code is known, as "0" and "1".
-    n_raw : int
-        Bits of the number in two's complement that follows the prefix; 0 where the code itself stands for `value`.
-    value : int
-        What the code stands for; or, where it switches, the number of the table to go on with, from 1.
-    switches : bool
-    """
-
-    prefix: str
+    prefix: str  # the bits by which the code is known, as "0" and "1"
+    # Bits of the number in two's complement that follows the prefix; 0 where the code itself stands for `value`.
     n_raw: int = 0
-    value: int = 0
+    value: int = 0  # what the code stands for; or, where it switches, the number of the table to go on with, from 1
     switches: bool = False
 
 
@@ -83,24 +73,11 @@ class Table:
         return np.array([*lengths, 0], np.uint8), np.array([*targets, 0], np.uint8)
 
 
-def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> NDArray[np.int64]:
-    """Decode one lead; it starts with the first table, and ends after so many samples, whatever bits are left.
+def decode_huffman(data: bytes, tables: Sequence[Table], n_samples: int) -> Ints:
+    """Decode one lead, (n_samples,), int64; the most significant bit of `data` is the first.
 
-    Parameters
-    ----------
-    data : bytes
-        The most significant bit is the first.
-    tables : sequence of Table
-    n_samples : int
-
-    Returns
-    -------
-    ndarray, shape (n_samples,), int64
-
-    Raises
-    ------
-    ValueError
-        If bits are no code or end too early, or a code switches to a missing table.
+    It starts with the first table, and ends after so many samples, whatever bits are left. Raises ValueError if bits
+    are no code or end too early, or a code switches to a missing table.
     """
     n_bits = 8 * len(data)
     stream = _Bits(data)
@@ -155,7 +132,7 @@ class _Bits:
         """The `width` bits from every place on."""
         return self.read(np.arange(self._n_bits, dtype=np.int32), width)
 
-    def values(self, table: Table, places: NDArray[np.int32]) -> NDArray[np.int64]:
+    def values(self, table: Table, places: NDArray[np.int32]) -> Ints:
         found = table.lookup[self.read(places, table.width)]
         values = np.array([code.value for code in table.codes], dtype=np.int64)[found]
         for i, code in enumerate(table.codes):
@@ -166,7 +143,7 @@ class _Bits:
         return values
 
 
-def undo_differences(values: NDArray[np.int64], order: int) -> NDArray[np.int64]:
+def undo_differences(values: Ints, order: int) -> Ints:
     """Samples from their differences of this order (0, 1 or 2); the first `order` samples stand as they are."""
     if order == 2 and len(values) > 1:
         # The slope from the first sample to the second is what the second differences start from.
@@ -176,21 +153,11 @@ def undo_differences(values: NDArray[np.int64], order: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Beat:
-    """A QRS complex and its zones, as half-open ranges of samples from the lead's start.
+    """A QRS complex and its zones, as half-open ranges of samples from the lead's start."""
 
-    Attributes
-    ----------
-    subtracted : range
-        Where the reference beat was subtracted; empty for a beat of another type.
-    reference_start : int
-        The sample of the reference beat that belongs to the first one of `subtracted`.
-    protected : range
-        Where nothing was decimated.
-    """
-
-    subtracted: range
-    reference_start: int
-    protected: range
+    subtracted: range  # where the reference beat was subtracted; empty for a beat of another type
+    reference_start: int  # the sample of the reference beat that belongs to the first one of `subtracted`
+    protected: range  # where nothing was decimated
 
 
 def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
@@ -200,25 +167,12 @@ def count_stored(n_samples: int, beats: Sequence[Beat], factor: int) -> int:
     return n_samples - int((ends - starts - n_means - n_left).sum())
 
 
-def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[Beat], factor: int) -> NDArray[np.int64]:
-    """Interpolate what was decimated, and smooth it.
+def undo_decimation(stored: Ints, n_samples: int, beats: Sequence[Beat], factor: int) -> Ints:
+    """Interpolate what was decimated by `factor`, and smooth it; from (count_stored(...),) to (n_samples,), int64.
 
     Outside the protected zones each stored sample stands for `factor` ones: straight lines join them, level before the
     first and behind the last; what is left over at the end of a gap is stored as it is. Then a mean of three, which
     crosses neither a protected zone nor the ends of a subtracted one, takes off the corners (annex C).
-
-    Parameters
-    ----------
-    stored : ndarray, shape (count_stored(...),), int64
-    n_samples : int
-        Of the lead.
-    beats : sequence of Beat
-    factor : int
-        Of the decimation.
-
-    Returns
-    -------
-    ndarray, shape (n_samples,), int64
     """
     starts, ends = _gaps(n_samples, beats)
     n_means = (ends - starts) // factor
@@ -247,9 +201,7 @@ def undo_decimation(stored: NDArray[np.int64], n_samples: int, beats: Sequence[B
     return _smoothed(samples, starts, ends, beats)
 
 
-def _smoothed(
-    samples: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64], beats: Sequence[Beat]
-) -> NDArray[np.int64]:
+def _smoothed(samples: Ints, starts: Ints, ends: Ints, beats: Sequence[Beat]) -> Ints:
     """A mean of three in the gaps, but not across the ends of a subtracted zone."""
     inner = np.zeros(len(samples) + 2, dtype=np.int64)
     inner[starts] += 1
@@ -266,7 +218,7 @@ def _smoothed(
     return smooth
 
 
-def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[Ints, Ints]:
     """Starts and ends of the ranges between the protected zones."""
     free = np.ones(n_samples + 2, dtype=bool)
     free[[0, -1]] = False
@@ -276,9 +228,7 @@ def _gaps(n_samples: int, beats: Sequence[Beat]) -> tuple[NDArray[np.int64], NDA
     return edges[::2], edges[1::2]
 
 
-def add_reference_beats(
-    residual: NDArray[np.int64], reference: NDArray[np.int64], beats: Sequence[Beat]
-) -> NDArray[np.int64]:
+def add_reference_beats(residual: Ints, reference: Ints, beats: Sequence[Beat]) -> Ints:
     """Add the reference beat where it was subtracted, as far as it and the lead reach; both in the same unit."""
     samples = residual.copy()
     for beat in beats:

@@ -4,8 +4,6 @@ Clauses 5.3 to 5.11 and 5.14 of EN 1064:2005+A1 lay out sections 0 to 8 and 11; 
 significant one. How samples are packed is in scp_compression.py.
 """
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import math
@@ -18,21 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Ints
 from ecg.io.errors import problem
-from ecg.io.files import read_file
-from ecg.io.readers.scp_compression import (
-    Beat,
-    Code,
-    Table,
-    add_reference_beats,
-    count_stored,
-    decode_huffman,
-    default_table,
-    undo_decimation,
-    undo_differences,
-)
+from ecg.io.files import StrPath, read_file
+from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
 _LONGEST_FILE = 1 << 25  # bytes
@@ -66,23 +55,12 @@ def is_scp_ecg(start: bytes) -> bool:
     return start[16:22] == b"SCPECG" or (26 <= length < 1 << 16 and first == (0, length))
 
 
-def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
-    """Read an SCP-ECG file.
+def read_scp_ecg(path: StrPath) -> Stored:
+    """Read an SCP-ECG file; samples are int16, or int32 where they do not fit.
 
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Stored
-        Samples are int16, or int32 where they do not fit. Where leads were not recorded at the same time, -32768
-        (-2**31) stands where a lead has nothing; an int16 sample that is -32768 itself counts as missing too.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file; sections with a wrong checksum are refused, too.
+    Where leads were not recorded at the same time, -32768 (-2**31) stands where a lead has nothing; an int16 sample
+    that is -32768 itself counts as missing too. Raises RecordingError for everything wrong with the file; sections with
+    a wrong checksum are refused, too.
     """
     data = read_file(path, _LONGEST_FILE + 1)
     if len(data) > _LONGEST_FILE:
@@ -90,30 +68,21 @@ def read_scp_ecg(path: str | os.PathLike[str]) -> Stored:
     sections = _split(data, path)
     facts = _read_facts(sections[1]) if 1 in sections else {}
     rhythm = _read_samples(sections, path)
-    acquired = _acquired(facts)
-    header = make_header(
-        path,
-        rhythm.leads,
-        1e6 / rhythm.interval,
-        rhythm.samples,
-        [1e6 / rhythm.unit] * len(rhythm.leads),
-        age=_age(facts),
-        birth=_date(facts.get(5, b"")),
-        acquired=acquired,
-        sex={b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown"),
-    )
+    sex = {b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown")
     maker, model = _device(facts.get(14, b""))
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
     said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
     statements, signatures = without_signatures(dict.fromkeys(said))
-    report = DeviceReport(maker, model, acquired, measurements, statements)
-    return Stored(header, rhythm.samples, report, _identity(facts, signatures))
+    device = DeviceReport(maker, model, _acquired(facts), measurements, statements)
+    identity, age = _identity(facts, signatures), _age(facts)
+    leads, rate, gains = rhythm.leads, 1e6 / rhythm.interval, [1e6 / rhythm.unit] * len(rhythm.leads)
+    return make_stored(path, leads, rate, rhythm.samples, gains, None, device, identity, age=age, sex=sex)
 
 
 class _Section:
     """The content of a section, read from its start to its end; what is not there is a RecordingError."""
 
-    def __init__(self, number: int, content: bytes, version: int, path: str | os.PathLike[str]) -> None:
+    def __init__(self, number: int, content: bytes, version: int, path: StrPath) -> None:
         self.number, self.version, self.source = number, version, f"{os.fspath(path)}: section {number}"
         self._content, self._place = content, 0
 
@@ -134,7 +103,7 @@ class _Section:
         return self.numbers(layout)[0]
 
 
-def _split(data: bytes, path: str | os.PathLike[str]) -> dict[int, _Section]:
+def _split(data: bytes, path: StrPath) -> dict[int, _Section]:
     """The sections that are read here by their numbers, with lengths and checksums found right (clause 5.3)."""
     if not is_scp_ecg(data[:32]):
         raise problem(path, "an SCP-ECG record", "none")
@@ -153,7 +122,7 @@ def _split(data: bytes, path: str | os.PathLike[str]) -> dict[int, _Section]:
     return sections
 
 
-def _section(data: bytes, number: int, start: int, length: int, path: str | os.PathLike[str]) -> _Section:
+def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -> _Section:
     source = f"{os.fspath(path)}: section {number}"
     if start < 6 or length < 16 or start + length > len(data):
         raise problem(source, f"a place within the {len(data)} bytes", f"{length} bytes from byte {start} on")
@@ -188,7 +157,7 @@ class _Packed:
     is_bimodal: bool
     leads: tuple[bytes, ...]
 
-    def has_one_less(self, starts: Sequence[int], lengths: Sequence[int], tables: Sequence[Table]) -> bool:
+    def has_one_less(self, starts: Sequence[int], lengths: Sequence[int], tables: Sequence[packing.Table]) -> bool:
         """Whether all leads hold one sample less than these lengths say."""
         if self.is_bimodal:
             return False
@@ -198,37 +167,37 @@ class _Packed:
         whole = [_holds(data, tables, n) for data, n in zip(self.leads, lengths, strict=True) if not any(starts)]
         return not all(whole)
 
-    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[Table]) -> NDArray[np.int64]:
+    def unpack(self, i: int, lead: str, n_samples: int, tables: Sequence[packing.Table]) -> Ints:
         data = self.leads[i]
         if tables:
             try:
-                values = decode_huffman(data, tables, n_samples)
+                values = packing.decode_huffman(data, tables, n_samples)
             except ValueError as error:
                 raise problem(self.source, f"{n_samples} samples of lead {lead}", error) from error
         elif len(data) < 2 * n_samples:
             raise problem(self.source, f"{n_samples} samples of lead {lead}", f"{len(data)} bytes")
         else:
             values = np.frombuffer(data, "<i2", n_samples).astype(np.int64)
-        samples = undo_differences(values, self.order)
+        samples = packing.undo_differences(values, self.order)
         _check_range(samples, lead, self.source)
         return samples
 
 
-def _holds(data: bytes, tables: Sequence[Table], n_samples: int) -> bool:
+def _holds(data: bytes, tables: Sequence[packing.Table], n_samples: int) -> bool:
     try:
-        decode_huffman(data, tables, n_samples)
+        packing.decode_huffman(data, tables, n_samples)
     except ValueError:
         return False
     return True
 
 
-def _check_range(samples: NDArray[np.int64], lead: str, source: object) -> None:
+def _check_range(samples: Ints, lead: str, source: object) -> None:
     highest = int(np.abs(samples).max(initial=0))
     if highest >= 2**31:
         raise problem(source, f"samples of lead {lead} within 32 bits", highest)
 
 
-def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]) -> _Rhythm:
+def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
     """Sections 2 to 6: all that the samples are made of."""
     for number, content in ((3, "leads"), (6, "rhythm data")):
         if number not in sections:
@@ -261,14 +230,14 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
     unpacked = []
     for i, (lead, start, n_samples) in enumerate(zip(leads, starts, lengths, strict=True)):
         beats = zones.beats(start) if zones is not None else []
-        n_stored = count_stored(n_samples, beats, factor) if packed.is_bimodal else n_samples
+        n_stored = packing.count_stored(n_samples, beats, factor) if packed.is_bimodal else n_samples
         samples = packed.unpack(i, lead, n_stored, tables)
         if packed.is_bimodal and factor > 1:
-            samples = undo_decimation(samples, n_samples, beats, factor)
+            samples = packing.undo_decimation(samples, n_samples, beats, factor)
         samples = samples * (packed.unit // unit)
         if reference is not None and zones is not None and is_subtracted:
             beat = reference.unpack(i, lead, zones.reference_length(interval), tables)
-            samples = add_reference_beats(samples, beat * (reference.unit // unit), beats)
+            samples = packing.add_reference_beats(samples, beat * (reference.unit // unit), beats)
         _check_range(samples, lead, path)
         unpacked.append(samples.astype(np.int32))
     fits = all(lead.min() >= -(2**15) and lead.max() < 2**15 for lead in unpacked)
@@ -279,11 +248,11 @@ def _read_samples(sections: Mapping[int, _Section], path: str | os.PathLike[str]
     return _Rhythm(leads, together, unit, interval)
 
 
-def _read_tables(section: _Section) -> tuple[Table, ...]:
+def _read_tables(section: _Section) -> tuple[packing.Table, ...]:
     """Section 2 (clause 5.5): the Huffman tables; none means that samples are stored as numbers of 16 bits."""
     n_tables = section.single("H")
     if n_tables == 19999:
-        return (Table(default_table()),)
+        return (packing.Table(packing.default_table()),)
     if n_tables > _MOST_TABLES:
         raise problem(section.source, f"at most {_MOST_TABLES} Huffman tables", n_tables)
     tables = []
@@ -294,9 +263,9 @@ def _read_tables(section: _Section) -> tuple[Table, ...]:
             if not 1 <= n_prefix <= min(n_bits, 32) or mode > 1 or code >> n_prefix:
                 raise problem(section.source, f"codes in table {number}", f"{n_prefix} of {n_bits} bits, mode {mode}")
             prefix = f"{code:0{n_prefix}b}"[::-1]  # the first bit of a code is the lowest one of its number
-            codes.append(Code(prefix, n_bits - n_prefix, value, switches=mode == 0))
+            codes.append(packing.Code(prefix, n_bits - n_prefix, value, switches=mode == 0))
         try:
-            tables.append(Table(codes))
+            tables.append(packing.Table(codes))
         except ValueError as error:
             raise problem(section.source, f"a Huffman table {number} that can be decoded", error) from error
     return tuple(tables)
@@ -336,10 +305,10 @@ class _Zones:
     def reference_length(self, interval: int) -> int:
         return round(self.milliseconds * 1000 / interval)
 
-    def beats(self, start: int) -> list[Beat]:
+    def beats(self, start: int) -> list[packing.Beat]:
         """For a lead that begins with this sample. Only beats of the reference beat's own type, 0, are subtracted."""
         return [
-            Beat(
+            packing.Beat(
                 range(begin - start, end + 1 - start) if type_ == 0 else range(0),
                 self.fiducial - 1 - (fiducial - begin),
                 range(keep - start, keep_end + 1 - start) if keep_end else range(0),
@@ -420,12 +389,9 @@ def _device(data: bytes) -> tuple[str, str]:
 
 def _identity(facts: Mapping[int, bytes], signatures: Mapping[str, str]) -> Identity:
     others = {name: _text(facts[tag]) for tag, name in _OTHER_IDENTIFIERS.items() if tag in facts}
-    return Identity(
-        name=" ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0)))),
-        patient_id=_text(facts.get(2, b"")),
-        birth_date=_date(facts.get(5, b"")),
-        others={name: text for name, text in others.items() if text} | dict(signatures),
-    )
+    others = {name: text for name, text in others.items() if text} | dict(signatures)
+    name = " ".join(filter(None, (_text(facts.get(tag, b"")) for tag in (1, 0))))
+    return Identity(name, _text(facts.get(2, b"")), _date(facts.get(5, b"")), others)
 
 
 def _is_measured(value: int) -> bool:

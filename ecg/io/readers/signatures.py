@@ -1,7 +1,5 @@
 """Lines of an interpretation that name a person."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -1,10 +1,7 @@
 """Tables of samples as text: which delimiter, quotes, decimal mark and headings a file has, and its columns."""
 
-from __future__ import annotations
-
 import csv
 import io
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import problem, shown
+from ecg.io.files import StrPath
 from ecg.io.readers.lead_labels import lead_of
 
 _DELIMITERS = ("\t", ";", "|", ",", " ", "")  # the last: one column
@@ -107,10 +106,8 @@ def _fields(line: str, delimiter: str, quote: str) -> list[str]:
         fields = line.split() if delimiter else [line]
         return [field.strip().strip(quote).strip() for field in fields]
     try:
-        return [
-            field.strip()
-            for field in next(csv.reader([line], delimiter=delimiter, quotechar=quote, skipinitialspace=True))
-        ]
+        reader = csv.reader([line], delimiter=delimiter, quotechar=quote, skipinitialspace=True)
+        return [field.strip() for field in next(reader)]
     except (csv.Error, StopIteration):  # a field of more than 128 KiB
         return line.split(delimiter)
 
@@ -142,22 +139,16 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
     return numbers in (list(map(str, range(n))), list(map(str, range(1, n + 1))))
 
 
-def read_columns(lines: Sequence[str], layout: Layout, path: str | os.PathLike[str]) -> list[NDArray[np.generic]]:
+def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[NDArray[np.generic]]:
     """The columns: numbers, float64 or int64 with NaN where there are none; text (object) where they are none.
 
-    Raises
-    ------
-    RecordingError
-        Where a line has another number of fields.
-    ValueError
-        Where pandas can't take it.
+    Raises RecordingError where a line has another number of fields; ValueError where pandas can't take it.
     """
     import pandas
 
     data = lines[layout.n_headings :]
-    has_commas = any(
-        "," in field for line in data[:_LOOKED_AT] for field in layout.fields(line)[1:] or layout.fields(line)
-    )
+    rows = map(layout.fields, data[:_LOOKED_AT])
+    has_commas = any("," in field for row in rows for field in row[1:] or row)
     frame = pandas.read_csv(
         io.StringIO("\n".join(data)),
         sep={"": "\x01", " ": r"\s+"}.get(layout.delimiter, layout.delimiter),
@@ -184,7 +175,7 @@ def _values(column: object) -> NDArray[np.generic]:
     return values if values.dtype.kind in "iuf" else values.astype(object)
 
 
-def seconds_of(column: Iterable[object]) -> NDArray[np.float64] | None:
+def seconds_of(column: Iterable[object]) -> Floats | None:
     """Seconds of a column of times of day ("0:00.010", "10:30:00.004", with or without a date); None for others."""
     return np.array(list(_unwrapped(column))) if all(_CLOCK.search(str(text)) for text in column) else None
 

@@ -1,9 +1,6 @@
 """The sampling frequency that a column of times gives."""
 
-from __future__ import annotations
-
 import math
-import os
 import re
 from typing import Any
 
@@ -11,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import problem
+from ecg.io.files import StrPath
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
 
 _PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -27,24 +25,13 @@ def unit_of_time(text: str) -> str | None:
     return re.sub(r"s(?:ecs?|econds?)$", "s", text) if re.fullmatch(r"(?:[mun]?s(?:ecs?|econds?)?)?", text) else None
 
 
-def rate_of(
-    times: NDArray[Any], unit: str, said: float | None, path: str | os.PathLike[str]
-) -> tuple[float | None, tuple[str, ...]]:
+def rate_of(times: NDArray[Any], unit: str, said: float | None, path: StrPath) -> tuple[float | None, tuple[str, ...]]:
     """Hz, None where the times do not say it or agree with what was said; and notes.
 
-    Parameters
-    ----------
-    times : ndarray, shape (n_samples,)
-    unit : str
-        As of `unit_of_time`. Without one the unit is the only one of s, ms, µs and ns that gives a rate which an ECG
-        can have, and a note says so. Times 0, 1, 2, ... without a unit count samples.
-    said : float or None
-        Hz, from outside the table. The times need agree with it to 1 % only, since they may be rounded.
-
-    Raises
-    ------
-    RecordingError
-        Where the times are uneven, by more than rounding, or give no rate, or another one than was said.
+    Without a unit (as of `unit_of_time`) it is the only one of s, ms, µs and ns that gives a rate which an ECG can
+    have, and a note says so. Times 0, 1, 2, ... without a unit count samples. With `said`, Hz from outside the table,
+    the times need agree to 1 % only, since they may be rounded. Raises RecordingError where the times are uneven, by
+    more than rounding, or give no rate, or another one than was said.
     """
     steps = np.diff(times) if times.dtype.kind in "iuf" else np.array([math.nan])
     step = float(times[-1] - times[0]) / steps.size if steps.size and np.isfinite(steps).all() else math.nan

@@ -5,8 +5,6 @@
 Instead of "unit" a table of ADC units has "adc_gain", ADC units per mV. Nothing is guessed.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -22,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import open_file, read_file
+from ecg.io.files import StrPath, open_file, read_file
+from ecg.io.header import SEXES
 from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.io.readers.table_text import Layout, decode, find_layout, is_value, lines_of, read_columns, seconds_of
@@ -93,7 +92,7 @@ def is_table(start: bytes) -> bool:
     return layout is not None and layout.headings[:1] != ["record"] and (layout.n_headings < len(lines))
 
 
-def is_sidecar(path: str | os.PathLike[str]) -> bool:
+def is_sidecar(path: StrPath) -> bool:
     """Whether a JSON file is one that describes a table, as `read_table` takes it."""
     try:
         facts = json.loads(read_file(path, _LARGEST_SIDECAR))
@@ -103,35 +102,22 @@ def is_sidecar(path: str | os.PathLike[str]) -> bool:
 
 
 def read_table(
-    path: str | os.PathLike[str],
+    path: StrPath,
     sampling_frequency: float | None = None,
     unit: str | None = None,
     leads: Sequence[str] | None = None,
     adc_gain: float | None = None,
 ) -> Stored:
-    """Read a CSV, NPY, NPZ or Parquet file.
+    """Read a CSV, NPY, NPZ or Parquet file; integers stay as they are, others are float64, mV.
 
     A CSV file has a sample a line, or a lead a line. Its first line may name the leads, each with its unit ("II (mV)";
     or a second line has the units), and a column "time" gives the rate. An array is (n_signals, n_samples) or the other
     way round. An NPZ file has one array, or one for each lead under its name, and may hold `sampling_frequency`, `unit`
     and `leads` too. A Parquet file is as CSV.
 
-    Parameters
-    ----------
-    path : path
-    sampling_frequency, unit, leads, adc_gain
-        Go before what the sidecar says: Hz; "uV", "mV" or "V"; names in the table's order; ADC units per mV.
-
-    Returns
-    -------
-    Stored
-        Integers stay as they are; others are float64, mV.
-
-    Raises
-    ------
-    RecordingError
-        For everything wrong with the file or its sidecar; where rate, unit or leads are said nowhere, or twice and
-        differently. Without a unit it says which one the amplitude looks like.
+    The options go before what the sidecar says: Hz; "uV", "mV" or "V"; names in the table's order; ADC units per mV.
+    Raises RecordingError for everything wrong with the file or its sidecar; where rate, unit or leads are said nowhere,
+    or twice and differently. Without a unit it says which one the amplitude looks like.
     """
     options = {"sampling_frequency": sampling_frequency, "unit": unit, "leads": leads, "adc_gain": adc_gain}
     facts = _read_sidecar(path) | {name: value for name, value in options.items() if value is not None}
@@ -157,7 +143,7 @@ def read_table(
 # ---- what a table does not say ---------------------------------------------------------------------------------------
 
 
-def _read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _read_sidecar(path: StrPath) -> dict[str, Any]:
     sidecar = Path(path).with_suffix(".json")
     if not os.path.lexists(sidecar):
         return {}
@@ -180,7 +166,7 @@ def _read_sidecar(path: str | os.PathLike[str]) -> dict[str, Any]:
     return facts
 
 
-def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Stored:
+def _to_stored(table: _Table, facts: Mapping[str, Any], path: StrPath) -> Stored:
     sidecar = f"in {Path(path).with_suffix('.json').name}"
     samples = table.samples
     if samples.ndim != 2 or 0 in samples.shape:
@@ -213,23 +199,19 @@ def _to_stored(table: _Table, facts: Mapping[str, Any], path: str | os.PathLike[
             raise problem(path, "uV, mV or V as the unit", shown(str(unit)))
         gain = _PER_MILLIVOLT[str(unit).lower()]
     stored, gain = _stored_samples(samples, gain)
-    sex = {"f": "Female", "female": "Female", "m": "Male", "male": "Male"}.get(
-        str(facts.get("sex", "")).lower(), "Unknown"
-    )
+    sex = SEXES.get(str(facts.get("sex", "")).lower(), "Unknown")
     age = float(facts.get("age", math.nan))
     notes = (*notes_on(list(labels)), *table.notes)
     return Stored(make_header(path, leads, rate, stored, [gain] * len(leads), age=age, sex=sex, notes=notes), stored)
 
 
-def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: str | os.PathLike[str]) -> Any:
+def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: StrPath) -> Any:
     """What the file or the facts say, or both as long as they say the same."""
     said = facts.get(name)
     if in_file is None or said is None:
         return in_file if said is None else said
-    same = (
-        math.isclose(in_file, said, rel_tol=1e-3) if isinstance(said, int | float) else in_file.lower() == said.lower()
-    )
-    if not same:
+    is_number = isinstance(said, int | float)
+    if not (math.isclose(in_file, said, rel_tol=1e-3) if is_number else in_file.lower() == said.lower()):
         raise problem(path, f"the {name} {said}, as was said", f"{in_file} in the file")
     return said
 
@@ -262,7 +244,7 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 # ---- the files -------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: str | os.PathLike[str], said: float | None) -> _Table:
+def _read_csv(path: StrPath, said: float | None) -> _Table:
     data = read_file(path, _LARGEST_CSV + 1)
     if len(data) > _LARGEST_CSV:
         raise problem(path, f"a CSV file of at most {_LARGEST_CSV} bytes", "more")
@@ -281,7 +263,7 @@ def _read_csv(path: str | os.PathLike[str], said: float | None) -> _Table:
     return table
 
 
-def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: str | os.PathLike[str]) -> _Table:
+def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: StrPath) -> _Table:
     if layout.has_labels:  # a lead a line, behind its name
         return _Table(np.stack(_numbers(columns[1:], path)).T, [str(label) for label in columns[0]])
     if not layout.headings:
@@ -295,7 +277,7 @@ def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, 
     return replace(table, notes=numbered + table.notes)
 
 
-def _numbers(columns: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> list[NDArray[Any]]:
+def _numbers(columns: Sequence[NDArray[Any]], path: StrPath) -> list[NDArray[Any]]:
     """The columns as they are; RecordingError where one has text."""
     for column in columns:
         if column.dtype == object:
@@ -305,11 +287,7 @@ def _numbers(columns: Sequence[NDArray[Any]], path: str | os.PathLike[str]) -> l
 
 
 def _from_columns(
-    columns: Sequence[NDArray[Any]],
-    headings: Sequence[str],
-    units: Sequence[str],
-    said: float | None,
-    path: str | os.PathLike[str],
+    columns: Sequence[NDArray[Any]], headings: Sequence[str], units: Sequence[str], said: float | None, path: StrPath
 ) -> _Table:
     """Leads, units and rate from the headings and from the column of times.
 
@@ -318,9 +296,8 @@ def _from_columns(
     named: list[tuple[str, NDArray[Any]]] = []
     others: list[tuple[str, NDArray[Any]]] = []
     found: set[str] = set()
-    rate: float | None = None
     notes: tuple[str, ...] = ()
-    counts = False
+    rate, counts = None, False
     for i, (heading, column) in enumerate(zip(headings, columns, strict=True)):
         match = _HEADING.fullmatch(heading[:_LONGEST_HEADING])
         name, unit = (match["name"], match["unit"].lower()) if match else (heading, "")
@@ -339,18 +316,13 @@ def _from_columns(
         raise problem(path, "one unit in all headings", ", ".join(sorted(unit or "none" for unit in found)))
     labels = [name for name, _ in named] or None
     left_out = [name for name, _ in others] if named else []
-    samples = _stacked(_numbers([column for _, column in named or others], path))
+    columns = _numbers([column for _, column in named or others], path)
+    samples = np.stack(columns) if columns else np.empty((0, 0))
     unit = found.pop() or None if found else None
     return _Table(samples, labels, rate, unit, (*notes, *notes_on(left_out)), counts)
 
 
-def _stacked(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    return np.stack(columns) if columns else np.empty((0, 0))
-
-
-def _load_npy(
-    file: IO[bytes], path: str | os.PathLike[str], most: float = math.inf, size: float = math.inf
-) -> NDArray[Any]:
+def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: float = math.inf) -> NDArray[Any]:
     """One array of numbers or texts of at most so many values (numpy.lib.format), never of objects.
 
     `size` is that of the file in bytes, where it is known.
@@ -377,27 +349,22 @@ def _load_npy(
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _read_npz(path: str | os.PathLike[str]) -> _Table:
+def _read_npz(path: StrPath) -> _Table:
     arrays: dict[str, NDArray[Any]] = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
         if not any(info.filename.endswith(".npy") for info in archive.infolist()):
             raise problem(path, "arrays of numpy", "a ZIP archive of other files: unpack it first")
         for info in archive.infolist():
-            if not info.filename.endswith(".npy") or info.compress_type not in (
-                zipfile.ZIP_STORED,
-                zipfile.ZIP_DEFLATED,
-            ):
+            is_packed = info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            if is_packed or not info.filename.endswith(".npy"):
                 raise problem(path, "arrays of numpy, stored or deflated", shown(info.filename))
             with archive.open(info) as member:
                 most = _MOST_IN_NPZ - sum(array.size for array in arrays.values())
                 arrays[info.filename.removesuffix(".npy")] = _load_npy(member, path, most)
     said = {name: arrays.pop(name).tolist() for name in ("sampling_frequency", "unit", "leads") if name in arrays}
     rate, unit, leads = said.get("sampling_frequency"), said.get("unit"), said.get("leads")
-    if (
-        not isinstance(rate, int | float | None)
-        or not isinstance(unit, str | None)
-        or not isinstance(leads, list | None)
-    ):
+    kinds = ((rate, int | float | None), (unit, str | None), (leads, list | None))
+    if not all(isinstance(value, kind) for value, kind in kinds):
         raise problem(path, "a number, a text and texts as sampling_frequency, unit and leads", shown(str(said)))
     if any(array.dtype.kind == "U" for array in arrays.values()):
         raise problem(path, "arrays of numbers", "texts")
@@ -406,13 +373,12 @@ def _read_npz(path: str | os.PathLike[str]) -> _Table:
     named = {name: array for name, array in arrays.items() if lead_of(name) is not None}
     if not named or len({array.shape for array in named.values()}) > 1 or next(iter(named.values())).ndim != 1:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise problem(
-            path, "one array, or one of each lead under its name, all of one length", shown(found) if found else "none"
-        )
+        expected = "one array, or one of each lead under its name, all of one length"
+        raise problem(path, expected, shown(found) if found else "none")
     return _Table(np.stack(list(named.values())), list(named), rate, unit)
 
 
-def _read_parquet(path: str | os.PathLike[str], said: float | None) -> _Table:
+def _read_parquet(path: StrPath, said: float | None) -> _Table:
     pyarrow, parquet = (import_optional(name, path, "Parquet files") for name in ("pyarrow", "pyarrow.parquet"))
     with open_file(path):  # refuses what is no file
         pass

@@ -1,22 +1,13 @@
 """What a file is that is no ECG: pictures, other XML, contents that were not fetched."""
 
-from __future__ import annotations
-
 import re
 
 from ecg.io.errors import shown
 from ecg.io.readers.xml_files import root_name
 
 PICTURE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
-_PICTURES = {
-    b"%PDF-": "PDF",
-    b"\x89PNG\r\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"BM": "BMP",
-    b"GIF8": "GIF",
-}
+_PICTURES = {b"%PDF-": "PDF", b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_PICTURES |= {b"BM": "BMP", b"GIF8": "GIF"}
 # What stands in a data set that was cloned and not fetched.
 _POINTER = re.compile(rb"\.?(?:\./|\.\./|/)*(?:\.git/)?annex/objects/|version https://git-lfs\.github\.com/")
 

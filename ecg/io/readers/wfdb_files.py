@@ -1,7 +1,5 @@
 """The raw samples of WFDB signal files, in any format."""
 
-from __future__ import annotations
-
 import os
 import re
 import tempfile
@@ -52,9 +50,8 @@ def load_dat(text: str, source: str, files: Mapping[str, Path]) -> np.ndarray:
         Path(folder, "record.hea").write_text("\n".join(lines) + "\n")
         try:
             apart = max(counts) > 1  # else wfdb would give the mean of each frame
-            record = wfdb.rdrecord(
-                os.path.join(folder, "record"), physical=False, return_res=32, smooth_frames=not apart
-            )
+            place = os.path.join(folder, "record")
+            record = wfdb.rdrecord(place, physical=False, return_res=32, smooth_frames=not apart)
             stored = _together(record.e_d_signal, record.sig_len * per_frame) if apart else record.d_signal.T
         except _UNREADABLE as error:
             found = f"{type(error).__name__} ({error})"

@@ -1,10 +1,7 @@
 """XML files of clinical systems, read so that no file can do harm: no entities, no fetching, bounded size and depth."""
 
-from __future__ import annotations
-
 import base64
 import math
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,10 +9,10 @@ from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import ParseError, SubElement
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Floats
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import read_file
+from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
@@ -40,18 +37,13 @@ def root_name(start: bytes) -> str:
     return match[1] if match else ""
 
 
-def read_xml(path: str | os.PathLike[str], data: bytes | None = None) -> Element:
+def read_xml(path: StrPath, data: bytes | None = None) -> Element:
     """The root of the tree of an XML file; names of elements and attributes without their namespaces.
 
-    With `data` these bytes are read, which another file holds.
-
-    A DOCTYPE is passed over and never fetched; entities other than XML's own five are refused.
-
-    Raises
-    ------
-    RecordingError
-        If it can't be read, is not well-formed XML in a known encoding, declares an entity, refers outside, or exceeds
-        `LARGEST_FILE`, `DEEPEST`, `MOST_ELEMENTS` or `LONGEST_TAG`.
+    With `data` these bytes are read, which another file holds. A DOCTYPE is passed over and never fetched; entities
+    other than XML's own five are refused. Raises RecordingError if it can't be read, is not well-formed XML in a known
+    encoding, declares an entity, refers outside, or exceeds `LARGEST_FILE`, `DEEPEST`, `MOST_ELEMENTS` or
+    `LONGEST_TAG`.
     """
     data = read_file(path, LARGEST_FILE + 1) if data is None else data
     if len(data) > LARGEST_FILE:
@@ -169,10 +161,10 @@ def count_of(element: Element | None, place: str, path: Path, most: int) -> int 
     return int(value)
 
 
-def digits_in(text: str, most: int, path: Path) -> NDArray[np.float64]:
+def digits_in(text: str, most: int, path: Path) -> Floats:
     """The numbers of a text, separated by white space or commas; RecordingError for more than `most`, or others."""
     text = text.replace(",", " ")
-    parts: list[NDArray[np.float64]] = []
+    parts: list[Floats] = []
     place = 0
     try:
         if "_" in text:

@@ -1,7 +1,5 @@
 """A recording written as HL7 aECG (PORT_MT020001). Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import math
@@ -13,21 +11,11 @@ import numpy as np
 
 from ecg.io.errors import problem
 from ecg.io.files import write_file
+from ecg.io.readers.aecg import MEASUREMENTS
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.exports import NOBODY, as_integers, missing_value
 from ecg.leads import LEADS
 
-_MEASUREMENTS = {
-    "heart_rate_bpm": ("MDC_ECG_HEART_RATE", "bpm"),
-    "p_ms": ("MDC_ECG_TIME_PD_P", "ms"),
-    "pr_ms": ("MDC_ECG_TIME_PD_PR", "ms"),
-    "qrs_ms": ("MDC_ECG_TIME_PD_QRS", "ms"),
-    "qt_ms": ("MDC_ECG_TIME_PD_QT", "ms"),
-    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "ms"),
-    "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT", "deg"),
-    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT", "deg"),
-    "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT", "deg"),
-}
 _XSI = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _CODES = "2.16.840.1.113883.6.24"  # MDC, ISO/IEEE 11073-10101
 
@@ -36,11 +24,7 @@ def write_aecg(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pat
     """Write an HL7 aECG of one rhythm series, with the integers of the recording.
 
     Identifiers are made of the recording's name and samples. The standard wants a date: 1900-01-01 where none is.
-
-    Raises
-    ------
-    RecordingError
-        Where samples are missing, which digits can't mark; a lead missing as a whole is left out.
+    Raises RecordingError where samples are missing, which digits can't mark; a lead missing as a whole is left out.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
@@ -109,8 +93,8 @@ def _subject(root: Element, stored: Stored, identity: Identity) -> None:
 def _annotate(series: Element, stored: Stored) -> None:
     device = stored.device
     found = [
-        (code, {_XSI: "PQ", "value": f"{device.measurements[name]:.12g}", "unit": unit}, "")
-        for name, (code, unit) in _MEASUREMENTS.items()
+        (codes[0], {_XSI: "PQ", "value": f"{device.measurements[name]:.12g}", "unit": name.rpartition("_")[2]}, "")
+        for name, codes in MEASUREMENTS.items()
         if name in device.measurements
     ]
     found += [("MDC_ECG_INTERPRETATION_STATEMENT", {_XSI: "ST"}, text) for text in device.statements]

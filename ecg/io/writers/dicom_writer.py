@@ -1,7 +1,5 @@
 """A recording written as a DICOM ECG (PS3.3 A.34). Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import math
@@ -39,12 +37,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     """Write a DICOM ECG: 12-lead ECG where its limits hold, else General, General 32-bit or Ambulatory ECG.
 
     UIDs are made of the recording's name and samples, so that the same recording has the same ones again. Without an
-    identity the dates, which must be there, are 1900-01-01.
-
-    Raises
-    ------
-    RecordingError
-        Where no ECG object allows for its number of leads or its rate.
+    identity the dates, which must be there, are 1900-01-01. Raises RecordingError where no ECG object allows for its
+    number of leads or its rate.
     """
     stored = as_integers(stored)
     path = folder / f"{stored.header.recording_id}.dcm"
@@ -115,11 +109,8 @@ def _group(stored: Stored, new: Any) -> Any:
     for lead, gain, baseline in zip(header.leads, header.adc_gains, header.baselines, strict=True):
         channel = new()
         channel.ChannelLabel = _text(lead, 16)
-        channel.ChannelSourceSequence = (
-            _code(new, "MDC", f"2:{numbers[lead]}", f"Lead {lead}")
-            if lead in numbers
-            else _code(new, "SCPECG", "5.6.3-9-0", lead)  # unspecified
-        )
+        source = ("MDC", f"2:{numbers[lead]}", f"Lead {lead}") if lead in numbers else ("SCPECG", "5.6.3-9-0", lead)
+        channel.ChannelSourceSequence = _code(new, *source)  # the latter: unspecified
         if math.isfinite(gain):
             channel.ChannelSensitivity = f"{1000 / gain:.10g}"
             channel.ChannelSensitivityUnitsSequence = _code(new, "UCUM", "uV", _UNITS["uV"])
@@ -181,8 +172,5 @@ def _sop_class(stored: Stored, path: Path) -> str:
     for uid, holds in limits.items():
         if holds:
             return uid
-    raise problem(
-        path,
-        "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)",
-        f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits",
-    )
+    expected = "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)"
+    raise problem(path, expected, f"{n_leads} leads at {rate:g} Hz in {32 if wide else 16} bits")

@@ -1,7 +1,5 @@
 """A recording written as Challenge files, CSV or EDF. Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import json
 import math
 import struct
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.arrays import Floats32
 from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
@@ -20,7 +19,6 @@ from ecg.io.stored import Identity, Stored
 from ecg.leads import LEADS
 
 _NANOVOLTS = 1e6  # ADC units per mV for samples that come as mV: 1 nV
-_HIGHEST = {np.dtype(np.int16): 2**15 - 1, np.dtype(np.int32): 2**31 - 1}
 NOBODY = Identity()
 _LONGEST_RECORD = 61440  # samples of a signal in a data record of EDF
 
@@ -31,12 +29,8 @@ def as_integers(stored: Stored) -> Stored:
         return stored
     scaled = np.rint(stored.samples.astype(np.float64) * _NANOVOLTS)
     scaled[~(np.abs(scaled) < 2**31)] = -(2**31)  # missing, and what no ECG has
-    header = replace(
-        stored.header,
-        adc_gains=(_NANOVOLTS,) * len(stored.header.leads),
-        baselines=(0.0,) * len(stored.header.leads),
-        formats=("32",) * len(stored.header.leads),
-    )
+    n = len(stored.header.leads)
+    header = replace(stored.header, adc_gains=(_NANOVOLTS,) * n, baselines=(0.0,) * n, formats=("32",) * n)
     return replace(stored, header=header, samples=scaled.astype(np.int32))
 
 
@@ -51,18 +45,7 @@ def missing_value(samples: NDArray[Any]) -> int:
 def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
     """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
 
-    Parameters
-    ----------
-    folder : path
-        It exists.
-    stored : Stored
-    comments : sequence of str
-        Lines behind those on age, sex and diagnoses, without `#`.
-
-    Returns
-    -------
-    pathlib.Path
-        The header file.
+    `comments` are lines behind those on age, sex and diagnoses, without `#`. Returns the header file.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
@@ -78,15 +61,9 @@ def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Pa
         checksum = int(row.sum(dtype=np.int64).astype(np.int16))
         scale = np.format_float_positional(gain, trim="-")  # the fewest digits that read back the same
         lines.append(f"{name}.mat {n_bits}+24 {scale}{zero}/mV {n_bits} 0 {row[0]} {checksum} 0 {_one_line(lead)}")
-    lines += [
-        f"#Age: {'Unknown' if math.isnan(header.age) else f'{header.age:g}'}",
-        f"#Sex: {header.sex}",
-        f"#Dx: {','.join(header.labels) or 'Unknown'}",
-        "#Rx: Unknown",
-        "#Hx: Unknown",
-        "#Sx: Unknown",
-        *(f"#{_one_line(comment)}" for comment in comments),
-    ]
+    age = "Unknown" if math.isnan(header.age) else f"{header.age:g}"
+    lines += [f"#Age: {age}", f"#Sex: {header.sex}", f"#Dx: {','.join(header.labels) or 'Unknown'}"]
+    lines += ["#Rx: Unknown", "#Hx: Unknown", "#Sx: Unknown", *(f"#{_one_line(comment)}" for comment in comments)]
     write_file(folder / f"{name}.mat", content)
     header_file = folder / f"{name}.hea"
     write_file(header_file, "\n".join(lines) + "\n")
@@ -122,7 +99,7 @@ def _one_line(text: str) -> str:
 # ---- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def write_csv(folder: Path, stored: Stored, millivolts: NDArray[np.float32]) -> Path:
+def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
     """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
     header, device = stored.header, stored.device
     rows = [i for i, row in enumerate(millivolts) if not np.isnan(row).all()]
@@ -155,11 +132,8 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
 
     The duration of a data record has eight characters. Where no length of records has such a duration, as for 6500
     samples of 360 Hz, it is rounded, and the rate is off by less than one in a million, which readers round away.
-
-    Raises
-    ------
-    RecordingError
-        Where samples are missing, or larger than 24 bits, or where a number does not fit into the header.
+    Raises RecordingError where samples are missing, or larger than 24 bits, or where a number does not fit into the
+    header.
     """
     stored = as_integers(stored)
     header, samples = stored.header, stored.samples
@@ -180,33 +154,19 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
         top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
         physical = (row - baseline) * microvolts
         bounds = (np.array([-top, top]) - baseline) * microvolts
+        ranges = {"physical_range": (float(bounds[0]), float(bounds[1])), "digital_range": (-top, top)}
+        about = {"label": f"ECG {header.leads[i]}"[:16], "physical_dimension": "uV", **ranges}
         try:
-            signal = (edfio.BdfSignal if wide else edfio.EdfSignal)(
-                physical,
-                n_in_record / seconds,
-                label=f"ECG {header.leads[i]}"[:16],
-                physical_dimension="uV",
-                physical_range=(float(bounds[0]), float(bounds[1])),
-                digital_range=(-top, top),
-            )
+            signals.append((edfio.BdfSignal if wide else edfio.EdfSignal)(physical, n_in_record / seconds, **about))
         except ValueError as error:
             raise problem(path, f"a scale of lead {header.leads[i]} that fits into EDF's header", error) from error
-        signals.append(signal)
-    patient = edfio.Patient(
-        code=_word(identity.patient_id),
-        sex={"Female": "F", "Male": "M"}.get(header.sex, "X"),
-        birthdate=identity.birth_date,
-        name=_word(identity.name),
-    )
+    sex, name = {"Female": "F", "Male": "M"}.get(header.sex, "X"), _word(identity.name)
+    patient = edfio.Patient(code=_word(identity.patient_id), sex=sex, birthdate=identity.birth_date, name=name)
     when = stored.device.acquired if identity is not NOBODY else None
-    recording = edfio.Recording(startdate=when.date() if when else None, equipment_code=_word(stored.device.model))
-    file = (edfio.Bdf if wide else edfio.Edf)(
-        signals,
-        patient=patient,
-        recording=recording,
-        starttime=when.time() if when else None,
-        data_record_duration=seconds,
-    )
+    date, time = (when.date(), when.time()) if when else (None, None)
+    recording = edfio.Recording(startdate=date, equipment_code=_word(stored.device.model))
+    facts = {"patient": patient, "recording": recording, "starttime": time, "data_record_duration": seconds}
+    file = (edfio.Bdf if wide else edfio.Edf)(signals, **facts)
     path = path.with_suffix(".bdf") if wide else path
     write_file(path, file.to_bytes())
     return path

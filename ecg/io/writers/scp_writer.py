@@ -1,7 +1,5 @@
 """A recording written as SCP-ECG (EN 1064:2005+A1), version 2. Nothing of the identity, unless it is handed in."""
 
-from __future__ import annotations
-
 import binascii
 import datetime
 import struct
@@ -31,13 +29,9 @@ def write_scp(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     """Write an SCP-ECG file, uncompressed: the leads, the device's measurements in whole ms, and its statements.
 
     Integers of 16 bits with one gain and no offset stay as they are; all else is rounded to 1 µV. The standard wants a
-    date: 1900-01-01 where none is, the year alone without an identity.
-
-    Raises
-    ------
-    RecordingError
-        Where samples are missing, which SCP-ECG can't mark (a lead missing as a whole is left out), for more than
-        32,767 samples, and for rates without a whole number of microseconds from sample to sample.
+    date: 1900-01-01 where none is, the year alone without an identity. Raises RecordingError where samples are missing,
+    which SCP-ECG can't mark (a lead missing as a whole is left out), for more than 32,767 samples, and for rates
+    without a whole number of microseconds from sample to sample.
     """
     header = stored.header
     path = folder / f"{header.recording_id}.scp"

@@ -1,7 +1,5 @@
 """What the benchmark measures: the files of each job, its two sides, and the check that they agree."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import defaultdict
@@ -43,6 +41,7 @@ from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.studies.benchmark import reference
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing, measure
+from ecg.studies.markdown_tables import table
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.member import train_member
 from ecg.training.options import MemberOptions
@@ -280,19 +279,15 @@ def measure_growth(folder: Path, options: Options, machine: Machine) -> Report:
         load = partial(load_model, place / "model", find_methods(), pick_device())
         sides[size] = Side(partial(run_driver, place / "recordings", place / "outputs"), load)
     timings = dict(zip(sides, measure(list(sides.values()), options.repeats), strict=True))
-    lines = [
-        f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:",
-        "",
-        "| doubled | from | seconds | exponent of time | peak memory, MB |",
-        "|---|---|---|---|---|",
-    ]
+    lines = []
     for what, (size, twice) in doubled.items():
         before, after = timings[size], timings[twice]
-        lines.append(
-            f"| {what} | {size[0]} of {size[1]} s, {size[2]} members | {before.seconds:.2f} to {after.seconds:.2f} | "
-            f"{math.log2(after.seconds / before.seconds):.2f} | {before.peak_memory:.0f} to {after.peak_memory:.0f} |"
-        )
-    return Report(notes=["\n".join(lines)])
+        sizes, seconds = f"{size[0]} of {size[1]} s, {size[2]} members", f"{before.seconds:.2f} to {after.seconds:.2f}"
+        exponent = f"{math.log2(after.seconds / before.seconds):.2f}"
+        lines.append([what, sizes, seconds, exponent, f"{before.peak_memory:.0f} to {after.peak_memory:.0f}"])
+    head = f"How the driver grows ({method.name}); an exponent of 1 is time in proportion:"
+    columns = ["doubled", "from", "seconds", "exponent of time", "peak memory, MB"]
+    return Report(notes=[f"{head}\n\n{table(columns, lines)}"])
 
 
 def preprocess_all(preprocess: Preprocess, read: list[tuple[Header, Signal]]) -> list[Signal]:
@@ -382,10 +377,10 @@ def compare_seeds(folder: Path, options: Options, machine: Machine, epochs: int 
     scores: dict[str, list[float]] = {"reference": [], "project": []}
     for seed in range(options.seed, options.seed + options.seeds):
         networks = [reference.reference_train(method, headers[:cut], epochs, seed, CPU, dataset).eval()]
-        by_reference = [
-            reference.reference_probabilities(method, networks, path, reference.reference_interpolate)[0]
-            for path in headers[cut:]
+        passes = [
+            reference.reference_pass(method, networks, path, reference.reference_interpolate) for path in headers[cut:]
         ]
+        by_reference = [probabilities[0] for probabilities, _ in passes]
         by_project = train(method, cut, epochs, seed, CPU, dataset).probabilities
         for side, found in (("reference", np.stack(by_reference)), ("project", by_project)):
             labels, decide = dataset.labels[cut : dataset.n_recorded], method.decision.decide

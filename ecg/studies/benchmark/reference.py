@@ -4,8 +4,6 @@ One recording after another, one lead after another, float32 and eager where a n
 a score is counted. Nothing here is meant to be fast; only the benchmark and its tests use it.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 import warnings
@@ -90,17 +88,10 @@ def features_of(method: Method, header: Header, signal: Signal) -> Signal:
     return Examination(person, method.input).features
 
 
-def reference_probabilities(
-    method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
-) -> Floats:
-    """A recording's probabilities, (n_networks, n_classes), one network after another."""
-    return _reference_pass(method, networks, header_file, resample)[0]
-
-
-def _reference_pass(
+def reference_pass(
     method: Method, networks: Sequence[nn.Module], header_file: Path, resample: Resample = reference_resample
 ) -> tuple[Floats, Signal]:
-    """Probabilities, and the features that went into the networks."""
+    """A recording's probabilities, (n_networks, n_classes), one network after another; and what goes in beside it."""
     header, signal = reference_read(header_file)
     windows = method.input.windows(reference_preprocess(method, signal, header.sampling_frequency, resample))
     features = features_of(method, header, signal)
@@ -114,7 +105,7 @@ def reference_run_folder(header_files: Sequence[Path], output_folder: Path, mode
     """One recording after another, an output file each."""
     output_folder.mkdir(exist_ok=True)
     for path in header_files:
-        labels, scores = model.decide(*_reference_pass(model.method, model.networks, path))
+        labels, scores = model.decide(*reference_pass(model.method, model.networks, path))
         with open(output_folder / f"{path.stem}.csv", "w", newline="") as file:
             file.write(f"#{path.stem}\n")
             csv.writer(file).writerows([model.method.classes, labels.astype(int), scores])

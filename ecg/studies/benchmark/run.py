@@ -1,7 +1,5 @@
 """The speed benchmark: measurements in turn, printed as a table and written into a page."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 import time
@@ -34,15 +32,8 @@ MEASURED = "## Measured\n"
 def run_benchmark(what: str, options: Options, page: Path | None, command: str) -> None:
     """Print a table, and write it into a page.
 
-    Parameters
-    ----------
-    what : str
-        One of `MEASUREMENTS`, or "all".
-    options : Options
-    page : Path, optional
-        What it says before its section Measured is kept.
-    command : str
-        For the page.
+    `what`: one of `MEASUREMENTS`, or "all". `page`: what it says before its section Measured is kept. `command`: for
+    the page.
     """
     if page is not None and not page.absolute().parent.is_dir():
         raise ValueError(f"--output {page}: expected a folder to write to, found none")
