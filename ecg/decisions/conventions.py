@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from scipy.special import expit
 
@@ -38,7 +40,6 @@ OTHER_RHYTHMS = (
 class Convention:
     """A convention for a model's classes."""
 
-    name: str
     # (n_databases, n_classes), float64: how often each database writes a label, from `RAREST` to `COMMONEST`; NaN for
     # classes that the table lacks.
     priors: Floats
@@ -105,32 +106,63 @@ class Limit:
         return math.isfinite(self.above) and math.isfinite(self.below) and value in (self.above, self.below)
 
 
-@cache
-def convention(name: str, classes: Sequence[str]) -> Convention:
-    """A convention by its name.
+class LimitRow(msgspec.Struct, frozen=True):
+    """A `Limit` of a class as ``config.json`` holds it; without `above` or `below` there is none on that side."""
 
-    `name`: one of `CONVENTIONS`. `classes`: SNOMED CT codes of the model's classes. Raises ValueError if there is none
-    of this name.
-    """
+    measured: str
+    above: float | None = None
+    below: float | None = None
+    implied: bool = False
+
+
+class ConventionTable(msgspec.Struct, frozen=True):
+    """A convention as ``config.json`` holds it, by SNOMED CT codes."""
+
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)]  # as of `Convention`
+    sinus_rhythm_alone: bool  # whether sinus rhythm is not written beside `OTHER_RHYTHMS`
+    prevalences: dict[str, dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]]]  # by class, then by database
+    limits: dict[str, LimitRow]
+
+    def for_classes(self, classes: Sequence[str]) -> Convention:
+        """The convention for a model's classes. ValueError where classes have different databases."""
+        databases = list(next(iter(self.prevalences.values()), {}))
+        priors = np.full((len(databases), len(classes)), np.nan)
+        limits = []
+        for column, code in enumerate(classes):
+            if row := self.prevalences.get(code):
+                if list(row) != databases:
+                    raise ValueError(f"prevalences.{code}: expected one of each of {databases}, found {list(row)}")
+                priors[:, column] = np.clip(list(row.values()), RAREST, COMMONEST)
+            if limit := self.limits.get(code):
+                above = -math.inf if limit.above is None else limit.above
+                below = math.inf if limit.below is None else limit.below
+                limits.append(Limit(column, limit.measured, above, below, limit.implied))
+        alone = self.sinus_rhythm_alone and SINUS_RHYTHM in classes
+        sinus, *rhythms = (
+            tuple(classes.index(code) for code in codes if alone and code in classes)
+            for codes in ((SINUS_RHYTHM,), OTHER_RHYTHMS)
+        )
+        return Convention(priors, self.share, tuple(limits), sinus, *rhythms)
+
+
+@cache
+def published(name: str) -> ConventionTable:
+    """One of `CONVENTIONS` as the package has it; ValueError if there is none of this name."""
     if name not in CONVENTIONS:
         raise ValueError(f"definitions {name!r}: expected one of {', '.join(CONVENTIONS)}")
     text = files("ecg.decisions").joinpath("data", f"{name}.csv").read_text(encoding="utf-8")
-    rows = {row["code"]: row for row in csv.DictReader(text.splitlines())}
-    databases = [key for key in next(iter(rows.values())) if key not in ("code", "name", *_LIMIT_COLUMNS)]
-    priors = np.full((len(databases), len(classes)), np.nan)
-    limits = []
-    for column, code in enumerate(classes):
-        if code not in rows:
-            continue
-        row = rows[code]
-        priors[:, column] = np.clip([float(row[each]) for each in databases], RAREST, COMMONEST)
+    rows = list(csv.DictReader(text.splitlines()))
+    databases = [key for key in rows[0] if key not in ("code", "name", "measured", "above", "below", "implied")]
+    prevalences = {row["code"]: {each: float(row[each]) for each in databases} for row in rows}
+    limits = {}
+    for row in rows:
         if row["measured"]:
-            above, below = float(row["above"] or -math.inf), float(row["below"] or math.inf)
-            limits.append(Limit(column, row["measured"], above, below, row["implied"] == "1"))
-    alone = name == "clinical" and SINUS_RHYTHM in classes
-    rhythms = tuple(classes.index(code) for code in OTHER_RHYTHMS if code in classes)
-    sinus = (classes.index(SINUS_RHYTHM),) if alone else ()
-    return Convention(name, priors, SHARE[name], tuple(limits), sinus, rhythms if alone else ())
+            above, below = (float(row[side]) if row[side] else None for side in ("above", "below"))
+            limits[row["code"]] = LimitRow(row["measured"], above, below, row["implied"] == "1")
+    return ConventionTable(SHARE[name], name == "clinical", prevalences, limits)
 
 
-_LIMIT_COLUMNS = ("measured", "above", "below", "implied")
+@cache
+def convention(name: str, classes: tuple[str, ...]) -> Convention:
+    """A convention of the package for a model's classes, by their SNOMED CT codes; ValueError as of `published`."""
+    return published(name).for_classes(classes)

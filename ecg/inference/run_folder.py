@@ -257,7 +257,15 @@ def _digest(model: Model) -> str:
     """Of all that outputs depend on: method, settings, weights (by checksum), thresholds, adaptation, convention."""
     config = model.config
     members = [(row["sha256"], row["thresholds"]) for row in config["members"]]
-    parts = [config["format"], config["method"], config["settings"], config["classes"], members, model.definitions]
+    parts = [
+        config["format"],
+        config["method"],
+        config["settings"],
+        config["classes"],
+        members,
+        model.definitions,
+        config.get("conventions"),
+    ]
     if model.method.leads is not None:
         parts.append(model.method.leads)
     if model.method.training.masked_leads:

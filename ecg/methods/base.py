@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor, nn, optim
 
 from ecg.arrays import Bools, Floats, Floats32
+from ecg.decisions.conventions import Convention
 from ecg.examination.examine import Examination
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -131,11 +132,11 @@ class Training:
     missing_leads: int = 0  # leads that a recording may lack, as `augment` takes some off
 
 
-ByConvention = Callable[[Floats, Floats, Floats32, str], tuple[Bools, Floats]]
-"""``(probabilities, thresholds, features, definitions) -> (labels, scores)`` of one recording.
+ByConvention = Callable[[Floats, Floats, Floats32, Convention], tuple[Bools, Floats]]
+"""``(probabilities, thresholds, features, convention) -> (labels, scores)`` of one recording.
 
-The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and the name of
-a convention, to (n_classes,) each."""
+The members' probabilities and thresholds, both (n_members, n_classes), what went in beside the signal, and a
+convention, to (n_classes,) each."""
 
 
 @dataclass(frozen=True)

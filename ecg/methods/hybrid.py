@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ecg.arrays import Bools, Floats, Floats32
 from ecg.decisions.calibration import log_odds
-from ecg.decisions.conventions import COMMONEST, RAREST, convention
+from ecg.decisions.conventions import COMMONEST, RAREST, Convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
@@ -184,7 +184,7 @@ def average(
 
 
 def by_convention(
-    probabilities: Floats, thresholds: Floats, features: Floats32, definitions: str
+    probabilities: Floats, thresholds: Floats, features: Floats32, convention: Convention
 ) -> tuple[Bools, Floats]:
     """Labels and scores of one recording as hospitals of a convention give them, for `Decision.by_convention`."""
     there = np.clip([row.prevalence for row in CHALLENGE_2020.rows], RAREST, COMMONEST)
@@ -192,7 +192,7 @@ def by_convention(
     measured = dict(zip(FEATURES, features[N_DEMOGRAPHICS:].tolist(), strict=False))  # none of the network alone
     weights = CHALLENGE_2020.weights
     assert weights is not None
-    return convention(definitions, CHALLENGE_2020.classes).decide(probabilities, priors, measured, weights)
+    return convention.decide(probabilities, priors, measured, weights)
 
 
 def signal_part(

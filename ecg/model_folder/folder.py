@@ -19,7 +19,6 @@ from torch.overrides import TorchFunctionMode
 
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
-from ecg.decisions.conventions import DEFAULT
 from ecg.io.files import StrPath, open_file, remove_leftovers, write_file
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError
 from ecg.leads import LEADS
@@ -68,7 +67,7 @@ def save_model(
         **({} if method.leads is None else {"leads": list(method.leads)}),
         **({"masked_leads": True} if method.training.masked_leads else {}),
         **({} if method.diagnoses == CHALLENGE_2020 else {"diagnoses": method.diagnoses.as_json()}),
-        **({} if method.decision.by_convention is None else {"definitions": DEFAULT}),
+        **({} if method.decision.by_convention is None else schema.convention_rows()),
         "members": rows,
         "training": dict(training),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}},
@@ -161,11 +160,11 @@ def load_model(folder: StrPath, builders: Mapping[str, MethodBuilder], device: t
         config = schema.parse(stored)
         method, expected = _method_of(config, builders, diagnoses)
         thresholds, calibration = config.read_thresholds(), config.read_calibration()
-        adaptation = config.read_adaptation()
+        adaptation, conventions = config.read_adaptation(), config.read_conventions()
     except ValueError as error:
         raise ModelError(f"{path}: {error}") from error
     networks = tuple(_load_network(folder, row, method, expected).to(device).eval() for row in config.members)
-    return Model(method, networks, thresholds, device, stored, calibration, adaptation, config.definitions)
+    return Model(method, networks, thresholds, device, stored, calibration, adaptation, config.definitions, conventions)
 
 
 def _method_of(

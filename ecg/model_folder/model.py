@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
-from ecg.decisions.conventions import DEFAULT
+from ecg.decisions.conventions import DEFAULT, Convention, convention
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import Method
 from ecg.methods.reduced_leads import on_leads
@@ -58,6 +58,7 @@ class Model:
     # To one hospital; its scores are probabilities already, and neither thresholds nor calibration are used with it.
     adaptation: Adaptation | None = None
     definitions: str = DEFAULT  # the convention of its labels, where the method knows conventions
+    conventions: Mapping[str, Convention] = field(default_factory=dict)  # those of the folder; else the package's
 
     @property
     def checksums(self) -> list[str]:
@@ -83,9 +84,10 @@ class Model:
         in an adapted model that of its adaptation.
         """
         by_convention, adaptation = self.method.decision.by_convention, self.adaptation
-        convention = definitions or self.definitions if adaptation is None else adaptation.definitions
-        if by_convention is not None and features is not None and convention is not None:
-            labels, scores = by_convention(probabilities, self.thresholds, features, convention)
+        name = definitions or self.definitions if adaptation is None else adaptation.definitions
+        if by_convention is not None and features is not None and name is not None:
+            followed = self.conventions.get(name) or convention(name, self.method.classes)
+            labels, scores = by_convention(probabilities, self.thresholds, features, followed)
         else:
             each = self.method.decision.decide(probabilities, self.thresholds)
             combined = self.method.decision.combine(each[:, None], probabilities[:, None], self.thresholds)

@@ -10,8 +10,9 @@ import numpy as np
 from ecg.arrays import Floats
 from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
-from ecg.decisions.conventions import CONVENTIONS, DEFAULT
+from ecg.decisions.conventions import CONVENTIONS, DEFAULT, Convention, ConventionTable, published
 from ecg.leads import LEADS
+from ecg.measurements.features import FEATURES
 
 _LARGEST = 1e9  # of a coefficient of log odds
 _FEWEST = msgspec.Meta(min_length=1)
@@ -51,6 +52,7 @@ class Config(msgspec.Struct, frozen=True):
     masked_leads: bool = False
     diagnoses: Any = None  # `Diagnoses` has a check of its own
     definitions: str = DEFAULT
+    conventions: dict[str, ConventionTable] = {}
     calibration: dict[str, tuple[float, float]] | None = None
     adaptation: AdaptationConfig | None = None
 
@@ -59,12 +61,28 @@ class Config(msgspec.Struct, frozen=True):
             raise _problem("leads", f"leads out of {', '.join(LEADS)}, in this order", self.leads)
         if self.definitions not in CONVENTIONS:
             raise _problem("definitions", f"one of {', '.join(CONVENTIONS)}", self.definitions)
+        for name, table in self.conventions.items():
+            if name not in CONVENTIONS:
+                raise _problem(f"conventions.{name}", f"one of {', '.join(CONVENTIONS)}", name)
+            for code, row in table.limits.items():
+                if row.measured not in FEATURES:
+                    raise _problem(f"conventions.{name}.limits.{code}.measured", "the name of a feature", row.measured)
 
     def read_thresholds(self) -> Floats:
         """The thresholds of all members, (n_members, n_classes)."""
         places = [f"members[{number}].thresholds" for number in range(len(self.members))]
         tables = [member.thresholds for member in self.members]
         return np.stack([self._by_class(*each, 0.0, 1.0) for each in zip(places, tables, strict=True)])
+
+    def read_conventions(self) -> dict[str, Convention]:
+        """The conventions that the folder holds, by name."""
+        found = {}
+        for name, table in self.conventions.items():
+            try:
+                found[name] = table.for_classes(tuple(self.classes))
+            except ValueError as error:
+                raise ValueError(f"conventions.{name}.{error}") from None
+        return found
 
     def read_calibration(self) -> Calibration | None:
         """The calibration, where there is one."""
@@ -139,6 +157,11 @@ def _problem(place: str, expected: str, found: object) -> ValueError:
 def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]} ..."
+
+
+def convention_rows() -> dict[str, Any]:
+    """The package's conventions as ``config.json`` holds them: what a model decides by then stays with it."""
+    return {"definitions": DEFAULT, "conventions": {name: msgspec.to_builtins(published(name)) for name in CONVENTIONS}}
 
 
 def calibration_rows(classes: Sequence[str], calibration: Calibration) -> dict[str, list[float]]:

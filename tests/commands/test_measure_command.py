@@ -293,5 +293,5 @@ def test_nothing_measurable_makes_empty_cells_and_nulls():
     content = as_json(nothing)
     assert content["median_beat"] is None
     assert content["pr_ms"] is None
-    assert content["beats"] == {"samples": [], "kinds": []}
+    assert content["beats"] == {"samples": [], "kinds": [], "n_lost_spikes": 0, "n_blocked_p": 0}
     json.dumps(content, allow_nan=False)
