@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv1d
 
 from ecg.arrays import Floats, Floats32
-from ecg.networks.masking import masked, masked_mean, position_mask
+from ecg.networks.masking import position_mask
 
 # Chosen on folds 7 and 8 of PTB-XL, see docs/history/experiments.md.
 _SCALES = ((1, 2), (2, 2), (4, 4), (8, 4), (16, 4))  # dilation and stride, samples
@@ -79,12 +79,13 @@ class RandomConvolutions(nn.Module):
         thresholds = self.thresholds.reshape(len(_SCALES), len(_QUANTILES), -1, 1)
         shares = []
         for results, levels, lost, (_, stride) in zip(self.convolve(signal), thresholds, unknown, _SCALES, strict=True):
-            count = (lengths + stride - 1) // stride
-            inside = position_mask(count, results.shape[2]) if is_padded else None
+            count, n_places = ((lengths + stride - 1) // stride)[:, None], results.shape[2]
+            if is_padded:
+                results = results.masked_fill(~position_mask(count[:, 0], n_places), -math.inf)
             for level in levels:
-                # Signs, as their mean takes half of the time of a count.
-                mean = masked_mean(masked((results - level).sign(), inside), inside)
-                shares.append(mean.masked_fill(lost, math.nan))
+                # Signs, as their sum takes half of the time of a count. In the padding they are -1.
+                share = ((results - level).sign().sum(dim=2) + n_places - count) / count
+                shares.append(share.masked_fill(lost, math.nan))
         return torch.cat(shares, dim=1)
 
     def standardise(self, shares: Tensor) -> Tensor:
