@@ -90,7 +90,7 @@ def start_of(teacher: Model, student: Method) -> Model | None:
         return None
     method, networks = teacher.method.signal_part(teacher.networks)
     alike = (method.name, method.settings) == (student.name, student.settings)
-    return replace(teacher, method=method, networks=networks) if alike else None
+    return replace(teacher, method=method, networks=tuple(networks)) if alike else None
 
 
 def mix_pairs(batch: Batch, targets: Tensor, rng: np.random.Generator) -> tuple[Batch, Tensor]:
