@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -68,6 +68,10 @@ Features = Callable[[Examination], Floats32]
 Augment = Callable[[Floats32, np.random.Generator], Floats32]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
 
+Mix = Callable[[Batch, Tensor, np.random.Generator], tuple[Batch, Tensor]]
+"""``(batch, targets, rng) -> batch, targets``: the items of a training batch mixed with each other; all randomness from
+`rng`."""
+
 MakeTargets = Callable[[tuple[str, ...], Floats32], Floats32]
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
 this preprocessed signal, float32 (n_classes,) from 0 to 1, NaN where not known."""
@@ -78,10 +82,13 @@ WithoutSize = Callable[[Floats32, Floats32], tuple[Floats32, Floats32]]
 SelectClasses = Callable[[Mapping[str, Tensor], Sequence[int]], dict[str, Tensor]]
 """``(state, columns) -> state``: the weights of a network whose outputs are these columns of the given one's."""
 
-Prepare = Callable[[nn.Module, Floats32, Floats32, int], Sequence[Callable[[], None]]]
-"""``(network, features, targets, seed) -> steps``: functions that fit, one after another and in place, what is not
-trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings, n_classes).
-What one of them fits does not depend on the others."""
+Signals = Callable[[], Iterator[Floats32]]
+"""``() -> signals``: preprocessed recordings, each float32 (12, n), one after another."""
+
+Prepare = Callable[[nn.Module, Floats32, Floats32, int, Signals], Sequence[Callable[[], None]]]
+"""``(network, features, targets, seed, signals) -> steps``: functions that fit, one after another and in place, what is
+not trained by gradients, from the training part: features (n_recordings, n_features), targets (n_recordings,
+n_classes), and the signals of the same recordings. What one of them fits does not depend on the others."""
 
 SearchThresholds = Callable[[Bools, Floats, Floats | None], Floats]
 """``(labels, probabilities, weights) -> thresholds``, (n_classes,) from a validation fold; weights as of a `Stage`."""
@@ -122,12 +129,13 @@ class Training:
     # ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
     use_for_training: Callable[[Bools, float], bool]
     augment: Augment
+    mix: Mix | None = None  # after `augment`
     simulated_share: float = 0.0  # simulated recordings that are trained on beside each recording of the data folder
     prepare: Prepare | None = None  # before the first epoch
     # For recordings whose size is invented; None where a method can't be trained on those.
     without_size: WithoutSize | None = None
     select_classes: SelectClasses | None = None  # none where a method can't be trained on two sets of diagnoses at once
-    # The sets of leads whose others `augment` takes off. `prepare` has the features of these leads alone too.
+    # The sets of leads whose others `augment` takes off. `prepare` has what these leads alone give too.
     masked_leads: tuple[tuple[str, ...], ...] = ()
     missing_leads: int = 0  # leads that a recording may lack, as `augment` takes some off
 

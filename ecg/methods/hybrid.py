@@ -4,7 +4,7 @@ What goes into the networks is that of `robust`. Where the differences come from
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,13 +19,15 @@ from ecg.decisions.conventions import COMMONEST, RAREST, Convention
 from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
+from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.measurements.heart_rate import heart_rate
 from ecg.methods import robust
-from ecg.methods.base import Batch, Method, demographic_features
+from ecg.methods.base import Batch, Method, Signals, demographic_features
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
+from ecg.networks.random_convolutions import RandomConvolutions, fit_random_convolutions
 from ecg.networks.se_resnet import SEResNet
 from ecg.networks.tree_fitting import fit_trees_of_class
 
@@ -44,7 +46,7 @@ PLAUSIBLE_OCTAVES = 0.5 * math.log2(4.88)
 _IN_MV = np.array([k for k, name in enumerate(FEATURES) if name.endswith("_mv")])
 _TOO_SMALL = np.float32(2.0**-6)  # six octaves, so that no gain of training makes it plausible
 # What has a place for each class, the trees' buffers so many for each.
-_BY_CLASS = ("network.fc.", "trees.", "feature_network.layers.9.")
+_BY_CLASS = ("network.fc.", "trees.", "feature_network.layers.9.", "convolutions.weight", "convolutions.bias")
 
 
 class SignalAndMeasurements(nn.Module):
@@ -52,15 +54,19 @@ class SignalAndMeasurements(nn.Module):
 
     In training mode it is the network on the signal alone: the others are fitted before, each by itself.
 
-    `of_log_odds`: whether the mean is that of the log-odds.
+    `of_log_odds`: whether the mean is that of the log-odds. `convolutions`: whether random convolutions of the signal
+    have a part in it too.
     """
 
-    def __init__(self, width: float, n_classes: int = 24, of_log_odds: bool = False) -> None:
+    def __init__(
+        self, width: float, n_classes: int = 24, of_log_odds: bool = False, convolutions: bool = False
+    ) -> None:
         super().__init__()
         self.of_log_odds = of_log_odds
         self.network = SEResNet(n_classes=n_classes, n_features=N_DEMOGRAPHICS + 3, width=width)
         self.trees = BoostedTrees(n_classes, N_TREES)
         self.feature_network = FeatureNetwork(N_DEMOGRAPHICS + len(FEATURES), n_classes)
+        self.convolutions = RandomConvolutions(len(LEADS), n_classes) if convolutions else None
 
     def forward(self, signal: Tensor, beside: Tensor, lengths: Tensor, features: Tensor) -> Tensor:
         """Logits, (n_items, n_classes).
@@ -72,7 +78,10 @@ class SignalAndMeasurements(nn.Module):
         logits: Tensor = self.network(signal, beside, lengths)
         if self.training:
             return logits
-        each = torch.stack([logits.float(), self.trees(features), self.feature_network(features).float()])
+        of_parts = [logits.float(), self.trees(features), self.feature_network(features).float()]
+        if self.convolutions is not None:
+            of_parts.append(self.convolutions(signal, lengths).float())
+        each = torch.stack(of_parts)
         return each.mean(dim=0) if self.of_log_odds else torch.logit(each.sigmoid().mean(dim=0), eps=1e-6)
 
 
@@ -110,14 +119,14 @@ def _means(signal: Tensor, n: int) -> Tensor:
     return sum((signal[..., k:whole:n] for k in range(1, n)), signal[..., :whole:n]) / n
 
 
-def fit_to_measurements(
-    network: nn.Module, features: Floats32, targets: Floats32, seed: int
+def fit_beside_network(
+    network: nn.Module, features: Floats32, targets: Floats32, seed: int, signals: Signals, averaged: int = 1
 ) -> list[Callable[[], None]]:
-    """What fits the parts of a `SignalAndMeasurements` that look at features, for `Training.prepare`.
+    """What fits the parts of a `SignalAndMeasurements` beside its network, for `Training.prepare`.
 
-    Recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have low QRS voltage,
-    and a size that is missing, as behind every wrong gain, would be learned as the sign of it. Where all amplitudes are
-    missing the size is not known, and such recordings take part.
+    To measurements, recordings of an amplitude that is taken for a wrong gain are left out, unless all are: most have
+    low QRS voltage, and a size that is missing, as behind every wrong gain, would be learned as the sign of it. Where
+    all amplitudes are missing the size is not known, and such recordings take part.
     """
     assert isinstance(network, SignalAndMeasurements)
     _, measured = np.split(features, [N_DEMOGRAPHICS], axis=1)
@@ -125,7 +134,19 @@ def fit_to_measurements(
     usable |= not usable.any()
     given = features[usable], targets[usable], seed
     of_classes = [partial(fit_trees_of_class, network.trees, k, *given) for k in range(targets.shape[1])]
-    return [*of_classes, partial(fit_feature_network, network.feature_network, *given)]
+    fits: list[Callable[[], None]] = [*of_classes, partial(fit_feature_network, network.feature_network, *given)]
+    if network.convolutions is not None:
+        standardised = partial(_standardised, signals, averaged)
+        fits.append(partial(fit_random_convolutions, network.convolutions, standardised, targets, seed))
+    return fits
+
+
+def _standardised(signals: Signals, averaged: int) -> Iterator[Tensor]:
+    """The first window of each recording as the network takes it, (1, 12, n_samples)."""
+    for recording in signals():
+        window = torch.from_numpy(robust.cut_windows(recording)[0].copy())[None]  # what is mapped can't be written
+        signal, _ = robust.standardise(window, torch.tensor([window.shape[2]]))
+        yield _means(signal, averaged)
 
 
 def make_targets(codes: tuple[str, ...], recording: Floats32, diagnoses: Diagnoses = CHALLENGE_2020) -> Floats32:
@@ -200,26 +221,32 @@ def signal_part(
 ) -> tuple[Method, list[nn.Module]]:
     """What looks at the signal alone, for `Method.signal_part`."""
     parts: list[nn.Module] = [network.network for network in networks if isinstance(network, SignalAndMeasurements)]
-    return hybrid(width, False, averaged, diagnoses), parts
+    return hybrid(width, False, averaged, diagnoses=diagnoses), parts
 
 
 def hybrid(
-    width: float = 0.4375, measurements: bool = True, averaged: int = 2, diagnoses: Diagnoses = CHALLENGE_2020
+    width: float = 0.4375,
+    measurements: bool = True,
+    averaged: int = 2,
+    convolutions: bool = False,
+    diagnoses: Diagnoses = CHALLENGE_2020,
 ) -> Method:
     """The default method: networks on the signal, each with trees and a network on measurements beside it.
 
     `width`: channels of the networks, relative to the published SE-ResNet. `measurements`: false for the network alone,
     which needs nothing but the signal, age and sex: what a distilled model is. `averaged`: neighbouring samples of the
-    signal whose mean is one for the network: with 2 it takes half of the time. `diagnoses`: without reward weights
-    thresholds are those of the highest F1 on the validation recordings, and the parts' log-odds are averaged, which
-    ranks better; the expected score is higher with their probabilities. Raises ValueError if a setting is out of range.
+    signal whose mean is one for the network: with 2 it takes half of the time. `convolutions`: random convolutions of
+    the signal beside the rest, for sets without reward weights; with them the Challenge's metric gains nothing.
+    `diagnoses`: without reward weights thresholds are those of the highest F1 on the validation recordings, and the
+    parts' log-odds are averaged, which ranks better; the expected score is higher with their probabilities. Raises
+    ValueError if a setting is out of range.
     """
     if averaged < 1:
         raise ValueError(f"averaged {averaged}: expected a whole number from 1 up")
     base, weights, n_classes = robust.robust(diagnoses), diagnoses.weights, len(diagnoses.classes)
     network: Callable[[], nn.Module]
     if measurements:
-        network = partial(SignalAndMeasurements, width, n_classes, weights is None)
+        network = partial(SignalAndMeasurements, width, n_classes, weights is None, convolutions and weights is None)
     else:
         network = partial(SEResNet, n_classes=n_classes, n_features=8, width=width)
     decision = base.decision
@@ -233,7 +260,12 @@ def hybrid(
         base,
         signal_part=partial(signal_part, width, averaged, diagnoses) if measurements else None,
         name="hybrid",
-        settings={"width": width, "measurements": measurements, "averaged": averaged},
+        settings={
+            "width": width,
+            "measurements": measurements,
+            "averaged": averaged,
+            "convolutions": convolutions,
+        },
         build_network=network,
         forward=partial(forward, measurements=measurements, averaged=averaged),
         input=replace(base.input, features=measured_features) if measurements else base.input,
@@ -242,7 +274,7 @@ def hybrid(
             n_members=3,
             stages=(STAGE,),
             make_targets=partial(make_targets, diagnoses=diagnoses),
-            prepare=fit_to_measurements if measurements else None,
+            prepare=partial(fit_beside_network, averaged=averaged) if measurements else None,
             without_size=without_size if measurements else None,
             select_classes=select_classes if measurements else None,
         ),

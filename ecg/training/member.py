@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from ecg.arrays import Bools, Floats, Ints
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
 from ecg.methods.base import Batch, Loss, Method
+from ecg.methods.reduced_leads import without_chest_leads
 from ecg.model_folder.model import Member, State, as_stored
 from ecg.networks.toom_cook import use_toom_cook
 from ecg.runtime.device import fastest_dtype, training_autocast
@@ -114,7 +115,7 @@ class _MemberTraining:
         sets, rows = 1 + len(self.method.training.masked_leads), self.training_rows
         features = np.concatenate([[self.dataset.features(row), *self.dataset.masked_features(row)] for row in rows])
         targets, seed = self.dataset.targets[rows].repeat(sets, axis=0), self.options.seed + self.options.number
-        steps = self.method.training.prepare(self.network, features, targets, seed)[self.prepared :]
+        steps = self.method.training.prepare(self.network, features, targets, seed, self._signals)[self.prepared :]
         name, saved = f"{self.options.label}, fits to {len(rows)} recordings' measurements", time.monotonic()
         for fit in progress(steps, len(steps), name, "fit"):
             fit()
@@ -122,6 +123,13 @@ class _MemberTraining:
             if time.monotonic() - saved > _BETWEEN_SAVES or fit is steps[-1]:
                 self._save_checkpoint()
                 saved = time.monotonic()
+
+    def _signals(self) -> Iterator[Floats32]:
+        """What `Training.prepare` is given features of: each recording with all leads, then with those of each set."""
+        for row in self.training_rows:
+            signal = self.dataset.signal(row)
+            yield signal
+            yield from (without_chest_leads(signal, leads, 0) for leads in self.method.training.masked_leads)
 
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
@@ -202,10 +210,12 @@ class _MemberTraining:
 
         def make(rows: Ints) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
-            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
+            targets = torch.from_numpy(self.dataset.targets[rows])
             batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
+            if self.method.training.mix is not None:
+                batch, targets = self.method.training.mix(batch, targets, rng)
             part = self.parallel.part(batch)
-            return Batch(*(tensor.to(self.options.device) for tensor in part)), targets
+            return Batch(*(tensor.to(self.options.device) for tensor in part)), targets.to(self.options.device)
 
         for batch, targets in map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3):
             self.parallel.begin(len(targets))

@@ -122,8 +122,9 @@ def select_part(method: Method, member: Member, part: Method, dataset: Dataset, 
     """
     assert method.training.select_classes is not None
     columns = [method.classes.index(code) for code in part.classes]
-    state = method.training.select_classes(member.state, columns)
+    selected = method.training.select_classes(member.state, columns)
     network = part.build_network()
+    state = {name: selected[name] for name in network.state_dict()}  # a set with reward weights has fewer parts
     network.load_state_dict(state)
     network.to(device).eval()
     rows = member.rows[dataset.labels[member.rows].any(axis=1)]

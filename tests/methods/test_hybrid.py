@@ -166,7 +166,9 @@ def test_the_network_is_trained_alone_and_classifies_with_what_looks_at_features
     rng = np.random.default_rng(0)
     features = rng.normal(size=(40, 5 + len(FEATURES))).astype(np.float32)
     targets = (features[:, :24] > 0).astype(np.float32)
-    for fit in hybrid.fit_to_measurements(network, features, targets, 0)[::6]:  # four classes' trees and the network
+    for fit in hybrid.fit_beside_network(network, features, targets, 0, lambda: iter(()))[
+        ::6
+    ]:  # four classes' trees and the network
         fit()
     batch = Batch(
         torch.from_numpy(rng.normal(0, 0.3, (40, 12, 600)).astype(np.float32)),
@@ -201,7 +203,7 @@ def test_a_size_that_is_missing_does_not_become_the_sign_of_low_voltage():
     voltage = CLASSES.index("251146004")
     targets[low, voltage] = 1
     network = hybrid.hybrid(width=0.25).build_network().eval()
-    fits = hybrid.fit_to_measurements(network, features, targets, 0)
+    fits = hybrid.fit_beside_network(network, features, targets, 0, lambda: iter(()))
     for fit in (fits[voltage], fits[-1]):
         fit()
     other = torch.from_numpy(features[100:].copy())
@@ -219,7 +221,7 @@ def test_where_no_size_is_known_all_recordings_are_learned_from():
     features[:, [5 + FEATURES.index(name) for name in SIZES]] = np.nan
     targets = (features[:, :24] > 0).astype(np.float32)
     network = hybrid.hybrid(width=0.25).build_network().eval()
-    hybrid.fit_to_measurements(network, features, targets, 0)[0]()
+    hybrid.fit_beside_network(network, features, targets, 0, lambda: iter(()))[0]()
     with torch.inference_mode():
         assert roc_auc_score(targets[:, 0], network.trees(torch.from_numpy(features))[:, 0].numpy()) > 0.8
 

@@ -151,8 +151,8 @@ def test_what_looks_at_measurements_is_fitted_to_those_of_fewer_leads_too(tmp_pa
             features=lambda examination: np.full(
                 5, np.isnan(examination.recording.signal).all(axis=1).sum(), np.float32
             ),
-            prepare=lambda network, features, targets, seed: (
-                seen.append((features[:, 0], targets.argmax(axis=1))) or []
+            prepare=lambda network, features, targets, seed, signals: (
+                seen.append((features[:, 0], targets.argmax(axis=1), list(signals()))) or []
             ),
         )
     )
@@ -163,8 +163,9 @@ def test_what_looks_at_measurements_is_fitted_to_those_of_fewer_leads_too(tmp_pa
     rows = np.arange(8)
     for each in (dataset, again):
         train_member(method, each, rows[:6], rows[6:], MemberOptions(epochs=1, seed=0, number=0, device=CPU))
-    for missing, kinds in seen:
+    for missing, kinds, signals in seen:
         assert missing.tolist() == [0, 6, 5] * 6  # all leads, six limb leads, those and V2
+        assert [int((signal == 0).all(axis=1).sum()) for signal in signals] == [0, 6, 5] * 6
         assert np.array_equal(kinds, np.repeat(kinds[::3], 3)) and len(set(kinds)) == 2
     assert dataset.features(7).tolist() == [0] * 5
     plain, _ = build_dataset(tiny(), tmp_path / "data", tmp_path / "cache", workers=1)

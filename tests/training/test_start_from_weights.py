@@ -69,7 +69,7 @@ def test_what_was_fitted_before_the_first_epoch_is_not_fitted_again(model):
     def fit():
         raise AssertionError
 
-    def prepare(network, features, targets, seed):
+    def prepare(network, features, targets, seed, signals):
         return [fit]
 
     member_of(model, 0, lambda: tiny(prepare=prepare))

@@ -92,7 +92,7 @@ def test_fits_before_the_first_epoch_are_not_lost_when_a_training_is_killed(tmp_
         pass
 
     def method(last):
-        def prepare(network, features, targets, seed):
+        def prepare(network, features, targets, seed, signals):
             def fit(k):
                 if k == last:
                     raise Killed

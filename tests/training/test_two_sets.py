@@ -26,7 +26,7 @@ from tiny import heart_like, write_recording
 
 PTB_XL = load_diagnoses("ptb-xl")
 BOTH = join(CHALLENGE_2020, PTB_XL)
-SETTINGS = "hybrid:width=0.25,averaged=2"
+SETTINGS = "hybrid:width=0.25,averaged=2,convolutions=true"
 
 
 def test_a_joined_set_has_the_classes_of_both_and_the_normal_rhythm_of_the_first():
@@ -107,6 +107,8 @@ def test_one_training_writes_a_model_for_each_set(trained):
     load = partial(load_model, builders=find_methods(), device=torch.device("cpu"))
     challenge, statements = load(trained / "model"), load(trained / "statements")
     assert challenge.method.diagnoses == CHALLENGE_2020 and statements.method.diagnoses == PTB_XL
+    assert challenge.networks[0].convolutions is None  # it has reward weights
+    assert statements.networks[0].convolutions.kernels.any()
     states = [model.networks[0].network.state_dict() for model in (challenge, statements)]
     for key in states[0].keys() - {"fc.weight", "fc.bias"}:  # so what both share need not be computed twice
         torch.testing.assert_close(states[0][key], states[1][key], rtol=0, atol=0)
@@ -115,12 +117,12 @@ def test_one_training_writes_a_model_for_each_set(trained):
 
 
 def test_a_part_says_what_the_whole_says():
-    whole, part = hybrid(0.25, averaged=2, diagnoses=BOTH), hybrid(0.25, averaged=2, diagnoses=PTB_XL)
+    whole, part = (hybrid(0.25, averaged=2, convolutions=True, diagnoses=each) for each in (BOTH, PTB_XL))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = whole.build_network()
         for name, value in network.named_buffers():
-            if name == "trees.leaf":
+            if name in ("trees.leaf", "convolutions.kernels", "convolutions.weight"):
                 value.normal_()
         signal, features = torch.randn(3, 12, 601), torch.randn(3, 5 + len(FEATURES))
     columns = [BOTH.classes.index(code) for code in PTB_XL.classes]
