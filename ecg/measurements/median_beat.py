@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from ecg.arrays import Signal
 from ecg.measurements.small_arrays import clip, mean, median, median_of_beats, quantile, spread_over
@@ -24,6 +25,9 @@ _MOST_LEADERS = 40
 _MOST_BEATS = 200  # more make no better median
 _AT_ONCE = 256  # beats that are compared at a time, so that memory stays small
 _PREMATURE = 0.85  # of the interval that neighbours have
+# mV, standard deviation of the levels before the QRS complexes, median over the leads: from there on the baseline is
+# followed by a cubic spline (Meyer and Keiser 1977, Comput Biomed Res 10:459-470).
+_WANDERS, _FEWEST_KNOTS = 0.1, 5
 PAST, FUTURE = 0.448, 0.752  # s, the most that a median beat shows before and after the largest deflection
 
 
@@ -215,7 +219,7 @@ def rough_onset(signal: Signal, rate: float, beats: Samples) -> int:
 
 
 def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
-    """Take off the line through the levels just before each QRS complex.
+    """Take off the line through the levels just before each QRS complex, or the curve where the baseline wanders.
 
     `signal`: (n_leads, n_samples), float32, mV. `rate`: Hz. `onsets`, (n_beats,), int64: QRS onsets, ascending. Returns
     (n_leads, n_samples), float32, mV.
@@ -224,6 +228,10 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
     knots = clip(onsets - width, 0, signal.shape[1] - 1)
     near = knots[:, np.newaxis] + np.arange(-width // 2, width // 2)
     levels = mean(signal.take(near, axis=1, mode="clip"))
+    if len(knots) >= _FEWEST_KNOTS and median(levels.std(axis=1)) > _WANDERS and _is_smooth(levels):
+        knots, first = np.unique(knots, return_index=True)
+        curve = CubicSpline(knots, levels[:, first], axis=1, bc_type="natural")
+        return (signal - curve(clip(np.arange(signal.shape[1]), knots[0], knots[-1]))).astype(np.float32)
     # Before the first level and after the last one the line is flat.
     levels = np.concatenate([levels[:, :1], levels, levels[:, -1:]], axis=1)
     knots = np.concatenate([[0], knots, [signal.shape[1]]])
@@ -237,6 +245,16 @@ def level_baseline(signal: Signal, rate: float, onsets: Samples) -> Signal:
         between += levels[:, k : k + 1]
         np.subtract(signal[:, knots[k] : knots[k + 1]], between, out=between)
     return levelled
+
+
+def _is_smooth(levels: Signal) -> bool:
+    """Whether a cubic through the two levels on either side tells a level, (n_leads, n_knots), better than a line.
+
+    It does where a patient breathes, and does not where an electrode comes loose.
+    """
+    near = levels[:, 1:-3] + levels[:, 3:-1]
+    middle, far = levels[:, 2:-2], levels[:, :-4] + levels[:, 4:]
+    return bool(np.square(middle - (4 * near - far) / 6).sum() < np.square(middle - near / 2).sum())
 
 
 def median_of(signal: Signal, rate: float, beats: Samples) -> tuple[NDArray[np.float32], int, int]:

@@ -90,6 +90,28 @@ def test_a_line_between_the_knots_is_taken_off():
     assert np.abs(plain - wandering).max() < 0.1 * np.ptp(wander)
 
 
+@pytest.mark.parametrize(("size", "curved"), [(1.0, True), (0.05, False)])
+def test_a_baseline_that_wanders_far_is_followed_by_a_curve(size, curved):
+    """Breathing between beats 1 s apart: straight lines would leave a tenth of 1 mV."""
+    t, onsets = np.arange(5000) / 500, np.arange(250, 5000, 500)
+    wander = (size * np.sin(2 * np.pi * 0.2 * t + np.linspace(0, 2, 12)[:, np.newaxis])).astype(np.float32)
+    left = level_baseline(wander, 500.0, onsets)[:, 750:4250]
+    knots = onsets - 10
+    lines = np.array([np.interp(np.arange(5000), knots, row[knots]) for row in wander])[:, 750:4250]
+    straight = np.abs(wander[:, 750:4250] - lines).max()
+    assert straight > 0.15 * size
+    assert np.abs(left).max() == pytest.approx(straight, rel=0.1) if not curved else np.abs(left).max() < 0.3 * straight
+
+
+def test_a_baseline_that_jumps_is_followed_by_lines():
+    onsets = np.arange(250, 5000, 500)
+    jump = np.zeros((12, 5000), np.float32)
+    jump[:, 2500:] = 2.0
+    left = level_baseline(jump, 500.0, onsets)
+    far = np.r_[300:2200, 2800:4700]
+    assert np.abs(left[:, far]).max() < 1e-5  # a spline would swing for beats to either side
+
+
 def test_the_rough_onset_lies_before_the_complex():
     simulated = record(replace(HEALTHY, qrs=0.1), np.random.default_rng(0), 500, noise=Noise(muscle=0.005))
     peaks = np.rint(truth_of(simulated).r_samples).astype(np.int64)[1:-1]
