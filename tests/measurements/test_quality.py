@@ -154,3 +154,10 @@ def test_levels_do_not_depend_on_the_sign_and_the_order_of_the_leads(signal):
     one, other = assess_quality(signal, 100.0), assess_quality(-signal[::-1].copy(), 100.0)
     for name in ("noise_uv", "mains_uv", "baseline_uv"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-2, nan_ok=True)
+
+
+def test_mains_is_what_goes_beyond_the_mean_of_the_frequencies_beside_it():
+    seconds = np.arange(5000) / 500
+    hum, beside = (amplitude * np.sin(2 * np.pi * hertz * seconds) for amplitude, hertz in ((0.1, 50), (0.08, 40)))
+    quality = assess_quality(np.tile(hum + beside, (12, 1)).astype(np.float32), 500.0)
+    assert quality.mains_uv == pytest.approx(1000 * math.sqrt(0.1**2 - 0.08**2 / 2), rel=0.02)
