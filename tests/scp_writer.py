@@ -89,12 +89,10 @@ class Recording:
         """The lead's samples without the reference beats, decimated where no zone protects them."""
         start, samples = self.starts.get(lead, 1), self.leads[lead].astype(int)
         if self.is_subtracted:
-            scale = self.reference_unit // self.unit
             for beat in self.beats:
                 for place in range(beat.begin, beat.end + 1) if beat.kind == 0 else ():
-                    samples[place - start] -= scale * int(
-                        self.reference[lead][self.fiducial - 1 + place - beat.fiducial]
-                    )
+                    of_beat = int(self.reference[lead][self.fiducial - 1 + place - beat.fiducial])
+                    samples[place - start] -= self.reference_unit * of_beat // self.unit
         kept = {place - start for b in self.beats if b.keep_end for place in range(b.keep, b.keep_end + 1)}
         if self.factor == 1:
             return samples

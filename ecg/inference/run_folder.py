@@ -183,11 +183,11 @@ def classify(
     yield from run.progress(written, "Classifying")
 
 
-def _nothing(signal: Signal, sampling_frequency: float) -> Signal:
+def _nothing(signal: Signal, sampling_frequency: float) -> Signal:  # noqa: ARG001
     return signal[:, :0].copy()
 
 
-def _no_features(examination: Examination) -> Signal:
+def _no_features(examination: Examination) -> Signal:  # noqa: ARG001
     return np.empty(0, np.float32)
 
 

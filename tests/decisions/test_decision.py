@@ -109,3 +109,9 @@ def test_without_weights_a_class_is_given_from_one_half_up_in_the_mean_of_the_pl
     assert highest_expected_score(places, None).tolist() == [[True, False, True]]
     assert highest_expected_score(places[0], None).tolist() == [[True, False, True]]
     assert highest_expected_score(np.array([[0.499, 0.501]]), None).tolist() == [[False, True]]
+
+
+def test_a_recording_gets_a_label_also_where_every_reward_is_negative():
+    probabilities = np.array([[0.2, 0.1, 0.3], [0.0, 0.0, 0.0]])
+    found = highest_expected_score(probabilities, -np.ones((3, 3)))
+    assert found.sum(axis=1).tolist() == [1, 1]

@@ -304,6 +304,25 @@ def test_shards_find_what_others_have_done(tmp_path, folder):
     assert list(values) == names
 
 
+def test_what_had_a_problem_is_tried_again_though_no_file_has_changed(tmp_path, folder):
+    recordings = [Candidates(name, (str(folder / f"{name}.hea"),)) for name in ("A1", "A4")]
+
+    def left(work=None, **options):
+        run = Run(recordings, tmp_path / ".run", "step", RunOptions(workers=1, **options))
+        for each in run.examined(work) if work else ():
+            run.note(each, each.result)
+        return [each.name for _, each in run.left]
+
+    def out_of_memory(path):
+        if path.stem == "A1":
+            raise MemoryError
+        return path.stem
+
+    assert left(out_of_memory) == ["A1", "A4"]
+    assert left(lambda path: path.stem, resume=True) == ["A1"]
+    assert left(resume=True) == []
+
+
 # --- Worker processes
 
 

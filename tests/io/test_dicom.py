@@ -110,6 +110,16 @@ def test_an_inverted_lead_keeps_its_name(tmp_path):
     assert stored.header.leads[3] == "Lead -aVR" and np.isnan(millivolts(stored)[3]).all()
 
 
+def test_the_moment_is_that_of_the_acquisition_else_of_the_content_else_of_the_study(tmp_path):
+    said = {}
+    for year, kind in ((2023, "Study"), (2022, "Content"), (2021, "Acquisition")):
+        said |= {f"{kind}Date": f"{year}0203", f"{kind}Time": "040506"}
+        stored = read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), AcquisitionDateTime="", **said))
+        assert str(stored.device.acquired) == f"{year}-02-03 04:05:06"
+    stored = read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), **said))
+    assert str(stored.device.acquired) == "2022-11-20 14:05:59"
+
+
 def test_padding_is_missing(tmp_path):
     samples = SAMPLES.copy()
     samples[:, -5:] = samples[3, 100:200] = 9999

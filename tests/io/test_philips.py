@@ -54,6 +54,19 @@ def test_any_samples_come_through_xli(tmp_path_factory, samples):
     assert np.array_equal(read_philips(path).samples, samples)
 
 
+def test_the_zero_is_where_the_file_says(read):
+    data = philips_xml(SAMPLES, encoding="utf-8").replace(b'signaloffset="0"', b'signaloffset="-17"')
+    stored = read(data)
+    assert set(stored.header.baselines) == {-17.0}
+    np.testing.assert_allclose(millivolts(stored), (SAMPLES + 17) / 200, atol=1e-6)
+
+
+def test_a_duration_that_no_binary_number_is_loses_no_sample(read):
+    assert 1.001 * 1000 < 1001
+    samples = np.hstack([SAMPLES, SAMPLES])[:, :1001]
+    assert np.array_equal(read(philips_xml(samples, compression="Uncompressed", fs=1000)).samples, samples)
+
+
 def test_further_channels_without_labels_are_passed_over(read):
     assert np.array_equal(read(philips_xml(SAMPLES, data=xli(SAMPLES) + xli(SAMPLES)[:400])).samples, SAMPLES)
 

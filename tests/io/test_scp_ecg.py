@@ -80,14 +80,13 @@ def test_subtracted_reference_beats_are_added(tmp_path, version):
     assert_same(stored, leads)
 
 
-def test_the_reference_beat_may_have_a_coarser_unit(tmp_path):
-    leads, reference = signal(), signal(300)
-    recording = Recording(
-        leads, unit=1250, reference_unit=3750, beats=BEATS, reference=reference, fiducial=120, is_subtracted=True
-    )
-    stored = read(tmp_path, recording)
-    assert_same(stored, leads)
-    assert set(stored.header.adc_gains) == {800.0}
+@pytest.mark.parametrize(("unit", "reference_unit", "common"), [(1250, 3750, 1250), (2000, 5000, 1000)])
+def test_the_reference_beat_may_have_a_coarser_unit(tmp_path, unit, reference_unit, common):
+    leads, reference = signal(), {lead: 2 * samples for lead, samples in signal(300).items()}
+    packing = {"beats": BEATS, "reference": reference, "fiducial": 120, "is_subtracted": True}
+    stored = read(tmp_path, Recording(leads, unit=unit, reference_unit=reference_unit, **packing))
+    assert_same(stored, {lead: samples * (unit // common) for lead, samples in leads.items()})
+    assert set(stored.header.adc_gains) == {1e6 / common}
 
 
 @pytest.mark.parametrize("is_subtracted", [False, True])

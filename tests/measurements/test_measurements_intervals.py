@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ecg.leads import LEADS
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.measure import RATE, _heart_rate
 from ecg.measurements.types import WaveMarks
 
 NAN = math.nan
@@ -79,3 +80,23 @@ def test_amplitudes_are_missing_where_the_lead_or_the_complex_is():
     assert np.isnan(a.r[3]) and np.isnan(a.st_60[3]) and np.isfinite(np.delete(a.r, 3)).all()
     a = amplitudes(beat, 500.0, _marks(qrs=(NAN, NAN, NAN)))
     assert np.isnan(a.r).all()
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ((0.05, 1.05, 1.95, 2.85, 3.95), 60 / 0.9),  # three in the middle: what the ends may have cut is left out
+        (
+            (0.05, 1.05, 1.95, 3.95),
+            60 / 1.2,
+        ),  # two in the middle are too few: all are taken, the outer intervals by half
+        ((0.5, 1.5, 2.5), 60.0),
+        ((0.5,), math.nan),
+    ],
+)
+def test_a_beat_that_an_end_may_have_cut_counts_only_where_there_are_few(at, expected):
+    beats = np.rint(np.array(at) * RATE).astype(np.int64)
+    heard = np.ones(len(beats) - 1, dtype=bool)
+    assert _heart_rate(beats, heard, 4 * RATE) == pytest.approx(expected, rel=1e-3, nan_ok=True)
+    if len(at) == 3:  # not over a gap
+        assert _heart_rate(beats, np.array([True, False]), 4 * RATE) == pytest.approx(60.0)

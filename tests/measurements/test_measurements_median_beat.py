@@ -38,6 +38,15 @@ def test_two_shapes_make_two_classes_and_the_narrow_one_is_dominant(order):
     np.testing.assert_array_equal(classes.ectopic, order == 1)
 
 
+@pytest.mark.parametrize(("before", "after"), [(31, 41), (29, 41), (31, 39)])
+def test_a_beat_that_an_end_cuts_off_shows_no_shape_of_its_own(before, after):
+    signal, middles = _shapes([1, 0, 0, 0, 0, 1])
+    first, last = middles[0] - before, middles[-1] + after  # 0.12 s before the beat and 0.16 s behind it are looked at
+    classes = sort_beats(signal[:, first:last], RATE, middles - first)
+    others = classes.of_beat != classes.dominant
+    assert others.tolist() == [before == 31, False, False, False, False, after == 41]
+
+
 def test_beats_of_a_class_are_laid_on_each_other():
     signal, middles = _shapes([0] * 12)
     jitter = np.random.default_rng(1).integers(-6, 7, len(middles))

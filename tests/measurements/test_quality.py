@@ -91,6 +91,27 @@ def test_leads_that_reach_the_limit_are_named(seed):
     assert assess_quality(signal, 500.0).saturated == ()
 
 
+@pytest.mark.parametrize("fs", [250.0, 500.0, 1000.0])
+@pytest.mark.parametrize(
+    ("stays", "height", "found"),
+    [
+        ([0.51], 3.0, True),  # s at the top, mV
+        ([0.49], 3.0, False),
+        ([0.012, 0.012], 3.0, True),
+        ([0.012], 3.0, False),
+        ([0.007, 0.007, 0.007], 3.0, False),
+        ([0.51], -3.0, True),
+        ([0.51], 0.45, False),
+    ],
+)
+def test_a_lead_is_saturated_where_it_stays_at_an_end_for_long_or_again(fs, stays, height, found):
+    signal = np.random.default_rng(5).uniform(-0.01, 0.01, (12, int(10 * fs))).astype(np.float32)
+    for number, seconds in enumerate(stays):
+        first = int((2 + 2 * number) * fs)
+        signal[7, first : first + round(seconds * fs)] = height
+    assert assess_quality(signal, fs).saturated == (("V2",) if found else ())
+
+
 def test_coarse_steps_and_held_samples_at_an_end_are_no_saturation():
     signal = np.round(clean() / 0.005).astype(np.float32) * np.float32(0.005)
     signal[:, :40] = signal.max(axis=1, keepdims=True) + 0.1
@@ -133,3 +154,10 @@ def test_levels_do_not_depend_on_the_sign_and_the_order_of_the_leads(signal):
     one, other = assess_quality(signal, 100.0), assess_quality(-signal[::-1].copy(), 100.0)
     for name in ("noise_uv", "mains_uv", "baseline_uv"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-3, abs=1e-2, nan_ok=True)
+
+
+def test_mains_is_what_goes_beyond_the_mean_of_the_frequencies_beside_it():
+    seconds = np.arange(5000) / 500
+    hum, beside = (amplitude * np.sin(2 * np.pi * hertz * seconds) for amplitude, hertz in ((0.1, 50), (0.08, 40)))
+    quality = assess_quality(np.tile(hum + beside, (12, 1)).astype(np.float32), 500.0)
+    assert quality.mains_uv == pytest.approx(1000 * math.sqrt(0.1**2 - 0.08**2 / 2), rel=0.02)

@@ -283,3 +283,14 @@ def test_every_member_decides_at_its_own_thresholds(build):
     labels, found = Model(method, (), thresholds, CPU, {}).decide(probabilities)
     assert np.array_equal(labels, expected[0])
     assert np.array_equal(found, scores[0])
+
+
+def test_each_member_alone_decides_at_its_own_thresholds():
+    rng = np.random.default_rng(1)
+    probabilities, thresholds = rng.random((3, 24)), rng.random((3, 24))
+    method = robust()
+    found = Model(method, (), thresholds, CPU, {}).decide_each(probabilities)
+    for row, limits, labels in zip(probabilities, thresholds, found, strict=True):
+        alone, _ = Model(method, (), limits[np.newaxis], CPU, {}).decide(row[np.newaxis])
+        np.testing.assert_array_equal(labels, alone)
+    assert (found != Model(method, (), thresholds[::-1], CPU, {}).decide_each(probabilities)).any(axis=1).sum() >= 2

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.leads import fill_missing, through_independent, twelve_leads
+from ecg.signal.filtering import without_mains
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
 from helper_code import LEADS
@@ -175,3 +176,12 @@ def test_limb_leads_that_follow_from_two_others_are_computed_after_a_filter():
     off[4] = 0  # aVL does not follow
     np.testing.assert_array_equal(through_independent(off, linear), resample(off, 500.0, 257.0))
     assert calls == [8, 2, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("mains", "fs", "left"), [(50, 110, 1.0), (50, 112, 0.0), (60, 132, 1.0), (60, 135, 0.0), (60, 500, 0.0)]
+)
+def test_a_notch_is_cut_where_the_sampling_frequency_leaves_room_for_it(mains, fs, left):
+    sine = np.sin(2 * np.pi * mains * np.arange(20 * fs) / fs + 0.3).astype(np.float32)[np.newaxis]
+    middle = without_mains(sine, fs)[0, 8 * fs : 12 * fs]
+    assert middle.std() * np.sqrt(2) == pytest.approx(left, abs=0.05)

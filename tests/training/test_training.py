@@ -135,6 +135,14 @@ def test_best_keeps_the_epoch_with_the_highest_metric_and_average_the_mean_of_th
     torch.testing.assert_close(weights_after("average", 6, average_epochs=2).state["fc.bias"], mean)
 
 
+def test_of_epochs_with_one_metric_the_first_is_kept(monkeypatch):
+    monkeypatch.setattr(member, "main_metric", lambda *_: 0.5)
+    stage = replace(tiny().training.stages[0], epochs=1, select="last", learning_rate=lambda progress: 1.0)
+    first = trained(tiny(stages=(stage,)), epochs=1)
+    best = trained(tiny(stages=(replace(stage, epochs=3, select="best"),)), epochs=3)
+    assert torch.equal(best.state["fc.weight"], first.state["fc.weight"])
+
+
 def test_thresholds_belong_to_the_weights_as_they_are_stored():
     member = trained()
     method, dataset = tiny(), random_dataset()

@@ -1,0 +1,60 @@
+"""`classify` gives probabilities: scores are calibrated, but not those that are probabilities already."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from ecg.decisions.adaptation import Adaptation
+from ecg.decisions.calibration import Calibration
+from ecg.examination.examine import Examination
+from ecg.inference.classifier import Classifier
+from ecg.inference.interpret_recordings import Ready, opinions_of
+from ecg.inference.predict import Item
+from ecg.io.recording import Recording
+from ecg.model_folder.folder import load_model
+from report_pages import write_model
+from tiny import heart_like, tiny
+
+CALIBRATION = Calibration(np.full(24, 0.5), np.linspace(-1, 1, 24))
+ADAPTATION = Adaptation(np.eye(24) * 1.5, np.linspace(1, -1, 24))
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    model = load_model(write_model(tmp_path_factory.mktemp("model"), 2), {"tiny": tiny}, torch.device("cpu"))
+    return Classifier(**{field.name: getattr(model, field.name) for field in fields(model)})
+
+
+def probabilities(model):
+    found = model.classify(heart_like(2), 500)
+    assert list(found.probabilities) == list(model.method.classes)
+    return np.array(list(found.probabilities.values()))
+
+
+def opinion(model):
+    """What goes into an interpretation."""
+    recording = Recording.from_array(heart_like(2), 500)
+    examined = Examination(recording, model.method.input)
+    item = Item(None, examined.prepared, examined.features)
+    (found,) = opinions_of([Ready(recording, None, [item], "")], [model], "clinical")
+    return np.array(list(found["model 0"].values()))
+
+
+@pytest.mark.parametrize("read", [probabilities, opinion])
+def test_scores_are_calibrated_unless_they_are_probabilities_already(plain, read):
+    scores = read(plain)
+    calibrated = replace(plain, calibration=CALIBRATION)
+    np.testing.assert_allclose(read(calibrated), CALIBRATION.apply(scores))
+    assert not np.allclose(read(calibrated), scores, atol=0.01)
+    moved = replace(plain.method, decision=replace(plain.method.decision, moves_scores=True))
+    np.testing.assert_array_equal(read(replace(calibrated, method=moved)), scores)
+    np.testing.assert_allclose(read(replace(calibrated, adaptation=ADAPTATION)), ADAPTATION.apply(scores))
+
+
+def test_an_array_in_microvolts_is_the_same_recording(plain):
+    signal = heart_like(2)
+    first, second = plain.classify(signal, 500), plain.classify(1000 * signal, 500, unit="uV")
+    assert first.labels == second.labels
+    assert dict(first.probabilities) == pytest.approx(dict(second.probabilities), abs=1e-5)
