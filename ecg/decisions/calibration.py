@@ -1,7 +1,5 @@
 """From the scores of networks to probabilities that hold: Platt scaling, class by class."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From probabilities to the set of labels that can expect the highest challenge score."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.special import expit, logit
 

@@ -5,8 +5,6 @@ class. Sorted by probability, running sums of the gains give the score of every 
 one pass, instead of one evaluation of the metric for each.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which of a folder's outputs the model is least sure of."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Writes recordings without the patient's identity, and reads each file again to check that none of it is left."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

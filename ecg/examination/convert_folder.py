@@ -1,7 +1,5 @@
 """Recordings from one format to another: what `ecg convert` does."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

@@ -1,7 +1,5 @@
 """The loop of every command over recordings: each is read and worked on once, in worker processes, in order."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a run over a folder has finished, so that a later run continues and never keeps a stale result."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

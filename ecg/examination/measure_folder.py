@@ -1,7 +1,5 @@
 """Measurements of recordings as a table: what `ecg measure` does."""
 
-from __future__ import annotations
-
 import codecs
 import csv
 import json

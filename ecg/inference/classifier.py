@@ -1,7 +1,5 @@
 """A trained model that classifies recordings one by one."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

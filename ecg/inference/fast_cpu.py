@@ -6,8 +6,6 @@ bfloat16 where the processor is fast at that, all else staying in float32; weigh
 on every call, which batches of windows make up for. Elsewhere they are done in float32 by fewer multiplications.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from dataclasses import replace

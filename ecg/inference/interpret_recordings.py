@@ -1,7 +1,5 @@
 """Statements of recordings: each read once, measured once, run through every model once."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

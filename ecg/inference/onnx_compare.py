@@ -1,7 +1,5 @@
 """How far an exported file is from PyTorch on recordings, and whether a label changes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

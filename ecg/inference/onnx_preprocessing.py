@@ -3,8 +3,6 @@
 The same functions of the signal as `ecg.signal`'s, which works on one recording of any kind in numpy and scipy.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from scipy.signal import sosfilt

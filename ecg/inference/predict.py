@@ -1,7 +1,5 @@
 """Probabilities from networks: recordings in, windows through the network in batches, one row per recording out."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext

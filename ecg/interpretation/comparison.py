@@ -3,8 +3,6 @@
 Statement 406, another interpretation of the same tracing, is for a reader to make.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What must not stand in one interpretation: a check that knows nothing of how statements were made."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from itertools import combinations

@@ -1,7 +1,5 @@
 """The criteria of ``data/criteria.csv``: whether they are met, by how much, and in which words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Why an interpretation is uncertain as a whole, in words; most have no such reason."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ecg.interpretation.interpret import Statement, is_rhythm

@@ -1,7 +1,5 @@
 """Which statements exclude each other: the rules of ``data/exclusions.csv``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache

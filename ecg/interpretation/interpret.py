@@ -1,7 +1,5 @@
 """From measurements and a model's probabilities to statements of the AHA/ACC/HRS list."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

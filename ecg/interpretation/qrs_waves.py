@@ -1,7 +1,5 @@
 """The waves of the QRS complex in one lead: q, R, S and R' with their amplitudes and durations."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Named numbers of a recording that criteria compare with limits, each with the words that a reader is shown."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What is wrong with a recording as a recording, in words."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ecg.measurements.types import Measurements

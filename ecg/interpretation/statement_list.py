@@ -1,7 +1,5 @@
 """The diagnostic statement list of the AHA/ACC/HRS recommendations, part II (Mason et al. 2007), and maps to it."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

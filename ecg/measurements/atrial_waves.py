@@ -6,8 +6,6 @@ to what lies between each T wave and the next QRS complex; taken off the whole s
 and T waves as well.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 from functools import lru_cache

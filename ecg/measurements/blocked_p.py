@@ -4,8 +4,6 @@ A conducted P wave is known from the median beat. One that is blocked looks the 
 conducted ones, for the sinus node goes on; an early one is an atrial premature beat, which may be blocked in health.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray

@@ -5,8 +5,6 @@ For all leads together and for each lead it gives, for each of six boundaries, h
 sample. `ecg.training.fit_measurements` trains it.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Mapping

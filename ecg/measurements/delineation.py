@@ -7,8 +7,6 @@ and in all leads together. P and T waves are small in many leads and are taken f
 shows in every lead, from the former.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Measurements as a row of a table, as a JSON object, and as WFDB annotations."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from itertools import pairwise

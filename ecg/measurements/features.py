@@ -1,7 +1,5 @@
 """Measurements as numbers for a classifier: intervals, rhythm, amplitudes, and the shapes of QRS and ST-T."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Heart rate of a recording, by a simple detector of QRS complexes."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, find_peaks, sosfiltfilt

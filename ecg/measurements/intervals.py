@@ -1,7 +1,5 @@
 """Rate, corrected QT, axes and amplitudes."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -10,8 +10,6 @@ usual places the chest leads turn round with the limb leads, V5 and V6 are mainl
 suspected.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import permutations
 

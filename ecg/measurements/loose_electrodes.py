@@ -5,8 +5,6 @@ from each other (Kligfield et al. 2007, J Am Coll Cardiol 49:1109-1127): that of
 that of an arm or leg in most leads. The heart's own voltages have no such fixed proportions.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """From a recording to its measurements."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 

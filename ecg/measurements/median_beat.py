@@ -1,7 +1,5 @@
 """Beats sorted by the shape of their QRS complexes, and the median of those of one shape."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

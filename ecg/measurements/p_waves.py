@@ -1,7 +1,5 @@
 """Whether the waves before the QRS complexes are P waves, or fibrillation, flutter or noise."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

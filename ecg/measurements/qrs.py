@@ -1,7 +1,5 @@
 """Where the QRS complexes are, and where a pacemaker fired."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

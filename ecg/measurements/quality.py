@@ -5,8 +5,6 @@ IEC 60601-2-25) and from the PhysioNet/Computing in Cardiology Challenge 2011 (S
 38:273-276). The standards fix no way to estimate them from a recording; the estimates are defined in `assess_quality`.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Operations on small arrays, without the checks and conversions that numpy's own spend most of their time on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any

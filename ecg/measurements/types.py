@@ -1,7 +1,5 @@
 """What the measurements of a recording consist of."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

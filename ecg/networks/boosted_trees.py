@@ -1,7 +1,5 @@
 """Gradient-boosted trees as a module: fitted elsewhere, stored and run like any other network."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

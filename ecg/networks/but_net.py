@@ -1,7 +1,5 @@
 """The network of Vicar et al., BUTTeam (Computing in Cardiology 2020, paper 189)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

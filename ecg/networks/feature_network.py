@@ -1,7 +1,5 @@
 """A fully connected network on features of which some are missing, trained by itself in seconds."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Losses as pure functions of logits or probabilities; any method may use any of them."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

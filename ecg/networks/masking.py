@@ -1,7 +1,5 @@
 """Where the items of a padded batch are, at every level of a network."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """The SE-ResNet of Zhao et al. (Computing in Cardiology 2020, paper 112); methods say what goes into it."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

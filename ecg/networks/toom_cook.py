@@ -5,8 +5,6 @@ doi:10.1109/CVPR.2016.435). With many channels nearly all of the work is in thes
 the transforms before and after them are small. Worth it where a processor has no products faster than float32.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Fits gradient-boosted trees to soft labels, with scikit-learn."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

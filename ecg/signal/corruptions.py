@@ -1,7 +1,5 @@
 """Faults of hospitals and devices, to see what a model makes of a recording that has one."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import partial

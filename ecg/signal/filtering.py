@@ -1,7 +1,5 @@
 """Filters that shift nothing in time."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Change of the sampling frequency."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from functools import lru_cache
 

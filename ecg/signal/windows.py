@@ -1,7 +1,5 @@
 """Padding, and windows over a long recording."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
