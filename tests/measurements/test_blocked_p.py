@@ -89,3 +89,10 @@ def test_spikes_that_no_complex_follows_are_lost_where_others_capture():
         assert 2 <= measure(made.signal, made.sampling_frequency).beats.n_lost_spikes <= n_spikes
         paced = simulate_recording(7, k, "PR")
         assert measure(paced.signal, paced.sampling_frequency).beats.n_lost_spikes == 0
+
+
+@pytest.mark.parametrize("k", [2, 9, 19])
+def test_the_t_waves_of_slow_wide_complexes_are_no_beats(k):
+    made = simulate_recording(1, k, "AVB3")
+    assert made.parameters.qrs > 0.12 and made.parameters.rate < 36
+    assert abs(measure(made.signal, made.sampling_frequency).n_beats - len(made.parameters.beats)) <= 1
