@@ -12,12 +12,7 @@ from ecg.runtime.command import command
 @options.model
 @click.argument("data", type=options.PATH)
 @click.argument("distilled", type=options.PATH)
-@click.option(
-    "--width",
-    type=float,
-    default=0.4375,
-    help="channels of the network; where they are the ensemble's, it starts from a network of that",
-)
+@click.option("--width", type=float, default=0.5, help="channels of the network, as a share of the ensemble's")
 @options.epochs
 @options.seed
 @options.device

@@ -68,10 +68,6 @@ Features = Callable[[Examination], Floats32]
 Augment = Callable[[Floats32, np.random.Generator], Floats32]
 """``(signal, rng) -> signal``: a preprocessed recording to one training item; all randomness from `rng`."""
 
-Mix = Callable[[Batch, Tensor, np.random.Generator], tuple[Batch, Tensor]]
-"""``(batch, targets, rng) -> batch, targets``: the items of a training batch mixed with each other; all randomness from
-`rng`."""
-
 MakeTargets = Callable[[tuple[str, ...], Floats32], Floats32]
 """``(codes, signal) -> targets``: what the network learns of a recording with these diagnosis codes (scored or not) and
 this preprocessed signal, float32 (n_classes,) from 0 to 1, NaN where not known."""
@@ -129,7 +125,6 @@ class Training:
     # ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
     use_for_training: Callable[[Bools, float], bool]
     augment: Augment
-    mix: Mix | None = None  # after `augment`
     simulated_share: float = 0.0  # simulated recordings that are trained on beside each recording of the data folder
     prepare: Prepare | None = None  # before the first epoch
     # For recordings whose size is invented; None where a method can't be trained on those.

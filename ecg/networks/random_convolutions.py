@@ -38,10 +38,6 @@ class RandomConvolutions(nn.Module):
     """Log-odds from how often random convolutions are above thresholds (MiniRocket, Dempster et al. 2021).
 
     Each kernel sums one to three leads. Only a linear map is fitted; before that all log-odds are 0.
-
-    Parameters
-    ----------
-    n_leads, n_classes : int
     """
 
     def __init__(self, n_leads: int, n_classes: int) -> None:
@@ -73,7 +69,7 @@ class RandomConvolutions(nn.Module):
 
         NaN for kernels that sum a lead which is off.
         """
-        is_padded = torch.compiler.is_exporting() or bool((lengths != signal.shape[2]).any())
+        is_padded = bool((lengths != signal.shape[2]).any())
         off = (signal.abs().amax(dim=2) < _OFF).to(signal.dtype)
         unknown = (off @ (self.kernels != 0).any(dim=2).to(signal.dtype).T > 0).chunk(len(_SCALES), dim=1)
         thresholds = self.thresholds.reshape(len(_SCALES), len(_QUANTILES), -1, 1)
@@ -94,17 +90,9 @@ class RandomConvolutions(nn.Module):
         return standardised.masked_fill(shares.isnan(), 0)
 
     def forward(self, signal: Tensor, lengths: Tensor) -> Tensor:
-        """Log-odds of the classes.
+        """Log-odds, (n_items, n_classes), float32.
 
-        Parameters
-        ----------
-        signal : Tensor, shape (n_items, n_leads, n_samples), float32
-            Standardised, zero-padded on the right.
-        lengths : Tensor, shape (n_items,), int64
-
-        Returns
-        -------
-        Tensor, shape (n_items, n_classes), float32
+        `signal`: (n_items, n_leads, n_samples), float32, standardised, zero-padded on the right. `lengths`: (n_items,).
         """
         return self.standardise(self.shares(signal, lengths)) @ self.weight.T + self.bias
 
@@ -120,14 +108,8 @@ def fit_random_convolutions(
     The map is that of a ridge regression for each class, brought to log-odds by a logistic regression on what it says
     of each recording when it is fitted to the others (Platt 1999).
 
-    Parameters
-    ----------
-    part : RandomConvolutions
-    signals : callable
-        Gives those of the recordings one after the other, each (1, n_leads, n_samples), float32, standardised.
-    targets : ndarray, shape (n_recordings, n_classes), float32
-        From 0 to 1; NaN where not known.
-    seed : int
+    `signals`: gives those of the recordings one after the other, each (1, n_leads, n_samples), float32, standardised.
+    `targets`: (n_recordings, n_classes), float32, from 0 to 1; NaN where not known.
     """
     rng = np.random.default_rng(seed)
     n_classes, n_leads = len(part.bias), part.kernels.shape[1]

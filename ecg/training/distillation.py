@@ -6,14 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ecg.arrays import Floats
 from ecg.inference.predict import Item, predict
-from ecg.methods.base import Batch, Method
+from ecg.methods.base import Method
 from ecg.model_folder.model import Model
-from ecg.networks.masking import position_mask
 from ecg.runtime.device import pick_device
 from ecg.runtime.progress import progress
 from ecg.training.dataset import Dataset, build_dataset
@@ -23,16 +20,13 @@ from ecg.training.trainer import SCRATCH, split_into_folds, store, summarise
 
 TEACHERS_SHARE = 0.5  # of a target; the rest is what the labels say
 SIMULATED_SHARE = 1.0  # simulated recordings for each recorded one: the teacher knows what they show
-MIXING = 0.4  # of the beta distribution of the shares (mixup, Zhang et al. 2018)
-_SMALLEST = 1e-6  # mV
 
 
 def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Path, options: TrainingOptions) -> None:
     """Train one network to answer as an ensemble does, and store it as its own model.
 
-    The targets are in equal parts the labels and the ensemble's probabilities, and recordings are mixed in pairs. A
-    student that is built as the ensemble's first network on the signal starts from that one. The first fold validates,
-    as for the ensemble's first member; a stopped training continues.
+    The targets are in equal parts the labels and the ensemble's probabilities. The first fold validates, as for the
+    ensemble's first member; a stopped training continues.
 
     `student`: with the teacher's diagnoses and preprocessing; it makes use of the first features that the teacher has.
     `data_folder` and `model_folder`: the recordings that trained the teacher, and where the model goes. `options`:
@@ -51,9 +45,7 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
         student,
         input=replace(student.input, features=teacher.method.input.features),
         training=replace(
-            student.training,
-            simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0,
-            mix=mix_pairs,
+            student.training, simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0
         ),
     )
     workers = options.workers or os.cpu_count() or 1
@@ -70,45 +62,10 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
         dataset,
         learned,
         np.flatnonzero(folds == 0),
-        MemberOptions(
-            options.epochs,
-            options.seed,
-            0,
-            device,
-            scratch / "distilled.ckpt",
-            "Distilled network",
-            start=start_of(teacher, student),
-        ),
+        MemberOptions(options.epochs, options.seed, 0, device, scratch / "distilled.ckpt", "Distilled network"),
     )
     store(student, dataset, [member], model_folder, summary)
     shutil.rmtree(scratch)
-
-
-def start_of(teacher: Model, student: Method) -> Model | None:
-    """The ensemble's networks on the signal, where they are built as the student's."""
-    if teacher.method.signal_part is None:
-        return None
-    method, networks = teacher.method.signal_part(teacher.networks)
-    alike = (method.name, method.settings) == (student.name, student.settings)
-    return replace(teacher, method=method, networks=tuple(networks)) if alike else None
-
-
-def mix_pairs(batch: Batch, targets: Tensor, rng: np.random.Generator) -> tuple[Batch, Tensor]:
-    """Each recording with a smaller share of another one, brought to its own size; targets in the same shares."""
-    share = rng.beta(MIXING, MIXING, len(targets))
-    own = torch.from_numpy(np.maximum(share, 1 - share).astype(np.float32))[:, None]
-    other = torch.from_numpy(rng.permutation(len(targets)))
-
-    def mixed(values: Tensor, others: Tensor) -> Tensor:
-        shares = own.reshape(-1, *(1,) * (values.ndim - 1))
-        return shares * values + (1 - shares) * others
-
-    size = batch.signal.square().mean(dim=(1, 2)).sqrt()
-    scale = size / size[other].clamp(min=_SMALLEST)
-    signal = mixed(batch.signal, batch.signal[other] * scale[:, None, None])
-    inside = position_mask(batch.lengths, signal.shape[2])
-    features = mixed(batch.features, batch.features[other])
-    return Batch(signal * inside, batch.lengths, features), mixed(targets, targets[other])
 
 
 def _answers(teacher: Model, dataset: Dataset) -> Floats:

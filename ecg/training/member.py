@@ -210,12 +210,10 @@ class _MemberTraining:
 
         def make(rows: Ints) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
-            targets = torch.from_numpy(self.dataset.targets[rows])
+            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
             batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
-            if self.method.training.mix is not None:
-                batch, targets = self.method.training.mix(batch, targets, rng)
             part = self.parallel.part(batch)
-            return Batch(*(tensor.to(self.options.device) for tensor in part)), targets.to(self.options.device)
+            return Batch(*(tensor.to(self.options.device) for tensor in part)), targets
 
         for batch, targets in map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3):
             self.parallel.begin(len(targets))

@@ -8,17 +8,16 @@ import pytest
 import torch
 
 import team_code
-from commands import ROOT
 from ecg.commands import distill as command
 from ecg.decisions.adaptation import Adaptation
 from ecg.examination.examine import Examination
-from ecg.inference.predict import Item, make_batch, predict
+from ecg.inference.predict import Item, predict
 from ecg.io.formats import read
 from ecg.methods.hybrid import hybrid
 from ecg.model_folder.folder import load_model
 from ecg.training import distillation
 from ecg.training.dataset import build_dataset
-from ecg.training.distillation import TEACHERS_SHARE, distill, mix_pairs, start_of
+from ecg.training.distillation import TEACHERS_SHARE, distill
 from ecg.training.trainer import train
 from tiny import heart_like, quick, tiny, write_recording
 
@@ -42,37 +41,6 @@ def few_simulated(monkeypatch):
 
 def teacher_of(place):
     return load_model(place / "teacher", {"tiny": tiny}, CPU)
-
-
-def test_recordings_are_mixed_in_pairs_at_their_own_size_and_targets_in_the_same_shares():
-    rng = np.random.default_rng(0)
-    lengths, sizes = (200, 300, 250, 300), (0.1, 1.0, 10.0, 0.5)
-    signals = [(rng.normal(size=(12, n)) * size).astype(np.float32) for n, size in zip(lengths, sizes, strict=True)]
-    given = make_batch(signals, [np.full(5, k, np.float32) for k in range(4)], CPU)
-    batch, targets = mix_pairs(given, torch.eye(4), np.random.default_rng(1))
-    assert torch.equal(batch.lengths, given.lengths)
-    assert torch.allclose(targets.sum(dim=1), torch.ones(4))
-    assert (targets.diagonal() >= 0.5).all() and (targets.diagonal() < 1).any()
-    for k, (signal, length) in enumerate(zip(batch.signal, lengths, strict=True)):
-        assert (signal[:, length:] == 0).all()
-        other = int(targets[k].masked_fill(torch.arange(4) == k, -1).argmax())
-        own = float(targets[k, k])
-        added = signal - own * given.signal[k]
-        assert torch.allclose(
-            added[:, :length] * given.signal[other].norm(),
-            (1 - own) * given.signal[other][:, :length] * given.signal[k].norm(),
-            atol=1e-2 * sizes[k],
-        )
-        assert torch.allclose(batch.features[k], torch.tensor(own * k + (1 - own) * other), atol=1e-5)
-
-
-def test_a_student_built_as_the_ensembles_network_on_the_signal_starts_from_it():
-    teacher = load_model(ROOT / "model", team_code.METHODS, CPU)
-    start = start_of(teacher, hybrid(measurements=False))
-    assert start is not None
-    expected = teacher.networks[0].network.state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in start.networks[0].state_dict().items())
-    assert start_of(teacher, hybrid(width=0.25, measurements=False)) is None
 
 
 def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place, tmp_path, monkeypatch):
