@@ -161,6 +161,9 @@ def test_a_blocked_atrial_beat_is_a_p_wave_and_a_pause_without_a_complex():
     assert {beat.origin for beat in parameters.beats} == {"sinus"}
     times = np.array([beat.time for beat in parameters.beats])
     assert (np.diff(times) > 1.2 * 60 / parameters.rate).sum() == 2
+    for onset in parameters.blocked_p:  # the sinus node begins anew with it
+        following = times[times > onset + parameters.pr][0] - parameters.pr
+        assert (following - onset) / (60 / parameters.rate) == pytest.approx(1.05, abs=0.01)
     lead_ii, fs = blocked.signal[LEADS.index("V1")], blocked.sampling_frequency
     for onset in parameters.blocked_p:
         start = round(onset * fs)
