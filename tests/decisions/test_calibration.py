@@ -37,6 +37,22 @@ def test_the_line_that_the_labels_were_drawn_from_is_found(slope, intercept):
     assert calibration_error(fresh_labels, found.apply(fresh)) < 0.04
 
 
+@pytest.mark.parametrize("prior", [0.5, 20.0])
+def test_the_fit_is_at_the_lowest_penalised_loss(prior):
+    rng = np.random.default_rng(0)
+    scores = expit(rng.normal(0, 2, (60, 1)))
+    labels = rng.random((60, 1)) < expit(0.4 * logit(scores) + 1.5)
+    found = fit_calibration(labels, scores, prior)
+
+    def loss(slope, intercept):
+        p = expit(slope * logit(scores) + intercept)
+        return -np.log(np.where(labels, p, 1 - p)).sum() + prior / 2 * ((slope - 1) ** 2 + intercept**2)
+
+    slope, intercept = found.slopes[0], found.intercepts[0]
+    for step in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01)):
+        assert loss(slope + step[0], intercept + step[1]) > loss(slope, intercept)
+
+
 def test_without_recordings_and_with_an_immovable_prior_scores_stay_as_they_are():
     labels, scores = drawn(0.4, -2.0, n=200)
     for found in (fit_calibration(labels[:0], scores[:0]), fit_calibration(labels, scores, prior=1e9)):

@@ -156,3 +156,9 @@ def test_a_threshold_of_f1_lies_halfway_between_the_scores_that_it_parts():
     assert found == pytest.approx([0.4])
     assert f1_thresholds(labels[:2], np.array([[0.1], [0.2]])) == pytest.approx([0.5])
     assert f1_thresholds(~labels[:2], np.array([[0.7], [0.8]])) == pytest.approx([0.0])
+
+
+def test_of_equally_good_f1_thresholds_the_nearest_to_one_half_is_taken():
+    scores = np.array([[0.1, 0.9], [0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])
+    labels = np.array([[1, 0], [0, 0], [0, 0], [1, 0]], dtype=bool)
+    assert f1_thresholds(labels, scores).tolist() == [0.625, 0.5]  # 2 of 4 given or 1 of 1: F1 of 2 / 3 either way

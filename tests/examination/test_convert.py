@@ -175,6 +175,15 @@ def test_there_and_back(tmp_path, to):
         assert (again.age, again.sex, again.sampling_frequency) == (header.age, header.sex, 500) or to == "edf"
 
 
+@pytest.mark.parametrize("to", ["csv", "challenge", "aecg", "scp"])
+def test_an_infant_keeps_its_months(tmp_path, to):
+    header = write_recordings(tmp_path / "in", 1) / "HR00000.hea"
+    header.write_text(header.read_text().replace("#Age: 60", "#Age: 0.5"))
+    assert convert_here(tmp_path / "in", tmp_path / "there", "--to", to) == 0
+    (file,) = find_recordings(tmp_path / "there")
+    assert read(file).age == pytest.approx(0.5, abs=0.01)
+
+
 def test_dicom_is_what_pydicom_reads_and_has_what_the_standard_asks_for(tmp_path):
     write_recordings(tmp_path / "in", 1)
     for folder in ("one", "two"):

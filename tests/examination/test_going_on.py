@@ -21,7 +21,7 @@ from ecg.io.sources import files_of
 from ecg.labels.classes import CLASSES
 from ecg.labels.diagnoses import Diagnoses
 from ecg.leads import LEADS
-from ecg.methods.reduced_leads import on_leads
+from ecg.methods.reduced_leads import on_leads, with_masked_leads
 from ecg.model_folder.folder import load_model
 from ecg.report.recordings import Options, report_folder
 from ecg.runtime.shards import Shard
@@ -191,6 +191,7 @@ def test_another_option_converts_everything_anew(option, model, folder, tmp_path
         (tiny(name="another"), {}),
         (tiny(Diagnoses("own", ("code", *CLASSES))), {}),
         (on_leads(tiny(), ("I", "II")), {}),
+        (with_masked_leads(tiny()), {}),
         (tiny(), {"limit": 3}),
         (tiny(), {"statements": load_statements("common")}),
         (tiny(), {"shape_only": ("elsewhere",)}),

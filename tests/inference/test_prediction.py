@@ -303,7 +303,7 @@ def test_one_by_one_neighbours_order_and_threads_change_no_bit(name):
 def test_in_batches_a_recording_gets_the_same_but_for_rounding_and_threads_change_no_bit(name, dtype):
     method, network = trained_once(name)
     networks = [network] if dtype is None else make_fast(method, [network], dtype)
-    items = items_of(method, [10, 3, 20, 1.3, 10.9, 10])
+    items = items_of(method, [10, 3, 20, 1.3, 10.9])
     n_threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

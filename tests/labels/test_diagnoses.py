@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from ecg.labels.classes import CLASSES, EQUIVALENT_CLASSES, SCORED_CLASSES, encode_labels
-from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, DiagnosesError, load_diagnoses, set_of, shipped
+from ecg.labels.diagnoses import (
+    CHALLENGE_2020,
+    Diagnoses,
+    DiagnosesError,
+    clean_code,
+    load_diagnoses,
+    set_of,
+    shipped,
+)
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference tables are not there")
@@ -150,3 +158,18 @@ def test_weights_are_not_to_be_changed():
     with pytest.raises(ValueError, match="read-only"):
         CHALLENGE_2020.weights[0, 0] = 2
     assert np.array_equal(np.diag(CHALLENGE_2020.weights), np.ones(24))
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("426783006", "426783006"),
+        (" 426783006.0 ", "426783006"),
+        ("713427006 | 59118001.00", "713427006|59118001"),
+        ("NORM", "NORM"),
+        ("1.05", "1.05"),
+        ("A1.0", "A1.0"),
+    ],
+)
+def test_a_code_is_what_a_spreadsheet_made_of_it_before(written, code):
+    assert clean_code(written) == code

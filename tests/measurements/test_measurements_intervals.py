@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ecg.leads import LEADS
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt
-from ecg.measurements.measure import RATE, _heart_rate
+from ecg.measurements.measure import RATE, _heart_rate, _spike_distance
 from ecg.measurements.types import WaveMarks
 
 NAN = math.nan
@@ -100,3 +100,28 @@ def test_a_beat_that_an_end_may_have_cut_counts_only_where_there_are_few(at, exp
     assert _heart_rate(beats, heard, 4 * RATE) == pytest.approx(expected, rel=1e-3, nan_ok=True)
     if len(at) == 3:  # not over a gap
         assert _heart_rate(beats, np.array([True, False]), 4 * RATE) == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "distance"),
+    [
+        ([], math.inf),
+        ([940, 950], 50),  # samples of 2 ms: no more than 0.12 s before the beat
+        ([939], math.inf),
+        ([941], 59),
+        ([940], math.inf),
+        ([950, 1009], -9),  # a beat may lie a little before its spike, which is the sharper deflection
+        ([950, 1011], 50),
+    ],
+)
+def test_a_pacing_spike_belongs_to_the_beat_that_follows_it_at_once(spikes, distance):
+    assert _spike_distance(np.array([1000]), np.array(spikes, dtype=np.int64)).tolist() == [distance]
+
+
+def test_a_t_wave_without_an_onset_is_looked_for_from_60_ms_behind_the_complex_on():
+    beat = np.zeros((12, 600), dtype=np.float32)
+    beat[:, 260:275], beat[:, 285:300] = 0.8, 0.3  # the ST segment, then the T wave; 30 samples are 60 ms
+    marks = WaveMarks(NAN, NAN, NAN, 200.0, 220.0, 250.0, NAN, 290.0, 320.0)
+    assert amplitudes(beat, 500.0, marks).t == pytest.approx(np.full(12, 0.3))
+    with_onset = WaveMarks(NAN, NAN, NAN, 200.0, 220.0, 250.0, 255.0, 290.0, 320.0)
+    assert amplitudes(beat, 500.0, with_onset).t == pytest.approx(np.full(12, 0.8))

@@ -10,7 +10,7 @@ import pytest
 from ecg.leads import LEADS, twelve_leads
 from ecg.measurements import measure
 from ecg.measurements.features import features_of
-from ecg.measurements.loose_electrodes import LIMB_FAULTS
+from ecg.measurements.loose_electrodes import LIMB_FAULTS, disturbed_leads
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.dipole import leads_of_electrodes
 from ecg.simulator.noise import Noise
@@ -145,3 +145,21 @@ def test_the_networks_see_the_same_measurements():
     found, wanted = features_of(measure(signal + hum, RATE)), features_of(expected)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
     assert np.isclose(found, wanted, rtol=0.05, atol=0.03, equal_nan=True).mean() > 0.97
+
+
+@pytest.mark.parametrize("off", [(), (0, 2)])
+@pytest.mark.parametrize(("moved", "found"), [((6,), True), ((6, 7), False), ((11,), True)])
+def test_one_chest_lead_that_jumps_is_disturbed_and_two_are_the_hearts_doing(off, moved, found):
+    rate, beats = 250.0, 200 + 220 * np.arange(6)
+    signal = np.random.default_rng(0).normal(0, 0.01, (12, 1600)).astype(np.float32)
+    for beat in beats:
+        signal[:, beat - 3 : beat + 4] += 1
+    for lead in moved:
+        signal[lead, beats[3] + 20 : beats[3] + 60] += 3
+    on = np.ones(12, dtype=bool)
+    on[list(off)] = False
+    disturbed = np.zeros((12, 6), dtype=bool)
+    disturbed[on] = disturbed_leads(signal[on], rate, beats, on)
+    expected = np.zeros((12, 6), dtype=bool)
+    expected[list(moved), 3] = found
+    np.testing.assert_array_equal(disturbed, expected)

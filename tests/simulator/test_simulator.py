@@ -161,6 +161,9 @@ def test_a_blocked_atrial_beat_is_a_p_wave_and_a_pause_without_a_complex():
     assert {beat.origin for beat in parameters.beats} == {"sinus"}
     times = np.array([beat.time for beat in parameters.beats])
     assert (np.diff(times) > 1.2 * 60 / parameters.rate).sum() == 2
+    for onset in parameters.blocked_p:  # the sinus node begins anew with it
+        following = times[times > onset + parameters.pr][0] - parameters.pr
+        assert (following - onset) / (60 / parameters.rate) == pytest.approx(1.05, abs=0.01)
     lead_ii, fs = blocked.signal[LEADS.index("V1")], blocked.sampling_frequency
     for onset in parameters.blocked_p:
         start = round(onset * fs)
@@ -187,11 +190,11 @@ def test_premature_ventricular_beats_have_two_shapes_in_some():
 
 def test_arms_are_swapped_rarely_and_the_labels_stay_those_of_the_heart():
     swapped = 0
-    for k in range(300):
+    for k in range(150):
         simulated = simulate(np.random.default_rng([6, k]), "NSR", 100, 1, comorbidity=False)
         swapped += simulated.noise.reversed_arms
         assert simulated.labels == labels_of(simulated.parameters)
-    assert 1 <= swapped <= 9
+    assert 1 <= swapped <= 5
 
 
 def test_beats_tell_what_was_laid_down():
