@@ -381,6 +381,7 @@ def test_output_file_has_the_format_of_the_challenge(tmp_path):
     st.lists(st.tuples(st.sampled_from(["1", "2", "3|4"]), st.integers(0, 1), st.floats(0, 1, width=32)), max_size=5),
     NAMES,
 )
+@settings(max_examples=40)
 def test_outputs_round_trip_to_the_same_float32(tmp_path_factory, rows, name):
     file = tmp_path_factory.mktemp("outputs") / "out.csv"
     classes, labels, scores = zip(*rows, strict=True) if rows else ((), (), ())

@@ -225,6 +225,7 @@ CODES = st.lists(st.sampled_from(sorted(helper_code.SCORED_CLASSES)), max_size=5
     codes=CODES,
     old=st.booleans(),
 )
+@settings(max_examples=50)
 def test_header_fields_round_trip_in_both_dialects(
     name, frequency, n_samples, order, gain, baseline, age, sex, codes, old
 ):

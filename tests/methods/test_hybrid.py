@@ -142,7 +142,7 @@ def test_what_was_never_missing_in_training_counts_as_usual_when_it_is():
 
 
 def test_a_feature_network_sees_what_is_missing_and_not_the_units():
-    features, targets = some_features(count=400)
+    features, targets = some_features(count=250)
     targets[:, 0] = np.isnan(features[:, 4])
     scaled = features * np.float32([1, 1024, 1 / 1024, 1, 64, 1])  # powers of two are scaled without rounding
     shifted = features * np.float32([1, 1000, 0.001, 1, 50, 1]) + np.float32([0, 7, 0, 1e4, 3, 0])
