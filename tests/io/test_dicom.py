@@ -198,6 +198,15 @@ def test_what_is_written_is_read_by_both(tmp_path_factory, samples, gain, baseli
     assert np.allclose(pydicom.dcmread(path).waveform_array(0).T, expected, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize(("age", "written"), [(0.5, "006M"), (1.75, "021M"), (2.0, "002Y"), (61.0, "061Y")])
+def test_a_small_child_has_its_age_in_months(tmp_path, age, written):
+    samples = np.arange(600, dtype=np.int16)[np.newaxis]
+    header = make_header(tmp_path / "a.x", ("II",), 250, samples, [1000.0], age=age)
+    path = write_dicom(tmp_path, Stored(header, samples))
+    assert pydicom.dcmread(path).PatientAge == written
+    assert read_dicom(path).header.age == age
+
+
 def test_the_real_file_with_invalid_uids():
     path = FORMATS_FOLDER / "dicom-example.dcm"
     if not path.exists():

@@ -316,7 +316,8 @@ def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
     stored = np.frombuffer(data, kind, count=n_channels * n_samples).reshape(n_samples, n_channels).T
     if kind == "<u4" and stored.max() > np.iinfo(np.int32).max:
         raise problem(path, "samples below 2**31", int(stored.max()))
-    return np.ascontiguousarray(stored, dtype=np.int16 if kind[2] == "1" or kind == "<i2" else np.int32)
+    kind_here = np.int16 if kind[2] == "1" or kind == "<i2" else np.int32
+    return np.array(stored, dtype=kind_here, order="C")  # a copy, also of one channel: padding is marked in it
 
 
 def _from_bits_stored(

@@ -58,8 +58,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     dataset.PatientName, dataset.PatientID = _text(identity.name), _text(identity.patient_id)
     dataset.PatientBirthDate = f"{identity.birth_date:%Y%m%d}" if identity.birth_date else ""
     dataset.PatientSex = {"Female": "F", "Male": "M"}.get(stored.header.sex, "")
-    if not math.isnan(stored.header.age):
-        dataset.PatientAge = f"{int(stored.header.age):03d}Y"
+    if not math.isnan(age := stored.header.age):
+        dataset.PatientAge = f"{round(12 * age):03d}M" if age < 2 else f"{int(age):03d}Y"
     if identity is NOBODY:
         dataset.PatientIdentityRemoved = "YES"
         dataset.DeidentificationMethod = "Names, identifiers and dates left out"
