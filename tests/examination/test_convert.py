@@ -125,6 +125,14 @@ def test_samples_in_mv_are_written_to_the_nanovolt(tmp_path):
     assert as_integers(stored).samples.dtype == np.int32
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 2147.5, -2147.5])
+def test_what_no_integer_holds_in_nanovolts_is_missing(tmp_path, value):
+    samples = np.zeros((2, 500))
+    samples[1, 5], samples[1, 6] = value, 2147
+    stored = Stored(make_header(tmp_path / "a.x", LEADS[:2], 500, samples, [1.0] * 2), samples)
+    assert as_integers(stored).samples[1, 4:7].tolist() == [0, -(2**31), 2147 * 10**6]
+
+
 def test_the_table_of_reports(hospital, tmp_path):
     assert convert_here(hospital, tmp_path / "out", "--labels", "common") == 0
     rows = rows_of(tmp_path / "out")

@@ -120,6 +120,13 @@ def test_an_st_deviation_that_grows_is_worse(calm):
     assert 402 not in codes(ecg(second, 20, 145), ecg(first, 20, 145))
 
 
+@pytest.mark.parametrize(("was", "now", "is_worse"), [(0.12, -0.3, False), (0.04, -0.3, True), (-0.12, -0.3, True)])
+def test_an_st_deviation_to_the_other_side_is_another_one(calm, was, now, is_worse):
+    leads = np.isin(np.arange(12), (6, 7)).astype(np.float32)
+    first, second = (replace(calm, amplitudes=replace(calm.amplitudes, st_j=leads * each)) for each in (was, now))
+    assert (402 in codes(ecg(first, 20, 145), ecg(second, 20, 145))) == is_worse
+
+
 def test_an_axis_turns_the_shorter_way():
     assert Change("QRS axis", 170.0, -175.0, "°").difference == pytest.approx(15.0)
     assert Change("QRS duration", 92.0, 148.0, " ms").words == "QRS duration 92 to 148 ms"

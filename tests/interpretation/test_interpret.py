@@ -162,6 +162,12 @@ def test_a_normal_ecg_stands_alone_and_gives_way_to_what_is_certain(measured):
     assert 1 not in said(calm, {**opinions, "ptb-xl": {"NORM": 0.9, "SR": 0.98, "IMI": 0.9}})
 
 
+@pytest.mark.parametrize(("probability", "codes"), [(0.9, {1, 20}), (0.6, {1, 20}), (0.4, {20, 142})])
+def test_only_a_normal_ecg_that_is_more_than_possible_goes_before_what_is_possible(measured, probability, codes):
+    opinions = {"challenge": {"426783006": 0.98}, "ptb-xl": {"NORM": probability, "SR": 0.98, "LVH": 0.36}}
+    assert set(said(measured, opinions)) == codes
+
+
 def test_pacing_leaves_no_statement_of_qrs_and_st(measured):
     opinions = {"challenge": {"10370003": 0.9, "164909002": 0.9, "164934002": 0.9, "39732003": 0.9}}
     found = said(replace(measured, qrs_ms=160.0, qrs_axis_deg=-60.0, has_p_waves=False, pr_ms=math.nan), opinions)

@@ -11,6 +11,7 @@ from more_format_files import (
     FILES,
     SAMPLES,
     cardiosoft_xml,
+    definition,
     kardia_json,
     mfer_file,
     mortara_xml,
@@ -48,6 +49,19 @@ def test_samples_scale_and_report(tmp_path, name):
 def test_mfer_arrangements(tmp_path, order, kind, block):
     stored = read(tmp_path, mfer_file(SAMPLES, order=order, kind=kind, block=block))
     np.testing.assert_allclose(millivolts(stored), SAMPLES * 0.005, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("n_bytes", [1, 2, 4])
+def test_mfer_has_as_many_sequences_as_it_says(tmp_path, order, n_bytes):
+    data = mfer_file(SAMPLES, order={"little": "<", "big": ">"}[order], block=SAMPLES.shape[1] // 2)
+    for said in (2, 3):
+        counted = data.replace(b"\x0a\1\0", definition(0x06, said.to_bytes(n_bytes, order)) + b"\x0a\1\0", 1)
+        if said == 2:
+            assert np.array_equal(read(tmp_path, counted).samples, SAMPLES)
+        else:
+            with pytest.raises(RecordingError, match="whole sequences, found '24000 bytes for 3 sequences of 12000'"):
+                read(tmp_path, counted)
 
 
 def test_mfer_rate_in_hz_and_missing_samples(tmp_path):

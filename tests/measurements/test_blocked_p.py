@@ -31,13 +31,14 @@ MARKS = WaveMarks(
     CENTRE + 120.0, CENTRE + 170.0)  # fmt: skip
 
 
-def recording(extra, rr=800, n_beats=5):
+def recording(extra, rr=800, n_beats=5, beat_shape=None):
     """Beats `rr` samples apart; `extra` draws into the interval from one P wave's middle to the next."""
+    shape = one_beat() if beat_shape is None else beat_shape
     signal = np.zeros((3, 300 + rr * n_beats), np.float32)
     beats = 300 + rr * np.arange(n_beats)
     for beat in beats:
         first, last = beat - CENTRE, min(beat - CENTRE + 600, signal.shape[1])
-        signal[:, first:last] += one_beat()[:, : last - first]
+        signal[:, first:last] += shape[:, : last - first]
     for beat in beats[:-1]:
         extra(signal[:, beat - 80 : beat - 80 + rr])
     return signal, beats
@@ -66,6 +67,16 @@ def p_wave(share, size=1.0, leads=LEADS):
 def test_a_wave_like_the_p_wave_half_way_between_two_counts(extra, found):
     signal, beats = recording(extra)
     assert count_blocked(signal, RATE, beats, one_beat(), MARKS) == found
+
+
+@pytest.mark.parametrize(("t_offset", "found"), [(90, 4), (170, 0)])
+def test_what_begins_before_the_t_wave_ends_is_no_p_wave(t_offset, found):
+    shape = (LEADS * (0.15 * (bump(600, CENTRE - 80, 10) + bump(600, CENTRE + 120, 10)) + bump(600, CENTRE, 6))).astype(
+        np.float32
+    )
+    signal, beats = recording(lambda interval: None, rr=510, beat_shape=shape)
+    marks = replace(MARKS, t_offset=float(CENTRE + t_offset))
+    assert count_blocked(signal, RATE, beats, shape, marks) == found
 
 
 def test_nothing_is_counted_without_p_or_t_wave_or_between_close_beats():

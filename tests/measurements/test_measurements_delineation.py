@@ -1,6 +1,7 @@
 """Boundaries of P, QRS and T in median beats."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,6 +167,14 @@ def test_no_t_end_where_it_is_flat_or_vague():
     assert math.isnan(delineate(beat, ON, FINE, DRAWN, has_p=True)[0].t_offset)
     vague = _found([-100, -60, -25, 20, 60, 160], spread=60.0)
     assert math.isnan(delineate(_beat(), ON, FINE, vague, has_p=True)[0].t_offset)
+
+
+@pytest.mark.parametrize("k", range(6))
+def test_only_a_vague_end_leaves_the_t_wave_out(k):
+    spread = np.full(6, 2.0)
+    spread[k] = 60
+    t_offset = delineate(_beat(), ON, FINE, replace(DRAWN, spread=spread), has_p=True)[0].t_offset
+    assert math.isnan(t_offset) == (k == 5)
 
 
 def test_a_lead_without_the_wave_has_no_marks_of_it():

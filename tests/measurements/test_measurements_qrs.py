@@ -43,6 +43,31 @@ def test_every_complex_is_found_once(changes):
     assert np.abs(found - true).max() <= 0.075 * RATE  # wide complexes have no one middle
 
 
+def _drawn(at, sizes, seconds, width=0.010):
+    """Waves of a standard deviation of `width` seconds, in 12 leads."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    waves = np.exp(-0.5 * ((times - np.array(at)[:, np.newaxis]) / width) ** 2)
+    return (np.linspace(0.5, 1.5, 12)[:, np.newaxis] * (np.array(sizes) @ waves)).astype(np.float32)
+
+
+@pytest.mark.parametrize("ahead", [0.22, 0.27])
+def test_a_large_p_wave_after_a_pause_is_no_complex(ahead):
+    beats = np.delete(np.arange(0.5, 12, 0.8), 6)
+    signal = _drawn(beats, np.ones(len(beats)), 12)
+    signal += _drawn(beats - ahead, np.full(len(beats), 0.5), 12, width=0.020)
+    np.testing.assert_allclose(find_complexes(signal, RATE) / RATE, beats, atol=0.02)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_large_complexes_at_the_other_end_hide_no_small_ones(backwards):
+    beats = np.arange(0.3, 19.9, 0.65)
+    sizes = np.where((beats > 15.5) | (beats < 0.5), 4.0, 1.0)
+    signal = _drawn(beats, sizes, 20)
+    found = find_complexes(signal[:, ::-1].copy() if backwards else signal, RATE) / RATE
+    found = np.sort(20 - found) if backwards else found
+    np.testing.assert_allclose(found[found < 10], beats[beats < 10], atol=0.02)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_alone_has_no_complexes(seed):
     rng = np.random.default_rng(seed)
@@ -82,6 +107,14 @@ def test_spikes_are_found_where_the_pacemaker_fires_and_bridged():
 def test_a_heart_alone_has_no_spikes():
     simulated = record(replace(HEALTHY, voltage=2.5), np.random.default_rng(0), 500, noise=Noise(muscle=0.01))
     assert len(find_spikes(simulated.signal, 500.0)) == 0
+
+
+@pytest.mark.parametrize(("beside", "n_spikes"), [(0.0, 1), (0.2, 1), (0.3, 0)])
+def test_a_spike_is_four_times_as_steep_as_what_is_around_it(beside, n_spikes):
+    signal = np.zeros((12, 500), np.float32)
+    signal[:, 250] = 1
+    signal[:, 235] = beside  # 30 ms before
+    assert find_spikes(signal, 500.0).tolist() == [250] * n_spikes
 
 
 @pytest.mark.parametrize("length", [3, 5, 21])

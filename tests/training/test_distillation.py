@@ -13,6 +13,7 @@ from ecg.decisions.adaptation import Adaptation
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.formats import read
+from ecg.methods.base import demographic_features
 from ecg.methods.hybrid import hybrid
 from ecg.model_folder.folder import load_model
 from ecg.training import distillation
@@ -43,6 +44,10 @@ def teacher_of(place):
     return load_model(place / "teacher", {"tiny": tiny}, CPU)
 
 
+def age_alone(examination):
+    return demographic_features(examination)[:1]
+
+
 def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place, tmp_path, monkeypatch):
     seen = {}
 
@@ -53,7 +58,7 @@ def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place
     monkeypatch.setattr(distillation, "train_member", remember)
     teacher = teacher_of(place)
     with pytest.raises(RuntimeError, match="seen"):
-        distill(teacher, tiny(simulated_share=0.3), place / "data", tmp_path / "student", quick())
+        distill(teacher, tiny(simulated_share=0.3, features=age_alone), place / "data", tmp_path / "student", quick())
     dataset = seen["dataset"]
     assert dataset.n_recorded == 15
     assert len(dataset) == 18
@@ -61,6 +66,7 @@ def test_targets_are_labels_and_the_ensembles_probabilities_in_equal_parts(place
     assert set(seen["validation"]) <= set(range(15))
     method = teacher.method
     examined = Examination(read(place / "data" / "HR00004.hea"), method.input)
+    assert np.array_equal(dataset.features(4), examined.features)  # all that the teacher has
     item = Item(0, examined.prepared, examined.features)
     [(_, members)] = predict(method, teacher.networks, [item], CPU)
     label = np.array([code == CODES[1] for code in team_code.CLASSES])
