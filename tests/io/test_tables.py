@@ -195,8 +195,8 @@ TEXTS = {
     "column numbers from 1": ["1;2;3", *lines(delimiter=";")],
     "row and column numbers (pandas)": [",0,1,2", *(f"{i},{line}" for i, line in enumerate(lines()))],
     "row names without a heading (R)": ["I II V1", *(f"{i + 1} {line}" for i, line in enumerate(lines(delimiter=" ")))],
-    "row names without a heading, tabs (R)": ["I\tII\tV1", *(f"{i + 1}\t{line}"
-                                                           for i, line in enumerate(lines(delimiter="\t")))],
+    "row names without a heading, tabs and units (R)": [
+        "I (mV)\tII (mV)\tV1 (mV)", *(f"{i + 1}\t{line}" for i, line in enumerate(lines(delimiter="\t")))],
     "sample numbers": ["sample #,I,II,V1", *(f"{i},{line}" for i, line in enumerate(lines()))],
     "times that count": ["time,I,II,V1", *(f"{i},{line}" for i, line in enumerate(lines()))],
     "times rounded to 10 ms": ["time,I,II,V1", *(f"{int(t * 100) / 100:.2f},{line}"
