@@ -236,3 +236,22 @@ def test_the_last_criterion_that_is_met_gives_the_modifiers():
 def test_an_unknown_age_is_that_of_an_adult():
     assert verdict(142, age=math.nan, sokolow_lyon=4.0).state == "met"
     assert verdict(142, age=30.0, sokolow_lyon=4.0).state == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("sokolow_lyon", "peguero", "state", "name"),
+    [
+        (3.8, 3.1, "met", "Peguero-Lo Presti"),
+        (3.8, 2.7, "met", "Sokolow-Lyon"),
+        (3.4, 3.1, "met", "Peguero-Lo Presti"),
+        (3.4, 2.7, "borderline", "Sokolow-Lyon"),
+        (3.0, 2.7, "borderline", "Peguero-Lo Presti"),
+        (3.0, 2.0, "not met", ""),
+    ],
+)
+def test_of_criteria_that_are_met_the_last_has_its_name_said_and_of_borderline_ones_the_first(
+    sokolow_lyon, peguero, state, name
+):
+    low = {"r_aVL": 0.5, "cornell": 1.0, "cornell_product": 90.0}
+    found = verdict(142, sokolow_lyon=sokolow_lyon, peguero=peguero, **low)
+    assert (found.state, found.name) == (state, name)

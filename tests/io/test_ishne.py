@@ -76,6 +76,11 @@ def test_a_part_of_a_long_recording_is_read_alone(tmp_path):
     assert stored.header.n_samples == 500
 
 
+def test_a_part_is_the_same_samples_of_every_lead(tmp_path):
+    np.testing.assert_array_equal(read(tmp_path, ishne(), start=301, stop=700).samples, SIGNAL[:, 301:700])
+    np.testing.assert_array_equal(read(tmp_path, ishne(), start=301).samples, SIGNAL[:, 301:])
+
+
 GOOD = ishne()
 REFUSED = {
     "empty": (b"", "an ISHNE file, found an empty file"),

@@ -1,5 +1,7 @@
 """CardioSoft, Schiller, Mortara ELI, Kardia, MFER, SierraECG within DICOM; what is no ECG."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,15 @@ def test_samples_scale_and_report(tmp_path, name):
 def test_mfer_arrangements(tmp_path, order, kind, block):
     stored = read(tmp_path, mfer_file(SAMPLES, order=order, kind=kind, block=block))
     np.testing.assert_allclose(millivolts(stored), SAMPLES * 0.005, rtol=1e-5, atol=1e-7)
+
+
+def test_mfer_definitions_in_a_group_of_a_channel_are_that_channels(tmp_path):
+    data, count = re.subn(
+        rb"(\x3f[\x00-\x0b])\x04(\x09\x02..)", rb"\1" + b"\x06\x67\x04" + rb"\2", mfer_file(SAMPLES), flags=re.DOTALL
+    )
+    assert count == 12
+    stored = read(tmp_path, data)
+    assert stored.header.leads == LEADS and np.array_equal(stored.samples, SAMPLES)
 
 
 @pytest.mark.parametrize("order", ["little", "big"])

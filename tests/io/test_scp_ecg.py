@@ -1,6 +1,7 @@
 """SCP-ECG: every way to pack samples, written by tests/scp_writer.py, and a real file where it is there."""
 
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 import helper_code
 from ecg.io.errors import RecordingError
+from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.scp_compression import Code, Table, decode_huffman, default_table
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.leads import LEADS
@@ -110,12 +112,30 @@ def test_protected_zones_and_level_stretches_come_back_exactly_from_bimodal_comp
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_bimodal_decompression_is_the_plain_loop(tmp_path, factor):
+@pytest.mark.parametrize("version", [10, 11, 20])
+def test_bimodal_decompression_is_the_plain_loop(tmp_path, factor, version):
     leads = signal(997)
-    recording = Recording(leads, beats=BEATS, reference=signal(300), fiducial=120, factor=factor)
+    beats = BEATS if version == 20 else [replace(beat, keep=beat.begin, keep_end=beat.end) for beat in BEATS]
+    recording = Recording(leads, beats=beats, reference=signal(300), fiducial=120, factor=factor, version=version)
     stored = read(tmp_path, recording)
     for lead, samples in zip(leads, stored.samples, strict=True):
         assert samples.tolist() == plainly_undone(recording, lead, len(leads[lead]))
+
+
+@pytest.mark.parametrize(
+    ("subtracted", "reference_start", "expected"),
+    [
+        (range(2, 8), 1, [0, 0, 2, 3, 0, 0, 0, 0]),
+        (range(2, 8), -2, [0, 0, 0, 0, 1, 2, 3, 0]),
+        (range(-1, 3), 0, [2, 3, 0, 0, 0, 0, 0, 0]),
+        (range(-1, 3), -2, [0, 1, 2, 0, 0, 0, 0, 0]),
+        (range(6, 12), 0, [0, 0, 0, 0, 0, 0, 1, 2]),
+        (range(-9, -5), 0, [0, 0, 0, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_a_reference_beat_is_added_as_far_as_it_and_the_lead_reach(subtracted, reference_start, expected):
+    beat = packing.Beat(subtracted, reference_start, range(0))
+    assert packing.add_reference_beats(np.zeros(8, np.int64), np.array([1, 2, 3]), [beat]).tolist() == expected
 
 
 def plainly_undone(recording: Recording, lead: str, n_samples: int) -> list[int]:

@@ -206,6 +206,16 @@ def _evidence(signal, beats, spread):
     return evidence(signal, FINE, beats, marks, np.full(2, spread), np.diff(beats) / FINE, periodic)
 
 
+def test_all_parts_of_a_long_recording_tell_how_much_p_waves_vary():
+    signal, beats = np.random.default_rng(0).normal(0, 0.005, (12, 30_000)), np.arange(300, 30_000, 250)
+    for number, beat in enumerate(beats):
+        if number == len(beats) // 2:
+            half = signal.copy()
+        signal[:, beat - 110 : beat - 50] += 0.12 * np.exp(-0.5 * ((np.arange(60) - 30) / 10) ** 2)
+    in_all, in_the_first_half = (_evidence(each, beats, spread=4.0)[1] for each in (signal, half))
+    assert in_all < -3 and in_the_first_half > -0.5
+
+
 def test_waves_that_repeat_are_p_waves_and_those_that_do_not_are_none():
     noise = np.random.default_rng(0).normal(0, 0.005, (12, 5000))
     beats, with_p = np.arange(300, 5000, 400), noise.copy()

@@ -65,6 +65,15 @@ def test_wander_of_a_known_size_is_measured():
     assert found == pytest.approx(1000 * 0.2 / math.sqrt(2), rel=0.1)
 
 
+def test_samples_that_are_missing_are_no_wander():
+    wander = 0.2 * np.sin(2 * np.pi * 0.3 * np.arange(5000) / 500)
+    signal = (clean() + wander + 2).astype(np.float32)  # far from 0 mV
+    gap = signal.copy()
+    gap[:, 2000:2300] = np.nan
+    expected = assess_quality(signal, 500.0).baseline_uv
+    assert assess_quality(gap, 500.0).baseline_uv == pytest.approx(expected, rel=0.1)
+
+
 @pytest.mark.parametrize("lead", ["I", "II", "V1", "V6"])
 def test_a_lead_that_is_off_is_named_and_disturbs_no_other(lead):
     quality = assess_quality(take_lead_off(noisy(Noise(muscle=0.005)), lead).astype(np.float32), 500.0)

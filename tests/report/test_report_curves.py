@@ -68,6 +68,11 @@ def test_a_thinned_curve_keeps_its_ends_and_stays_on_the_curve():
     np.testing.assert_allclose(thin_y, thin_x**3)
 
 
+def test_a_thinned_curve_has_its_points_where_its_length_is():
+    x = np.concatenate([np.linspace(0, 0.01, 5000), np.linspace(0.01, 1, 500)])
+    assert np.diff(thinned(x, x)[0]).max() < 2 / 80
+
+
 def test_calibration_counts_every_recording_once(reported):
     labels, scores, _ = reported
     means, shares, counts = calibration_curve(labels[:, 3], scores[:, 3])
