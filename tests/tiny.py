@@ -114,3 +114,14 @@ def heart_like(seconds: float = 10, fs: float = 500, *, seed: int = 0) -> np.nda
 def simulated_once(seed: int, diagnosis: str | None, fs: float, seconds: float) -> Simulated:
     """A recording that many tests use: simulating it takes longer than most of what they do with it."""
     return simulate_recording(seed, 1, diagnosis, fs, seconds)
+
+
+CODES = ["426783006", "164889003", "427084000"]
+
+
+def write_databases(folder, **numbers):
+    """Recordings HR00000, HR00001, ... for ``HR=2``, each with one of three diagnoses."""
+    names = [f"{prefix}{k:05d}" for prefix, number in numbers.items() for k in range(number)]
+    for seed, name in enumerate(names):
+        write_recording(folder, name, heart_like(2, seed=seed), dx=CODES[seed % 3])
+    return folder

@@ -14,7 +14,7 @@ from ecg.measurements.types import WaveMarks
 from ecg.signal.windows import block_means
 
 _RATE = 100.0  # Hz, enough for the shape of a P wave
-# Chosen on every second recording that is here: 5 of 1,941 have one, 2 of these a block.
+# Chosen on every second recording that is here: 5 of 1,941 have one, and PTB-XL calls 1 of these a block.
 _SHORTEST_RR = 1.0  # s: two P waves and room for a complex
 _ALIKE = 0.85  # correlation over all leads
 _SIZES = (0.6, 1.6)  # of the conducted P wave

@@ -44,8 +44,9 @@ class Beats:
     """The beats of a recording.
 
     `samples`, (n_beats,), int64, are the positions of the R peaks, in samples of the recording at its own sampling
-    frequency. `kinds` are "dominant", "ectopic" or "paced", one per beat. `n_lost_spikes` counts pacing spikes that no
-    QRS complex follows where others capture, `n_blocked_p` RR intervals with a P wave half way that none follows.
+    frequency. `kinds` are "dominant", "ectopic" or "paced", one per beat. `n_lost_spikes` counts the pacing
+    spikes without a QRS complex after them, where other spikes capture. `n_blocked_p` counts the RR intervals with a
+    blocked P wave half way.
     """
 
     samples: NDArray[np.int64]

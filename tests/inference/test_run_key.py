@@ -28,6 +28,7 @@ CHANGES = {
     "the order of members": {"config": {"members": [{"sha256": "bb", "thresholds": [0.4, 0.3]},
                                                     {"sha256": "aa", "thresholds": [0.5, 0.2]}]}},
     "the convention": {"definitions": "ptb-xl"},
+    "the table of a convention": {"config": {"conventions": {"clinical": {"share": 0.5}}}},
     "the leads": {"leads": ("I", "II")},
     "leads that may be missing": {"masked_leads": (("I", "II"),)},
     "an adaptation": {"adaptation": object()},

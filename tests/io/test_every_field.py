@@ -20,7 +20,7 @@ FILES = {
 }
 DAY = 1 / 365.25
 
-# Format, what is replaced by what (all the same where it stands several times), and what is then read.
+# Format; the text that is replaced, everywhere; the new text; a field; its value when the changed file is read.
 CASES = [
     ("muse", ">FEMALE<", ">MALE<", "header.sex", "Male"),
     ("muse", ">FEMALE<", ">OTHER<", "header.sex", "Unknown"),

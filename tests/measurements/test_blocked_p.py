@@ -1,4 +1,4 @@
-"""Blocked P waves in signals that the test draws itself: what counts is their shape, size and place."""
+"""Blocked P waves and lost spikes in signals that the test draws itself: what counts is their shape, size and place."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pytest
 
 from ecg.measurements import measure
 from ecg.measurements.blocked_p import count_blocked
+from ecg.measurements.measure import Prepared, _lost_spikes
 from ecg.measurements.types import WaveMarks
 from ecg.simulator.simulate import simulate_recording
 
@@ -100,6 +101,26 @@ def test_spikes_that_no_complex_follows_are_lost_where_others_capture():
         assert 2 <= measure(made.signal, made.sampling_frequency).beats.n_lost_spikes <= n_spikes
         paced = simulate_recording(7, k, "PR")
         assert measure(paced.signal, paced.sampling_frequency).beats.n_lost_spikes == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ([], 0),
+        ([1300, 2300], 2),
+        ([1300, 4900], 1),  # a complex may follow behind the end
+        ([1149, 1300], 1),  # the ventricles can't be excited yet
+        ([1500 - 170, 2300], 1),  # a spike of the atria, whose complex comes
+        (range(1250, 1400, 5), 0),  # artefacts: more than three spikes a beat
+    ],
+)
+def test_a_lost_spike_could_excite_and_does_not(more, found):
+    beats = np.array([1000, 1500, 2000, 2600, 3100, 3600, 4100, 4600])
+    spikes = np.sort(np.concatenate([beats - 20, np.array([*more], np.int64)]))
+    signal, nothing = np.zeros((12, 5000), np.float32), np.ones(len(beats), bool)
+    prepared = Prepared(signal, np.ones(12, bool), spikes, beats, None, nothing)
+    assert _lost_spikes(prepared) == found
+    assert _lost_spikes(replace(prepared, spikes=np.array([1300, 2300, 2580]))) == 0  # one of eight beats is paced
 
 
 @pytest.mark.parametrize("k", [2, 9, 19])

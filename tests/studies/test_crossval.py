@@ -1,7 +1,6 @@
 """Splits that never let a test recording into training, the tables they end in, and the networks that are kept."""
 
 import io
-import shutil
 from contextlib import redirect_stdout
 from dataclasses import replace
 
@@ -15,10 +14,8 @@ import helper_code
 import team_code
 from ecg.commands import validate as command
 from ecg.inference.run_folder import ClassifyOptions, run_folder
-from ecg.labels.classes import CLASSES
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.methods.base import build_method
-from ecg.methods.reduced_leads import on_leads
 from ecg.model_folder.folder import load_model
 from ecg.signal.corruptions import AS_RECORDED, DISTURBANCES
 from ecg.studies import cross_validation as crossval
@@ -35,10 +32,9 @@ from ecg.studies.cross_validation import (
 from ecg.studies.predictions import Predictions
 from ecg.training import member
 from ecg.training.folds import assign_folds
-from tiny import heart_like, random_dataset, tiny, write_recording
+from tiny import CODES, heart_like, random_dataset, tiny, write_databases, write_recording
 
 CPU = torch.device("cpu")
-CODES = ["426783006", "164889003", "427084000"]
 
 
 @settings(deadline=None, derandomize=True, max_examples=50)
@@ -134,12 +130,10 @@ def test_settings_reach_the_method():
     assert settings == {"age_mask": False, "challenge_stage": True}
 
 
-def write_databases(folder, **numbers):
-    """Recordings HR00000, HR00001, ... for ``HR=2``, each with one of three diagnoses."""
-    names = [f"{prefix}{k:05d}" for prefix, number in numbers.items() for k in range(number)]
-    for seed, name in enumerate(names):
-        write_recording(folder, name, heart_like(2, seed=seed), dx=CODES[seed % 3])
-    return folder
+def disturbed_hold_out(data, out):
+    """Exit status of a validation of one epoch, with a table of disturbed recordings."""
+    words = ["--hold-out", "--disturbed", "--epochs", "1", "--device", "cpu", "--workers", "1"]
+    return command.main([str(data), str(out), *words])
 
 
 def first_cells(text):
@@ -303,19 +297,7 @@ def test_of_two_recordings_with_one_name_the_one_that_was_classified_is_disturbe
         (data / "A00001.mat").write_bytes(b"junk")
     else:
         write_recording(data, "A00001", helper_code.read_recording(data / "A00000.hea")[1])
-    words = [
-        str(data),
-        str(tmp_path / "out"),
-        "--hold-out",
-        "--disturbed",
-        "--epochs",
-        "1",
-        "--device",
-        "cpu",
-        "--workers",
-        "1",
-    ]
-    assert command.main(words) == 0
+    assert disturbed_hold_out(data, tmp_path / "out") == 0
     plain, again = (np.load(tmp_path / "out" / "tiny" / f"predictions{suffix}.npz") for suffix in ("", "-as-recorded"))
     assert "A00001" in plain["records"]
     assert np.array_equal(plain["probabilities"], again["probabilities"])
@@ -330,19 +312,7 @@ def test_a_recording_that_changes_meanwhile_is_said(tmp_path, monkeypatch, capsy
         "train_split",
         lambda *words, **more: (real(*words, **more), write_recording(data, "A00001", heart_like(2, seed=77))),
     )
-    words = [
-        str(data),
-        str(tmp_path / "out"),
-        "--hold-out",
-        "--disturbed",
-        "--epochs",
-        "1",
-        "--device",
-        "cpu",
-        "--workers",
-        "1",
-    ]
-    assert command.main(words) == 2
+    assert disturbed_hold_out(data, tmp_path / "out") == 2
     assert "A00001.hea: expected the samples that were there" in capsys.readouterr().err
 
 
@@ -496,106 +466,6 @@ def test_superclasses_have_columns_of_their_own():
     head, _, row = (line.split(" | ") for line in tables.format_databases({"m": result}, own).splitlines())
     assert head[-2:] == ["AUROC of superclasses", "AUPRC of superclasses |"]
     assert row[-2:] == ["1.000", "1.000 |"] and row[4].startswith("0.") and " to " in row[4]
-
-
-@pytest.fixture(scope="module")
-def validated(tmp_path_factory):
-    """The recordings that validated two folds, and the files that were kept."""
-    place = tmp_path_factory.mktemp("validated")
-    data = write_databases(place / "data", HR=10, A=6)
-    names = [path.stem for path in sorted(data.glob("*.hea"))]
-    rows = [f"{name},{name[:-5]},{1 + k % 6}" for k, name in enumerate(names)]
-    (data / "folds.csv").write_text("\n".join(["record,database,fold", *rows]) + "\n")
-    crossval.Validation("tiny", tiny(), {"tiny": tiny}, asked(place)).predictions()
-    return place
-
-
-def asked(place, **changes):
-    return Options(
-        place / "data", place / "out", **{"split": "folds", "n_folds": 2, "epochs": 1, "workers": 1, **changes}
-    )
-
-
-def trains_anew(place, method, options):
-    """Whether a method is trained on these recordings again, or answers as it was kept."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossval, "train_member", lambda *_: pytest.fail("trained"))
-        try:
-            crossval.Validation("tiny", method, {"tiny": lambda: method}, options).predictions()
-        except pytest.fail.Exception:
-            return True
-    return False
-
-
-OWN = Diagnoses("own", ("code", *CLASSES), ())
-
-
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        (tiny(settings={"depth": 2}), {}),
-        (tiny(name="another"), {}),
-        (tiny(OWN), {}),
-        (on_leads(tiny(), ("I", "II")), {}),
-        (tiny(), {"members": 2}),
-        (tiny(), {"seed": 1}),
-        (tiny(), {"epochs": 2}),
-        (tiny(), {"n_folds": 3}),
-        (tiny(), {"split": "databases"}),
-        (tiny(), {"split": "hold-out"}),
-        (tiny(), {"limit": 15}),
-    ],
-)
-def test_another_method_or_option_never_gets_the_answers_that_were_kept(validated, method, options):
-    assert not trains_anew(validated, tiny(), asked(validated))
-    assert trains_anew(validated, method, asked(validated, **options))
-
-
-def test_a_key_tells_apart_where_training_ends_what_is_simulated_and_what_chooses_thresholds(tmp_path):
-    options, rows = Options(tmp_path, tmp_path, "folds"), np.arange(30)
-
-    def key(n_training, dataset):
-        return crossval._key(tiny(), dataset, Split("a", rows[:n_training], rows[n_training:]), options)
-
-    keys = {key(20, random_dataset(30)), key(21, random_dataset(30)), key(20, random_dataset(31))}
-    for change in ({"fold": 3}, {"database": "Other"}, {"patient": "7"}):  # they decide about the validation part
-        dataset = random_dataset(30)
-        dataset.entries[4] = replace(dataset.entries[4], **change)
-        keys.add(key(20, dataset))
-    assert len(keys) == 6
-
-
-def in_header(old, new):
-    return lambda data: rewrite(data / "HR00003.hea", old, new)
-
-
-def rewrite(file, old, new):
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        in_header("#Dx: 426783006", "#Dx: 427084000"),
-        in_header("#Age: 60", "#Age: 61"),
-        in_header("#Sex: Female", "#Sex: Male"),
-        in_header(" 12 500 ", " 12 499 "),
-        lambda data: write_recording(data, "HR00003", heart_like(2, seed=77)),
-        lambda data: (data / "HR00003.hea").unlink(),
-        lambda data: write_recording(data, "HR00099", heart_like(2, seed=99)),
-        lambda data: rewrite(data / "folds.csv", "HR00003,HR,4", "HR00003,HR,3"),
-        lambda data: rewrite(data / "folds.csv", "HR00003,HR,", "HR00003,Q,"),
-    ],
-)
-def test_a_change_of_a_recording_or_its_fold_never_gets_the_answers_that_were_kept(validated, tmp_path, change):
-    for name in ("data", "out"):
-        shutil.copytree(validated / name, tmp_path / name)
-    shutil.rmtree(tmp_path / "out" / "tiny" / "cache")
-    assert not trains_anew(tmp_path, tiny(), asked(tmp_path))
-    change(tmp_path / "data")
-    assert trains_anew(tmp_path, tiny(), asked(tmp_path))
 
 
 @pytest.mark.parametrize("words", [("--epochs", "0"), ("--folds", "1"), ("--limit", "-1"), ("--workers", "0")])
