@@ -1,4 +1,4 @@
-"""Random convolutions: what they see, what they do not see, and the map that is fitted to it."""
+"""Random convolutions: what they see and what they ignore, and the linear map of their results."""
 
 import numpy as np
 import pytest
