@@ -11,7 +11,7 @@ from ecg.commands import options
 from ecg.resources import resource
 from ecg.runtime.command import Command
 
-_SPEEDS = ("all", "driver", "preprocessing", "training", "scoring", "thresholds", "measurements")
+_SPEEDS = ("all", "driver", "folder", "preprocessing", "training", "scoring", "thresholds", "measurements")
 
 
 @click.group("benchmark", subcommand_metavar="NAME ...")

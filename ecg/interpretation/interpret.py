@@ -121,8 +121,9 @@ def is_rhythm(code: int) -> bool:
     return code == UNCERTAIN_RHYTHM or code in _rhythms()
 
 
-def _rhythms() -> list[int]:
-    return [code for code, policy in policies().items() if policy.decided_by == "rhythm"]
+@cache
+def _rhythms() -> tuple[int, ...]:
+    return tuple(code for code, policy in policies().items() if policy.decided_by == "rhythm")
 
 
 def probabilities_of_codes(opinions: Opinions) -> tuple[dict[int, float], dict[int, tuple[int, ...]]]:

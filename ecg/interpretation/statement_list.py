@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 
 
+@cache
 def read_table(name: str) -> list[dict[str, str]]:
     """The rows of a CSV file in ``ecg/interpretation/data``."""
     text = files("ecg.interpretation").joinpath("data", name).read_text(encoding="utf-8")

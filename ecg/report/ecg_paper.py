@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
@@ -137,7 +138,8 @@ def trace_path(
     for points in trace_points(lead, sampling_frequency, zero=zero, units_per_ms=units_per_ms):
         steps = np.diff(points, axis=0).ravel().tolist()
         parts.append(f"M{points[0, 0]} {points[0, 1]}")
-        parts.append("l" + " ".join(map(str, steps)).replace(" -", "-") if steps else "h1")
+        numbers = msgspec.json.encode(steps)[1:-1].decode()  # several times as fast as `str` of each
+        parts.append("l" + numbers.replace(",-", "-").replace(",", " ") if steps else "h1")
     return "".join(parts)
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -74,7 +75,7 @@ class Recording:
     warnings: list[tuple[str, str]]
     statements: list[Statement]
 
-    @property
+    @cached_property
     def leads(self) -> list[str]:
         """Those that the file has."""
         return [lead for lead, samples in zip(LEADS, self.signal, strict=True) if not np.isnan(samples).all()]

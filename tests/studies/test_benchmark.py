@@ -19,12 +19,14 @@ from ecg.__main__ import main
 from ecg.decisions.thresholds import coordinate_ascent
 from ecg.measurements import measure
 from ecg.methods.base import Batch
+from ecg.model_folder.model import Model
 from ecg.scoring.challenge import compute_challenge_metric, load_weights
 from ecg.scoring.score_folder import evaluate_model
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
-from ecg.studies.benchmark import cases, reference
+from ecg.studies.benchmark import cases, folder_cost, reference
 from ecg.studies.benchmark import measure as measuring
+from ecg.studies.benchmark.folder_cost import Cost
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing
 from test_project import ROOT
 from tiny import tiny, write_recording
@@ -270,6 +272,27 @@ def test_busy_time_leaves_out_what_lies_between_a_threads_forward_passes():
     assert forward.busy() == pytest.approx(3 / 4)
 
 
+def test_the_serial_share_is_what_more_cores_do_not_shorten_and_the_start_is_left_out():
+    each = Cost(serial=3.0, total=24.0).each(Cost(serial=2.0, total=14.0), 9)  # half is 4 of them
+    assert (each.serial, each.total) == (0.2, 2.0)
+    assert [each.seconds(cores) for cores in (1, 2, 18)] == pytest.approx([2.0, 1.1, 0.3])
+
+
+def test_processor_time_is_that_of_this_process_and_of_the_workers_that_have_ended(tmp_path, monkeypatch):
+    clock = iter([(1.0, 2.0, 3.0, 4.0, 99.0), (1.5, 2.25, 5.0, 8.0, 999.0)])
+    monkeypatch.setattr(folder_cost.os, "times", lambda: next(clock))
+
+    def run(model, recordings, output):
+        assert (recordings, output) == (["a.hea"], tmp_path)
+        model.method.forward("network", "batch")
+
+    monkeypatch.setattr(folder_cost, "run_folder", run)
+    monkeypatch.setattr(folder_cost.time, "thread_time", partial(next, iter([10.0, 10.5])))
+    method = replace(tiny(), forward=lambda network, batch: f"{network} on {batch}")
+    model = Model(method, (), np.empty((0, 0)), torch.device("cpu"), {})
+    assert folder_cost.classify(["a.hea"], tmp_path, model) == Cost(serial=0.25, total=6.75)
+
+
 def test_the_lower_bound_takes_bfloat16_for_networks_only_where_it_is_fast(monkeypatch):
     machine = Machine(torch.device("cpu"), 100.0, 400.0, 10.0)
     for fast, bound in ((True, 2 + 1), (False, 8 + 1)):  # from the rates above, nothing is timed
@@ -360,6 +383,7 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
     checks = {name: row[8] for name, row in zip(names, rows, strict=True) if len(row) > 8}
     assert checks["driver, tiny"].startswith("100.00% of labels, scores within 0.00")
     assert checks["driver, tiny-filtered"].startswith("100.00% of labels, scores within 0.00")
+    assert "Report: 4 recordings of 10 s take" in printed and "10000 recordings would take" in printed
     assert "no GPU here" in printed or torch.cuda.is_available()
     assert "Measurements not compared: expected the package neurokit2, found none; install it with" in printed
     text = page.read_text()

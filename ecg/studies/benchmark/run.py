@@ -12,10 +12,12 @@ import torch
 from ecg.io.files import write_file
 from ecg.studies.benchmark import cases
 from ecg.studies.benchmark.cases import Options, Report
+from ecg.studies.benchmark.folder_cost import measure_folder
 from ecg.studies.benchmark.measure import Machine
 
 MEASUREMENTS: dict[str, tuple[Callable[[Path, Options, Machine], Report], ...]] = {
     "driver": (cases.measure_driver, cases.measure_growth),
+    "folder": (measure_folder,),
     "preprocessing": (cases.measure_preprocessing,),
     "training": (cases.measure_training, cases.measure_training_on_gpu, cases.compare_seeds),
     "scoring": (cases.measure_scoring,),
