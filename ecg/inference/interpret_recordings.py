@@ -17,7 +17,8 @@ import numpy as np
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import CORES, Candidates, examine_folder
-from ecg.inference.predict import Item, predict
+from ecg.inference.computing import Computing
+from ecg.inference.predict import Item
 from ecg.interpretation import Statement, doubts, interpret
 from ecg.interpretation.interpret import Opinions
 from ecg.interpretation.statement_list import terms_of_class
@@ -97,9 +98,11 @@ def interpret_recordings(
             )
     candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
     examined = examine_folder(candidates, partial(_prepare, [model.method for model in models]), workers=workers)
+    fast: list[Model] = []
     while some := list(islice(examined, _AT_ONCE)):
+        fast = fast or [Computing(model.device, False).ready(model) for model in models]  # the workers are forked
         ready = [each.result for each in some if each.result is not None]
-        opinions = iter(opinions_of(ready, models, definitions))
+        opinions = iter(opinions_of(ready, fast, definitions, deterministic=False))
         for each in some:
             if each.result is None:
                 yield Interpretation(each.name, problem=each.problems[0])
@@ -110,7 +113,7 @@ def interpret_recordings(
 def interpret_recording(
     recording: Recording, models: Sequence[Model] = (), definitions: str = DEFAULT
 ) -> Interpretation:
-    """As `interpret_recordings`, one recording that is in memory; what is wrong with it is raised."""
+    """As `interpret_recordings`, one recording that is in memory, in float32; what is wrong with it is raised."""
     ready = examined_for(recording, [model.method for model in models])
     [opinions] = opinions_of([ready], models, definitions)
     return _interpretation(recording.name, ready, opinions, definitions)
@@ -142,13 +145,18 @@ def examined_for(recording: Recording, methods: Sequence[Method]) -> Ready:
     return Ready(replace(recording, signal=nothing), measured, items, refusal)
 
 
-def opinions_of(ready: Sequence[Ready], models: Sequence[Model], definitions: str) -> list[Opinions]:
-    """Calibrated probabilities of each model for each recording, by class."""
+def opinions_of(
+    ready: Sequence[Ready], models: Sequence[Model], definitions: str, *, deterministic: bool = True
+) -> list[Opinions]:
+    """Calibrated probabilities of each model for each recording, by class.
+
+    `models`: as `Computing.ready` gives them. `deterministic`: as of `Computing`.
+    """
     opinions: list[dict[str, dict[str, float]]] = [{} for _ in ready]
     for number, model in enumerate(models):
         method = model.method
         items = [replace(each.items[number], key=k) for k, each in enumerate(ready)]
-        for k, members in predict(method, model.networks, items, model.device):
+        for k, members in Computing(model.device, deterministic).probabilities(model, items):
             if not len(members):
                 continue
             _, scores = model.decide(members, items[k].features, definitions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -18,17 +18,15 @@ from ecg.arrays import Signal
 from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import Examined, Run, RunOptions, by_name
 from ecg.examination.journal import step_key
-from ecg.inference.fast_cpu import make_fast
-from ecg.inference.predict import Batching, Item, batching, predict
+from ecg.inference.computing import Computing
+from ecg.inference.predict import Item
 from ecg.io.files import is_same_file, remove_leftovers
 from ecg.io.formats import read
 from ecg.io.inputs import Paths, expand_inputs
 from ecg.methods.reduced_leads import lead_problem
 from ecg.model_folder.model import Model
-from ecg.runtime.device import fastest_dtype
 from ecg.runtime.parallel import map_ahead
 from ecg.runtime.progress import say
-from ecg.runtime.threads import one_torch_thread
 from ecg.scoring.output_files import save_outputs
 
 WRITERS = 4
@@ -38,9 +36,7 @@ WRITERS = 4
 class ClassifyOptions(RunOptions):
     """How a model is run over recordings, beside how they are gone over."""
 
-    # Compute in float32, window by window, with the networks as they were trained; otherwise in bfloat16 where the
-    # hardware has it, and on other CPUs in float32 by fewer multiplications.
-    deterministic: bool = False
+    deterministic: bool = False  # as of `Computing`
 
 
 @dataclass
@@ -99,7 +95,7 @@ def start(
     def written(name: str) -> list[Path]:
         return [output_folder / f"{name}.csv", *files(name)]
 
-    size = _Computing(model.device, options.deterministic).batching.n_recordings
+    size = Computing(model.device, options.deterministic).batching.n_recordings
     return Run(by_name(paths), journal, step, options, written, size)
 
 
@@ -145,7 +141,7 @@ def classify(
     `model`, `output_folder`, `options`: as of `run_folder`. `run`: as of `start`. `beside`: what else is wanted of an
     examination (`Ready.beside`); computed in a worker process.
     """
-    compute = _Computing(model.device, options.deterministic)
+    compute = Computing(model.device, options.deterministic)
     say(f"Computing {compute}; {compute.batching.at_once} at a time, {options.workers} processes read ahead")
     method, classes = model.method, model.method.classes
 
@@ -179,7 +175,7 @@ def classify(
     )  # begins to read before the networks are made ready, and forks before they compute
     items = (_item(group, each) for (group, _), each in zip(run.left, chain(first, examined), strict=True))
     # Threads that write wait for the disk, and nobody waits for them.
-    written = map_ahead(write, compute.probabilities(model, items), workers=WRITERS, ahead=8 * WRITERS)
+    written = map_ahead(write, compute.probabilities(compute.ready(model), items), workers=WRITERS, ahead=8 * WRITERS)
     yield from run.progress(written, "Classifying")
 
 
@@ -193,7 +189,7 @@ def _no_features(examination: Examination) -> Signal:  # noqa: ARG001
 
 def step_of(model: Model, options: ClassifyOptions, layer: str = "inference", *arguments: object) -> str:
     """What the results of a run depend on beside the recordings, as of `step_key`."""
-    computed = str(_Computing(model.device, options.deterministic))
+    computed = str(Computing(model.device, options.deterministic))
     return step_key(layer, torch.__version__, _digest(model), computed, *arguments)
 
 
@@ -204,43 +200,6 @@ def _item(group: int, examined: Examined[Ready]) -> Item:
         return Item(examined, np.empty((12, 0), np.float32), np.empty(0, np.float32), group)
     key = replace(examined, result=replace(ready, signal=ready.signal[:, :0].copy()))
     return Item(key, ready.signal, ready.features, group)
-
-
-@dataclass(frozen=True)
-class _Computing:
-    """The way from windows to probabilities; its name says all that their bytes depend on beside model and machine."""
-
-    device: torch.device
-    deterministic: bool
-
-    @property
-    def batching(self) -> Batching:
-        return batching(self.device, self.deterministic)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return torch.float32 if self.deterministic else fastest_dtype(self.device)
-
-    @property
-    def makes_fast(self) -> bool:
-        return not self.deterministic and self.device.type == "cpu"
-
-    def __str__(self) -> str:
-        precision = "bfloat16" if self.dtype == torch.bfloat16 else "float32"
-        how = " by Toom-Cook convolutions" if self.makes_fast and self.dtype == torch.float32 else ""
-        return f"{self.batching} in {precision}{how} on {self.device.type}"
-
-    def probabilities(self, model: Model, items: Iterable[Item]) -> Iterator[tuple[Any, NDArray[np.float64]]]:
-        with one_torch_thread():
-            networks = make_fast(model.method, model.networks, self.dtype) if self.makes_fast else model.networks
-        return predict(
-            model.method,
-            networks,
-            items,
-            self.device,
-            autocast=self.dtype == torch.bfloat16 and not self.makes_fast,
-            deterministic=self.deterministic,
-        )
 
 
 def _require_other_file(recording: Path, output_folder: Path) -> None:

@@ -29,7 +29,7 @@ from commands import (
     visible_bytes,
     write_recordings,
 )
-from ecg.inference import run_folder as driving
+from ecg.inference import computing
 from ecg.training.dataset import build_dataset
 from ecg.training.options import TrainingOptions
 from ecg.training.trainer import train
@@ -233,7 +233,7 @@ def test_the_driver_gets_by_with_a_gigabyte(tmp_path):
 )
 def test_want_of_memory_ends_in_a_sentence(place, tmp_path, monkeypatch, capsys, want):
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
-    monkeypatch.setattr(driving, "predict", want)
+    monkeypatch.setattr(computing, "predict", want)
     monkeypatch.setattr("sys.argv", ["driver.py", *map(str, (place / "model", place / "data", tmp_path / "out"))])
     assert driver.main() == 2
     assert "driver.py: expected enough memory, found too little" in capsys.readouterr().err

@@ -11,7 +11,13 @@ import driver
 from commands import ROOT
 from ecg.commands import interpret
 from ecg.inference.classifier import load_model
-from ecg.inference.interpret_recordings import COLUMNS, examined_for, interpret_recordings, opinions_of
+from ecg.inference.interpret_recordings import (
+    COLUMNS,
+    examined_for,
+    interpret_recording,
+    interpret_recordings,
+    opinions_of,
+)
 from ecg.interpretation import contradictions
 from ecg.io.formats import find_recordings, read
 from ecg.labels.diagnoses import Diagnoses
@@ -85,6 +91,16 @@ def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordin
     assert found.statements and all(np.isnan(one.probability) for one in found.statements)
     (alone,) = interpret_recordings([str(tmp_path / "two.hea")], workers=1)
     assert found.statements == alone.statements
+
+
+def test_many_recordings_get_what_each_gets_alone_but_for_rounding(recordings):
+    model = load_model()
+    paths = [str(path) for path in find_recordings(recordings) if "broken" not in path]
+    for path, each in zip(paths, interpret_recordings(paths, [model], workers=1), strict=True):
+        alone = interpret_recording(read(path), [model])
+        assert [one.code for one in each.statements] == [one.code for one in alone.statements]
+        pairs = zip(each.statements, alone.statements, strict=True)
+        assert all(one.probability == pytest.approx(other.probability, abs=0.02, nan_ok=True) for one, other in pairs)
 
 
 def test_a_model_whose_classes_no_statement_knows_is_refused(recordings):

@@ -19,8 +19,8 @@ import helper_code
 import team_code
 from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
 from ecg.examination.examine import Examination
+from ecg.inference import computing
 from ecg.inference import predict as prediction
-from ecg.inference import run_folder as driving
 from ecg.inference.fast_cpu import ChannelsLastConv1d, ChannelsLastMaxPool1d, fold_batch_norms, make_fast
 from ecg.inference.predict import SOMEBODY, Item, make_batch, predict
 from ecg.inference.run_folder import ClassifyOptions, run_folder
@@ -75,7 +75,7 @@ def trained_once(name):
 @pytest.fixture
 def fast_bfloat16(monkeypatch):
     """As on a processor with bfloat16; others compute the same, slowly."""
-    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(computing, "fastest_dtype", lambda device: torch.bfloat16)
 
 
 # --- Networks made ready
@@ -254,7 +254,7 @@ def test_what_can_not_be_folded_or_made_faster_stays_as_it_is(build, counts):
     [(True, "bfloat16", 0.01), (False, "float32 by Toom-Cook convolutions", 1e-4)],
 )
 def test_the_shipped_model_says_the_same_when_made_fast(tmp_path, monkeypatch, capsys, has_bfloat16, said, tolerance):
-    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16 if has_bfloat16 else torch.float32)
+    monkeypatch.setattr(computing, "fastest_dtype", lambda device: torch.bfloat16 if has_bfloat16 else torch.float32)
     n_recordings = 50
     for number in range(n_recordings):
         simulated = simulate_recording(number, 5)
@@ -447,7 +447,7 @@ def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(t
     ],
 )
 def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, words, expected):
-    monkeypatch.setattr(driving, "fastest_dtype", lambda device: torch.bfloat16 if fast else torch.float32)
+    monkeypatch.setattr(computing, "fastest_dtype", lambda device: torch.bfloat16 if fast else torch.float32)
     status, said = drive(tmp_path / "out", "--workers", 3, *words)
     assert status == 0
     threads = torch.get_num_threads()
@@ -469,7 +469,7 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
 def test_resume_classifies_a_company_again_unless_all_of_it_is_finished(drive, tmp_path, monkeypatch):
     """What has shared batches gets the same group again, so that the bytes are the same; the other groups stay."""
     plan = replace(prediction.batching(CPU), n_recordings=3)
-    monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
+    monkeypatch.setattr(computing, "batching", lambda device, deterministic: plan)
     drive(tmp_path / "whole")
     drive(tmp_path / "out")
     (tmp_path / "out" / "HR00004.csv").unlink()  # of the second group; the third is one of two

@@ -12,6 +12,7 @@ import team_code
 from bad_recordings import write_refused
 from commands import run, torchrun, visible_bytes, write_recordings
 from ecg.commands import measure as measure_command
+from ecg.inference import computing
 from ecg.inference import predict as prediction
 from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.runtime.processes import ALONE, Processes, launched
@@ -42,7 +43,7 @@ def classify(place, monkeypatch):
     """Run the driver's code on the folder in groups of 3; the names that were classified, in order, and the outcome."""
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
     plan = replace(prediction.batching(CPU), n_recordings=3)
-    monkeypatch.setattr(driving, "batching", lambda device, deterministic: plan)
+    monkeypatch.setattr(computing, "batching", lambda device, deterministic: plan)
 
     def run_shard(output, shard=WHOLE, model="model", resume=False):
         names, loaded, classify = [], team_code.load_model(place / model, device="cpu"), driving.classify

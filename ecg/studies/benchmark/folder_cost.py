@@ -94,8 +94,8 @@ def measure_folder(folder: Path, options: Options, machine: Machine) -> Report:
         notes=[
             f"Report: {n_recordings} recordings of 10 s take {plain.seconds:.2f} s to classify and "
             f"{pages.seconds:.2f} s with their pages: {times:.2f} times as long (target 2).",
-            f"Cores: of {1000 * each.total:.1f} ms of processor time for a recording {1000 * each.serial:.2f} ms are in "
-            f"the one process that hands out and writes: a serial share of {share:.1%} (target 5 %). "
+            f"Cores: of {1000 * each.total:.1f} ms of processor time for a recording {1000 * each.serial:.2f} ms are "
+            f"in the one process that hands out and writes: a serial share of {share:.1%} (target 5 %). "
             f"{MANY} recordings would take {there:.0f} s on {CORES} cores, by Amdahl's law.",
         ]
     )
