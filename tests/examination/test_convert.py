@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis.extra import numpy as hnp
 import helper_code
 from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg.commands import convert
+from ecg.examination.convert_folder import _summary
 from ecg.io.device_statements import COMMON_TABLE, StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read, read_any, read_challenge
@@ -161,6 +163,13 @@ def test_a_hospitals_own_words_go_before_the_common_ones_and_unknown_ones_are_li
     output = capsys.readouterr().out
     assert re.search(r"without a code in the table.*\n +1 +Stolperherz\n", output)
     assert "bradycardia" not in output.lower()
+
+
+def test_unknown_statements_are_listed_from_the_commonest_and_in_the_order_of_the_alphabet_where_they_tie():
+    lines = list(_summary(3, Counter({"b": 1, "c": 2, "a": 1, "d": 10})))
+    assert lines[0].startswith("3 statements hold a name")
+    assert [line.split() for line in lines[2:]] == [["10", "d"], ["2", "c"], ["1", "a"], ["1", "b"]]
+    assert list(_summary(0, Counter())) == []
 
 
 # ---- to other formats ------------------------------------------------------------------------------------------------

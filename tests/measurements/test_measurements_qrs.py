@@ -104,6 +104,24 @@ def test_spikes_are_found_where_the_pacemaker_fires_and_bridged():
     np.testing.assert_array_equal(clean[:, far], simulated.signal[:, far])
 
 
+@pytest.mark.parametrize("rate", [500.0, 1000.0])
+@pytest.mark.parametrize("at", [0, 1, 0.004, 0.006, 0.3, -0.007, -0.006, -0.003, -1])
+def test_a_spike_is_bridged_within_6_ms_as_far_as_the_recording_goes(rate, at):
+    n_samples = round(0.6 * rate)
+    place = at if isinstance(at, int) else round(at * rate)
+    place %= n_samples
+    reach = round(0.006 * rate)
+    first, last = max(0, place - reach), min(n_samples - 1, place + reach)
+    signal = np.random.default_rng(0).normal(size=(2, n_samples)).astype(np.float32)
+    given = signal.copy()
+    bridged = without_spikes(signal, rate, np.array([place]))
+    for lead, expected in zip(bridged, given, strict=True):
+        expected = expected.astype(np.float64)
+        expected[first : last + 1] = np.interp(np.arange(first, last + 1), [first, last], expected[[first, last]])
+        np.testing.assert_allclose(lead, expected, atol=1e-6)
+    np.testing.assert_array_equal(signal, given)
+
+
 def test_a_heart_alone_has_no_spikes():
     simulated = record(replace(HEALTHY, voltage=2.5), np.random.default_rng(0), 500, noise=Noise(muscle=0.01))
     assert len(find_spikes(simulated.signal, 500.0)) == 0

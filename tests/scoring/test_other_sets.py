@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 import evaluate_model
 from ecg.labels.diagnoses import load_diagnoses
+from ecg.scoring.challenge import compute_superclass_auc
 from ecg.scoring.output_files import save_outputs
 from evaluate_model import EvaluationError
 from scorer_cases_2021 import write_case
@@ -131,6 +132,15 @@ def test_superclasses_are_a_second_level(ptb_xl):
     truth = np.stack([labels[:, group].any(axis=1) for group in groups], axis=1)
     some = np.stack([1 - (1 - scores[:, group]).prod(axis=1) for group in groups], axis=1)
     assert found.overall["AUROC of superclasses"] == pytest.approx(roc_auc_score(truth, some, average="macro"))
+
+
+def test_scores_beyond_0_and_1_count_as_0_and_1_in_a_superclass():
+    labels = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]], dtype=bool)
+    # Of the first two columns: 1, 0.6, 0.5, 0.4. As they are, -0.5 would make 0.25 of 0.5, and two of 3 make -3 of 1.
+    scores = np.array([[3.0, 3.0, -1.0], [0.6, 0.0, 2.0], [0.5, -0.5, -4.0], [0.4, 0.0, 0.5]])
+    auroc, auprc = compute_superclass_auc(labels, scores, [[0, 1], [2]])
+    assert auroc == pytest.approx((3 / 4 + 1) / 2)
+    assert auprc == pytest.approx(((1 + 2 / 3) / 2 + 1) / 2)
 
 
 def test_the_command_names_both_sets_where_outputs_are_of_another_one(ptb_xl):

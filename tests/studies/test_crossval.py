@@ -3,6 +3,8 @@
 import io
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from ecg.studies import markdown_tables as tables
 from ecg.studies.cross_validation import (
     Options,
     Split,
+    Validation,
     database_splits,
     fold_splits,
     hold_out_split,
@@ -31,6 +34,7 @@ from ecg.studies.cross_validation import (
 )
 from ecg.studies.predictions import Predictions
 from ecg.training import member
+from ecg.training.dataset import Dataset
 from ecg.training.folds import assign_folds
 from tiny import CODES, heart_like, random_dataset, tiny, write_databases, write_recording
 
@@ -123,6 +127,31 @@ def test_about_an_eighth_or_one_given_fold_validates_and_no_fold_is_torn(n_given
     assert 15 <= part.sum() <= 150 * max(2 / 9, 1 / max(n_given, 2)) + 1
     if n_given > 1:
         assert not set(folds[rows[part]]) & set(folds[rows[~part]])
+
+
+@pytest.mark.parametrize(
+    ("n_given", "share"), [(1, 1 / 8), (2, 1 / 2), (3, 1 / 3), (7, 1 / 7), (8, 1 / 8), (9, 2 / 9), (16, 1 / 8)]
+)
+def test_as_many_given_folds_validate_as_make_up_to_eight_parts(n_given, share):
+    entries = random_dataset(3).entries
+    dataset = Dataset([replace(entries[k % 3], fold=1 + k % n_given) for k in range(9 * 112)], np.zeros(0, np.float32))
+    part = validation_part(dataset, np.arange(9 * 112), seed=1)
+    assert part.mean() == pytest.approx(share, abs=0.002 if n_given == 1 else 1e-9)
+
+
+@pytest.mark.parametrize(("given", "n_folds"), [([0, 0], 10), ([1, 1], 10), ([0, 1], 10), ([1, 2], 2), ([3, 0], 3)])
+def test_held_out_is_the_last_given_fold_or_a_tenth_where_there_are_not_two(given, n_folds):
+    dataset = random_dataset(60)
+    dataset.entries = [replace(entry, fold=given[k % 2]) for k, entry in enumerate(dataset.entries)]
+    asked = []
+    stand_in = SimpleNamespace(
+        options=Options(Path(), Path(), "hold-out", seed=3),
+        entries=dataset.entries,
+        databases=np.array(["Test"] * 60),
+        dataset=SimpleNamespace(split=lambda rows, *more: asked.append(more) or dataset.split(rows, *more)),
+    )
+    Validation._make_splits(stand_in)
+    assert asked == [(n_folds, 3)]
 
 
 def test_settings_reach_the_method():

@@ -213,6 +213,14 @@ def test_a_database_smaller_than_the_number_of_folds_is_dealt_out():
     assert assign_folds(np.ones((3, 24), dtype=bool), ["A"] * 3, [0] * 3, 5, seed=1).tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("n_recordings", "is_dealt_out"), [(4, True), (5, False), (6, False)])
+def test_a_database_as_large_as_the_number_of_folds_is_split_at_random(n_recordings, is_dealt_out):
+    labels = np.ones((n_recordings, 24), dtype=bool)
+    splits = [assign_folds(labels, ["A"] * n_recordings, [0] * n_recordings, 5, seed) for seed in range(6)]
+    assert all(set(split) == set(range(min(5, n_recordings))) for split in splits)
+    assert (len({tuple(split) for split in splits}) == 1) == is_dealt_out
+
+
 # --- What is trained on
 
 
