@@ -29,7 +29,8 @@ def test_who_is_older_than_90_is_90(age, said):
 
 
 def test_leads_measurements_and_the_year_stay_and_all_else_goes():
-    device = {"measurements": {"qrs_ms": 92.0}, "statements": ("Sinus rhythm", "Seen by Eva", "Compare with 1999")}
+    statements = ("Sinus rhythm", "Seen by Eva", "Compare with 1999", "Atrial fibrillation, as Dr. MUSTER says")
+    device = {"measurements": {"qrs_ms": 92.0}, "statements": statements}
     found = anonymous(stored(**device))
     assert found.header.leads == ("I", "V2") and found.header.adc_gains == (200.0, 100.0)
     assert np.array_equal(found.samples, SAMPLES[[0, 2]]) and found.header.notes == ()

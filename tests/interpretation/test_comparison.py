@@ -97,13 +97,28 @@ def test_what_is_only_possible_is_neither_new_nor_gone(calm):
 @pytest.mark.parametrize(
     ("was", "now", "expected"),
     [
-        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 110.0}, {401}),
-        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 95.0}, {400}),
-        ({"heart_rate_bpm": 95.0}, {"heart_rate_bpm": 108.0}, {400}),
-        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 456.0}, {404}),
-        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 454.0}, {400}),
-        ({"pr_ms": 240.0}, {"pr_ms": 262.0}, {400}),
-        ({"pr_ms": 240.0}, {"pr_ms": 270.0}, set()),
+        ({"heart_rate_bpm": 90.0}, {"heart_rate_bpm": 110.0}, {400}),  # by more than 20
+        ({"heart_rate_bpm": 90.0}, {"heart_rate_bpm": 110.5}, {401}),
+        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 100.0}, {400}),  # to above 100 or below 50
+        ({"heart_rate_bpm": 70.0}, {"heart_rate_bpm": 100.5}, {401}),
+        ({"heart_rate_bpm": 75.0}, {"heart_rate_bpm": 50.0}, {400}),
+        ({"heart_rate_bpm": 75.0}, {"heart_rate_bpm": 49.5}, {401}),
+        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 455.0}, {400}),  # by more than 60
+        ({"qtc_fridericia_ms": 395.0}, {"qtc_fridericia_ms": 455.5}, {404}),
+        ({"qtc_fridericia_ms": 455.5}, {"qtc_fridericia_ms": 395.0}, {404}),
+        ({"qtc_fridericia_ms": 415.0}, {"qtc_fridericia_ms": 460.0}, {400}),  # more than a tenth, but normal
+        ({"qtc_fridericia_ms": 415.0}, {"qtc_fridericia_ms": 460.5}, set()),
+        ({"qtc_fridericia_ms": 440.0}, {"qtc_fridericia_ms": 390.0}, {400}),
+        ({"qtc_fridericia_ms": 440.0}, {"qtc_fridericia_ms": 389.5}, set()),
+        ({"qrs_ms": 90.0}, {"qrs_ms": 110.0}, {400}),
+        ({"qrs_ms": 90.0}, {"qrs_ms": 110.5}, set()),
+        ({"pr_ms": 240.0}, {"pr_ms": 264.0}, {400}),  # a tenth
+        ({"pr_ms": 240.0}, {"pr_ms": 264.5}, set()),
+        ({"pr_ms": 240.0}, {"pr_ms": 216.0}, {400}),
+        ({"pr_ms": 240.0}, {"pr_ms": 215.5}, set()),
+        ({"pr_ms": np.nan}, {"pr_ms": np.nan}, {400}),
+        ({"pr_ms": 160.0}, {"pr_ms": np.nan}, set()),
+        ({"pr_ms": np.nan}, {"pr_ms": 160.0}, set()),
     ],
 )
 def test_measured_changes_have_the_limits_of_the_list(calm, was, now, expected):
@@ -120,7 +135,23 @@ def test_an_st_deviation_that_grows_is_worse(calm):
     assert 402 not in codes(ecg(second, 20, 145), ecg(first, 20, 145))
 
 
-@pytest.mark.parametrize(("was", "now", "is_worse"), [(0.12, -0.3, False), (0.04, -0.3, True), (-0.12, -0.3, True)])
+@pytest.mark.parametrize(
+    ("leads", "growth", "is_worse"),
+    [((6, 7), 0.1, True), ((6, 7), 0.099, False), ((6,), 0.3, False), ((0, 11), -0.1, True), ((0, 5, 11), 0.2, True)],
+)
+def test_an_st_deviation_has_to_grow_by_0_1_mv_in_two_leads(calm, leads, growth, is_worse):
+    was = np.zeros(12, np.float32)
+    now = np.where(np.isin(np.arange(12), leads), growth, 0).astype(np.float32)
+    first, second = (replace(calm, amplitudes=replace(calm.amplitudes, st_j=each)) for each in (was, now))
+    assert (402 in codes(ecg(first, 20, 145), ecg(second, 20, 145))) == is_worse
+    assert 402 not in codes(ecg(first, 20), ecg(second, 20))  # where none is stated
+    assert 402 not in codes(ecg(first, 20, 145), ecg(second, 20))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_worse"),
+    [(0.12, -0.3, False), (0.05, -0.3, False), (0.049, -0.3, True), (-0.12, -0.3, True)],
+)
 def test_an_st_deviation_to_the_other_side_is_another_one(calm, was, now, is_worse):
     leads = np.isin(np.arange(12), (6, 7)).astype(np.float32)
     first, second = (replace(calm, amplitudes=replace(calm.amplitudes, st_j=leads * each)) for each in (was, now))

@@ -41,6 +41,8 @@ def test_ptb_xls_own_table_has_likelihoods_folds_and_patients(tmp_path):
     assert (found.folds, found.patients) == ({"1": 3, "12": 10}, {"1": "15709.0", "12": "9.0"})
     assert {found.key(name) for name in ("HR00001", "00001_lr", "00001_hr", "1")} == {"1"}
     assert table(tmp_path, text, least_likelihood=50).codes == {"1": ("NORM",), "12": ()}
+    assert table(tmp_path, text, least_likelihood=35).codes == {"1": ("NORM",), "12": ("IMI",)}
+    assert table(tmp_path, text, least_likelihood=100).codes == {"1": ("NORM",), "12": ()}
     assert table(tmp_path, text).digest() != table(tmp_path, text, least_likelihood=50).digest()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.leads import LEADS
-from ecg.measurements.intervals import amplitudes, axis, corrected_qt
+from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.measure import RATE, _heart_rate, _spike_distance
 from ecg.measurements.types import WaveMarks
 
@@ -100,6 +100,30 @@ def test_a_beat_that_an_end_may_have_cut_counts_only_where_there_are_few(at, exp
     assert _heart_rate(beats, heard, 4 * RATE) == pytest.approx(expected, rel=1e-3, nan_ok=True)
     if len(at) == 3:  # not over a gap
         assert _heart_rate(beats, np.array([True, False]), 4 * RATE) == pytest.approx(60.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "n_intervals"), [(40, 1959, 4), (39, 1959, 3), (40, 1960, 3), (39, 1960, 2)]
+)
+def test_a_beat_less_than_80_ms_from_an_end_may_be_cut(first, last, n_intervals):
+    beats = np.array([first, 500, 900, 1500, last])
+    inner = {4: beats, 3: beats[1:] if first < 40 else beats[:-1], 2: beats[1:-1]}[n_intervals]
+    assert _heart_rate(beats, np.ones(4, dtype=bool), 2000) == mean_rate(np.diff(inner) / RATE)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "rate"), [([], NAN), ([0.8], 75), ([0.8, 1.2], 60), ([1.0, 0.5, 1.0], 80), ([1.0, 0.5, 0.5, 1.0], 90)]
+)
+def test_the_first_and_the_last_interval_count_half(intervals, rate):
+    assert mean_rate(np.array(intervals)) == pytest.approx(rate, nan_ok=True)
+
+
+@pytest.mark.parametrize("onset", [0, 1, 2, 3])
+def test_the_level_at_an_onset_near_the_first_sample_is_the_mean_of_what_is_there(onset):
+    beat = np.tile(np.arange(60, dtype=np.float32) ** 2 / 100, (12, 1))
+    level = beat[0, max(0, onset - 2) : onset + 3].mean()
+    found = amplitudes(beat, 500.0, _marks(qrs=(float(onset), 10.0, 20.0)))
+    assert found.r == pytest.approx(np.full(12, 4.0 - level), abs=1e-5)
 
 
 @pytest.mark.parametrize(
