@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from ecg.decisions.conventions import CONTRADICTED, CONVENTIONS, convention
+from ecg.decisions.conventions import CONTRADICTED, CONVENTIONS, IMPLIED, ConventionTable, Limit, convention
 from ecg.decisions.expected_score import highest_expected_score
 from ecg.labels.diagnoses import CHALLENGE_2020
 
@@ -82,6 +82,46 @@ def test_a_definition_weighs_down_what_the_measurement_contradicts(code, measure
     found = plain.moved(given, priors, {measured: value})[:, column(code)]
     np.testing.assert_allclose(logit(found) - logit(without), shift, atol=1e-9)
     assert not np.isclose(shift, 0) or np.allclose(found, without)
+
+
+@pytest.mark.parametrize("measured", ["heart_rate_bpm", "qrs_axis_deg", "qrs_ms"])
+@pytest.mark.parametrize(("above", "below"), [(50.0, 90.0), (50.0, math.inf), (-math.inf, 90.0)])
+def test_a_value_at_a_limit_lies_beyond_it_but_a_rate_at_one_of_two_is_normal(measured, above, below):
+    limit = Limit(0, measured, above, below, implied=True)
+    normal = measured == "heart_rate_bpm" and math.isfinite(above + below)
+    for value in (-1e3, 49.9, 50.0, 50.1, 89.9, 90.0, 90.1, 1e3):
+        inside = above < value < below or (normal and value in (50.0, 90.0))
+        for has_p in (0.0, 1.0, None):
+            given = {measured: value} if has_p is None else {measured: value, "has_p_waves": has_p}
+            assert limit.shift(given) == ((IMPLIED if has_p else 0.0) if inside else -CONTRADICTED), (value, has_p)
+            assert replace(limit, implied=False).shift(given) == (0.0 if inside else -CONTRADICTED)
+    assert limit.shift({}) == limit.shift({measured: math.nan}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("measured", "shift"),
+    [
+        ({"heart_rate_bpm": 70.0}, -CONTRADICTED),
+        ({"heart_rate_bpm": 70.0, "pr_ms": math.nan}, -CONTRADICTED),
+        ({"heart_rate_bpm": math.nan}, 0.0),
+        ({}, 0.0),
+        ({"heart_rate_bpm": 70.0, "pr_ms": 210.0}, 0.0),
+    ],
+)
+def test_without_a_pr_interval_there_is_none_to_be_long(measured, shift):
+    assert Limit(0, "pr_ms", 200.0, math.inf, implied=False).shift(measured) == shift
+
+
+@pytest.mark.parametrize("name", sorted(CONVENTIONS))
+def test_priors_are_those_of_the_table_within_bounds(name):
+    text = files("ecg.decisions").joinpath("data", f"{name}.csv").read_text()
+    for row in csv.DictReader(text.splitlines()):
+        shares = [float(value) for key, value in row.items() if key[0].isupper()]
+        if row["code"] in CLASSES:
+            expected = [min(max(share, 0.002), 0.98) for share in shares]
+            assert convention(name, CLASSES).priors[:, column(row["code"])].tolist() == expected
+    few = ConventionTable(1.0, False, {"a": {"x": 0.0, "y": 1.0}, "b": {"x": 0.5, "y": 0.99}}, {}).for_classes("abc")
+    np.testing.assert_array_equal(few.priors, [[0.002, 0.5, np.nan], [0.98, 0.98, np.nan]])
 
 
 def test_a_slow_rate_with_p_waves_speaks_for_sinus_bradycardia():

@@ -45,6 +45,17 @@ def test_the_least_sure_come_first_and_what_could_not_be_classified_before_them(
     assert found[1][1] == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0, ""), (0.01, "b"), (0.2, "b"), (0.21, "bad"), (0.6, "bad"), (0.61, "bade"), (1, "badec")]
+)
+def test_all_of_one_expected_score_are_unsure_if_one_is(outputs, share, expected):
+    for name, probability in (("a", 0.6), ("b", 0.3), ("c", 0.9), ("d", 0.6), ("e", 0.7)):
+        write(outputs, name, probability)
+    found = least_sure(outputs, share)
+    assert [name for name, *_ in found] == ["b", "a", "d", "e", "c"]
+    assert "".join(name for name, _, is_unsure in found if is_unsure) == expected
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.05, 1), min_size=1, max_size=8, unique=True), st.floats(0, 1))
 def test_as_many_are_unsure_as_asked_for(tmp_path_factory, probabilities, share):

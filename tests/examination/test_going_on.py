@@ -178,7 +178,7 @@ def test_another_convention_or_other_leads_make_everything_anew(run, change, mod
     assert written_anew(run, change(model), folder, tmp_path / "out") == {"A1", "A2", "A3", "A4"}
 
 
-@pytest.mark.parametrize("option", [{"keep_identity": True}, {"labels": "common"}])
+@pytest.mark.parametrize("option", [{"keep_identity": True}, {"labels": "common"}, {"anonymize": True}])
 def test_another_option_converts_everything_anew(option, model, folder, tmp_path):
     converted(model, folder, tmp_path / "out")
     assert written_anew(converted, model, folder, tmp_path / "out", **option) == {"A1", "A2", "A3", "A4"}

@@ -123,6 +123,26 @@ def test_a_lost_spike_could_excite_and_does_not(more, found):
     assert _lost_spikes(replace(prepared, spikes=np.array([1300, 2300, 2580]))) == 0  # one of eight beats is paced
 
 
+@pytest.mark.parametrize(
+    ("n_beats", "n_captured", "n_more", "found"),
+    [
+        (4, 1, 2, 0),  # two paced beats at least
+        (4, 2, 2, 2),
+        (6, 2, 2, 2),  # and three tenths of them
+        (7, 2, 2, 0),
+        (10, 3, 2, 2),
+        (5, 2, 13, 13),  # three spikes a beat at the most
+        (5, 2, 14, 0),
+    ],
+)
+def test_lost_spikes_need_enough_others_that_capture(n_beats, n_captured, n_more, found):
+    beats = 1000 + 5000 * np.arange(n_beats)
+    spikes = np.sort([*(beats[:n_captured] - 20), *(1300 + 200 * np.arange(n_more))])
+    signal = np.zeros((12, 5000 * (n_beats + 1)), np.float32)
+    prepared = Prepared(signal, np.ones(12, bool), spikes, beats, None, np.ones(n_beats, bool))
+    assert _lost_spikes(prepared) == found
+
+
 @pytest.mark.parametrize("k", [2, 9, 19])
 def test_the_t_waves_of_slow_wide_complexes_are_no_beats(k):
     made = simulate_recording(1, k, "AVB3")

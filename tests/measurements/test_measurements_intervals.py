@@ -102,9 +102,7 @@ def test_a_beat_that_an_end_may_have_cut_counts_only_where_there_are_few(at, exp
         assert _heart_rate(beats, np.array([True, False]), 4 * RATE) == pytest.approx(60.0)
 
 
-@pytest.mark.parametrize(
-    ("first", "last", "n_intervals"), [(40, 1959, 4), (39, 1959, 3), (40, 1960, 3), (39, 1960, 2)]
-)
+@pytest.mark.parametrize(("first", "last", "n_intervals"), [(40, 1959, 4), (39, 1959, 3), (40, 1960, 3), (39, 1960, 2)])
 def test_a_beat_less_than_80_ms_from_an_end_may_be_cut(first, last, n_intervals):
     beats = np.array([first, 500, 900, 1500, last])
     inner = {4: beats, 3: beats[1:] if first < 40 else beats[:-1], 2: beats[1:-1]}[n_intervals]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.measurements.median_beat import FUTURE, PAST, level_baseline, median_of, rough_onset, sort_beats
+from ecg.measurements.median_beat import FUTURE, PAST, _premature, level_baseline, median_of, rough_onset, sort_beats
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import record
@@ -79,6 +79,42 @@ def test_the_median_is_that_of_the_windows():
     expected = np.median([signal[:, b - past : b + future] for b in inside], axis=0)
     np.testing.assert_allclose(beat, expected, rtol=1e-6)
     assert (centre, n_beats) == (past, 4)
+
+
+@pytest.mark.parametrize(("first", "last", "n_inside"), [(0, 0, 5), (-1, 0, 4), (0, 1, 4), (-1, 1, 3)])
+def test_a_beat_that_just_fits_into_the_recording_enters_the_median(first, last, n_inside):
+    past, future = round(PAST * RATE), round(FUTURE * RATE)
+    beats = np.array([past + first, 400, 600, 800, 1200 - future + last])
+    assert median_of(np.zeros((12, 1200), np.float32), RATE, beats)[2] == n_inside
+
+
+@pytest.mark.parametrize(("n_inside", "n_beats"), [(3, 3), (2, 4), (1, 3)])
+def test_cut_beats_enter_the_median_where_fewer_than_three_are_whole(n_inside, n_beats):
+    signal = np.random.default_rng(0).normal(size=(2, 1200)).astype(np.float32)
+    beats = np.array([10, 400, 600, 800, 1190])[: n_inside + 1] if n_inside > 2 else np.array([10, 400, 600, 1190])
+    beats = beats if n_inside > 1 else beats[[0, 1, 3]]
+    beat, centre, used = median_of(signal, RATE, beats)
+    assert used == n_beats
+    chosen = beats[1:] if n_inside > 2 else beats
+    np.testing.assert_allclose(beat[:, centre], np.median(signal[:, chosen], axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "early"),
+    [
+        ([1, 1, 0.84, 1.16, 1], [3]),
+        ([1, 1, 0.86, 1.14, 1], []),
+        ([1, 1, 0.8, 0.85, 1], []),  # the next interval is not longer by a tenth
+        ([1, 1, 0.8, 0.95, 1], [3]),
+        ([1, 0.8, 1], [2]),
+        ([1, 1, 1, 0.8], [4]),
+        ([0.8, 1], []),  # too few to say
+        ([1, 0.7, 1.2, 0.8, 1.3, 0.6, 1.2], []),  # irregular throughout
+    ],
+)
+def test_a_beat_is_premature_that_comes_early_in_a_regular_rhythm(intervals, early):
+    times = np.cumsum([0.3, *intervals])
+    assert np.flatnonzero(_premature(times)).tolist() == early
 
 
 def test_beats_cut_off_enter_where_there_are_no_others():
