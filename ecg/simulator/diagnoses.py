@@ -7,8 +7,10 @@ and part V (hypertrophy, for R and S voltages, Hancock et al. 2009, 53:992-1002)
 universal definition of myocardial infarction (Thygesen et al. 2018, Circulation 138:e618-e651).
 """
 
+import csv
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -35,27 +37,10 @@ class Statement(NamedTuple):
 # SNOMED CT codes are those of the Challenge's list of 2021, PTB-XL's codes those of its statements. Neither has a code
 # of its own for ST elevation of one territory.
 STATEMENTS: dict[str, Statement] = {
-    "STEMI-anterior": Statement("ST elevation infarction, anterior", ("164931005",), ("STE_",), (160, 145)),
-    "STEMI-inferior": Statement("ST elevation infarction, inferior", ("164931005",), ("STE_",), (161, 145)),
-    "STEMI-lateral": Statement("ST elevation infarction, lateral", ("164931005",), ("STE_",), (163, 145)),
-    "ischaemia-anterior": Statement("ischaemia, anterior", ("426434006",), ("ISCAN",), (145, 226)),
-    "ischaemia-inferior": Statement("ischaemia, inferior", ("425419005",), ("ISCIN",), (145, 226)),
-    "ischaemia-lateral": Statement("ischaemia, lateral", ("425623009",), ("ISCLA",), (145, 226)),
-    "LVH": Statement("left ventricular hypertrophy with strain", ("164873001", "370365005"), ("LVH",), (142, 153)),
-    "RVH": Statement("right ventricular hypertrophy with strain", ("89792004",), ("RVH",), (143, 153)),
-    "WPW": Statement("ventricular pre-excitation", ("74390002",), ("WPW",), (108,)),
-    "MobitzI": Statement("second-degree AV block, Mobitz I", ("195042002", "54016002"), ("2AVB",), (83,)),
-    "MobitzII": Statement("second-degree AV block, Mobitz II", ("195042002", "28189009"), ("2AVB",), (84,)),
-    "AVB2to1": Statement("2:1 AV block", ("195042002",), ("2AVB",), (85,)),
-    "AVB3": Statement("third-degree AV block", ("27885002",), ("3AVB",), (88,)),
-    "SVT": Statement("supraventricular tachycardia", ("426761007",), ("SVTAC",), (55,)),
-    "VT": Statement("ventricular tachycardia", ("164895002",), (), (70,)),
-    "LPFB": Statement("left posterior fascicular block", ("445211001",), ("LPFB",), (102,)),
-    "pericarditis": Statement("acute pericarditis", ("164931005",), ("STE_",), (145, 200)),
-    "STEMI-posterior": Statement("ST elevation infarction, posterior", ("429622005",), ("STD_",), (162, 145)),
-    "hyperkalaemia": Statement("hyperkalaemia", ("14140009",), ("EL",), (147, 208)),
-    "hypokalaemia": Statement("hypokalaemia", ("43339004",), ("EL",), (147, 150, 211)),
-    "capture-failure": Statement("pacing spikes that excite nothing", (), ("PACE",), (181, 186)),
+    name: Statement(words, tuple(snomed.split()), tuple(ptb_xl.split()), tuple(map(int, aha.split())))
+    for name, words, snomed, ptb_xl, aha in list(
+        csv.reader(Path(__file__).with_name("statements.csv").read_text().splitlines())
+    )[1:]
 }
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))

@@ -12,7 +12,9 @@ electrodes than to others. Each wave can therefore carry voltages at single elec
 Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
 """
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -87,46 +89,13 @@ class Beat:
 
 # One row per component of the QRS complex: center and width (standard deviation) as fractions of the QRS duration,
 # then the voltage along the mean frontal axis, across it (clockwise), and backwards, relative to the main deflection.
-_Rows = list[tuple[float, float, float, float, float]]
-
-# Rows of a "fixed" table do not turn with the axis: (center, width, lateral, inferior, back). The septum is activated
-# from left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
-_FIXED: dict[str, _Rows] = {
-    "normal": [(0.18, 0.070, -0.09, 0.06, -0.30)], "vertical": [(0.20, 0.075, 0.20, -0.08, -0.30)],
-    "nonspecific": [(0.18, 0.070, -0.05, 0.06, -0.22)], "LAFB": [(0.20, 0.075, -0.16, 0.30, -0.25)],
-    "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)], "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
-    "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)], "LPFB": [(0.20, 0.075, 0.26, -0.24, -0.25)],
-    "RVH": [(0.20, 0.075, 0.16, -0.06, -0.20)], "WPW": [(0.10, 0.035, 0.02, 0.02, -0.03)],
-    "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)], "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
-}  # fmt: skip
-_TURNING: dict[str, _Rows] = {
-    "normal": [(0.34, 0.080, 0.35, 0.00, -0.20), (0.49, 0.090, 1.00, 0.00, 0.30),
-               (0.64, 0.085, 0.22, -0.08, 0.85), (0.80, 0.080, -0.14, 0.00, 0.30)],
-    # As normal, slurred and notched.
-    "nonspecific": [(0.30, 0.075, 0.45, 0.00, -0.20), (0.44, 0.070, 1.00, 0.05, 0.30),
-                    (0.62, 0.085, 0.55, -0.10, 0.80), (0.80, 0.080, 0.15, 0.10, 0.40)],
-    "LAFB": [(0.40, 0.080, 0.30, 0.00, 0.00), (0.54, 0.095, 1.00, 0.00, 0.40),
-             (0.68, 0.085, 0.40, 0.08, 0.95), (0.82, 0.072, 0.05, -0.15, 0.45)],
-    # Two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before.
-    "LBBB": [(0.19, 0.058, 0.38, 0.12, 0.35), (0.34, 0.068, 0.58, 0.15, 1.10),
-             (0.57, 0.082, 1.25, -0.12, 2.00), (0.78, 0.086, 0.15, -0.28, 0.60)],
-    "inferior Q": [(0.52, 0.060, 0.40, 0.00, -0.10), (0.61, 0.070, 1.00, 0.00, 0.30),
-                   (0.71, 0.070, 0.25, 0.00, 0.75), (0.83, 0.068, -0.05, 0.00, 0.30)],
-    "anterior Q": [(0.42, 0.090, 0.55, 0.00, 1.00), (0.53, 0.090, 0.90, 0.00, 0.80),
-                   (0.66, 0.080, 0.20, 0.00, 0.60), (0.80, 0.080, -0.08, 0.00, 0.25)],
-    # The right ventricle outweighs the left: forwards.
-    "RVH": [(0.34, 0.080, 0.35, 0.00, -0.50), (0.49, 0.090, 1.00, 0.00, -0.75),
-            (0.64, 0.085, 0.30, -0.08, -0.25), (0.80, 0.080, -0.05, 0.00, 0.20)],
-    # A delta wave: slow through muscle, then as normal.
-    "WPW": [(0.22, 0.078, 0.33, 0.00, -0.10), (0.47, 0.080, 0.60, 0.05, -0.10),
-            (0.60, 0.070, 1.00, 0.00, 0.25), (0.76, 0.080, 0.15, -0.05, 0.60)],
-    # From the right ventricle: runs left and back, like LBBB, but with one slow bump.
-    "RV": [(0.30, 0.120, 0.60, 0.10, 0.40), (0.52, 0.130, 1.00, 0.00, 0.90), (0.74, 0.104, 0.35, -0.10, 0.45)],
-    # From the left ventricle: runs right and to the front, like RBBB.
-    "LV": [(0.30, 0.120, 0.60, -0.10, -0.50), (0.52, 0.130, 1.00, 0.00, -0.90), (0.74, 0.104, 0.35, 0.10, -0.40)],
-}  # fmt: skip
-_TURNING["LPFB"] = _TURNING["normal"]
-_TURNING["vertical"] = _TURNING["normal"]  # a vertical heart or a strained right ventricle: activation starts leftwards
+# Rows of the "fixed" part do not turn with the axis, and are lateral, inferior and back: the septum is activated from
+# left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
+_ROWS = list(csv.reader(Path(__file__).with_name("qrs_shapes.csv").read_text().splitlines()))[1:]
+_SHAPES = {
+    part: np.array([row[2:7] for row in _ROWS if (row[0], row[1]) == part], dtype=np.float64)
+    for part in {(row[0], row[1]) for row in _ROWS}
+}
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
 
 
@@ -134,7 +103,7 @@ def _components(shape: str, duration: float) -> tuple[np.ndarray, np.ndarray]:
     """Fixed and turning rows, shape (n, 5): center in s, width in s, three voltages."""
     if not shape.startswith("RBBB"):
         times = np.array([duration, duration, 1, 1, 1])
-        return np.array(_FIXED[shape]) * times, np.array(_TURNING[shape]) * times
+        return _SHAPES[shape, "fixed"] * times, _SHAPES[shape, "turning"] * times
     core = shape.removeprefix("RBBB").removeprefix("+") or "normal"
     fixed, turning = _components(core, _RBBB_CORE)
     # The free wall of the right ventricle comes last, through muscle: slow, to the right and to the front. The longer

@@ -34,31 +34,25 @@ def _st_deviation(rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((direction * rng.uniform(0, 0.05) / largest).tolist())
 
 
+def between(rng: np.random.Generator, **values: Any) -> dict[str, Any]:
+    """Values of parameters in this order, drawn where a pair of limits is given."""
+    return {name: rng.uniform(*value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
 def healthy(rng: np.random.Generator) -> Parameters:
     """A heart in sinus rhythm without any finding."""
     sex = str(rng.choice(["Female", "Male"]))
     voltage = rng.uniform(0.7, 1.5)
     t_amplitude = voltage * rng.uniform(0.17, 0.3)
-    return Parameters(
-        age=int(rng.integers(18, 93)),
-        sex=sex,
-        rate=rng.uniform(61, 95),
-        rr_range=rng.uniform(0.01, 0.08),
-        respiration=rng.uniform(0.16, 0.32),
-        pr=rng.uniform(0.13, 0.19),
-        p_amplitude=rng.uniform(0.08, 0.17),
-        qrs=rng.uniform(0.078, 0.102),
-        axis=float(np.clip(rng.normal(42, 22), -15, 85)),
-        voltage=voltage,
-        depth=rng.uniform(0.7, 1.4),
-        qtc=rng.uniform(0.37, 0.43) + (0.01 if sex == "Female" else 0.0),
-        t_axis=rng.uniform(30, 65),
-        t_amplitude=t_amplitude,
-        t_back=-t_amplitude * rng.uniform(0.5, 1.15),
-        st=_st_deviation(rng),
-        variation=tuple(rng.uniform(0.8, 1.2, 5)),
-        local=_local_activity(rng),
-    )
+    age = int(rng.integers(18, 93))
+    limits: dict[str, Any] = {"rate": (61, 95), "rr_range": (0.01, 0.08), "respiration": (0.16, 0.32)}
+    drawn = between(rng, **limits, pr=(0.13, 0.19), p_amplitude=(0.08, 0.17), qrs=(0.078, 0.102))
+    drawn["axis"] = float(np.clip(rng.normal(42, 22), -15, 85))
+    drawn |= between(rng, depth=(0.7, 1.4), qtc=(0.37, 0.43), t_axis=(30, 65))
+    drawn["qtc"] += 0.01 if sex == "Female" else 0.0
+    drawn |= {"voltage": voltage, "t_amplitude": t_amplitude, "t_back": -t_amplitude * rng.uniform(0.5, 1.15)}
+    drawn |= {"st": _st_deviation(rng), "variation": tuple(rng.uniform(0.8, 1.2, 5)), "local": _local_activity(rng)}
+    return Parameters(age, sex, **drawn)
 
 
 Draw = Callable[[np.random.Generator, Parameters, float], dict[str, Any]]
@@ -66,74 +60,45 @@ Draw = Callable[[np.random.Generator, Parameters, float], dict[str, Any]]
 
 def _atrial_fibrillation(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     rate = float(np.clip(rng.normal(92, 24), 45, 160))
-    return {
-        "rhythm": "fibrillation",
-        "rate": rate,
-        "rr_range": 60 / rate * rng.uniform(0.15, 0.28),
-        "pr": None,
-        "atrial_rate": 60 * rng.uniform(4.5, 8.5),
-        "atrial_amplitude": rng.uniform(0.07, 0.24),
-    }
+    rr_range, atrial_rate = 60 / rate * rng.uniform(0.15, 0.28), 60 * rng.uniform(4.5, 8.5)
+    drawn = {"rhythm": "fibrillation", "rate": rate, "rr_range": rr_range, "pr": None, "atrial_rate": atrial_rate}
+    return drawn | between(rng, atrial_amplitude=(0.07, 0.24))
 
 
 def _atrial_flutter(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     atrial_rate, block = rng.uniform(250, 350), int(rng.choice([2, 3, 4, 0], p=[0.35, 0.1, 0.3, 0.25]))
-    return {
-        "rhythm": "flutter",
-        "rate": atrial_rate / (block or 3),
-        "pr": None,
-        "atrial_rate": atrial_rate,
-        "atrial_amplitude": rng.uniform(0.18, 0.4),
-        "block": block,
-    }
+    drawn = {"rhythm": "flutter", "rate": atrial_rate / (block or 3), "pr": None, "atrial_rate": atrial_rate}
+    return drawn | between(rng, atrial_amplitude=(0.18, 0.4), block=block)
 
 
 def _bradycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     if rng.random() < 0.4:
         rate = rng.uniform(36, 58)
         return _atrial_fibrillation(rng, p, seconds) | {"rate": rate, "rr_range": 60 / rate * rng.uniform(0.12, 0.2)}
-    return {
-        "rhythm": "junction",
-        "rate": rng.uniform(38, 58),
-        "rr_range": rng.uniform(0.005, 0.03),
-        "pr": None,
-        "retrograde": rng.uniform(0.11, 0.16) if rng.random() < 0.4 else None,  # otherwise hidden in QRS
-    }
+    drawn = between(rng, rhythm="junction", rate=(38, 58), rr_range=(0.005, 0.03), pr=None)
+    return drawn | {"retrograde": rng.uniform(0.11, 0.16) if rng.random() < 0.4 else None}  # otherwise hidden in QRS
 
 
 def _tachycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     # The faster, the shorter QT even when corrected and PR, so that P stays clear of the T wave before it.
     rate = rng.triangular(102, 106, 176)
-    return {
-        "rate": rate,
-        "rr_range": rng.uniform(0.003, 0.03) * min(1.0, 120 / rate),
-        "pr": rng.uniform(0.12, 0.16 if rate < 130 else 0.13),
-        "qtc": min(p.qtc, 0.41 - 0.001 * (rate - 120)),
-    }
+    rr_range, qtc = rng.uniform(0.003, 0.03) * min(1.0, 120 / rate), min(p.qtc, 0.41 - 0.001 * (rate - 120))
+    return between(rng, rate=rate, rr_range=rr_range, pr=(0.12, 0.16 if rate < 130 else 0.13), qtc=qtc)
 
 
 def pacing(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    site: dict[str, Any] = {"qrs": rng.uniform(0.14, 0.18), "axis": rng.uniform(-85, -50)}
+    site = between(rng, qrs=(0.14, 0.18), axis=(-85, -50))
     where = rng.choice(["right ventricle", "apex", "both ventricles"], p=[0.5, 0.3, 0.2])
     if where == "apex":  # away from it and from V6
-        site |= {"axis": rng.uniform(-110, -80), "depth": rng.uniform(0.15, 0.35)}
+        site |= between(rng, axis=(-110, -80), depth=(0.15, 0.35))
     elif where == "both ventricles":  # the left one leads: narrower, to the right and to the front
         axis = rng.choice([rng.uniform(-150, -95), rng.uniform(100, 150)])
         site = {"qrs_shape": "LV", "qrs": rng.uniform(0.12, 0.15), "axis": float(axis), "depth": rng.uniform(0.4, 1.0)}
     atrial = rng.random() < 0.35  # both chambers; otherwise the ventricle alone, after a P wave or without one
     tracked = rng.random() < 0.5
-    return (
-        _left_bundle(rng, p, seconds)
-        | {
-            "rhythm": "paced",
-            "rate": rng.uniform(60, 90),
-            "rr_range": rng.uniform(0.01, 0.04) if tracked and not atrial else 0.0,
-            "pr": rng.uniform(0.13, 0.2) if atrial or tracked else None,
-            "spike": rng.uniform(0.4, 3.0),
-            "atrial_spike": bool(atrial),
-        }
-        | site
-    )
+    rr_range, pr = (0.01, 0.04) if tracked and not atrial else 0.0, (0.13, 0.2) if atrial or tracked else None
+    limits: dict[str, Any] = {"rate": (60, 90), "rr_range": rr_range, "pr": pr, "spike": (0.4, 3.0)}
+    return _left_bundle(rng, p, seconds) | between(rng, rhythm="paced", **limits, atrial_spike=bool(atrial)) | site
 
 
 def _sinus_arrhythmia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
@@ -185,14 +150,9 @@ def _right_bundle(low: float, high: float) -> Draw:
 
 def _left_bundle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
     voltage = rng.uniform(0.65, 1.3)
-    return {
-        "qrs_shape": "LBBB",
-        "qrs": rng.uniform(0.125, 0.165),
-        "axis": rng.uniform(-60, 50),
-        "voltage": voltage,
-        "t_amplitude": voltage * rng.uniform(0.08, 0.16),  # nearly all of T is secondary
-        "t_back": -voltage * rng.uniform(0.05, 0.15),
-    }
+    drawn = between(rng, qrs_shape="LBBB", qrs=(0.125, 0.165), axis=(-60, 50), voltage=voltage)
+    # Nearly all of T is secondary.
+    return drawn | {"t_amplitude": voltage * rng.uniform(0.08, 0.16), "t_back": -voltage * rng.uniform(0.05, 0.15)}
 
 
 def _left_anterior_fascicle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
