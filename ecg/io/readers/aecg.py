@@ -23,14 +23,6 @@ _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
 _MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V": 1e3}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
-# What a measurement may be called, the best name first.
-MEASUREMENTS = {
-    "heart_rate_bpm": ("MDC_ECG_HEART_RATE",),
-    "p_ms": ("MDC_ECG_TIME_PD_P",), "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
-    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",), "qt_ms": ("MDC_ECG_TIME_PD_QT",),
-    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"), "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
-    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",), "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
-}  # fmt: skip
 _STATEMENTS = ("MDC_ECG_RHY", "MDC_ECG_INTERPRETATION_STATEMENT", "MDC_ECG_INTERPRETATION_SUMMARY")
 
 
@@ -187,7 +179,7 @@ def _measurements(series: xml.Element) -> dict[str, float]:
             if value is not None:
                 number = xml.number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
                 pairs.setdefault(_code(annotation), f"{number:g}")
-    return xml.measurements_of((name, pairs.get(code, "")) for name, codes in MEASUREMENTS.items() for code in codes)
+    return xml.measured("aecg", lambda code: pairs.get(code, ""))
 
 
 def _statements(series: xml.Element) -> list[str]:

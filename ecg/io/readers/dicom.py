@@ -22,7 +22,7 @@ from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import measurements_of
+from ecg.io.readers.xml_files import measured
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
@@ -44,14 +44,6 @@ _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
 _TYPES = {"8 SB": "<i1", "8 UB": "<u1", "16 SS": "<i2", "16 US": "<u2", "32 SL": "<i4", "32 UL": "<u4"}
-# Codes of scheme SCPECG, and meanings (lower case, without "global" and the like) of any scheme.
-_MEASUREMENTS = {
-    "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"), "p_ms": ("p duration",),
-    "pr_ms": ("5.13.5-7", "pr interval"), "qrs_ms": ("5.13.5-9", "qrs duration"),
-    "qt_ms": ("5.13.5-11", "qt interval"), "qtc_ms": ("5.10.2.5-5", "qtc interval"),
-    "p_axis_deg": ("5.10.3-11", "p axis"), "qrs_axis_deg": ("5.10.3-13", "qrs axis"),
-    "t_axis_deg": ("5.10.3-15", "t axis"),
-}  # fmt: skip
 _IDENTIFIERS = (
     "AccessionNumber", "StudyID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "OtherPatientIDs",
     "OtherPatientNames", "PatientAddress", "PatientTelephoneNumbers", "PatientBirthName", "PatientMotherBirthName",
@@ -421,6 +413,6 @@ def _annotations(dataset: _Object) -> tuple[dict[str, float], tuple[str, ...], d
             value = f"{float(value) * 1000:g}"
         for name in (code, meaning):
             found.setdefault(name, value)
-    measurements = measurements_of((name, found.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys)
+    measurements = measured("dicom", lambda name: found.get(name, ""))
     statements, signatures = without_signatures(line for line in lines if line)
     return measurements, statements, signatures

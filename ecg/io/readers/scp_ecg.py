@@ -20,6 +20,7 @@ from ecg.arrays import Ints
 from ecg.io.errors import problem
 from ecg.io.files import StrPath, read_file
 from ecg.io.readers import scp_compression as packing
+from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
@@ -73,7 +74,8 @@ def read_scp_ecg(path: StrPath) -> Stored:
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
     said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
     statements, signatures = without_signatures(dict.fromkeys(said))
-    device = DeviceReport(maker, model, _acquired(facts), measurements, statements)
+    acquired = moment_or_none(_date(facts.get(25, b"")), facts.get(26, b"")[:3])
+    device = DeviceReport(maker, model, acquired, measurements, statements)
     identity, age = _identity(facts, signatures), _age(facts)
     leads, rate, gains = rhythm.leads, 1e6 / rhythm.interval, [1e6 / rhythm.unit] * len(rhythm.leads)
     return make_stored(path, leads, rate, rhythm.samples, gains, None, device, identity, age=age, sex=sex)
@@ -354,18 +356,7 @@ def _text(data: bytes) -> str:
 
 
 def _date(data: bytes) -> datetime.date | None:
-    try:
-        return datetime.date(*struct.unpack_from("<HBB", data))
-    except (ValueError, struct.error):  # none, or zeros for unknown values
-        return None
-
-
-def _acquired(facts: Mapping[int, bytes]) -> datetime.datetime | None:
-    day = _date(facts.get(25, b""))
-    try:
-        return None if day is None else datetime.datetime.combine(day, datetime.time(*facts.get(26, b"")[:3]))
-    except ValueError:
-        return None
+    return day_or_none(*struct.unpack("<HBB", data[:4])) if len(data) >= 4 else None
 
 
 def _age(facts: Mapping[int, bytes]) -> float:
