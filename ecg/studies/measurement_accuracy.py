@@ -141,8 +141,6 @@ def rate_of(r_seconds: NDArray[np.floating]) -> float:
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
-
-
 def annotated_r_peaks(record: Path, sampling_frequency: float) -> Floats:
     """The beats that are marked in at least 8 leads, in samples: the median over the leads."""
     import wfdb
@@ -222,8 +220,6 @@ def _measure_unseen(
 
 
 # ---- simulator -------------------------------------------------------------------------------------------------------
-
-
 def against_simulator(n_records: int, seed: int) -> str:
     """Tables against what the simulator laid down, in recordings with ordinary noise, all diagnoses in turn."""
     intervals = {name: Differences() for name in ("P", "PR", "QRS", "QT")}
@@ -257,8 +253,6 @@ def against_simulator(n_records: int, seed: int) -> str:
 
 
 # ---- disturbances ----------------------------------------------------------------------------------------------------
-
-
 def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
     """Table of what disturbances do to recordings of a folder, if one is given, and to simulated ones."""
     limit_blas_threads()
@@ -270,8 +264,6 @@ def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
-
-
 def _limb_and_chest_voltage(found: Measurements) -> float:
     """The larger of the highest limb and chest voltages, each relative to what low voltage is (0.5 and 1 mV)."""
     a = found.amplitudes

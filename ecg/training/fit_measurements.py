@@ -64,8 +64,6 @@ def _windows(prepared: Prepared, which: Ints) -> Floats32:
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
-
-
 def ludb_example(path: Path) -> Example:
     """A recording of LUDB with its marks; global ones are the second earliest onset and second latest offset."""
     import wfdb
@@ -115,8 +113,6 @@ def _waves(samples: Sequence[int], symbols: Sequence[str]) -> list[tuple[str, fl
 
 
 # ---- simulator -------------------------------------------------------------------------------------------------------
-
-
 def simulated_examples(n_records: int = _SIMULATED, seed: int = _SIMULATED_SEED) -> list[Example]:
     """Simulated recordings with what the simulator laid down; it knows no boundaries of single leads and no T onset."""
     examples = []
@@ -157,8 +153,6 @@ def with_leads(simulated: Sequence[Example], real: Sequence[Example]) -> list[Ex
 
 
 # ---- network ---------------------------------------------------------------------------------------------------------
-
-
 class BoundaryNetwork(nn.Module):
     """What `boundary_network` computes, in PyTorch: (B, 2, 12, n) and leads on (B, 12) to (B, 6, n), (B, 6, 12, n)."""
 
@@ -271,8 +265,6 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
 
 
 # ---- P waves ---------------------------------------------------------------------------------------------------------
-
-
 def p_wave_evidence_of(data: Path) -> tuple[Floats, Bools]:
     """Evidence and whether there are P waves, of the sinus rhythms, fibrillation and flutter in `data` but fold 9."""
     with open(data / "folds.csv", newline="") as file:
@@ -329,8 +321,6 @@ def fit_p_waves(numbers: Floats, present: Bools) -> dict[str, Floats32]:
 
 
 # ---- command ---------------------------------------------------------------------------------------------------------
-
-
 def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: int = STEPS) -> dict[str, Floats32]:
     """Fit the network, then with it the P waves; from then on this process measures with both.
 

@@ -72,8 +72,6 @@ def read_aecg(path: StrPath) -> Stored:
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
-
-
 def _code(element: xml.Element) -> str:
     code = element.find("code")
     return "" if code is None else code.get("code", "")
@@ -157,8 +155,6 @@ def _stored(
 
 
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
-
-
 def _global_annotations(element: xml.Element) -> Iterator[xml.Element]:
     """Annotations that are about no single lead, in file order, those inside others too."""
     for child in element:

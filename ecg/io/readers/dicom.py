@@ -130,8 +130,6 @@ def _philips_inside(content: bytes) -> bytes | None:
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
-
-
 def _transfer_syntax(data: bytes, path: Path) -> tuple[str, int]:
     """The transfer syntax that the file meta information (group 2, explicit VR) names, and where the rest begins.
 
@@ -240,8 +238,6 @@ class _Object:
 
 
 # ---- the ECG ---------------------------------------------------------------------------------------------------------
-
-
 def _stored(dataset: _Object, path: Path) -> Stored:
     kind = dataset.text("SOPClassUID")
     if kind == _PDF_CLASS or dataset.text("MIMETypeOfEncapsulatedDocument") == "application/pdf":

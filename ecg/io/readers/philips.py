@@ -118,8 +118,6 @@ def _samples(waveforms: xml.Element, scale: _Scale, path: Path) -> tuple[list[st
 
 
 # ---- XLI -------------------------------------------------------------------------------------------------------------
-
-
 def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> Ints:
     """The first channels of what XLI packed, (n_leads, n_samples); there may be more of them, which hold nothing.
 
@@ -207,8 +205,6 @@ def _half(values: Ints) -> Ints:
 
 
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
-
-
 def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
     return xml.measurements_of(

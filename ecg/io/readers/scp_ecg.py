@@ -138,8 +138,6 @@ def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Rhythm:
     leads: tuple[str, ...]
@@ -333,8 +331,6 @@ def _read_zones(section: _Section) -> _Zones:
 
 
 # ---- patient and device ----------------------------------------------------------------------------------------------
-
-
 def _read_facts(section: _Section) -> dict[int, bytes]:
     """Section 1 (clause 5.4): the values by their tags, of each the first one."""
     facts: dict[int, bytes] = {}

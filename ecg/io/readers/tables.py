@@ -141,8 +141,6 @@ def read_table(
 
 
 # ---- what a table does not say ---------------------------------------------------------------------------------------
-
-
 def _read_sidecar(path: StrPath) -> dict[str, Any]:
     sidecar = Path(path).with_suffix(".json")
     if not os.path.lexists(sidecar):
@@ -242,8 +240,6 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------
-
-
 def _read_csv(path: StrPath, said: float | None) -> _Table:
     data = read_file(path, _LARGEST_CSV + 1)
     if len(data) > _LARGEST_CSV:

@@ -40,8 +40,6 @@ def missing_value(samples: NDArray[Any]) -> int:
 
 
 # ---- Challenge files -------------------------------------------------------------------------------------------------
-
-
 def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
     """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
 
@@ -97,8 +95,6 @@ def _one_line(text: str) -> str:
 
 
 # ---- CSV -------------------------------------------------------------------------------------------------------------
-
-
 def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
     """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
     header, device = stored.header, stored.device
@@ -125,8 +121,6 @@ def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
 
 
 # ---- EDF -------------------------------------------------------------------------------------------------------------
-
-
 def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
     """Write EDF (integers of 16 bits) or BDF (those of 24 bits), with the integers of the recording.
 
