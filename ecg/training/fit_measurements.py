@@ -9,7 +9,6 @@ this file. How far the measurements are off on recordings that had no part in th
 `ecg benchmark ludb --refit`.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from ecg.measurements.median_beat import FUTURE, PAST
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
 from ecg.simulator.simulate import simulate_recording
+from ecg.training.folds import read_folds
 
 _SIMULATED, _SIMULATED_SEED = 1400, 11
 _SIMULATED_RHYTHMS, _RHYTHMS_SEED = 2700, 22
@@ -267,8 +267,7 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
 # ---- P waves ---------------------------------------------------------------------------------------------------------
 def p_wave_evidence_of(data: Path) -> tuple[Floats, Bools]:
     """Evidence and whether there are P waves, of the sinus rhythms, fibrillation and flutter in `data` but fold 9."""
-    with open(data / "folds.csv", newline="") as file:
-        kept = {row["record"] for row in csv.DictReader(file) if row["fold"] != "9"}
+    kept = {record for record, (_, fold) in read_folds(data).items() if fold != 9}
     paths = [Path(path) for path in find_recordings(data) if Path(path).stem in kept]
     numbers, present = [], []
     for path in progress(paths, len(paths), "Measuring"):

@@ -91,9 +91,7 @@ def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
 def read_dicom(path: StrPath) -> Stored:
     """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples."""
     path = Path(path)
-    data = read_file(path, LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise problem(path, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB", "more")
+    data = read_file(path, LARGEST_FILE, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB")
     if not is_dicom(data):
         raise problem(path, "a DICOM file ('DICM' after 128 bytes)", shown(data[128:132].decode("latin-1")))
     if data[128:132] != b"DICM":

@@ -63,10 +63,7 @@ def read_scp_ecg(path: StrPath) -> Stored:
     that is -32768 itself counts as missing too. Raises RecordingError for everything wrong with the file; sections with
     a wrong checksum are refused, too.
     """
-    data = read_file(path, _LONGEST_FILE + 1)
-    if len(data) > _LONGEST_FILE:
-        raise problem(path, f"a file of at most {_LONGEST_FILE} bytes", "more")
-    sections = _split(data, path)
+    sections = _split(read_file(path, _LONGEST_FILE, f"a file of at most {_LONGEST_FILE} bytes"), path)
     facts = _read_facts(sections[1]) if 1 in sections else {}
     rhythm = _read_samples(sections, path)
     sex = {b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown")

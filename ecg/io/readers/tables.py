@@ -241,10 +241,7 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 
 # ---- the files -------------------------------------------------------------------------------------------------------
 def _read_csv(path: StrPath, said: float | None) -> _Table:
-    data = read_file(path, _LARGEST_CSV + 1)
-    if len(data) > _LARGEST_CSV:
-        raise problem(path, f"a CSV file of at most {_LARGEST_CSV} bytes", "more")
-    text = decode(data)
+    text = decode(read_file(path, _LARGEST_CSV, f"a CSV file of at most {_LARGEST_CSV} bytes"))
     if "\0" in text:
         raise problem(path, "text", "zero bytes")
     lines = lines_of(text)
