@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecg.arrays import Array
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.simulator.dipole import Beat, Wave, leads_of_sources, local_activity, qrs_waves, sample_leads, t_wave
@@ -132,7 +133,7 @@ class Parameters:
         return self.qtc * (60 / self.rate) ** (1 / 3) + max(0.0, self.qrs - 0.1)
 
     @property
-    def local_rows(self) -> np.ndarray:
+    def local_rows(self) -> Array:
         """`local` as an array, shape (9, 9); zeros for a dipole alone."""
         return np.array(self.local) if self.local else np.zeros((9, 9))
 
@@ -209,7 +210,7 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     return (*(code for code, (name, _) in SCORED_CLASSES.items() if name in found), *more)
 
 
-def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
+def _conduction_of(p: Parameters, qrs: Array) -> set[str]:
     """Part III: what shape and duration of QRS are called; `qrs` is shape (12, n), mV, one sample per ms."""
     found = set()
     if "LAFB" in p.qrs_shape and -90 <= p.axis <= -45:
@@ -223,13 +224,13 @@ def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
     return found
 
 
-def _is_late_on_the_left(qrs: np.ndarray) -> bool:
+def _is_late_on_the_left(qrs: Array) -> bool:
     """R peaks later than 60 ms in V6, and I and V6 have hardly a wave below the line."""
     i, v6 = qrs[LEADS.index("I")], qrs[LEADS.index("V6")]
     return bool(v6.argmax() > 60 and all(-lead.min() < 0.1 * lead.max() for lead in (i, v6)))
 
 
-def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:
+def _pathological_q(qrs: Array) -> dict[str, bool]:
     """Per lead: a first deflection below the line, at least 0.1 mV deep, 40 ms long and a quarter of R.
 
     `qrs` is shape (12, n), mV, one sample per ms.
@@ -245,7 +246,7 @@ def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:
     return found
 
 
-def _t_wave_of(t: np.ndarray, r: np.ndarray) -> set[str]:
+def _t_wave_of(t: Array, r: Array) -> set[str]:
     """Part IV: T inverted (-0.1 mV or lower), or low or flat (below a tenth of an R wave of at least 0.3 mV).
 
     `t` and `r` are shape (12,), mV: the T wave at its peak and the highest R wave per lead. Leads III, aVR and V1

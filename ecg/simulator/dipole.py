@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.leads import twelve_leads
 
 # Rows I, II, V1..V6; columns Frank X (left), Y (down), Z (back).
@@ -47,17 +48,17 @@ _ELECTRODES_TO_LEADS[2:, 3:] = np.eye(6)
 _ELECTRODES_TO_LEADS[2:, :3] = -1 / 3
 
 
-def leads_of_vectors(vectors: np.ndarray) -> np.ndarray:
+def leads_of_vectors(vectors: Array) -> Array:
     """Twelve leads, shape (12, n), mV, of clinical vectors (lateral, inferior, back), shape (n, 3), mV."""
     return twelve_leads(DOWER @ _CLINICAL_TO_FRANK @ np.asarray(vectors, dtype=np.float64).T)
 
 
-def leads_of_electrodes(potentials: np.ndarray) -> np.ndarray:
+def leads_of_electrodes(potentials: Array) -> Array:
     """Twelve leads, shape (12, n), of the potentials of RA, LA, LL, V1..V6, shape (9, n)."""
     return twelve_leads(_ELECTRODES_TO_LEADS @ potentials)
 
 
-def leads_of_sources(sources: np.ndarray) -> np.ndarray:
+def leads_of_sources(sources: Array) -> Array:
     """Twelve leads, shape (12, n), mV, of sources, shape (12, n): a clinical vector, then potentials of electrodes."""
     return leads_of_vectors(sources[:3].T) + leads_of_electrodes(sources[3:])
 
@@ -68,11 +69,11 @@ class Wave(NamedTuple):
     center: float  # s after the onset of the QRS complex
     rise: float  # s, standard deviation before the peak
     fall: float  # s, standard deviation after the peak
-    vector: np.ndarray  # (lateral, inferior, back), mV
-    local: np.ndarray = np.zeros(9)  # at RA, LA, LL, V1..V6 beside what the dipole makes, mV
+    vector: Array  # (lateral, inferior, back), mV
+    local: Array = np.zeros(9)  # at RA, LA, LL, V1..V6 beside what the dipole makes, mV
 
     @property
-    def source(self) -> np.ndarray:
+    def source(self) -> Array:
         """The dipole, then what is local, shape (12,), mV."""
         return np.concatenate([self.vector, self.local])
 
@@ -99,7 +100,7 @@ _SHAPES = {
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
 
 
-def _components(shape: str, duration: float) -> tuple[np.ndarray, np.ndarray]:
+def _components(shape: str, duration: float) -> tuple[Array, Array]:
     """Fixed and turning rows, shape (n, 5): center in s, width in s, three voltages."""
     if not shape.startswith("RBBB"):
         times = np.array([duration, duration, 1, 1, 1])
@@ -123,8 +124,8 @@ def qrs_waves(
     axis: float,
     voltage: float,
     depth: float = 1.0,
-    variation: np.ndarray | None = None,
-    local: np.ndarray | None = None,
+    variation: Array | None = None,
+    local: Array | None = None,
 ) -> list[Wave]:
     """The waves of a QRS complex with the clinical measures asked for.
 
@@ -165,7 +166,7 @@ def qrs_waves(
     return [wave._replace(vector=scale * wave.vector, local=scale * wave.local) for wave in waves]
 
 
-def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
+def local_activity(waves: list[Wave], relative: Array) -> list[Wave]:
     """The waves with voltages at single electrodes beside their dipoles.
 
     `relative`, (n, 9): voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
@@ -173,18 +174,18 @@ def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
     return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
 
-def sample_leads(waves: list[Wave], duration: float, start: float = 0.0) -> np.ndarray:
+def sample_leads(waves: list[Wave], duration: float, start: float = 0.0) -> Array:
     """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from `start` to `duration` s."""
     times = np.arange(start, duration + 0.0005, 0.001)
     return leads_of_sources(np.asarray(sum(np.outer(wave.source, _shape(times, wave)) for wave in waves)))
 
 
-def _shape(times: np.ndarray, wave: Wave) -> np.ndarray:
+def _shape(times: Array, wave: Wave) -> Array:
     offset = times - wave.center
     return np.exp(-0.5 * (offset / np.where(offset < 0, wave.rise, wave.fall)) ** 2)
 
 
-def wave_area(waves: list[Wave]) -> np.ndarray:
+def wave_area(waves: list[Wave]) -> Array:
     """Time integral of the dipole over the waves, shape (3,), mV s."""
     widths = np.array([wave.rise + wave.fall for wave in waves])
     return np.asarray(np.sqrt(np.pi / 2) * (widths @ np.stack([wave.vector for wave in waves])))
@@ -200,18 +201,18 @@ def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: 
     return [Wave(first, width, width, amplitude * right), Wave(first + 2 * width, width, width, amplitude * left)]
 
 
-def t_wave(qt: float, vector: np.ndarray, is_tented: bool = False) -> Wave:
+def t_wave(qt: float, vector: Array, is_tented: bool = False) -> Wave:
     """The T wave: slow to rise, quicker to fall; the tangent to its steepest fall meets the line at QT."""
     rise, fall = (0.07 * qt, 0.07 * qt) if is_tented else (0.15 * qt, 0.10 * qt)
     return Wave(qt - 2 * fall, rise, fall, np.asarray(vector, dtype=np.float64))
 
 
-def u_wave(qt: float, vector: np.ndarray) -> Wave:
+def u_wave(qt: float, vector: Array) -> Wave:
     """The U wave, whose peak follows the end of T by about 100 ms."""
     return Wave(qt + 0.1, 0.03, 0.035, np.asarray(vector, dtype=np.float64))
 
 
-def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wave]:
+def secondary_t_waves(qt: float, qrs: float, area_change: Array) -> list[Wave]:
     """ST-T change that follows from a changed QRS complex.
 
     Wilson's ventricular gradient (Wilson et al. 1934, Am Heart J 10:46-61): the areas of QRS and T together stay the
@@ -229,18 +230,18 @@ def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wa
     ]
 
 
-def st_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+def st_wave(qt: float, qrs: float, vector: Array) -> Wave:
     """A deviation of the ST segment, largest half way to the T wave."""
     width = 0.09 * qt
     return Wave(qrs + 1.5 * width, width, 1.6 * width, np.asarray(vector, dtype=np.float64))
 
 
-def injury_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+def injury_wave(qt: float, qrs: float, vector: Array) -> Wave:
     """A deviation of the ST segment from the J point on, which goes over into the T wave."""
     return Wave(qrs + 0.02, 0.018, 0.22 * qt, np.asarray(vector, dtype=np.float64))
 
 
-def pr_segment_wave(vector: np.ndarray) -> Wave:
+def pr_segment_wave(vector: Array) -> Wave:
     """A deviation of the PR segment, up to the onset of the QRS complex."""
     return Wave(-0.015, 0.03, 0.012, np.asarray(vector, dtype=np.float64))
 
@@ -250,9 +251,7 @@ def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:
     return Wave(-pr - 0.010, 0.0004, 0.0004, voltage * np.array([0.45, -0.80, 0.40]))
 
 
-def add_waves(
-    sources: np.ndarray, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0
-) -> None:
+def add_waves(sources: Array, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0) -> None:
     """Add a beat in place.
 
     The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it: it
@@ -274,9 +273,7 @@ def add_waves(
         sources[:, start:stop] += np.outer(size * wave.source, _shape(times, wave._replace(rise=rise, fall=fall)))
 
 
-def rr_fluctuation(
-    rng: np.random.Generator, seconds: float, respiration: float, low_to_high: float = 0.5
-) -> tuple[np.ndarray, np.ndarray]:
+def rr_fluctuation(rng: Rng, seconds: float, respiration: float, low_to_high: float = 0.5) -> tuple[Array, Array]:
     """Fluctuation of the RR interval over a recording (over 10 s of a shorter one), peak to peak 1, mean 0.
 
     The spectrum has two Gaussian peaks, at 0.1 Hz (Mayer waves) and at the rate of breathing, as in McSharry et al.
@@ -299,9 +296,7 @@ def rr_fluctuation(
     return times, values / np.ptp(inside)
 
 
-def fibrillation(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
-) -> np.ndarray:
+def fibrillation(rng: Rng, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float) -> Array:
     """Fibrillatory waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of V1, mV peak to peak.
 
     A saw-tooth whose frequency and amplitude wander (Stridh and Sornmo 2001, IEEE Trans Biomed Eng 48:105-111), twice:
@@ -320,9 +315,7 @@ def fibrillation(
     return dipole
 
 
-def flutter(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
-) -> np.ndarray:
+def flutter(rng: Rng, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float) -> Array:
     """Flutter waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of II, mV peak to peak.
 
     Typical (counter-clockwise) flutter: a saw-tooth that falls slowly and rises fast in II, III, aVF, and small
@@ -334,7 +327,7 @@ def flutter(
     return amplitude / 2 * (np.outer([-0.05, 0.95, 0.10], main) + np.outer([0.0, 0.0, 0.45], lagging))
 
 
-def _saw_tooth(phase: np.ndarray, n_harmonics: int) -> np.ndarray:
+def _saw_tooth(phase: Array, n_harmonics: int) -> Array:
     """Slow fall and fast rise, between about -1 and 1, without the harmonics that make a corner."""
     m = np.arange(1, n_harmonics + 1)
     sizes = 0.75 / m * np.exp(-0.5 * (m / n_harmonics) ** 2)

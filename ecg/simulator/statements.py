@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.leads import LEADS
 from ecg.simulator import dipole as heart
 from ecg.simulator.diagnoses import Parameters
@@ -26,14 +27,14 @@ _DIRECTIONS = {  # clinical vectors
 }  # fmt: skip
 
 
-def _towards(territory: str, size: float) -> np.ndarray:
+def _towards(territory: str, size: float) -> Array:
     """A clinical vector that each of these leads sees with at least `size` mV."""
     rows = [LEADS.index(lead) for lead in TERRITORIES[territory]]
     vector = np.array(_DIRECTIONS[territory])
     return vector * size / heart.leads_of_vectors(vector[None])[rows].min()
 
 
-def _t(vector: np.ndarray) -> dict[str, Any]:
+def _t(vector: Array) -> dict[str, Any]:
     angle = float(np.degrees(np.arctan2(vector[1], vector[0])))
     return {"t_axis": angle, "t_amplitude": float(np.hypot(*vector[:2])), "t_back": float(vector[2])}
 
@@ -43,7 +44,7 @@ def _st_t(territory: str, st: float, t: float) -> dict[str, Any]:
     return {"injury": tuple(_towards(territory, st).tolist()), "qrs": 0.09, **_t(_towards(territory, t))}
 
 
-Draw = Callable[[np.random.Generator, Parameters], dict[str, Any]]
+Draw = Callable[[Rng, Parameters], dict[str, Any]]
 
 
 def _infarction(territory: str) -> Draw:
@@ -55,19 +56,19 @@ def _ischaemia(territory: str) -> Draw:
     return lambda rng, p: _st_t(territory, -rng.uniform(0.12, 0.25), -rng.uniform(0.25, 0.45))
 
 
-def _left_hypertrophy(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _left_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
     drawn = _st_t("lateral", -rng.uniform(0.1, 0.22), -rng.uniform(0.2, 0.4))
     drawn |= between(rng, voltage=(1.7, 2.6), depth=(1.2, 1.7), axis=(-20, 50), qrs=(0.092, 0.108))
     return drawn | {"age": int(rng.integers(36, 90))}
 
 
-def _right_hypertrophy(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _right_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
     drawn = _st_t("septal", -rng.uniform(0.08, 0.2), -rng.uniform(0.25, 0.45))
     return drawn | between(rng, qrs_shape="RVH", voltage=(1.0, 1.8), depth=(1.0, 1.5), axis=(100, 150))
 
 
 def _second_degree(conduction: str, conducted: float) -> Draw:
-    def draw(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+    def draw(rng: Rng, p: Parameters) -> dict[str, Any]:
         atrial_rate = rng.uniform(64, 95)
         drawn = {"conduction": conduction, "atrial_rate": atrial_rate, "rate": conducted * atrial_rate}
         return drawn | between(rng, rr_range=(0.005, 0.03), pr=(0.15, 0.19))
@@ -75,20 +76,20 @@ def _second_degree(conduction: str, conducted: float) -> Draw:
     return draw
 
 
-def _third_degree(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _third_degree(rng: Rng, p: Parameters) -> dict[str, Any]:
     wide = rng.random() < 0.5  # the ventricles' own rhythm; otherwise that of the AV junction
     limits: dict[str, Any] = {"atrial_rate": (65, 100), "rate": (28, 40) if wide else (40, 55), "rr_range": (0.0, 0.02)}
     drawn = between(rng, rhythm="escape", conduction="none", **limits, pr=None)
     return drawn | (between(rng, qrs_shape="RV", qrs=(0.13, 0.17), axis=(-80, -40)) if wide else {})
 
 
-def _supraventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _supraventricular_tachycardia(rng: Rng, p: Parameters) -> dict[str, Any]:
     drawn = between(rng, rhythm="svt", rate=(150, 215), rr_range=(0.0, 0.006), pr=None)
     drawn["retrograde"] = rng.uniform(0.07, 0.1) if rng.random() < 0.5 else None  # otherwise hidden in QRS
     return drawn | between(rng, qtc=(0.32, 0.36))
 
 
-def _ventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _ventricular_tachycardia(rng: Rng, p: Parameters) -> dict[str, Any]:
     shape = str(rng.choice(["RV", "LV"]))
     axes = (rng.uniform(-80, -40), rng.uniform(70, 110)) if shape == "RV" else (rng.uniform(-120, -70), 120.0)
     # The atria keep their own rhythm.
@@ -97,17 +98,17 @@ def _ventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[st
     return drawn | between(rng, axis=float(rng.choice(axes)), voltage=(1.2, 2.2), qtc=(0.33, 0.37))
 
 
-def _pericarditis(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _pericarditis(rng: Rng, p: Parameters) -> dict[str, Any]:
     drawn = _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4))
     return drawn | {"pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())}
 
 
-def _hyperkalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _hyperkalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
     drawn = _t(_towards("anterior", rng.uniform(1.0, 1.4))) | {"t_is_tented": True}
     return drawn | between(rng, p_amplitude=(0.03, 0.06), pr=(0.17, 0.2), qrs=(0.095, 0.109), qtc=(0.36, 0.4))
 
 
-def _hypokalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _hypokalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
     lateral = _towards("lateral", -rng.uniform(0.07, 0.14))
     drawn = _t(_towards("most", rng.uniform(0.02, 0.05)))
     drawn["injury"] = tuple((lateral + _towards("most", -0.03)).tolist())
@@ -132,7 +133,7 @@ _DRAWS: dict[str, Draw] = {
 }  # fmt: skip
 
 
-def draw_statement(rng: np.random.Generator, name: str) -> Parameters:
+def draw_statement(rng: Rng, name: str) -> Parameters:
     """Draw a heart that shows one of `ecg.simulator.diagnoses.STATEMENTS` and nothing else that is asked for."""
     for _ in range(1000):
         p = healthy(rng)
@@ -151,7 +152,7 @@ def _shows(p: Parameters, name: str) -> bool:
     j = heart.sample_leads(waves, p.qrs + 0.0401, p.qrs)[:, [0, 40]]  # at the J point and 40 ms later, mV
     t = heart.sample_leads(waves, p.qt, 0.75 * p.qt).mean(axis=1)
 
-    def of(values: np.ndarray, where: str) -> np.ndarray:
+    def of(values: Array, where: str) -> Array:
         return values[[LEADS.index(lead) for lead in TERRITORIES[where]]]
 
     if name == "STEMI-posterior":

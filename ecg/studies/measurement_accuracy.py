@@ -23,9 +23,8 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats, Ints
+from ecg.arrays import Array, Floats, Ints
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
@@ -135,7 +134,7 @@ def rates_line(differences: Differences) -> str:
     return f"Rate within {_RATE_TOLERANCE:g}/min: {right} of {total} recordings ({100 * right / max(total, 1):.1f} %)."
 
 
-def rate_of(r_seconds: NDArray[np.floating]) -> float:
+def rate_of(r_seconds: Array) -> float:
     """Beats per minute from R peaks in s."""
     return mean_rate(np.diff(r_seconds))
 

@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import save
 from torch import nn
 
-from ecg.arrays import Bools, Floats, Floats32, Ints
+from ecg.arrays import Bools, Floats, Floats32, Ints, Rng
 from ecg.io.files import write_file
 from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
@@ -191,7 +191,7 @@ def _through(layers: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def draw(example: Example, rng: np.random.Generator) -> tuple[Floats32, Bools, Floats, Floats]:
+def draw(example: Example, rng: Rng) -> tuple[Floats32, Bools, Floats, Floats]:
     """The median of some beats, changed in ways that move the boundaries as it says: input, leads on, marks."""
     n_beats = len(example.beats)
     some = rng.permutation(n_beats)[: n_beats if rng.random() < 0.4 else rng.integers(1, n_beats + 1)]

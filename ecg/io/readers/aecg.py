@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats
+from ecg.arrays import Array, Floats
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -141,9 +140,7 @@ def _scale(sequence: xml.Element, path: Path) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def _stored(
-    rows: list[Floats], scales: list[tuple[float, float]]
-) -> tuple[NDArray[np.generic], list[float], list[float]]:
+def _stored(rows: list[Floats], scales: list[tuple[float, float]]) -> tuple[Array, list[float], list[float]]:
     """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
     digits = np.array(rows) if rows else np.empty((0, 0))
     if digits.size and (np.isfinite(digits) & (digits == np.rint(digits)) & (np.abs(digits) < 2**31)).all():

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
@@ -288,7 +288,7 @@ def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
     return longest, [group for group in original or named if group is not longest]
 
 
-def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
+def _samples(group: _Object, path: Path) -> Array:
     """ADC units, (n_channels, n_samples), int16 or int32."""
     bits, interpretation = group.integer("WaveformBitsAllocated"), group.text("WaveformSampleInterpretation")
     kind = _TYPES.get(f"{bits} {interpretation}")
@@ -307,8 +307,8 @@ def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
 
 
 def _from_bits_stored(
-    samples: NDArray[Any], group: _Object, bits: Sequence[int], leads: Sequence[str], path: Path
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+    samples: Array, group: _Object, bits: Sequence[int], leads: Sequence[str], path: Path
+) -> tuple[Array, tuple[str, ...]]:
     """Samples that have fewer bits than their places, as 12 of 16 (PS3.3 C.10.9.1.4.1).
 
     The sign is the highest bit stored. Some writers leave the bits above it 0 for negative samples too.
@@ -333,7 +333,7 @@ def _from_bits_stored(
     return samples, (f"the highest bit stored is taken for the sign in {', '.join(extended)}",)
 
 
-def _mark_padding(samples: NDArray[Any], group: _Object, gains: list[float]) -> NDArray[Any]:
+def _mark_padding(samples: Array, group: _Object, gains: list[float]) -> Array:
     """Padding as the missing samples that they are: -32768 in 16 bits, -2**31 in 32.
 
     Some writers give 0, or another value that an ECG takes all the time, as the padding value. Then only what stands in

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Ints
+from ecg.arrays import Array, Ints
 from ecg.io.errors import problem
 from ecg.io.files import StrPath, read_file
 from ecg.io.readers import scp_compression as packing
@@ -138,7 +137,7 @@ def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -
 @dataclass(frozen=True)
 class _Rhythm:
     leads: tuple[str, ...]
-    samples: NDArray[np.generic]
+    samples: Array
     unit: int  # nV
     interval: int  # between samples, microseconds
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats32
+from ecg.arrays import Array, Floats32
 from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
@@ -34,7 +33,7 @@ def as_integers(stored: Stored) -> Stored:
     return replace(stored, header=header, samples=scaled.astype(np.int32))
 
 
-def missing_value(samples: NDArray[Any]) -> int:
+def missing_value(samples: Array) -> int:
     """The integer by which a sample is missing."""
     return int(np.iinfo(samples.dtype).min)
 
