@@ -23,11 +23,14 @@ DIGESTS = {
     "ecg/interpretation/data/policy.csv": "a727806425e83efb",
     "ecg/interpretation/data/sources.csv": "493093b59b9bea5d",
     "ecg/io/device_statements.csv": "3bb560af2f6d55ce",
+    "ecg/io/measurement_names.csv": "0f8e30509302df79",
     "ecg/labels/challenge-2020.csv": "2470fb3dae6ec5d9",
     "ecg/labels/challenge-2021-weights.csv": "668cb04555a97e89",
     "ecg/labels/challenge-2021.csv": "73ec9c71f44cbbae",
     "ecg/labels/ptb-xl-superclasses.csv": "52eb972c44a6d50b",
     "ecg/labels/ptb-xl.csv": "82b59c0cf8cb1053",
+    "ecg/simulator/qrs_shapes.csv": "4699224f8b3075fc",
+    "ecg/simulator/statements.csv": "e5bd454cceeda5e4",
     "weights.csv": "879908ab77ce7ea6",
 }
 SIZES = {

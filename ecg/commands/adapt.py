@@ -5,16 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ecg.commands import options
 from ecg.runtime.command import command
 
 
 @command("adapt", "no usable adapted model was written")
 @options.model
-@click.argument("data", type=options.PATH)
-@click.argument("adapted", type=options.PATH)
+@options.place("data")
+@options.place("adapted")
 @options.labels
 @options.least_likelihood
 @options.seed

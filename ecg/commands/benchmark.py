@@ -21,19 +21,10 @@ def main() -> None:
 
 @main.command("speed", cls=Command)
 @click.argument("what", type=click.Choice(_SPEEDS), default="all")
-@click.option(
-    "--records", type=click.IntRange(1), metavar="N", help="recordings (default: each measurement's own number)"
-)
-@click.option("--repeats", type=click.IntRange(1), metavar="N", default=5, help="turns of each side")
+@options.number("--records", help="recordings (default: each measurement's own number)")
+@options.number("--repeats", default=5, help="turns of each side")
 @options.seed
-@click.option(
-    "--model",
-    "models",
-    type=options.PATH,
-    multiple=True,
-    metavar="FOLDER",
-    help="whose weights to use, may be repeated (default: the shipped model)",
-)
+@options.several_folders("--model", "models", help="whose weights to use, may be repeated (default: the shipped model)")
 @click.option(
     "--seeds",
     type=click.IntRange(0),
@@ -41,7 +32,7 @@ def main() -> None:
     default=0,
     help="with training: also train with N seeds both ways and compare the networks' challenge metric",
 )
-@click.option("--output", type=options.PATH, metavar="FILE", help="page to write, such as docs/performance.md")
+@options.file("--output", help="page to write, such as docs/performance.md")
 def speed(what: str, models: tuple[Path, ...], seeds: int, output: Path | None, **options: Any) -> None:
     """Compare the project's speed with a straightforward reference, measured in the same run.
 
@@ -58,8 +49,8 @@ def speed(what: str, models: tuple[Path, ...], seeds: int, output: Path | None, 
 
 
 @main.command("ludb", cls=Command)
-@click.argument("folder", type=options.PATH)
-@click.argument("truth", type=options.PATH)
+@options.place("folder")
+@options.place("truth")
 @click.option("--refit", type=options.PATH, metavar="DATA", help="fit anew, without the recordings that are measured")
 def ludb(folder: Path, truth: Path, refit: Path | None) -> None:
     """Compare measurements with cardiologists' marks: LUDB in FOLDER, the global intervals in the CSV file TRUTH."""
@@ -69,7 +60,7 @@ def ludb(folder: Path, truth: Path, refit: Path | None) -> None:
 
 
 @main.command("disturbed", cls=Command)
-@click.argument("folder", type=options.PATH, required=False)
+@options.place("folder", required=False)
 @click.option("--records", type=click.IntRange(1), default=100, help="simulated recordings, without a folder")
 @click.option("--seed", type=int, default=1)
 def disturbed(folder: Path | None, records: int, seed: int) -> None:
@@ -80,7 +71,7 @@ def disturbed(folder: Path | None, records: int, seed: int) -> None:
 
 
 @main.command("simulated", cls=Command)
-@click.option("--records", type=click.IntRange(1), default=2000, metavar="N", help="recordings")
+@options.number("--records", default=2000, help="recordings")
 @click.option("--seed", type=click.IntRange(0), default=1, help="of the simulator")
 def simulated(records: int, seed: int) -> None:
     """Compare measurements with the simulator's truth."""
@@ -90,7 +81,7 @@ def simulated(records: int, seed: int) -> None:
 
 
 @main.command("labels", cls=Command)
-@click.argument("data", type=options.PATH)
+@options.place("data")
 @click.option("--fold", type=int, help="only the recordings in this fold of folds.csv")
 def labels(data: Path, fold: int | None) -> None:
     """Compare measurements with the labels of the Challenge recordings in DATA."""
@@ -101,13 +92,10 @@ def labels(data: Path, fold: int | None) -> None:
 
 
 @main.command("statements", cls=Command)
-@click.argument("data", type=options.PATH)
-@click.option(
+@options.place("data")
+@options.several_folders(
     "--model",
     "models",
-    type=options.PATH,
-    multiple=True,
-    metavar="FOLDER",
     help="folder of a trained model, may be repeated (default: none, measured criteria alone are counted)",
 )
 @options.definitions
@@ -125,8 +113,8 @@ def statements(data: Path, models: tuple[Path, ...], definitions: str | None, fo
 
 
 @main.command("acute", cls=Command)
-@click.option("--records", type=click.IntRange(1), default=40, metavar="N", help="of each finding")
-@click.option("--model", "models", type=options.PATH, multiple=True, metavar="FOLDER", help="may be repeated")
+@options.number("--records", default=40, help="of each finding")
+@options.several_folders("--model", "models", help="may be repeated")
 @click.option("--seed", type=click.IntRange(0), default=1, help="of the simulator")
 def acute(records: int, models: tuple[Path, ...], seed: int) -> int:
     """Count the acute findings of simulated hearts that statements name, and false ones."""
@@ -138,7 +126,7 @@ def acute(records: int, models: tuple[Path, ...], seed: int) -> int:
 
 @main.command("adaptation", cls=Command)
 @options.model
-@click.argument("data", type=options.PATH)
+@options.place("data")
 @options.labels
 @options.seed
 def adaptation(model: Path, data: Path, labels: str | None, seed: int) -> None:
@@ -152,9 +140,9 @@ def adaptation(model: Path, data: Path, labels: str | None, seed: int) -> None:
 
 
 @main.command("fit-measurements", cls=Command, when_stopped="the parameters are as they were")
-@click.argument("ludb", type=options.PATH)
-@click.argument("data", type=options.PATH)
-@click.option("--steps", type=click.IntRange(1), metavar="N", default=2500, help="of training the network")
+@options.place("ludb")
+@options.place("data")
+@options.number("--steps", default=2500, help="of training the network")
 def fit_measurements(ludb: Path, data: Path, steps: int) -> None:
     """Fit what the measurements have learned to LUDB and to Challenge recordings in DATA, with a folds.csv."""
     from ecg.training.fit_measurements import fit_folder
@@ -163,7 +151,7 @@ def fit_measurements(ludb: Path, data: Path, steps: int) -> None:
 
 
 @main.command("lead-reversal", cls=Command)
-@click.argument("data", type=options.PATH)
+@options.place("data")
 @click.option("--folds", type=int, multiple=True, help="only the recordings in this fold of folds.csv; may be repeated")
 def lead_reversal(data: Path, folds: tuple[int, ...]) -> None:
     """Count the exchanged electrodes that are found, in recordings with limb leads exchanged on purpose."""
@@ -174,7 +162,7 @@ def lead_reversal(data: Path, folds: tuple[int, ...]) -> None:
 
 
 @main.command("fit-lead-reversal", cls=Command)
-@click.argument("data", type=options.PATH)
+@options.place("data")
 def fit_lead_reversal(data: Path) -> None:
     """Print the constants by which exchanged electrodes are found, fitted to folds 1 to 8 of DATA."""
     from ecg.studies.lead_reversal import fit
@@ -184,8 +172,8 @@ def fit_lead_reversal(data: Path) -> None:
 
 
 @main.command("cost-quality", cls=Command)
-@click.argument("page", type=options.PATH)
-@click.argument("picture", type=options.PATH)
+@options.place("page")
+@options.place("picture")
 def cost_quality(page: Path, picture: Path) -> None:
     """Draw the table of cost and quality on a page, such as docs/performance.md, as a PNG file."""
     from ecg.studies.cost_quality import plot_costs, read_costs
@@ -194,7 +182,7 @@ def cost_quality(page: Path, picture: Path) -> None:
 
 
 @main.command("median-beats", cls=Command)
-@click.argument("picture", type=options.PATH)
+@options.place("picture")
 def median_beats(picture: Path) -> None:
     """Draw median beats of simulated recordings with their marks as a PNG file."""
     from ecg.studies.median_beats import plot_median_beats

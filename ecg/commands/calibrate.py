@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import click
-
 from ecg.commands import options
 from ecg.runtime.command import command
 
 
 @command("calibrate", "the model folder is as it was")
-@click.argument("model", type=options.PATH)
-@click.argument("data", type=options.PATH)
+@options.place("model")
+@options.place("data")
 @options.labels
 @options.least_likelihood
 def main(model: Path, data: Path, labels: str | None, least_likelihood: float) -> None:

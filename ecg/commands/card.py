@@ -9,7 +9,7 @@ from ecg.runtime.command import command as make_command
 
 
 @make_command("card", "the model folder is as it was")
-@click.argument("model", type=options.PATH)
+@options.place("model")
 @click.option("--command", required=True, help="what trained it")
 @click.option("--commit", required=True, help="of the code that trained it")
 @click.option("--minutes", type=float, required=True, help="training time in minutes")

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 @command("classify", "outputs written so far are whole, the same command with --resume classifies the rest")
 @options.model
 @options.recordings
-@click.argument("output", type=options.PATH)
+@options.place("output")
 @options.device
 @options.workers
 @options.resume
 @options.deterministic
-@click.option(
+@options.flag(
     "--fast",
-    is_flag=True,
     help="classify by the network distilled from the model, in MODEL/distilled: it measures nothing and takes a "
     "fraction of the time (docs/performance.md)",
 )

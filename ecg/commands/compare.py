@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import click
-
 from ecg.commands import options
 from ecg.resources import shipped_models
 from ecg.runtime.command import command
 
 
 @command("compare")
-@click.argument("before", type=options.PATH)
-@click.argument("after", type=options.PATH)
-@click.argument("output", type=options.PATH)
+@options.place("before")
+@options.place("after")
+@options.place("output")
 @options.definitions
 @options.models
 @options.device

@@ -11,7 +11,7 @@ from ecg.runtime.command import command
 
 @command("convert", "the recordings written so far are whole, the same command with --resume converts the rest")
 @options.recordings
-@click.argument("output", type=options.PATH)
+@options.place("output")
 @click.option(
     "--to",
     type=click.Choice(["challenge", "dicom", "edf", "csv", "aecg", "scp"]),
@@ -19,14 +19,12 @@ from ecg.runtime.command import command
     help="what to write: Challenge files (.hea and .mat), DICOM, EDF, CSV, HL7 aECG or SCP-ECG",
 )
 @options.statements
-@click.option(
+@options.flag(
     "--keep-identity",
-    is_flag=True,
     help="also write names, identifiers, birth date and date of the recording, where the files have them",
 )
-@click.option(
+@options.flag(
     "--anonymize",
-    is_flag=True,
     help="leave out free text too, keep of dates the year, and keep no file in which a check finds a name, an "
     "identifier or a date of the original",
 )

@@ -10,8 +10,8 @@ from ecg.runtime.command import command
 
 @command("distill", "the same command continues from there")
 @options.model
-@click.argument("data", type=options.PATH)
-@click.argument("distilled", type=options.PATH)
+@options.place("data")
+@options.place("distilled")
 @click.option("--width", type=float, default=0.5, help="channels of the network, as a share of the ensemble's")
 @options.epochs
 @options.seed

@@ -10,7 +10,7 @@ from ecg.runtime.command import command
 
 @command("export", "the file is written whole or not at all")
 @options.model
-@click.argument("output", type=options.PATH)
+@options.place("output")
 @click.option(
     "--from-raw",
     type=float,

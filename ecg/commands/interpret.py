@@ -11,9 +11,9 @@ from ecg.runtime.command import command
 
 @command("interpret")
 @options.recordings
-@click.argument("output", type=options.PATH)
+@options.place("output")
 @options.models
-@click.option("--criteria-only", is_flag=True, help="measured criteria alone, without a model")
+@options.flag("--criteria-only", help="measured criteria alone, without a model")
 @options.definitions
 @options.device
 @options.allow_failures

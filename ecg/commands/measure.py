@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import click
-
 from ecg.commands import options
 from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
@@ -12,20 +10,9 @@ from ecg.runtime.shards import WHOLE, Shard
 
 @command("measure", "the same command with --resume measures the rest")
 @options.recordings
-@click.argument("table", type=options.PATH)
-@click.option(
-    "--beats",
-    type=options.PATH,
-    metavar="FOLDER",
-    help="also write the waves of every beat as WFDB annotations, <record>.ecgm",
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=options.PATH,
-    metavar="FILE",
-    help="also write one JSON object per line and recording, with its median beat",
-)
+@options.place("table")
+@options.folder("--beats", help="also write the waves of every beat as WFDB annotations, <record>.ecgm")
+@options.file("--json", "json_file", help="also write one JSON object per line and recording, with its median beat")
 @options.workers
 @options.resume
 @options.shard

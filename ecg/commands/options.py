@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE, Shard, parse_shard
 
 PATH = click.Path(path_type=Path)  # what is wrong with it says who uses it
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+place: Callable[..., Decorator] = partial(click.argument, type=PATH)
+flag: Callable[..., Decorator] = partial(click.option, is_flag=True)
+number: Callable[..., Decorator] = partial(click.option, type=click.IntRange(1), metavar="N")
+folder: Callable[..., Decorator] = partial(click.option, type=PATH, metavar="FOLDER")
+file: Callable[..., Decorator] = partial(click.option, type=PATH, metavar="FILE")
+several_folders: Callable[..., Decorator] = partial(folder, multiple=True)
 
 
 class _ShardType(click.ParamType[Shard]):
@@ -42,21 +50,10 @@ def _inputs(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) 
 
 
 recordings = click.argument("recordings", nargs=-1, required=True, metavar="INPUT...", callback=_inputs)
-model = click.option(
-    "--model",
-    type=PATH,
-    metavar="FOLDER",
-    default=lambda: resource("model"),
-    show_default="the shipped model",
-    help="folder of a trained model",
-)
-models = click.option(
-    "--model",
-    "models",
-    type=PATH,
-    multiple=True,
-    metavar="FOLDER",
-    help="folder of a trained model, may be repeated (default: the shipped ones)",
+_shipped: dict[str, Any] = {"default": lambda: resource("model"), "show_default": "the shipped model"}
+model = folder("--model", **_shipped, help="folder of a trained model")
+models = several_folders(
+    "--model", "models", help="folder of a trained model, may be repeated (default: the shipped ones)"
 )
 definitions = click.option(
     "--definitions",
@@ -65,14 +62,8 @@ definitions = click.option(
     "model's own, else clinical]",
 )
 device = click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:<number>")
-workers = click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    show_default="by the number of cores",
-    help="processes that read and measure recordings",
-)
-resume = click.option("--resume", is_flag=True, help="keep what an earlier run has finished, do the rest")
+workers = number("--workers", show_default="by the number of cores", help="processes that read and measure recordings")
+resume = flag("--resume", help="keep what an earlier run has finished, do the rest")
 shard = click.option(
     "--shard",
     type=_ShardType(),
@@ -80,12 +71,11 @@ shard = click.option(
     default=str(WHOLE),
     help="only the K-th of N equal shares of the recordings, for N processes on one or several machines",
 )
-deterministic = click.option(
+deterministic = flag(
     "--deterministic",
-    is_flag=True,
     help="compute in float32, window by window: a result does not depend on the other recordings; takes longer",
 )
-allow_failures = click.option("--allow-failures", is_flag=True, help="exit with 0 even if some recordings failed")
+allow_failures = flag("--allow-failures", help="exit with 0 even if some recordings failed")
 diagnoses = click.option(
     "--diagnoses",
     metavar="NAME|FILE.csv",
@@ -124,7 +114,5 @@ training_leads = click.option(
     "half of the training items lack those that smaller sets lack (default: the leads that are there)",
 )
 seed = click.option("--seed", type=click.IntRange(0), default=2020, help="random seed")
-epochs = click.option(
-    "--epochs", type=click.IntRange(1), metavar="N", help="epochs of each network (default: the method's schedule)"
-)
-limit = click.option("--limit", type=click.IntRange(1), metavar="N", help="use only N recordings, to try things out")
+epochs = number("--epochs", help="epochs of each network (default: the method's schedule)")
+limit = number("--limit", help="use only N recordings, to try things out")

@@ -13,16 +13,15 @@ from ecg.runtime.shards import WHOLE, Shard
 
 @command("report", "files written so far are whole, the same command with --resume writes the rest")
 @click.argument("folders", nargs=-1, required=True, metavar="INPUT... REPORT", type=options.PATH)
-@click.option("--evaluation", is_flag=True, help="evaluate a model: LABELS OUTPUTS [OUTPUTS2] REPORT")
+@options.flag("--evaluation", help="evaluate a model: LABELS OUTPUTS [OUTPUTS2] REPORT")
 @options.diagnoses
 @options.model
-@click.option(
+@options.flag(
     "--attribution",
-    is_flag=True,
     help="show where the network looked, for up to three findings of each recording; takes about a second per finding",
 )
-@click.option("--pdf", is_flag=True, help="also a printable A4 page of each recording")
-@click.option("--single", is_flag=True, help="one self-contained file, up to 50 recordings")
+@options.flag("--pdf", help="also a printable A4 page of each recording")
+@options.flag("--single", help="one self-contained file, up to 50 recordings")
 @click.option(
     "--layout", type=click.Choice(["3x4", "6x2", "12x1"]), default="3x4", help="of the leads, which a page shows first"
 )

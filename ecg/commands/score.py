@@ -12,7 +12,7 @@ from ecg.runtime.command import command
 @click.argument("scores", required=False)
 @click.argument("class_scores", required=False)
 @options.diagnoses
-@click.option("--classes", is_flag=True, help="print a table of all classes")
+@options.flag("--classes", help="print a table of all classes")
 def main(
     labels: str, outputs: str, scores: str | None, class_scores: str | None, diagnoses: str | None, classes: bool
 ) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from ecg.commands.options import PATH, resume, shard
+from ecg.commands.options import flag, number, place, resume, shard
 from ecg.runtime.command import command
 from ecg.runtime.shards import Shard
 
 
 @command("simulate", "recordings written so far are whole, the same command with --resume writes the rest")
-@click.argument("output", type=PATH)
-@click.option("--records", type=click.IntRange(1), default=40, metavar="N", help="how many recordings")
+@place("output")
+@number("--records", default=40, help="how many recordings")
 @click.option("--from", "first", type=click.IntRange(1), default=1, metavar="K", help="number of the first one to make")
 @click.option("--seed", type=click.IntRange(0), default=1, help="a number that names this set of recordings")
 @click.option("--diagnosis", help="an abbreviation such as AF, or a SNOMED CT code  [default: all in turn]")
@@ -25,7 +25,7 @@ from ecg.runtime.shards import Shard
 @click.option("--fs", "sampling_frequency", type=float, default=500, help="sampling frequency, 100 to 1000 Hz")
 @click.option("--seconds", type=float, default=10, help="length, s")
 @click.option("--dialect", type=click.Choice(["2020", "2021"]), default="2020", help="of the header")
-@click.option("--plots", is_flag=True, help="also draw each recording as a PNG")
+@flag("--plots", help="also draw each recording as a PNG")
 @resume
 @shard
 def main(output: Path, records: int, first: int, plots: bool, resume: bool, shard: Shard, **recording: Any) -> int:

@@ -54,10 +54,9 @@ from ecg.runtime.command import command
     help="keep the preprocessed recordings here, for the next training on the same data (default: they lie in MODEL "
     "until the training ends)",
 )
-@click.option("--resume", is_flag=True, help="fail instead of restarting if data or arguments changed")
-@click.option(
+@options.flag("--resume", help="fail instead of restarting if data or arguments changed")
+@options.flag(
     "--spread-members",
-    is_flag=True,
     help="under torchrun: each process trains other members, rather than all of them one member after another",
 )
 @click.pass_obj

@@ -12,8 +12,8 @@ from ecg.runtime.command import command
 
 
 @command("unsure")
-@click.argument("outputs", type=options.PATH)
-@click.argument("table", type=options.PATH)
+@options.place("outputs")
+@options.place("table")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1),

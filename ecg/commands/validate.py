@@ -9,18 +9,15 @@ from ecg.runtime.command import command
 
 
 @command("validate", "the same command continues from there")
-@click.argument("data", type=options.PATH)
-@click.argument("output", type=options.PATH)
+@options.place("data")
+@options.place("output")
 @click.option(
     "--folds", "n_folds", type=click.IntRange(2), metavar="K", help="K-fold cross-validation (default: K = 5)"
 )
-@click.option("--leave-one-database-out", is_flag=True, help="predict each database from the others")
-@click.option(
-    "--hold-out", is_flag=True, help="train on the largest database, predict its last fold and every other database"
-)
-@click.option(
+@options.flag("--leave-one-database-out", help="predict each database from the others")
+@options.flag("--hold-out", help="train on the largest database, predict its last fold and every other database")
+@options.flag(
     "--disturbed",
-    is_flag=True,
     help="also disturb the test recordings and say what is lost: wrong gain, interference, a lead off ...",
 )
 @click.option(
@@ -30,7 +27,7 @@ from ecg.runtime.command import command
     metavar="NAME[:SETTING=VALUE,...]",
     help="of docs/methods.md, may be repeated (default: all of them)",
 )
-@click.option("--members", type=click.IntRange(1), default=1, metavar="N", help="networks trained on each split")
+@options.number("--members", default=1, help="networks trained on each split")
 @options.epochs
 @options.diagnoses
 @options.labels
@@ -38,7 +35,7 @@ from ecg.runtime.command import command
 @options.training_leads
 @options.seed
 @options.device
-@click.option("--workers", type=click.IntRange(1), default=2, metavar="N", help="processes that read recordings")
+@options.number("--workers", default=2, help="processes that read recordings")
 @options.limit
 def main(
     n_folds: int | None,

@@ -19,6 +19,7 @@ from ecg.io.files import remove_leftovers, write_file
 from ecg.io.folders import is_header
 from ecg.io.formats import CHALLENGE, format_of, read_any
 from ecg.io.inputs import Paths, expand_inputs
+from ecg.io.readers.xml_files import MEASUREMENTS
 from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.aecg_writer import write_aecg
@@ -27,38 +28,12 @@ from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, wri
 from ecg.io.writers.scp_writer import write_scp
 
 REPORTS = "device_reports.csv"
-_MEASUREMENTS = (
-    "heart_rate_bpm",
-    "p_ms",
-    "pr_ms",
-    "qrs_ms",
-    "qt_ms",
-    "qtc_ms",
-    "p_axis_deg",
-    "qrs_axis_deg",
-    "t_axis_deg",
-)
 _COLUMNS = (
-    "record",
-    "format",
-    "maker",
-    "model",
-    "sampling_frequency_hz",
-    "seconds",
-    "age",
-    "sex",
-    *_MEASUREMENTS,
-    "codes",
-    "statements",
+    *("record", "format", "maker", "model", "sampling_frequency_hz", "seconds", "age", "sex"),
+    *(*MEASUREMENTS, "codes", "statements"),
 )
-_SUFFIXES = {
-    "challenge": (".hea", ".mat"),
-    "dicom": (".dcm",),
-    "edf": (".edf", ".bdf"),
-    "csv": (".csv", ".json"),
-    "aecg": (".aecg",),
-    "scp": (".scp",),
-}
+_SUFFIXES = {"challenge": (".hea", ".mat"), "dicom": (".dcm",), "edf": (".edf", ".bdf"), "csv": (".csv", ".json")}
+_SUFFIXES |= {"aecg": (".aecg",), "scp": (".scp",)}
 _IDENTITY_COLUMNS = ("patient_name", "patient_id", "birth_date", "acquired", "identifiers")
 
 
@@ -204,7 +179,7 @@ def _row(stored: Stored, name: str, keep_identity: bool) -> dict[str, object]:
         "codes": ";".join(header.labels),
         "statements": " | ".join(device.statements),
     }
-    row |= {key: f"{device.measurements[key]:.12g}" for key in _MEASUREMENTS if key in device.measurements}
+    row |= {key: f"{device.measurements[key]:.12g}" for key in MEASUREMENTS if key in device.measurements}
     if keep_identity:
         row |= {
             "patient_name": identity.name,

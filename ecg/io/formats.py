@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError, problem
 from ecg.io.files import StrPath, is_dangling, read_file
@@ -116,7 +116,7 @@ def read_challenge(header_file: StrPath) -> Stored:
     missing = np.isnan(units)
     whole = np.rint(np.where(missing, 0, units))
     if np.abs(np.where(missing, 0, units) - whole).max() > 0.01 or np.abs(whole).max() >= 2**23:
-        samples: NDArray[np.generic] = rows
+        samples: Array = rows
         gains, baselines = np.ones_like(gains), np.zeros_like(baselines)
     else:
         kind = np.int16 if np.abs(whole).max() < 2**15 else np.int32

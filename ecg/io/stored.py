@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY, Header
@@ -57,7 +57,7 @@ class Stored:
     header: Header
     # (n_signals, n_samples): ADC units, int16 or int32, where the format has integers (-32768 in int16 means a missing
     # sample); else float64 mV with NaN for missing samples. `to_millivolts(samples, header)` makes mV of them.
-    samples: NDArray[np.generic]
+    samples: Array
     device: DeviceReport = DeviceReport()
     identity: Identity = Identity()
 
@@ -67,7 +67,7 @@ class Stored:
         return self.header.notes
 
 
-def as_small_integers(rows: Sequence[NDArray[Any]], path: StrPath) -> NDArray[np.generic]:
+def as_small_integers(rows: Sequence[Array], path: StrPath) -> Array:
     """Leads of whole numbers as one array, (n_leads, n_samples), int16 where -32768 is none of them, else int32.
 
     Raises RecordingError where leads differ in length, or hold other numbers.
@@ -85,7 +85,7 @@ def make_header(
     path: StrPath,
     leads: Sequence[str],
     sampling_frequency: float,
-    samples: NDArray[np.generic],
+    samples: Array,
     adc_gains: Sequence[float],
     baselines: Sequence[float] | None = None,
     age: float = math.nan,
@@ -144,7 +144,7 @@ def make_stored(
     path: StrPath,
     leads: Sequence[str],
     sampling_frequency: float,
-    samples: NDArray[np.generic],
+    samples: Array,
     adc_gains: Sequence[float],
     baselines: Sequence[float] | None,
     device: DeviceReport,

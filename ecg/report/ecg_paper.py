@@ -8,14 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
 import msgspec
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
 
-from ecg.arrays import Bools, Floats, Floats32, Ints
+from ecg.arrays import Array, Bools, Floats, Floats32, Ints
 from ecg.leads import LEADS
 from ecg.measurements.small_arrays import median
 
@@ -143,7 +141,7 @@ def trace_path(
     return "".join(parts)
 
 
-def _extremes(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _extremes(x: Array, y: Array) -> tuple[Array, Array]:
     """Lowest and highest point of each bin in the order of time, where there are more than two in it."""
     size = int(_BIN_MS / (x[1] - x[0])) if len(x) > 1 else 1
     if size <= 2:

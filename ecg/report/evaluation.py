@@ -125,8 +125,6 @@ def _folders(evaluation: _Evaluation) -> list[str]:
 
 
 # --- Tables -----------------------------------------------------------------------------------------------------------
-
-
 def _score_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
     names, diagnoses = sorted(set(evaluation.databases)), evaluation.diagnoses
     groups = {"all": np.ones(len(evaluation.headers), dtype=bool)}
@@ -209,8 +207,6 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
 
 
 # --- Curves -----------------------------------------------------------------------------------------------------------
-
-
 def _lines(evaluation: _Evaluation, curve: Callable[[Bools, Floats], tuple[Floats, Floats]], k: int) -> list[Line]:
     return [
         Line(*curves.thinned(*curve(evaluation.labels[:, k], answers.scores[:, k])), kind)
@@ -263,8 +259,6 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
 
 
 # --- Recordings -------------------------------------------------------------------------------------------------------
-
-
 def _costliest(cost: Floats) -> list[int]:
     order = np.argsort(-cost, kind="stable")[:COSTLIEST]
     return [place for place in order.tolist() if cost[place] > 1e-12]

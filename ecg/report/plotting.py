@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,10 @@ def plot_recording(
     `signal`, (12, n_samples), mV: leads in the order of `ecg.leads.LEADS`; NaN leaves a gap. `sampling_frequency`: Hz.
     `path`: the PNG file, written whole or not at all.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     width, height = 25.0 * 4 * _COLUMN_SECONDS + 10, _ROW_MM * 4 + 12
     figure = Figure(figsize=(width / 25.4, height / 25.4 + 0.25))
-    FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, height / (height + 0.25 * 25.4)))
     axes.set(xlim=(0, width), ylim=(0, height))
     axes.axis("off")
@@ -63,6 +62,11 @@ def plot_recording(
         axes.plot([0.5, 1.5, 1.5, 4.0, 4.0, 5.0], middle + np.array([0, 0, 10, 10, 0, 0]), "k", linewidth=0.7)
     axes.text(width - 1, 1, "25 mm/s   10 mm/mV   (large square: 0.2 s, 0.5 mV)", fontsize=6, ha="right")
     figure.text(0.01, 0.985, title, fontsize=9, va="top")
+    save_png(figure, path, dots_per_inch)
+
+
+def save_png(figure: Any, path: StrPath, dots_per_inch: int) -> None:
+    """Write a figure of matplotlib as a PNG, whole or not at all."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=dots_per_inch)
     write_file(path, image.getvalue())

@@ -7,12 +7,15 @@ and part V (hypertrophy, for R and S voltages, Hancock et al. 2009, 53:992-1002)
 universal definition of myocardial infarction (Thygesen et al. 2018, Circulation 138:e618-e651).
 """
 
+import csv
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ecg.arrays import Array
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 from ecg.simulator.dipole import Beat, Wave, leads_of_sources, local_activity, qrs_waves, sample_leads, t_wave
@@ -35,27 +38,10 @@ class Statement(NamedTuple):
 # SNOMED CT codes are those of the Challenge's list of 2021, PTB-XL's codes those of its statements. Neither has a code
 # of its own for ST elevation of one territory.
 STATEMENTS: dict[str, Statement] = {
-    "STEMI-anterior": Statement("ST elevation infarction, anterior", ("164931005",), ("STE_",), (160, 145)),
-    "STEMI-inferior": Statement("ST elevation infarction, inferior", ("164931005",), ("STE_",), (161, 145)),
-    "STEMI-lateral": Statement("ST elevation infarction, lateral", ("164931005",), ("STE_",), (163, 145)),
-    "ischaemia-anterior": Statement("ischaemia, anterior", ("426434006",), ("ISCAN",), (145, 226)),
-    "ischaemia-inferior": Statement("ischaemia, inferior", ("425419005",), ("ISCIN",), (145, 226)),
-    "ischaemia-lateral": Statement("ischaemia, lateral", ("425623009",), ("ISCLA",), (145, 226)),
-    "LVH": Statement("left ventricular hypertrophy with strain", ("164873001", "370365005"), ("LVH",), (142, 153)),
-    "RVH": Statement("right ventricular hypertrophy with strain", ("89792004",), ("RVH",), (143, 153)),
-    "WPW": Statement("ventricular pre-excitation", ("74390002",), ("WPW",), (108,)),
-    "MobitzI": Statement("second-degree AV block, Mobitz I", ("195042002", "54016002"), ("2AVB",), (83,)),
-    "MobitzII": Statement("second-degree AV block, Mobitz II", ("195042002", "28189009"), ("2AVB",), (84,)),
-    "AVB2to1": Statement("2:1 AV block", ("195042002",), ("2AVB",), (85,)),
-    "AVB3": Statement("third-degree AV block", ("27885002",), ("3AVB",), (88,)),
-    "SVT": Statement("supraventricular tachycardia", ("426761007",), ("SVTAC",), (55,)),
-    "VT": Statement("ventricular tachycardia", ("164895002",), (), (70,)),
-    "LPFB": Statement("left posterior fascicular block", ("445211001",), ("LPFB",), (102,)),
-    "pericarditis": Statement("acute pericarditis", ("164931005",), ("STE_",), (145, 200)),
-    "STEMI-posterior": Statement("ST elevation infarction, posterior", ("429622005",), ("STD_",), (162, 145)),
-    "hyperkalaemia": Statement("hyperkalaemia", ("14140009",), ("EL",), (147, 208)),
-    "hypokalaemia": Statement("hypokalaemia", ("43339004",), ("EL",), (147, 150, 211)),
-    "capture-failure": Statement("pacing spikes that excite nothing", (), ("PACE",), (181, 186)),
+    name: Statement(words, tuple(snomed.split()), tuple(ptb_xl.split()), tuple(map(int, aha.split())))
+    for name, words, snomed, ptb_xl, aha in list(
+        csv.reader(Path(__file__).with_name("statements.csv").read_text().splitlines())
+    )[1:]
 }
 
 _CONTIGUOUS = (("II", "III", "aVF"), ("aVL", "I", "V5", "V6"), ("V2", "V3", "V4", "V5"))
@@ -147,7 +133,7 @@ class Parameters:
         return self.qtc * (60 / self.rate) ** (1 / 3) + max(0.0, self.qrs - 0.1)
 
     @property
-    def local_rows(self) -> np.ndarray:
+    def local_rows(self) -> Array:
         """`local` as an array, shape (9, 9); zeros for a dipole alone."""
         return np.array(self.local) if self.local else np.zeros((9, 9))
 
@@ -224,7 +210,7 @@ def labels_of(parameters: Parameters) -> tuple[str, ...]:
     return (*(code for code, (name, _) in SCORED_CLASSES.items() if name in found), *more)
 
 
-def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
+def _conduction_of(p: Parameters, qrs: Array) -> set[str]:
     """Part III: what shape and duration of QRS are called; `qrs` is shape (12, n), mV, one sample per ms."""
     found = set()
     if "LAFB" in p.qrs_shape and -90 <= p.axis <= -45:
@@ -238,13 +224,13 @@ def _conduction_of(p: Parameters, qrs: np.ndarray) -> set[str]:
     return found
 
 
-def _is_late_on_the_left(qrs: np.ndarray) -> bool:
+def _is_late_on_the_left(qrs: Array) -> bool:
     """R peaks later than 60 ms in V6, and I and V6 have hardly a wave below the line."""
     i, v6 = qrs[LEADS.index("I")], qrs[LEADS.index("V6")]
     return bool(v6.argmax() > 60 and all(-lead.min() < 0.1 * lead.max() for lead in (i, v6)))
 
 
-def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:
+def _pathological_q(qrs: Array) -> dict[str, bool]:
     """Per lead: a first deflection below the line, at least 0.1 mV deep, 40 ms long and a quarter of R.
 
     `qrs` is shape (12, n), mV, one sample per ms.
@@ -260,7 +246,7 @@ def _pathological_q(qrs: np.ndarray) -> dict[str, bool]:
     return found
 
 
-def _t_wave_of(t: np.ndarray, r: np.ndarray) -> set[str]:
+def _t_wave_of(t: Array, r: Array) -> set[str]:
     """Part IV: T inverted (-0.1 mV or lower), or low or flat (below a tenth of an R wave of at least 0.3 mV).
 
     `t` and `r` are shape (12,), mV: the T wave at its peak and the highest R wave per lead. Leads III, aVR and V1

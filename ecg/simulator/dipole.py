@@ -12,11 +12,14 @@ electrodes than to others. Each wave can therefore carry voltages at single elec
 Times are in s, voltages in mV, angles in degrees, frequencies in Hz, heart rates in beats per minute.
 """
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.leads import twelve_leads
 
 # Rows I, II, V1..V6; columns Frank X (left), Y (down), Z (back).
@@ -45,17 +48,17 @@ _ELECTRODES_TO_LEADS[2:, 3:] = np.eye(6)
 _ELECTRODES_TO_LEADS[2:, :3] = -1 / 3
 
 
-def leads_of_vectors(vectors: np.ndarray) -> np.ndarray:
+def leads_of_vectors(vectors: Array) -> Array:
     """Twelve leads, shape (12, n), mV, of clinical vectors (lateral, inferior, back), shape (n, 3), mV."""
     return twelve_leads(DOWER @ _CLINICAL_TO_FRANK @ np.asarray(vectors, dtype=np.float64).T)
 
 
-def leads_of_electrodes(potentials: np.ndarray) -> np.ndarray:
+def leads_of_electrodes(potentials: Array) -> Array:
     """Twelve leads, shape (12, n), of the potentials of RA, LA, LL, V1..V6, shape (9, n)."""
     return twelve_leads(_ELECTRODES_TO_LEADS @ potentials)
 
 
-def leads_of_sources(sources: np.ndarray) -> np.ndarray:
+def leads_of_sources(sources: Array) -> Array:
     """Twelve leads, shape (12, n), mV, of sources, shape (12, n): a clinical vector, then potentials of electrodes."""
     return leads_of_vectors(sources[:3].T) + leads_of_electrodes(sources[3:])
 
@@ -66,11 +69,11 @@ class Wave(NamedTuple):
     center: float  # s after the onset of the QRS complex
     rise: float  # s, standard deviation before the peak
     fall: float  # s, standard deviation after the peak
-    vector: np.ndarray  # (lateral, inferior, back), mV
-    local: np.ndarray = np.zeros(9)  # at RA, LA, LL, V1..V6 beside what the dipole makes, mV
+    vector: Array  # (lateral, inferior, back), mV
+    local: Array = np.zeros(9)  # at RA, LA, LL, V1..V6 beside what the dipole makes, mV
 
     @property
-    def source(self) -> np.ndarray:
+    def source(self) -> Array:
         """The dipole, then what is local, shape (12,), mV."""
         return np.concatenate([self.vector, self.local])
 
@@ -87,54 +90,21 @@ class Beat:
 
 # One row per component of the QRS complex: center and width (standard deviation) as fractions of the QRS duration,
 # then the voltage along the mean frontal axis, across it (clockwise), and backwards, relative to the main deflection.
-_Rows = list[tuple[float, float, float, float, float]]
-
-# Rows of a "fixed" table do not turn with the axis: (center, width, lateral, inferior, back). The septum is activated
-# from left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
-_FIXED: dict[str, _Rows] = {
-    "normal": [(0.18, 0.070, -0.09, 0.06, -0.30)], "vertical": [(0.20, 0.075, 0.20, -0.08, -0.30)],
-    "nonspecific": [(0.18, 0.070, -0.05, 0.06, -0.22)], "LAFB": [(0.20, 0.075, -0.16, 0.30, -0.25)],
-    "LBBB": [(0.12, 0.045, 0.00, 0.05, -0.12)], "inferior Q": [(0.27, 0.105, 0.05, -0.55, -0.30)],
-    "anterior Q": [(0.25, 0.100, -0.08, 0.06, 0.70)], "LPFB": [(0.20, 0.075, 0.26, -0.24, -0.25)],
-    "RVH": [(0.20, 0.075, 0.16, -0.06, -0.20)], "WPW": [(0.10, 0.035, 0.02, 0.02, -0.03)],
-    "RV": [(0.12, 0.050, 0.02, 0.03, -0.10)], "LV": [(0.12, 0.050, 0.02, 0.03, -0.10)],
-}  # fmt: skip
-_TURNING: dict[str, _Rows] = {
-    "normal": [(0.34, 0.080, 0.35, 0.00, -0.20), (0.49, 0.090, 1.00, 0.00, 0.30),
-               (0.64, 0.085, 0.22, -0.08, 0.85), (0.80, 0.080, -0.14, 0.00, 0.30)],
-    # As normal, slurred and notched.
-    "nonspecific": [(0.30, 0.075, 0.45, 0.00, -0.20), (0.44, 0.070, 1.00, 0.05, 0.30),
-                    (0.62, 0.085, 0.55, -0.10, 0.80), (0.80, 0.080, 0.15, 0.10, 0.40)],
-    "LAFB": [(0.40, 0.080, 0.30, 0.00, 0.00), (0.54, 0.095, 1.00, 0.00, 0.40),
-             (0.68, 0.085, 0.40, 0.08, 0.95), (0.82, 0.072, 0.05, -0.15, 0.45)],
-    # Two humps, the second later, higher and further back: V6 peaks late, with a notch or slur before.
-    "LBBB": [(0.19, 0.058, 0.38, 0.12, 0.35), (0.34, 0.068, 0.58, 0.15, 1.10),
-             (0.57, 0.082, 1.25, -0.12, 2.00), (0.78, 0.086, 0.15, -0.28, 0.60)],
-    "inferior Q": [(0.52, 0.060, 0.40, 0.00, -0.10), (0.61, 0.070, 1.00, 0.00, 0.30),
-                   (0.71, 0.070, 0.25, 0.00, 0.75), (0.83, 0.068, -0.05, 0.00, 0.30)],
-    "anterior Q": [(0.42, 0.090, 0.55, 0.00, 1.00), (0.53, 0.090, 0.90, 0.00, 0.80),
-                   (0.66, 0.080, 0.20, 0.00, 0.60), (0.80, 0.080, -0.08, 0.00, 0.25)],
-    # The right ventricle outweighs the left: forwards.
-    "RVH": [(0.34, 0.080, 0.35, 0.00, -0.50), (0.49, 0.090, 1.00, 0.00, -0.75),
-            (0.64, 0.085, 0.30, -0.08, -0.25), (0.80, 0.080, -0.05, 0.00, 0.20)],
-    # A delta wave: slow through muscle, then as normal.
-    "WPW": [(0.22, 0.078, 0.33, 0.00, -0.10), (0.47, 0.080, 0.60, 0.05, -0.10),
-            (0.60, 0.070, 1.00, 0.00, 0.25), (0.76, 0.080, 0.15, -0.05, 0.60)],
-    # From the right ventricle: runs left and back, like LBBB, but with one slow bump.
-    "RV": [(0.30, 0.120, 0.60, 0.10, 0.40), (0.52, 0.130, 1.00, 0.00, 0.90), (0.74, 0.104, 0.35, -0.10, 0.45)],
-    # From the left ventricle: runs right and to the front, like RBBB.
-    "LV": [(0.30, 0.120, 0.60, -0.10, -0.50), (0.52, 0.130, 1.00, 0.00, -0.90), (0.74, 0.104, 0.35, 0.10, -0.40)],
-}  # fmt: skip
-_TURNING["LPFB"] = _TURNING["normal"]
-_TURNING["vertical"] = _TURNING["normal"]  # a vertical heart or a strained right ventricle: activation starts leftwards
+# Rows of the "fixed" part do not turn with the axis, and are lateral, inferior and back: the septum is activated from
+# left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
+_ROWS = list(csv.reader(Path(__file__).with_name("qrs_shapes.csv").read_text().splitlines()))[1:]
+_SHAPES = {
+    part: np.array([row[2:7] for row in _ROWS if (row[0], row[1]) == part], dtype=np.float64)
+    for part in {(row[0], row[1]) for row in _ROWS}
+}
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
 
 
-def _components(shape: str, duration: float) -> tuple[np.ndarray, np.ndarray]:
+def _components(shape: str, duration: float) -> tuple[Array, Array]:
     """Fixed and turning rows, shape (n, 5): center in s, width in s, three voltages."""
     if not shape.startswith("RBBB"):
         times = np.array([duration, duration, 1, 1, 1])
-        return np.array(_FIXED[shape]) * times, np.array(_TURNING[shape]) * times
+        return _SHAPES[shape, "fixed"] * times, _SHAPES[shape, "turning"] * times
     core = shape.removeprefix("RBBB").removeprefix("+") or "normal"
     fixed, turning = _components(core, _RBBB_CORE)
     # The free wall of the right ventricle comes last, through muscle: slow, to the right and to the front. The longer
@@ -154,8 +124,8 @@ def qrs_waves(
     axis: float,
     voltage: float,
     depth: float = 1.0,
-    variation: np.ndarray | None = None,
-    local: np.ndarray | None = None,
+    variation: Array | None = None,
+    local: Array | None = None,
 ) -> list[Wave]:
     """The waves of a QRS complex with the clinical measures asked for.
 
@@ -196,7 +166,7 @@ def qrs_waves(
     return [wave._replace(vector=scale * wave.vector, local=scale * wave.local) for wave in waves]
 
 
-def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
+def local_activity(waves: list[Wave], relative: Array) -> list[Wave]:
     """The waves with voltages at single electrodes beside their dipoles.
 
     `relative`, (n, 9): voltages at RA, LA, LL, V1..V6 relative to the length of the wave's vector.
@@ -204,18 +174,18 @@ def local_activity(waves: list[Wave], relative: np.ndarray) -> list[Wave]:
     return [wave._replace(local=np.linalg.norm(wave.vector) * row) for wave, row in zip(waves, relative, strict=False)]
 
 
-def sample_leads(waves: list[Wave], duration: float, start: float = 0.0) -> np.ndarray:
+def sample_leads(waves: list[Wave], duration: float, start: float = 0.0) -> Array:
     """Twelve leads of one set of waves, shape (12, n), mV, one sample per ms from `start` to `duration` s."""
     times = np.arange(start, duration + 0.0005, 0.001)
     return leads_of_sources(np.asarray(sum(np.outer(wave.source, _shape(times, wave)) for wave in waves)))
 
 
-def _shape(times: np.ndarray, wave: Wave) -> np.ndarray:
+def _shape(times: Array, wave: Wave) -> Array:
     offset = times - wave.center
     return np.exp(-0.5 * (offset / np.where(offset < 0, wave.rise, wave.fall)) ** 2)
 
 
-def wave_area(waves: list[Wave]) -> np.ndarray:
+def wave_area(waves: list[Wave]) -> Array:
     """Time integral of the dipole over the waves, shape (3,), mV s."""
     widths = np.array([wave.rise + wave.fall for wave in waves])
     return np.asarray(np.sqrt(np.pi / 2) * (widths @ np.stack([wave.vector for wave in waves])))
@@ -231,18 +201,18 @@ def p_waves(pr: float, amplitude: float, duration: float = P_DURATION, ectopic: 
     return [Wave(first, width, width, amplitude * right), Wave(first + 2 * width, width, width, amplitude * left)]
 
 
-def t_wave(qt: float, vector: np.ndarray, is_tented: bool = False) -> Wave:
+def t_wave(qt: float, vector: Array, is_tented: bool = False) -> Wave:
     """The T wave: slow to rise, quicker to fall; the tangent to its steepest fall meets the line at QT."""
     rise, fall = (0.07 * qt, 0.07 * qt) if is_tented else (0.15 * qt, 0.10 * qt)
     return Wave(qt - 2 * fall, rise, fall, np.asarray(vector, dtype=np.float64))
 
 
-def u_wave(qt: float, vector: np.ndarray) -> Wave:
+def u_wave(qt: float, vector: Array) -> Wave:
     """The U wave, whose peak follows the end of T by about 100 ms."""
     return Wave(qt + 0.1, 0.03, 0.035, np.asarray(vector, dtype=np.float64))
 
 
-def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wave]:
+def secondary_t_waves(qt: float, qrs: float, area_change: Array) -> list[Wave]:
     """ST-T change that follows from a changed QRS complex.
 
     Wilson's ventricular gradient (Wilson et al. 1934, Am Heart J 10:46-61): the areas of QRS and T together stay the
@@ -260,18 +230,18 @@ def secondary_t_waves(qt: float, qrs: float, area_change: np.ndarray) -> list[Wa
     ]
 
 
-def st_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+def st_wave(qt: float, qrs: float, vector: Array) -> Wave:
     """A deviation of the ST segment, largest half way to the T wave."""
     width = 0.09 * qt
     return Wave(qrs + 1.5 * width, width, 1.6 * width, np.asarray(vector, dtype=np.float64))
 
 
-def injury_wave(qt: float, qrs: float, vector: np.ndarray) -> Wave:
+def injury_wave(qt: float, qrs: float, vector: Array) -> Wave:
     """A deviation of the ST segment from the J point on, which goes over into the T wave."""
     return Wave(qrs + 0.02, 0.018, 0.22 * qt, np.asarray(vector, dtype=np.float64))
 
 
-def pr_segment_wave(vector: np.ndarray) -> Wave:
+def pr_segment_wave(vector: Array) -> Wave:
     """A deviation of the PR segment, up to the onset of the QRS complex."""
     return Wave(-0.015, 0.03, 0.012, np.asarray(vector, dtype=np.float64))
 
@@ -281,9 +251,7 @@ def pacing_spike(voltage: float, pr: float = 0.0) -> Wave:
     return Wave(-pr - 0.010, 0.0004, 0.0004, voltage * np.array([0.45, -0.80, 0.40]))
 
 
-def add_waves(
-    sources: np.ndarray, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0
-) -> None:
+def add_waves(sources: Array, sampling_frequency: float, onset: float, waves: list[Wave], gain: float = 1.0) -> None:
     """Add a beat in place.
 
     The recorder's anti-aliasing filter is a Gaussian of 0.35 samples, which keeps the area of a wave and widens it: it
@@ -305,9 +273,7 @@ def add_waves(
         sources[:, start:stop] += np.outer(size * wave.source, _shape(times, wave._replace(rise=rise, fall=fall)))
 
 
-def rr_fluctuation(
-    rng: np.random.Generator, seconds: float, respiration: float, low_to_high: float = 0.5
-) -> tuple[np.ndarray, np.ndarray]:
+def rr_fluctuation(rng: Rng, seconds: float, respiration: float, low_to_high: float = 0.5) -> tuple[Array, Array]:
     """Fluctuation of the RR interval over a recording (over 10 s of a shorter one), peak to peak 1, mean 0.
 
     The spectrum has two Gaussian peaks, at 0.1 Hz (Mayer waves) and at the rate of breathing, as in McSharry et al.
@@ -330,9 +296,7 @@ def rr_fluctuation(
     return times, values / np.ptp(inside)
 
 
-def fibrillation(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
-) -> np.ndarray:
+def fibrillation(rng: Rng, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float) -> Array:
     """Fibrillatory waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of V1, mV peak to peak.
 
     A saw-tooth whose frequency and amplitude wander (Stridh and Sornmo 2001, IEEE Trans Biomed Eng 48:105-111), twice:
@@ -351,9 +315,7 @@ def fibrillation(
     return dipole
 
 
-def flutter(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float
-) -> np.ndarray:
+def flutter(rng: Rng, n_samples: int, sampling_frequency: float, frequency: float, amplitude: float) -> Array:
     """Flutter waves as a dipole, shape (3, n_samples), mV; `amplitude` is about that of II, mV peak to peak.
 
     Typical (counter-clockwise) flutter: a saw-tooth that falls slowly and rises fast in II, III, aVF, and small
@@ -365,7 +327,7 @@ def flutter(
     return amplitude / 2 * (np.outer([-0.05, 0.95, 0.10], main) + np.outer([0.0, 0.0, 0.45], lagging))
 
 
-def _saw_tooth(phase: np.ndarray, n_harmonics: int) -> np.ndarray:
+def _saw_tooth(phase: Array, n_harmonics: int) -> Array:
     """Slow fall and fast rise, between about -1 and 1, without the harmonics that make a corner."""
     m = np.arange(1, n_harmonics + 1)
     sizes = 0.75 / m * np.exp(-0.5 * (m / n_harmonics) ** 2)

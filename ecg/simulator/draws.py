@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ecg.arrays import Rng
 from ecg.simulator.diagnoses import CODES, DIAGNOSES, Parameters, Ventricular, diagnosis_of, labels_of
 from ecg.simulator.dipole import leads_of_vectors
 
@@ -19,7 +20,7 @@ _LOCAL_SIZE, _LOCAL_SPREAD = 0.23, 0.2
 _ELECTRODES = np.array([0.7, 0.7, 0.7, 1, 1, 1, 1, 1, 1])  # RA, LA, LL are far away
 
 
-def _local_activity(rng: np.random.Generator) -> tuple[tuple[float, ...], ...]:
+def _local_activity(rng: Rng) -> tuple[tuple[float, ...], ...]:
     """Nine rows of relative voltages at the electrodes; neighbours on the chest see much the same."""
     rows = rng.uniform(-1.7, 1.7, (9, 9))
     rows[:, 4:] = 0.5 * rows[:, 3:-1] + np.sqrt(0.75) * rows[:, 4:]
@@ -27,122 +28,87 @@ def _local_activity(rng: np.random.Generator) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in (size * _ELECTRODES * rows).tolist())
 
 
-def _st_deviation(rng: np.random.Generator) -> tuple[float, ...]:
+def _st_deviation(rng: Rng) -> tuple[float, ...]:
     """A vector that no lead sees with more than 0.05 mV, which is still normal (part IV)."""
     direction = rng.normal(0, 1, 3)
     largest = np.abs(leads_of_vectors(direction[None])).max()
     return tuple((direction * rng.uniform(0, 0.05) / largest).tolist())
 
 
-def healthy(rng: np.random.Generator) -> Parameters:
+def between(rng: Rng, **values: Any) -> dict[str, Any]:
+    """Values of parameters in this order, drawn where a pair of limits is given."""
+    return {name: rng.uniform(*value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def healthy(rng: Rng) -> Parameters:
     """A heart in sinus rhythm without any finding."""
     sex = str(rng.choice(["Female", "Male"]))
     voltage = rng.uniform(0.7, 1.5)
     t_amplitude = voltage * rng.uniform(0.17, 0.3)
-    return Parameters(
-        age=int(rng.integers(18, 93)),
-        sex=sex,
-        rate=rng.uniform(61, 95),
-        rr_range=rng.uniform(0.01, 0.08),
-        respiration=rng.uniform(0.16, 0.32),
-        pr=rng.uniform(0.13, 0.19),
-        p_amplitude=rng.uniform(0.08, 0.17),
-        qrs=rng.uniform(0.078, 0.102),
-        axis=float(np.clip(rng.normal(42, 22), -15, 85)),
-        voltage=voltage,
-        depth=rng.uniform(0.7, 1.4),
-        qtc=rng.uniform(0.37, 0.43) + (0.01 if sex == "Female" else 0.0),
-        t_axis=rng.uniform(30, 65),
-        t_amplitude=t_amplitude,
-        t_back=-t_amplitude * rng.uniform(0.5, 1.15),
-        st=_st_deviation(rng),
-        variation=tuple(rng.uniform(0.8, 1.2, 5)),
-        local=_local_activity(rng),
-    )
+    age = int(rng.integers(18, 93))
+    limits: dict[str, Any] = {"rate": (61, 95), "rr_range": (0.01, 0.08), "respiration": (0.16, 0.32)}
+    drawn = between(rng, **limits, pr=(0.13, 0.19), p_amplitude=(0.08, 0.17), qrs=(0.078, 0.102))
+    drawn["axis"] = float(np.clip(rng.normal(42, 22), -15, 85))
+    drawn |= between(rng, depth=(0.7, 1.4), qtc=(0.37, 0.43), t_axis=(30, 65))
+    drawn["qtc"] += 0.01 if sex == "Female" else 0.0
+    drawn |= {"voltage": voltage, "t_amplitude": t_amplitude, "t_back": -t_amplitude * rng.uniform(0.5, 1.15)}
+    drawn |= {"st": _st_deviation(rng), "variation": tuple(rng.uniform(0.8, 1.2, 5)), "local": _local_activity(rng)}
+    return Parameters(age, sex, **drawn)
 
 
-Draw = Callable[[np.random.Generator, Parameters, float], dict[str, Any]]
+Draw = Callable[[Rng, Parameters, float], dict[str, Any]]
 
 
-def _atrial_fibrillation(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _atrial_fibrillation(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     rate = float(np.clip(rng.normal(92, 24), 45, 160))
-    return {
-        "rhythm": "fibrillation",
-        "rate": rate,
-        "rr_range": 60 / rate * rng.uniform(0.15, 0.28),
-        "pr": None,
-        "atrial_rate": 60 * rng.uniform(4.5, 8.5),
-        "atrial_amplitude": rng.uniform(0.07, 0.24),
-    }
+    rr_range, atrial_rate = 60 / rate * rng.uniform(0.15, 0.28), 60 * rng.uniform(4.5, 8.5)
+    drawn = {"rhythm": "fibrillation", "rate": rate, "rr_range": rr_range, "pr": None, "atrial_rate": atrial_rate}
+    return drawn | between(rng, atrial_amplitude=(0.07, 0.24))
 
 
-def _atrial_flutter(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _atrial_flutter(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     atrial_rate, block = rng.uniform(250, 350), int(rng.choice([2, 3, 4, 0], p=[0.35, 0.1, 0.3, 0.25]))
-    return {
-        "rhythm": "flutter",
-        "rate": atrial_rate / (block or 3),
-        "pr": None,
-        "atrial_rate": atrial_rate,
-        "atrial_amplitude": rng.uniform(0.18, 0.4),
-        "block": block,
-    }
+    drawn = {"rhythm": "flutter", "rate": atrial_rate / (block or 3), "pr": None, "atrial_rate": atrial_rate}
+    return drawn | between(rng, atrial_amplitude=(0.18, 0.4), block=block)
 
 
-def _bradycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _bradycardia(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     if rng.random() < 0.4:
         rate = rng.uniform(36, 58)
         return _atrial_fibrillation(rng, p, seconds) | {"rate": rate, "rr_range": 60 / rate * rng.uniform(0.12, 0.2)}
-    return {
-        "rhythm": "junction",
-        "rate": rng.uniform(38, 58),
-        "rr_range": rng.uniform(0.005, 0.03),
-        "pr": None,
-        "retrograde": rng.uniform(0.11, 0.16) if rng.random() < 0.4 else None,  # otherwise hidden in QRS
-    }
+    drawn = between(rng, rhythm="junction", rate=(38, 58), rr_range=(0.005, 0.03), pr=None)
+    return drawn | {"retrograde": rng.uniform(0.11, 0.16) if rng.random() < 0.4 else None}  # otherwise hidden in QRS
 
 
-def _tachycardia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _tachycardia(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     # The faster, the shorter QT even when corrected and PR, so that P stays clear of the T wave before it.
     rate = rng.triangular(102, 106, 176)
-    return {
-        "rate": rate,
-        "rr_range": rng.uniform(0.003, 0.03) * min(1.0, 120 / rate),
-        "pr": rng.uniform(0.12, 0.16 if rate < 130 else 0.13),
-        "qtc": min(p.qtc, 0.41 - 0.001 * (rate - 120)),
-    }
+    rr_range, qtc = rng.uniform(0.003, 0.03) * min(1.0, 120 / rate), min(p.qtc, 0.41 - 0.001 * (rate - 120))
+    return between(rng, rate=rate, rr_range=rr_range, pr=(0.12, 0.16 if rate < 130 else 0.13), qtc=qtc)
 
 
-def pacing(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
-    site: dict[str, Any] = {"qrs": rng.uniform(0.14, 0.18), "axis": rng.uniform(-85, -50)}
+def pacing(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
+    site = between(rng, qrs=(0.14, 0.18), axis=(-85, -50))
     where = rng.choice(["right ventricle", "apex", "both ventricles"], p=[0.5, 0.3, 0.2])
     if where == "apex":  # away from it and from V6
-        site |= {"axis": rng.uniform(-110, -80), "depth": rng.uniform(0.15, 0.35)}
+        site |= between(rng, axis=(-110, -80), depth=(0.15, 0.35))
     elif where == "both ventricles":  # the left one leads: narrower, to the right and to the front
         axis = rng.choice([rng.uniform(-150, -95), rng.uniform(100, 150)])
         site = {"qrs_shape": "LV", "qrs": rng.uniform(0.12, 0.15), "axis": float(axis), "depth": rng.uniform(0.4, 1.0)}
     atrial = rng.random() < 0.35  # both chambers; otherwise the ventricle alone, after a P wave or without one
     tracked = rng.random() < 0.5
-    return (
-        _left_bundle(rng, p, seconds)
-        | {
-            "rhythm": "paced",
-            "rate": rng.uniform(60, 90),
-            "rr_range": rng.uniform(0.01, 0.04) if tracked and not atrial else 0.0,
-            "pr": rng.uniform(0.13, 0.2) if atrial or tracked else None,
-            "spike": rng.uniform(0.4, 3.0),
-            "atrial_spike": bool(atrial),
-        }
-        | site
-    )
+    rr_range, pr = (0.01, 0.04) if tracked and not atrial else 0.0, (0.13, 0.2) if atrial or tracked else None
+    limits: dict[str, Any] = {"rate": (60, 90), "rr_range": rr_range, "pr": pr, "spike": (0.4, 3.0)}
+    return _left_bundle(rng, p, seconds) | between(rng, rhythm="paced", **limits, atrial_spike=bool(atrial)) | site
 
 
-def _sinus_arrhythmia(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _sinus_arrhythmia(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     rate = rng.uniform(50, 90)
     return {"rate": rate, "rr_range": rng.uniform(0.2, 0.45) * 60 / rate + 0.02, "age": int(rng.integers(16, 70))}
 
 
 def _long_pr(code: str) -> Draw:
-    def draw(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+    def draw(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
         # Both codes in 0.2 of each: as the two take turns, in a third of the recordings with either.
         codes = ("IAVB", "LPR") if rng.random() < 0.2 else (code,)
         return {"pr": rng.uniform(0.21, max(0.23, min(0.36, 0.5 * 60 / p.rate))), "pr_codes": codes}
@@ -150,7 +116,7 @@ def _long_pr(code: str) -> Draw:
     return draw
 
 
-def _premature(rng: np.random.Generator, seconds: float) -> tuple[str, int]:
+def _premature(rng: Rng, seconds: float) -> tuple[str, int]:
     """How premature beats come, and how many."""
     most = max(2, round(0.3 * seconds) + 1)
     pattern = str(rng.choice(["single", "bigeminy", "couplets", "runs"], p=[0.65, 0.15, 0.12, 0.08]))
@@ -158,56 +124,51 @@ def _premature(rng: np.random.Generator, seconds: float) -> tuple[str, int]:
     return pattern, int(rng.integers(low, max(high, low + 1)))
 
 
-def _premature_atrial(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _premature_atrial(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     pattern, count = _premature(rng, seconds)
     blocked, aberrant = [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6)][rng.choice(3, p=[0.7, 0.15, 0.15])]
     return {"pac": count, "pattern": pattern, "pac_blocked": blocked, "pac_aberrant": aberrant}
 
 
-def _ventricular_form(rng: np.random.Generator, voltage: float) -> Ventricular:
+def _ventricular_form(rng: Rng, voltage: float) -> Ventricular:
     shape = str(rng.choice(["RV", "LV"]))
     axes = [rng.uniform(-80, -40), rng.uniform(70, 110)] if shape == "RV" else [rng.uniform(-120, -70), 120.0]
     return Ventricular(shape, float(rng.choice(axes)), rng.uniform(0.13, 0.17), voltage * rng.uniform(1.1, 1.7))
 
 
-def _premature_ventricular(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _premature_ventricular(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     pattern, count = _premature(rng, seconds)
     forms = [_ventricular_form(rng, max(p.voltage, 0.8)) for _ in range(2 if rng.random() < 0.25 else 1)]
     return {"pvc": count, "pattern": pattern, "pvc_forms": tuple(forms)}
 
 
 def _right_bundle(low: float, high: float) -> Draw:
-    def draw(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+    def draw(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
         return {"qrs_shape": "RBBB+LAFB" if p.qrs_shape == "LAFB" else "RBBB", "qrs": rng.uniform(low, high)}
 
     return draw
 
 
-def _left_bundle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _left_bundle(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     voltage = rng.uniform(0.65, 1.3)
-    return {
-        "qrs_shape": "LBBB",
-        "qrs": rng.uniform(0.125, 0.165),
-        "axis": rng.uniform(-60, 50),
-        "voltage": voltage,
-        "t_amplitude": voltage * rng.uniform(0.08, 0.16),  # nearly all of T is secondary
-        "t_back": -voltage * rng.uniform(0.05, 0.15),
-    }
+    drawn = between(rng, qrs_shape="LBBB", qrs=(0.125, 0.165), axis=(-60, 50), voltage=voltage)
+    # Nearly all of T is secondary.
+    return drawn | {"t_amplitude": voltage * rng.uniform(0.08, 0.16), "t_back": -voltage * rng.uniform(0.05, 0.15)}
 
 
-def _left_anterior_fascicle(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _left_anterior_fascicle(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     right = p.qrs_shape == "RBBB"
     shape, qrs = ("RBBB+LAFB", p.qrs) if right else ("LAFB", rng.uniform(0.09, 0.109))
     return {"qrs_shape": shape, "qrs": qrs, "axis": rng.uniform(-75, -46)}
 
 
-def _q_waves(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _q_waves(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     shape = str(rng.choice(["inferior Q", "anterior Q"]))
     axis = rng.uniform(-10, 25) if shape == "inferior Q" else p.axis
     return {"qrs_shape": shape, "qrs": rng.uniform(0.094, 0.109), "axis": axis}
 
 
-def _inverted_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _inverted_t(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     place = rng.choice(["anterior", "lateral", "inferior"])
     both = {"tab_beside_tinv": bool(rng.random() < 1 / 3)}
     if place == "anterior":
@@ -216,7 +177,7 @@ def _inverted_t(rng: np.random.Generator, p: Parameters, seconds: float) -> dict
     return both | {"t_axis": axis, "t_amplitude": rng.uniform(0.18, 0.4), "t_back": rng.uniform(-0.1, 0.12)}
 
 
-def _right_axis(rng: np.random.Generator, p: Parameters, seconds: float) -> dict[str, Any]:
+def _right_axis(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     shape = "vertical" if p.qrs_shape == "normal" else p.qrs_shape
     return {"axis": 91 + min(rng.exponential(12), 45.0), "qrs_shape": shape}
 
@@ -246,9 +207,7 @@ _DECIDES: dict[str, str] = {
 }  # fmt: skip
 
 
-def draw_parameters(
-    rng: np.random.Generator, diagnosis: str, seconds: float = 10.0, comorbidity: bool = True
-) -> Parameters:
+def draw_parameters(rng: Rng, diagnosis: str, seconds: float = 10.0, comorbidity: bool = True) -> Parameters:
     """Draw a heart that shows a diagnosis, and often others that can occur with it.
 
     `diagnosis`: abbreviation or SNOMED CT code. `seconds`: length of the recording, s: how many premature beats fit.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.leads import LEADS, twelve_leads
 from ecg.simulator.dipole import leads_of_electrodes
 
@@ -31,7 +32,7 @@ class Noise:
     reversed_arms: bool = False  # the electrodes of the two arms are swapped
 
 
-def draw_noise(rng: np.random.Generator) -> Noise:
+def draw_noise(rng: Rng) -> Noise:
     """The noise of an ordinary recording. Faults that falsify it (clipping, lead off, arms) are left to the caller."""
     return Noise(
         wander=rng.uniform(0.01, 0.08),
@@ -41,7 +42,7 @@ def draw_noise(rng: np.random.Generator) -> Noise:
     )
 
 
-def add_noise(signal: np.ndarray, sampling_frequency: float, noise: Noise, rng: np.random.Generator) -> np.ndarray:
+def add_noise(signal: Array, sampling_frequency: float, noise: Noise, rng: Rng) -> Array:
     """Add everything that `noise` asks for, in the order in which it arises. ValueError for an unknown lead."""
     if noise.reversed_arms:
         signal = reverse_arms(signal)
@@ -60,9 +61,7 @@ def add_noise(signal: np.ndarray, sampling_frequency: float, noise: Noise, rng: 
     return signal
 
 
-def baseline_wander(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, deviation: float
-) -> np.ndarray:
+def baseline_wander(rng: Rng, n_samples: int, sampling_frequency: float, deviation: float) -> Array:
     """Slow drift of the electrodes (1/f up to 0.5 Hz) and breathing, shape (12, n_samples), mV.
 
     `deviation` is the standard deviation at an electrode, mV, taken over a minute or the recording if that is longer.
@@ -76,7 +75,7 @@ def baseline_wander(
     return leads_of_electrodes(deviation * (0.8 * drift + 0.8 * rng.normal(0, 1, (9, 1)) * breathing))
 
 
-def muscle_noise(rng: np.random.Generator, n_samples: int, sampling_frequency: float, deviation: float) -> np.ndarray:
+def muscle_noise(rng: Rng, n_samples: int, sampling_frequency: float, deviation: float) -> Array:
     """Muscle noise (broad band around 20 to 150 Hz, in slow bursts), shape (12, n_samples), mV."""
     frequencies = np.fft.rfftfreq(n_samples, 1 / sampling_frequency)
     shape = (frequencies / 20) / (1 + (frequencies / 20) ** 2) / (1 + (frequencies / 150) ** 4)
@@ -88,8 +87,8 @@ def muscle_noise(rng: np.random.Generator, n_samples: int, sampling_frequency: f
 
 
 def powerline_interference(
-    rng: np.random.Generator, n_samples: int, sampling_frequency: float, amplitude: float, powerline_frequency: float
-) -> np.ndarray:
+    rng: Rng, n_samples: int, sampling_frequency: float, amplitude: float, powerline_frequency: float
+) -> Array:
     """50 or 60 Hz with a little third harmonic, in step at all electrodes, shape (12, n_samples), mV.
 
     What lies at or above half the sampling frequency is left out: the recorder's filter has removed it.
@@ -104,12 +103,12 @@ def powerline_interference(
     return leads_of_electrodes(amplitude * coupling * hum)
 
 
-def clip(signal: np.ndarray, limit: float) -> np.ndarray:
+def clip(signal: Array, limit: float) -> Array:
     """Saturate the measured leads I, II, V1..V6 at +-`limit` mV; the others are computed from these."""
     return twelve_leads(np.clip(signal[_INDEPENDENT], -limit, limit))
 
 
-def take_lead_off(signal: np.ndarray, lead: str) -> np.ndarray:
+def take_lead_off(signal: Array, lead: str) -> Array:
     """Flatten one of I, II, V1..V6 to 0 mV; leads computed from it follow. ValueError for another name."""
     measured = [LEADS[k] for k in _INDEPENDENT]
     if lead not in measured:
@@ -119,14 +118,14 @@ def take_lead_off(signal: np.ndarray, lead: str) -> np.ndarray:
     return twelve_leads(independent)
 
 
-def reverse_arms(signal: np.ndarray) -> np.ndarray:
+def reverse_arms(signal: Array) -> Array:
     """Swap the arm electrodes: I turns over, II and III change places, and so do aVR and aVL."""
     independent = signal[_INDEPENDENT].copy()
     independent[0], independent[1] = -signal[LEADS.index("I")], signal[LEADS.index("III")]
     return twelve_leads(independent)
 
 
-def _shaped_noise(rng: np.random.Generator, n_channels: int, shape: np.ndarray, n_samples: int) -> np.ndarray:
+def _shaped_noise(rng: Rng, n_channels: int, shape: Array, n_samples: int) -> Array:
     """Gaussian noise with the given amplitude spectrum and standard deviation 1, shape (n_channels, n_samples)."""
     white = rng.normal(0, 1, (n_channels, len(shape))) + 1j * rng.normal(0, 1, (n_channels, len(shape)))
     noise = np.fft.irfft(white * shape, n_samples)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.dipole import Beat, rr_fluctuation
 
@@ -18,12 +19,12 @@ class Train:
 
     beats: list[Beat]  # in the order of time
     blocked_p: list[float]  # onsets of premature P waves without a QRS complex after them, s
-    fluctuation: tuple[np.ndarray, np.ndarray]  # times (s) and values of the fluctuation of RR
+    fluctuation: tuple[Array, Array]  # times (s) and values of the fluctuation of RR
     dropped_p: list[float] = field(default_factory=list)  # onsets of sinus P waves that are not conducted, s
     lost_spikes: list[float] = field(default_factory=list)  # as of `Parameters`
 
 
-def beat_train(p: Parameters, rng: np.random.Generator, seconds: float) -> Train:
+def beat_train(p: Parameters, rng: Rng, seconds: float) -> Train:
     """The beats of a heart; premature beats that find no room are left out."""
     mean = 60 / p.rate
     fluctuation = rr_fluctuation(rng, seconds, p.respiration, 0.1 if p.rr_range > 0.12 else 0.5)
@@ -88,11 +89,7 @@ _WENCKEBACH = (0.0, 0.08, 0.05, 0.03)
 
 
 def _with_block(
-    p: Parameters,
-    rng: np.random.Generator,
-    onsets: list[float],
-    seconds: float,
-    fluctuation: tuple[np.ndarray, np.ndarray],
+    p: Parameters, rng: Rng, onsets: list[float], seconds: float, fluctuation: tuple[Array, Array]
 ) -> Train:
     """The beats of a heart whose P waves are not all conducted; `onsets` are those of its ventricular rate."""
     if p.conduction == "none":
@@ -115,15 +112,13 @@ def _with_block(
     return train
 
 
-def _form(p: Parameters, rng: np.random.Generator, origin: str) -> int:
+def _form(p: Parameters, rng: Rng, origin: str) -> int:
     if origin == "ventricular":
         return int(rng.integers(len(p.pvc_forms)))
     return int(p.qrs < 0.11 and rng.random() < p.pac_aberrant)
 
 
-def _choose_early(
-    p: Parameters, rng: np.random.Generator, onsets: list[float], seconds: float
-) -> dict[int, tuple[str, int]]:
+def _choose_early(p: Parameters, rng: Rng, onsets: list[float], seconds: float) -> dict[int, tuple[str, int]]:
     """After which beats premature ones come: where these start, and how many in a row.
 
     In bigeminy every second beat is premature; otherwise two others lie between, and the places are random.

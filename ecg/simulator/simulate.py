@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.simulator import dipole as heart
 from ecg.simulator.diagnoses import DIAGNOSES, STATEMENTS, Parameters, diagnosis_of, labels_of
 from ecg.simulator.dipole import Beat, Wave
@@ -27,7 +28,7 @@ _REVERSED_ARMS = 0.01  # share of recordings; a rare mistake, and labels are of 
 class Simulated:
     """A simulated recording and the truth about it."""
 
-    signal: np.ndarray  # (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`
+    signal: Array  # (12, n_samples), float32, mV: leads in the order of `ecg.leads.LEADS`
     sampling_frequency: float  # Hz
     labels: tuple[str, ...]  # SNOMED CT codes
     age: float  # years
@@ -38,7 +39,7 @@ class Simulated:
 
 
 def simulate(
-    rng: np.random.Generator,
+    rng: Rng,
     diagnosis: str | None = None,
     sampling_frequency: float = 500,
     seconds: float = 10,
@@ -72,11 +73,11 @@ def simulate(
 
 def record(
     parameters: Parameters,
-    rng: np.random.Generator,
+    rng: Rng,
     sampling_frequency: float = 500,
     seconds: float = 10,
     noise: Noise | None = None,
-    noise_rng: np.random.Generator | None = None,
+    noise_rng: Rng | None = None,
 ) -> Simulated:
     """Record the heart with these parameters; without `noise` the signal is clean.
 
@@ -87,7 +88,7 @@ def record(
     return _record(parameters, train, rng, sampling_frequency, seconds, noise, noise_rng or rng)
 
 
-def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -> tuple[Parameters, Train]:
+def lay_down(parameters: Parameters, rng: Rng, seconds: float) -> tuple[Parameters, Train]:
     """The beats of a heart, and its parameters with those that lie in the recording."""
     train = beat_train(parameters, rng, seconds)
     inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
@@ -101,11 +102,11 @@ def lay_down(parameters: Parameters, rng: np.random.Generator, seconds: float) -
 def _record(
     parameters: Parameters,
     train: Train,
-    rng: np.random.Generator,
+    rng: Rng,
     sampling_frequency: float,
     seconds: float,
     noise: Noise | None,
-    noise_rng: np.random.Generator,
+    noise_rng: Rng,
 ) -> Simulated:
     n_samples = round(seconds * sampling_frequency)
     sources = np.zeros((12, n_samples))

@@ -11,35 +11,30 @@ from typing import Any
 
 import numpy as np
 
+from ecg.arrays import Array, Rng
 from ecg.leads import LEADS
 from ecg.simulator import dipole as heart
 from ecg.simulator.diagnoses import Parameters
-from ecg.simulator.draws import healthy, pacing
+from ecg.simulator.draws import between, healthy, pacing
 
 TERRITORIES = {
-    "anterior": ("V2", "V3", "V4"),
-    "inferior": ("II", "III", "aVF"),
-    "lateral": ("I", "aVL", "V5", "V6"),
-    "septal": ("V1", "V2", "V3"),
-    "most": ("I", "II", "aVF", "V4", "V5", "V6"),
-}
+    "anterior": ("V2", "V3", "V4"), "inferior": ("II", "III", "aVF"), "lateral": ("I", "aVL", "V5", "V6"),
+    "septal": ("V1", "V2", "V3"), "most": ("I", "II", "aVF", "V4", "V5", "V6"),
+}  # fmt: skip
 _DIRECTIONS = {  # clinical vectors
-    "anterior": (0.35, 0.0, -1.0),
-    "inferior": (-0.15, 1.0, 0.1),
-    "lateral": (0.75, -0.35, 0.3),
-    "septal": (-0.15, 0.05, -1.0),
-    "most": (0.6, 0.6, -0.2),
-}
+    "anterior": (0.35, 0.0, -1.0), "inferior": (-0.15, 1.0, 0.1), "lateral": (0.75, -0.35, 0.3),
+    "septal": (-0.15, 0.05, -1.0), "most": (0.6, 0.6, -0.2),
+}  # fmt: skip
 
 
-def _towards(territory: str, size: float) -> np.ndarray:
+def _towards(territory: str, size: float) -> Array:
     """A clinical vector that each of these leads sees with at least `size` mV."""
     rows = [LEADS.index(lead) for lead in TERRITORIES[territory]]
     vector = np.array(_DIRECTIONS[territory])
     return vector * size / heart.leads_of_vectors(vector[None])[rows].min()
 
 
-def _t(vector: np.ndarray) -> dict[str, Any]:
+def _t(vector: Array) -> dict[str, Any]:
     angle = float(np.degrees(np.arctan2(vector[1], vector[0])))
     return {"t_axis": angle, "t_amplitude": float(np.hypot(*vector[:2])), "t_back": float(vector[2])}
 
@@ -49,146 +44,96 @@ def _st_t(territory: str, st: float, t: float) -> dict[str, Any]:
     return {"injury": tuple(_towards(territory, st).tolist()), "qrs": 0.09, **_t(_towards(territory, t))}
 
 
-def _infarction(territory: str) -> Callable[[np.random.Generator, Parameters], dict[str, Any]]:
+Draw = Callable[[Rng, Parameters], dict[str, Any]]
+
+
+def _infarction(territory: str) -> Draw:
     lowest = 0.32 if territory == "anterior" else 0.16
     return lambda rng, p: _st_t(territory, lowest * rng.uniform(1.1, 2.2), rng.uniform(0.2, 0.5))
 
 
-def _ischaemia(territory: str) -> Callable[[np.random.Generator, Parameters], dict[str, Any]]:
+def _ischaemia(territory: str) -> Draw:
     return lambda rng, p: _st_t(territory, -rng.uniform(0.12, 0.25), -rng.uniform(0.25, 0.45))
 
 
-def _left_hypertrophy(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return _st_t("lateral", -rng.uniform(0.1, 0.22), -rng.uniform(0.2, 0.4)) | {
-        "voltage": rng.uniform(1.7, 2.6),
-        "depth": rng.uniform(1.2, 1.7),
-        "axis": rng.uniform(-20, 50),
-        "qrs": rng.uniform(0.092, 0.108),
-        "age": int(rng.integers(36, 90)),
-    }
+def _left_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
+    drawn = _st_t("lateral", -rng.uniform(0.1, 0.22), -rng.uniform(0.2, 0.4))
+    drawn |= between(rng, voltage=(1.7, 2.6), depth=(1.2, 1.7), axis=(-20, 50), qrs=(0.092, 0.108))
+    return drawn | {"age": int(rng.integers(36, 90))}
 
 
-def _right_hypertrophy(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return _st_t("septal", -rng.uniform(0.08, 0.2), -rng.uniform(0.25, 0.45)) | {
-        "qrs_shape": "RVH",
-        "voltage": rng.uniform(1.0, 1.8),
-        "depth": rng.uniform(1.0, 1.5),
-        "axis": rng.uniform(100, 150),
-    }
+def _right_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
+    drawn = _st_t("septal", -rng.uniform(0.08, 0.2), -rng.uniform(0.25, 0.45))
+    return drawn | between(rng, qrs_shape="RVH", voltage=(1.0, 1.8), depth=(1.0, 1.5), axis=(100, 150))
 
 
-def _pre_excitation(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return {
-        "qrs_shape": "WPW",
-        "qrs": rng.uniform(0.122, 0.15),
-        "pr": rng.uniform(0.085, 0.115),
-        "axis": rng.uniform(-20, 80),
-        "voltage": rng.uniform(1.0, 1.8),
-    }
-
-
-def _second_degree(conduction: str, conducted: float) -> Callable[[np.random.Generator, Parameters], dict[str, Any]]:
-    def draw(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _second_degree(conduction: str, conducted: float) -> Draw:
+    def draw(rng: Rng, p: Parameters) -> dict[str, Any]:
         atrial_rate = rng.uniform(64, 95)
-        return {
-            "conduction": conduction,
-            "atrial_rate": atrial_rate,
-            "rate": conducted * atrial_rate,
-            "rr_range": rng.uniform(0.005, 0.03),
-            "pr": rng.uniform(0.15, 0.19),
-        }
+        drawn = {"conduction": conduction, "atrial_rate": atrial_rate, "rate": conducted * atrial_rate}
+        return drawn | between(rng, rr_range=(0.005, 0.03), pr=(0.15, 0.19))
 
     return draw
 
 
-def _third_degree(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _third_degree(rng: Rng, p: Parameters) -> dict[str, Any]:
     wide = rng.random() < 0.5  # the ventricles' own rhythm; otherwise that of the AV junction
-    return {
-        "rhythm": "escape",
-        "conduction": "none",
-        "atrial_rate": rng.uniform(65, 100),
-        "rate": rng.uniform(28, 40) if wide else rng.uniform(40, 55),
-        "rr_range": rng.uniform(0.0, 0.02),
-        "pr": None,
-    } | ({"qrs_shape": "RV", "qrs": rng.uniform(0.13, 0.17), "axis": rng.uniform(-80, -40)} if wide else {})
+    limits: dict[str, Any] = {"atrial_rate": (65, 100), "rate": (28, 40) if wide else (40, 55), "rr_range": (0.0, 0.02)}
+    drawn = between(rng, rhythm="escape", conduction="none", **limits, pr=None)
+    return drawn | (between(rng, qrs_shape="RV", qrs=(0.13, 0.17), axis=(-80, -40)) if wide else {})
 
 
-def _supraventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return {
-        "rhythm": "svt",
-        "rate": rng.uniform(150, 215),
-        "rr_range": rng.uniform(0.0, 0.006),
-        "pr": None,
-        "retrograde": rng.uniform(0.07, 0.1) if rng.random() < 0.5 else None,  # otherwise hidden in QRS
-        "qtc": rng.uniform(0.32, 0.36),
-    }
+def _supraventricular_tachycardia(rng: Rng, p: Parameters) -> dict[str, Any]:
+    drawn = between(rng, rhythm="svt", rate=(150, 215), rr_range=(0.0, 0.006), pr=None)
+    drawn["retrograde"] = rng.uniform(0.07, 0.1) if rng.random() < 0.5 else None  # otherwise hidden in QRS
+    return drawn | between(rng, qtc=(0.32, 0.36))
 
 
-def _ventricular_tachycardia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _ventricular_tachycardia(rng: Rng, p: Parameters) -> dict[str, Any]:
     shape = str(rng.choice(["RV", "LV"]))
     axes = (rng.uniform(-80, -40), rng.uniform(70, 110)) if shape == "RV" else (rng.uniform(-120, -70), 120.0)
-    return {
-        "rhythm": "vt",
-        "conduction": "none",  # the atria keep their own rhythm
-        "atrial_rate": rng.uniform(65, 100),
-        "rate": rng.uniform(130, 210),
-        "rr_range": rng.uniform(0.0, 0.015),
-        "pr": None,
-        "qrs_shape": shape,
-        "qrs": rng.uniform(0.142, 0.17),
-        "axis": float(rng.choice(axes)),
-        "voltage": rng.uniform(1.2, 2.2),
-        "qtc": rng.uniform(0.33, 0.37),
-    }
+    # The atria keep their own rhythm.
+    drawn = between(rng, conduction="none", atrial_rate=(65, 100), rate=(130, 210), rr_range=(0.0, 0.015), pr=None)
+    drawn |= between(rng, rhythm="vt", qrs_shape=shape, qrs=(0.142, 0.17))
+    return drawn | between(rng, axis=float(rng.choice(axes)), voltage=(1.2, 2.2), qtc=(0.33, 0.37))
 
 
-def _pericarditis(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4)) | {
-        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())
-    }
+def _pericarditis(rng: Rng, p: Parameters) -> dict[str, Any]:
+    drawn = _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4))
+    return drawn | {"pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())}
 
 
-def _hyperkalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return _t(_towards("anterior", rng.uniform(1.0, 1.4))) | {
-        "t_is_tented": True,
-        "p_amplitude": rng.uniform(0.03, 0.06),
-        "pr": rng.uniform(0.17, 0.2),
-        "qrs": rng.uniform(0.095, 0.109),
-        "qtc": rng.uniform(0.36, 0.4),
-    }
+def _hyperkalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
+    drawn = _t(_towards("anterior", rng.uniform(1.0, 1.4))) | {"t_is_tented": True}
+    return drawn | between(rng, p_amplitude=(0.03, 0.06), pr=(0.17, 0.2), qrs=(0.095, 0.109), qtc=(0.36, 0.4))
 
 
-def _hypokalaemia(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
+def _hypokalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
     lateral = _towards("lateral", -rng.uniform(0.07, 0.14))
-    return _t(_towards("most", rng.uniform(0.02, 0.05))) | {
-        "injury": tuple((lateral + _towards("most", -0.03)).tolist()),
-        "u_wave": tuple(_towards("anterior", rng.uniform(0.15, 0.3)).tolist()),
-        "qrs": 0.09,
-        "rate": rng.uniform(61, 72),
-        "qtc": rng.uniform(0.38, 0.41),
-    }
+    drawn = _t(_towards("most", rng.uniform(0.02, 0.05)))
+    drawn["injury"] = tuple((lateral + _towards("most", -0.03)).tolist())
+    drawn["u_wave"] = tuple(_towards("anterior", rng.uniform(0.15, 0.3)).tolist())
+    return drawn | between(rng, qrs=0.09, rate=(61, 72), qtc=(0.38, 0.41))
 
 
-def _capture_failure(rng: np.random.Generator, p: Parameters) -> dict[str, Any]:
-    return pacing(rng, p, 0.0) | {"captured": int(rng.integers(2, 5))}
-
-
-_DRAWS: dict[str, Callable[[np.random.Generator, Parameters], dict[str, Any]]] = {
+_DRAWS: dict[str, Draw] = {
     **{f"STEMI-{where}": _infarction(where) for where in ("anterior", "inferior", "lateral")},
     **{f"ischaemia-{where}": _ischaemia(where) for where in ("anterior", "inferior", "lateral")},
-    "LVH": _left_hypertrophy, "RVH": _right_hypertrophy, "WPW": _pre_excitation,
+    "LVH": _left_hypertrophy, "RVH": _right_hypertrophy,
+    "WPW": lambda rng, p: between(rng, qrs_shape="WPW", qrs=(0.122, 0.15), pr=(0.085, 0.115), axis=(-20, 80),
+                                  voltage=(1.0, 1.8)),
     "MobitzI": _second_degree("MobitzI", 0.75), "MobitzII": _second_degree("MobitzII", 0.7),
     "AVB2to1": _second_degree("AVB2to1", 0.5), "AVB3": _third_degree,
     "SVT": _supraventricular_tachycardia, "VT": _ventricular_tachycardia,
-    "LPFB": lambda rng, p: {"qrs_shape": "LPFB", "qrs": rng.uniform(0.09, 0.109), "axis": rng.uniform(95, 140)},
+    "LPFB": lambda rng, p: between(rng, qrs_shape="LPFB", qrs=(0.09, 0.109), axis=(95, 140)),
     "pericarditis": _pericarditis, "hyperkalaemia": _hyperkalaemia, "hypokalaemia": _hypokalaemia,
-    "capture-failure": _capture_failure,
+    "capture-failure": lambda rng, p: pacing(rng, p, 0.0) | {"captured": int(rng.integers(2, 5))},
     # The mirror image in V1 to V3: depressed ST, upright T.
     "STEMI-posterior": lambda rng, p: _st_t("septal", -rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35)),
 }  # fmt: skip
 
 
-def draw_statement(rng: np.random.Generator, name: str) -> Parameters:
+def draw_statement(rng: Rng, name: str) -> Parameters:
     """Draw a heart that shows one of `ecg.simulator.diagnoses.STATEMENTS` and nothing else that is asked for."""
     for _ in range(1000):
         p = healthy(rng)
@@ -207,7 +152,7 @@ def _shows(p: Parameters, name: str) -> bool:
     j = heart.sample_leads(waves, p.qrs + 0.0401, p.qrs)[:, [0, 40]]  # at the J point and 40 ms later, mV
     t = heart.sample_leads(waves, p.qt, 0.75 * p.qt).mean(axis=1)
 
-    def of(values: np.ndarray, where: str) -> np.ndarray:
+    def of(values: Array, where: str) -> Array:
         return values[[LEADS.index(lead) for lead in TERRITORIES[where]]]
 
     if name == "STEMI-posterior":
@@ -219,12 +164,8 @@ def _shows(p: Parameters, name: str) -> bool:
     if kind == "LVH":
         return bool(s["V1"] + max(r["V5"], r["V6"]) > 3.6 and of(j, "lateral").max() < -0.06)
     if kind == "RVH":
-        return bool(
-            np.ptp(qrs[6:], axis=1).max() > 1.2
-            and r["V1"] > 0.65
-            and r["V1"] > 1.1 * s["V1"]
-            and of(j, "septal").max() < -0.06
-        )
+        high = np.ptp(qrs[6:], axis=1).max() > 1.2 and r["V1"] > max(0.65, 1.1 * s["V1"])
+        return bool(high and of(j, "septal").max() < -0.06)
     if kind == "LPFB":
         rs, qr = ([LEADS.index(lead) for lead in leads] for leads in (("I", "aVL"), ("III", "aVF")))
         order = qrs.argmax(axis=1) < qrs.argmin(axis=1)  # R before S

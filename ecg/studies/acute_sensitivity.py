@@ -30,13 +30,8 @@ EXPECTED: dict[str, tuple[int, ...]] = {
 def measure_acute(models: Sequence[Path], records: int, seed: int) -> str:
     """The table in Markdown: simulated findings, and how many of the hearts with each are found.
 
-    Parameters
-    ----------
-    models : sequence of Path
-        Folders of trained models; none for the criteria alone.
-    records : int
-        Of each finding, and as many of the scored diagnoses together.
-    seed : int
+    `models`: folders of trained models; none for the criteria alone. `records`: of each finding, and as many of the
+    scored diagnoses together.
     """
     loaded = [load_model(folder) for folder in models]
     lines = ["| simulated | found |", "|---|---|"]

@@ -5,12 +5,12 @@
 Draws the table below "## Cost and quality" of the page, and nothing that is not in it.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg.io.files import read_text, write_file
+from ecg.io.files import read_text
+from ecg.report.plotting import save_png
 
 HEADING = "## Cost and quality"
 # Columns of the table; those of the metric begin with it.
@@ -50,19 +50,15 @@ def read_costs(page: Path) -> list[Cost]:
 
 def plot_costs(costs: Sequence[Cost], path: Path) -> None:
     """Draw them as a PNG, written whole or not at all."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     figure = Figure(figsize=(9, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     for cost in costs:
         axes.plot([cost.rate, cost.rate_without], [cost.metric] * 2, color="#9db4c8", linewidth=1.5, zorder=1)
-    both = [(cost.rate, cost.rate_without) for cost in costs]
-    metrics = [cost.metric for cost in costs]
-    axes.scatter([cost.rate for cost in costs], metrics, color="#1f5f8b", label="bfloat16", zorder=2)
-    rates_without = [cost.rate_without for cost in costs]
+    rates, rates_without, metrics = zip(*((cost.rate, cost.rate_without, cost.metric) for cost in costs), strict=True)
+    axes.scatter(rates, metrics, color="#1f5f8b", label="bfloat16", zorder=2)
     axes.scatter(rates_without, metrics, facecolor="white", edgecolor="#1f5f8b", label="without bfloat16", zorder=2)
     # By turns above and below, so that neighbours' names do not cover each other.
     for k, cost in enumerate(sorted(costs, key=lambda cost: (cost.rate, -cost.metric))):
@@ -73,11 +69,8 @@ def plot_costs(costs: Sequence[Cost], path: Path) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(0.8 * min(map(min, both)), 1.6 * max(map(max, both)))
-    axes.set_xlabel("recordings per second and core (driver.py)")
-    axes.set_ylabel("challenge metric, other hospitals")
+    axes.set_xlim(0.8 * min(rates + rates_without), 1.6 * max(rates + rates_without))
+    axes.set(xlabel="recordings per second and core (driver.py)", ylabel="challenge metric, other hospitals")
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(alpha=0.3)
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=110)
-    write_file(path, image.getvalue())
+    save_png(figure, path, 110)

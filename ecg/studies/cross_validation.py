@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ecg.arrays import Bools, Floats32, Ints, Signal
+from ecg.arrays import Array, Bools, Floats32, Ints, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
 from ecg.io.device_statements import StatementTable
@@ -147,7 +147,7 @@ Inputs = tuple[Floats32, Floats32]
 """A preprocessed signal, and the features beside it."""
 
 
-def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, NDArray[Any]]:
+def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, Array]:
     """What a model answers, decided as `driver.py` does: ``rows``; ``probabilities``, ``outputs``, both (n_rows,
     n_classes).
 
@@ -257,7 +257,7 @@ class Validation:
                 found[f"{self.label}, {count} leads"] = self.predictions(f"{count} leads", partial(_on_leads, leads))
         return found
 
-    def _answers(self, split: Split, name: str, suffix: str, disturb: Disturbance | None) -> dict[str, NDArray[Any]]:
+    def _answers(self, split: Split, name: str, suffix: str, disturb: Disturbance | None) -> dict[str, Array]:
         model_folder = self.folder / _key(self.method, self.dataset, split, self.options)
         if not (model_folder / "config.json").exists():
             train_split(self.method, self.dataset, split, model_folder, self.options, self.device)

@@ -6,15 +6,14 @@ from functools import partial
 from operator import attrgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats, Signal
+from ecg.arrays import Array, Floats, Rng, Signal
 from ecg.leads import LEADS, fill_missing, twelve_leads
 from ecg.measurements import Measurements, measure
 from ecg.simulator.dipole import leads_of_electrodes
 from ecg.studies.markdown_tables import table
 
-Disturb = Callable[[Signal, float, np.random.Generator], Signal]
+Disturb = Callable[[Signal, float, Rng], Signal]
 """``(signal, sampling_frequency, rng) -> signal``: float32 (12, n_samples) in mV, finite; a new array."""
 
 _ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
@@ -22,7 +21,7 @@ _INDEPENDENT = [LEADS.index(lead) for lead in ("I", "II", "V1", "V2", "V3", "V4"
 _LIMIT = 5.0  # mV, where a recorder saturates
 
 
-def _at_electrode(name: str, wave: NDArray[np.floating]) -> Signal:
+def _at_electrode(name: str, wave: Array) -> Signal:
     """What a voltage (n_samples,) at one electrode adds to the leads, (12, n_samples)."""
     electrodes = np.zeros((len(_ELECTRODES), len(wave)))
     electrodes[_ELECTRODES.index(name)] = wave
@@ -33,7 +32,7 @@ def _seconds(signal: Signal, rate: float) -> Floats:
     return np.arange(signal.shape[1]) / rate
 
 
-def _mains(signal: Signal, rate: float, rng: np.random.Generator, *, hertz: float, leads: str) -> Signal:
+def _mains(signal: Signal, rate: float, rng: Rng, *, hertz: float, leads: str) -> Signal:
     """0.3 mV in the eight stored leads alike, at one electrode, or in one lead."""
     hum = (0.3 * np.sin(2 * np.pi * (hertz * _seconds(signal, rate) + rng.random()))).astype(np.float32)
     if leads == "all":
@@ -45,7 +44,7 @@ def _mains(signal: Signal, rate: float, rng: np.random.Generator, *, hertz: floa
     return disturbed
 
 
-def _wander(signal: Signal, rate: float, rng: np.random.Generator) -> Signal:
+def _wander(signal: Signal, rate: float, rng: Rng) -> Signal:
     """1 mV of breathing at 0.15 to 0.35 Hz and of drift at 0.05 Hz, in each of the nine electrodes otherwise."""
     times, shape = _seconds(signal, rate), (len(_ELECTRODES), 1)
     fast = np.sin(2 * np.pi * (rng.uniform(0.15, 0.35) * times + rng.random(shape)))
@@ -54,7 +53,7 @@ def _wander(signal: Signal, rate: float, rng: np.random.Generator) -> Signal:
     return signal + (drift / np.abs(drift).max(axis=1, keepdims=True).max()).astype(np.float32)
 
 
-def _steps(signal: Signal, rate: float, rng: np.random.Generator, *, electrode: str) -> Signal:
+def _steps(signal: Signal, rate: float, rng: Rng, *, electrode: str) -> Signal:
     """Three contacts lost and found: steps of 1 to 4 mV that decay within 1 s."""
     times, wave = _seconds(signal, rate), np.zeros(signal.shape[1])
     for start in rng.uniform(0.05, 0.95, 3) * times[-1]:
@@ -63,7 +62,7 @@ def _steps(signal: Signal, rate: float, rng: np.random.Generator, *, electrode: 
     return signal + _at_electrode(electrode, wave)
 
 
-def _bursts(signal: Signal, rate: float, rng: np.random.Generator, *, electrode: str) -> Signal:
+def _bursts(signal: Signal, rate: float, rng: Rng, *, electrode: str) -> Signal:
     """Two bursts of 1 s, broad-band, 1 mV RMS."""
     times, wave = _seconds(signal, rate), np.zeros(signal.shape[1])
     for start in rng.uniform(0.05, 0.85, 2) * times[-1]:
@@ -71,7 +70,7 @@ def _bursts(signal: Signal, rate: float, rng: np.random.Generator, *, electrode:
     return signal + _at_electrode(electrode, wave)
 
 
-def _saturated(signal: Signal, rate: float, rng: np.random.Generator, *, lead: str) -> Signal:
+def _saturated(signal: Signal, rate: float, rng: Rng, *, lead: str) -> Signal:
     """A lead at the recorder's limit for 3 s."""
     times, start = _seconds(signal, rate), rng.uniform(0.05, 0.65) * signal.shape[1] / rate
     disturbed = signal.copy()
@@ -79,13 +78,13 @@ def _saturated(signal: Signal, rate: float, rng: np.random.Generator, *, lead: s
     return disturbed
 
 
-def _zeros(signal: Signal, rate: float, rng: np.random.Generator, *, leads: tuple[str, ...]) -> Signal:
+def _zeros(signal: Signal, rate: float, rng: Rng, *, leads: tuple[str, ...]) -> Signal:
     disturbed = signal.copy()
     disturbed[[LEADS.index(lead) for lead in leads]] = 0
     return disturbed
 
 
-def _only(signal: Signal, rate: float, rng: np.random.Generator, *, lead: str) -> Signal:
+def _only(signal: Signal, rate: float, rng: Rng, *, lead: str) -> Signal:
     disturbed = np.full_like(signal, np.nan)
     disturbed[LEADS.index(lead)] = signal[LEADS.index(lead)]
     return disturbed

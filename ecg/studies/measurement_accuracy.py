@@ -23,9 +23,8 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats, Ints
+from ecg.arrays import Array, Floats, Ints
 from ecg.io.formats import find_recordings
 from ecg.io.header import Header
 from ecg.io.recording import read_recording
@@ -135,14 +134,12 @@ def rates_line(differences: Differences) -> str:
     return f"Rate within {_RATE_TOLERANCE:g}/min: {right} of {total} recordings ({100 * right / max(total, 1):.1f} %)."
 
 
-def rate_of(r_seconds: NDArray[np.floating]) -> float:
+def rate_of(r_seconds: Array) -> float:
     """Beats per minute from R peaks in s."""
     return mean_rate(np.diff(r_seconds))
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
-
-
 def annotated_r_peaks(record: Path, sampling_frequency: float) -> Floats:
     """The beats that are marked in at least 8 leads, in samples: the median over the leads."""
     import wfdb
@@ -222,8 +219,6 @@ def _measure_unseen(
 
 
 # ---- simulator -------------------------------------------------------------------------------------------------------
-
-
 def against_simulator(n_records: int, seed: int) -> str:
     """Tables against what the simulator laid down, in recordings with ordinary noise, all diagnoses in turn."""
     intervals = {name: Differences() for name in ("P", "PR", "QRS", "QT")}
@@ -257,8 +252,6 @@ def against_simulator(n_records: int, seed: int) -> str:
 
 
 # ---- disturbances ----------------------------------------------------------------------------------------------------
-
-
 def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
     """Table of what disturbances do to recordings of a folder, if one is given, and to simulated ones."""
     limit_blas_threads()
@@ -270,8 +263,6 @@ def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
 
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
-
-
 def _limb_and_chest_voltage(found: Measurements) -> float:
     """The larger of the highest limb and chest voltages, each relative to what low voltage is (0.5 and 1 mV)."""
     a = found.amplitudes

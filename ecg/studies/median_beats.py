@@ -7,17 +7,16 @@ The recordings are simulated; each title has what was measured and, in brackets,
 
 from __future__ import annotations
 
-import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg.io.files import write_file
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
 from ecg.measurements.types import MedianBeat
+from ecg.report.plotting import save_png
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import Truth, truth_of
@@ -43,11 +42,9 @@ _APART = 2.1  # mV between the base lines
 
 def plot_median_beats(path: Path) -> None:
     """Draw a median beat of each kind as a PNG, written whole or not at all."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 7.6), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(2, 3, sharex=True, sharey=True)
     for k, (axes, (title, diagnosis, noise)) in enumerate(zip(grid.flat, _PANELS, strict=True)):
         simulated = simulate(np.random.default_rng(_SEED + k), diagnosis, noise=noise, comorbidity=False)
@@ -58,9 +55,7 @@ def plot_median_beats(path: Path) -> None:
         axes.set_xlabel("ms from the R peak", fontsize=8)
     grid[0, 0].plot([-290, -290], [-2 * _APART - 2.1, -2 * _APART - 1.1], "k", linewidth=2)
     grid[0, 0].text(-278, -2 * _APART - 1.6, "1 mV", fontsize=7, va="center")
-    image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=90)
-    write_file(path, image.getvalue())
+    save_png(figure, path, 90)
 
 
 def _draw(axes: Axes, found: Measurements, beat: MedianBeat | None) -> None:

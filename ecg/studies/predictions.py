@@ -6,12 +6,11 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.arrays import Bools, Floats
+from ecg.arrays import Array, Bools, Floats
 from ecg.io.files import write_file
 
 
@@ -42,7 +41,7 @@ class Predictions:
             raise ValueError(f"{path}: expected predictions of ecg.crossval, found others ({error})") from error
 
 
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays to a .npz file, whole or not at all."""
     content = io.BytesIO()
     np.savez_compressed(content, allow_pickle=False, **arrays)

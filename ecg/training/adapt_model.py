@@ -1,12 +1,12 @@
 """A trained model adapted to one hospital's recordings: what `ecg adapt` does."""
 
 import math
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -76,17 +76,14 @@ def adapt_model(
         raise ValueError(f"seed {seed}: expected a whole number from 0 up")
     model = load_model(model_folder, find_methods(), pick_device(device))
     if model.adaptation is not None:
-        raise ValueError(
-            f"{model_folder}: expected a model that is not adapted, found an adapted one; adapt what it was made from"
-        )
+        found = "found an adapted one; adapt what it was made from"
+        raise ValueError(f"{model_folder}: expected a model that is not adapted, {found}")
     statements = load_labels(labels, model.method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
         dataset, left_out = read_labelled(model, data_folder, Path(cache), statements)
         if len(dataset) < FEWEST:
-            raise ValueError(
-                f"{data_folder}: expected at least {FEWEST} different recordings with scored diagnoses, "
-                f"found {len(dataset)} ({left_out} left out)"
-            )
+            expected = f"at least {FEWEST} different recordings with scored diagnoses"
+            raise ValueError(f"{data_folder}: expected {expected}, found {len(dataset)} ({left_out} left out)")
         truth, folds = dataset.labels, _split(data_folder, dataset, seed)
         decided = classify(model, dataset)
     compared = compare(truth, decided, folds, model.method.diagnoses, seed, left_out)
@@ -137,15 +134,10 @@ def read_labelled(
 ) -> tuple[Dataset, int]:
     """Recordings with scored diagnoses, and how many others were left out."""
     # As the Challenge scores them, whatever the method takes for its training; nothing simulated.
-    training = replace(
-        model.method.training,
-        make_targets=partial(as_scored, diagnoses=model.method.diagnoses),
-        use_for_training=has_scored_class,
-        simulated_share=0.0,
-    )
-    method = replace(model.method, training=training)
-    workers = os.cpu_count() or 1
-    dataset, problems = build_dataset(method, data_folder, cache_folder, workers=workers, statements=statements)
+    targets = partial(as_scored, diagnoses=model.method.diagnoses)
+    facts: dict[str, Any] = {"make_targets": targets, "use_for_training": has_scored_class, "simulated_share": 0.0}
+    method = replace(model.method, training=replace(model.method.training, **facts))
+    dataset, problems = build_dataset(method, data_folder, cache_folder, statements=statements)
     for problem in problems:
         say(f"Left out: {problem}")
     if dataset.unused:

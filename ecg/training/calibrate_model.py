@@ -1,7 +1,6 @@
 """Calibration of a trained model after the fact: what `ecg calibrate` does."""
 
 import json
-import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +39,7 @@ def calibrate_model(
     method = replace(model.method, training=replace(model.method.training, simulated_share=0.0))
     table = load_labels(labels, method.diagnoses.column_of, least_likelihood) if labels else None
     with tempfile.TemporaryDirectory() as cache:
-        workers = os.cpu_count() or 1
-        dataset, _ = build_dataset(method, data_folder, Path(cache), workers=workers, statements=table)
+        dataset, _ = build_dataset(method, data_folder, Path(cache), statements=table)
         folds = dataset.split(range(len(dataset)), method.training.n_folds, model.config["training"]["seed"])
         truth, scores = [], []
         for number, network in enumerate(model.networks):
@@ -52,8 +50,7 @@ def calibrate_model(
             _require_same(model_folder, data_folder, stored, dataset.labels[rows], found)
             truth.append(dataset.labels[rows])
             scores.append(found)
-    given = np.concatenate(scores)
-    labelled = np.concatenate(truth)
+    given, labelled = np.concatenate(scores), np.concatenate(truth)
     calibration = fit_calibration(labelled, given)
     config = {**model.config, "calibration": calibration_rows(method.classes, calibration)}
     write_file(model_folder / "config.json", json.dumps(config, indent=1) + "\n")

@@ -21,7 +21,7 @@ from ecg.examination.examine import Examination
 from ecg.examination.examine_folder import Candidates, examine_folder
 from ecg.examination.journal import key_of, step_key
 from ecg.io.device_statements import StatementTable
-from ecg.io.errors import RecordingError
+from ecg.io.errors import RecordingError, problem
 from ecg.io.files import write_file
 from ecg.io.folders import get_database, is_header
 from ecg.io.formats import find_recordings, read
@@ -105,8 +105,7 @@ class Dataset:
     def signal(self, index: int) -> Floats32:
         """Preprocessed recording, shape (12, n_samples), float32, in the method's units."""
         entry = self.entries[index]
-        flat = self._signals[entry.start : entry.start + 12 * entry.n_samples]
-        return flat.reshape(12, entry.n_samples)
+        return self._signals[entry.start : entry.start + 12 * entry.n_samples].reshape(12, entry.n_samples)
 
     def features(self, index: int) -> Floats32:
         """What is known beside the signal, shape (n_features,), float32."""
@@ -126,9 +125,8 @@ class Dataset:
         """The same of fewer leads, (n_sets, n_features), float32, one row for each of `Training.masked_leads`."""
         entry = self.entries[index]
         start = entry.start + 12 * entry.n_samples + entry.n_features
-        return self._signals[start : start + entry.n_masked * entry.n_features].reshape(
-            entry.n_masked, entry.n_features
-        )
+        flat = self._signals[start : start + entry.n_masked * entry.n_features]
+        return flat.reshape(entry.n_masked, entry.n_features)
 
 
 def build_dataset(
@@ -136,7 +134,7 @@ def build_dataset(
     data_folder: Path,
     cache_folder: Path,
     *,
-    workers: int,
+    workers: int | None = None,
     limit: int | None = None,
     statements: StatementTable | LabelTable | None = None,
     resume: bool = False,
@@ -149,7 +147,7 @@ def build_dataset(
       together.
     - `cache_folder`: where the preprocessed signals go. They are used again when nothing has changed, so that a
       training that was killed does not read everything again.
-    - `workers`: processes that read at once.
+    - `workers`: processes that read at once, one a core if left out.
     - `limit`: only this many recordings, spread evenly over all of them.
     - `statements`: as for `read`: labels for recordings in clinical formats; or a table of records. Its codes
       replace those of headers. Its folds and patients count where ``folds.csv`` says nothing.
@@ -159,10 +157,11 @@ def build_dataset(
     Returns the recordings that take part, and a sentence for each one that does not although it should. Raises
     RecordingError if the folder has no recordings, ``folds.csv`` can't be used, or `resume` is refused.
     """
+    workers = workers or os.cpu_count() or 1
     folds = read_folds(data_folder)
     headers = sorted(map(Path, find_recordings(data_folder)), key=lambda path: (path.stem, str(path)))
     if not headers:
-        raise RecordingError(f"{data_folder}: expected recordings, found none")
+        raise problem(data_folder, "recordings", "none")
     table = statements if isinstance(statements, LabelTable) else None
     if table is not None:
         if lacking := table.check({header.stem for header in headers}):
@@ -174,10 +173,8 @@ def build_dataset(
         headers = [headers[k] for k in np.linspace(0, len(headers) - 1, limit).round().astype(int)]
     placed = sum(header.stem in folds for header in headers)
     if folds and not placed:
-        raise RecordingError(
-            f"{data_folder / 'folds.csv'}: expected names of recordings such as "
-            f"{headers[0].stem}, found none of them (first: {next(iter(folds))})"
-        )
+        found = f"none of them (first: {next(iter(folds))})"
+        raise problem(data_folder / "folds.csv", f"names of recordings such as {headers[0].stem}", found)
     if placed < len(headers) and folds:
         say(f"folds.csv places {placed} of {len(headers)} recordings; the others are placed without regard to patients")
     fingerprint = _fingerprint(method, headers, folds, statements, shape_only)
@@ -193,9 +190,7 @@ def build_dataset(
         return Dataset(entries, _open_signals(signal_file), method.diagnoses, *counts), stored["problems"]
     if resume:
         found = "none" if stored is None else "one with another method, other data or another limit"
-        raise RecordingError(
-            f"{cache_folder}: expected a stopped training on these recordings, found {found}; train anew without resume"
-        )
+        raise problem(cache_folder, "a stopped training on these recordings", f"{found}; train anew without resume")
     if stored is not None:
         say(f"Reading anew: what {cache_folder} holds is of another method, other data or another limit")
     cache_folder.mkdir(parents=True, exist_ok=True)
@@ -217,14 +212,8 @@ def build_dataset(
             f"{found_instead(method.diagnoses, cache.unknown)} among {len(headers)} recordings"
             + "".join(f"\n  {problem}" for problem in problems[:5])
         )
-    stored = {
-        "fingerprint": fingerprint,
-        "entries": [asdict(entry) for entry in entries],
-        "problems": problems,
-        "unused": unused,
-        "simulated": n_simulated,
-        "unknown": unknown,
-    }
+    stored = {"fingerprint": fingerprint, "entries": [asdict(entry) for entry in entries], "problems": problems}
+    stored |= {"unused": unused, "simulated": n_simulated, "unknown": unknown}
     write_file(index_file, json.dumps(stored))
     return Dataset(entries, _open_signals(signal_file), method.diagnoses, unused, n_simulated, unknown), problems
 
@@ -241,9 +230,8 @@ def _say_what_is_needed(method: Method, headers: list[Path], cache_folder: Path)
         f"({free / 1e6:,.0f} MB free), and the work about {memory / 1e6:,.0f} MB of memory beside the networks"
     )
     if disk > free:
-        raise OSError(
-            errno.ENOSPC, f"expected {disk / 1e6:,.0f} MB free, found {free / 1e6:,.0f} MB", str(cache_folder)
-        )
+        found = f"expected {disk / 1e6:,.0f} MB free, found {free / 1e6:,.0f} MB"
+        raise OSError(errno.ENOSPC, found, str(cache_folder))
 
 
 def _seconds(header: Path) -> float:
@@ -259,9 +247,7 @@ def _read_index(index_file: Path, signal_file: Path) -> dict[str, Any] | None:
     """The stored result of an earlier reading; None if it is missing or not whole."""
     try:
         stored: dict[str, Any] = json.loads(index_file.read_bytes())
-        n_values = sum(
-            12 * each["n_samples"] + each["n_features"] * (1 + each["n_masked"]) for each in stored["entries"]
-        )
+        n_values = sum(12 * row["n_samples"] + row["n_features"] * (1 + row["n_masked"]) for row in stored["entries"])
         whole = signal_file.stat().st_size == 4 * n_values
     except (FileNotFoundError, ValueError, LookupError, TypeError):
         return None
@@ -281,8 +267,7 @@ def _fingerprint(
 ) -> str:
     words = "" if statements is None else statements.digest()
     of_method = method.name, method.settings, method.diagnoses.as_json(), method.leads, method.training.masked_leads
-    arguments = (*of_method, sorted(folds.items()), words, *sorted(shape_only))
-    step = step_key("training", *arguments)
+    step = step_key("training", *of_method, sorted(folds.items()), words, *sorted(shape_only))
     return key_of(step, (stamp for header in headers for stamp in (str(header), files_of(header).stamp)))
 
 

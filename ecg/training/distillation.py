@@ -1,9 +1,9 @@
 """One network that learns what an ensemble answers (Hinton et al. 2015): what `ecg distill` does."""
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,35 +35,23 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     """
     teacher.require(student.diagnoses)
     if teacher.method.input.preprocess != student.input.preprocess:
-        raise ValueError(
-            f"expected a model of a method with the preprocessing of {student.name}, found {teacher.method.name}"
-        )
+        expected = f"a model of a method with the preprocessing of {student.name}"
+        raise ValueError(f"expected {expected}, found {teacher.method.name}")
     if teacher.adaptation is not None:
         raise ValueError("expected a model that is not adapted, found an adapted one; adapt what was distilled instead")
     scratch, device = model_folder / SCRATCH, pick_device(options.device)
-    method = replace(
-        student,
-        input=replace(student.input, features=teacher.method.input.features),
-        training=replace(
-            student.training, simulated_share=SIMULATED_SHARE if student.training.simulated_share else 0.0
-        ),
-    )
-    workers = options.workers or os.cpu_count() or 1
-    dataset, problems = build_dataset(
-        method, data_folder, scratch, workers=workers, limit=options.limit, statements=options.labels
-    )
+    share = SIMULATED_SHARE if student.training.simulated_share else 0.0
+    inputs = replace(student.input, features=teacher.method.input.features)
+    method = replace(student, input=inputs, training=replace(student.training, simulated_share=share))
+    how: dict[str, Any] = {"workers": options.workers, "limit": options.limit, "statements": options.labels}
+    dataset, problems = build_dataset(method, data_folder, scratch, **how)
     summary = {**summarise(method, dataset, problems, options), "distilled_from": teacher.checksums}
     folds = split_into_folds(method, dataset, options.seed)
     answers = _answers(teacher, dataset)
     dataset.targets = ((1 - TEACHERS_SHARE) * dataset.targets + TEACHERS_SHARE * answers).astype(np.float32)
     learned = np.concatenate([np.flatnonzero(folds != 0), np.arange(dataset.n_recorded, len(dataset))])
-    member = train_member(
-        method,
-        dataset,
-        learned,
-        np.flatnonzero(folds == 0),
-        MemberOptions(options.epochs, options.seed, 0, device, scratch / "distilled.ckpt", "Distilled network"),
-    )
+    about = MemberOptions(options.epochs, options.seed, 0, device, scratch / "distilled.ckpt", "Distilled network")
+    member = train_member(method, dataset, learned, np.flatnonzero(folds == 0), about)
     store(student, dataset, [member], model_folder, summary)
     shutil.rmtree(scratch)
 

@@ -9,7 +9,6 @@ this file. How far the measurements are off on recordings that had no part in th
 `ecg benchmark ludb --refit`.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ import torch
 from safetensors.numpy import save
 from torch import nn
 
-from ecg.arrays import Bools, Floats, Floats32, Ints
+from ecg.arrays import Bools, Floats, Floats32, Ints, Rng
 from ecg.io.files import write_file
 from ecg.io.formats import find_recordings
 from ecg.io.recording import read_recording
@@ -31,6 +30,7 @@ from ecg.measurements.median_beat import FUTURE, PAST
 from ecg.runtime.progress import progress
 from ecg.simulator.dipole import P_DURATION
 from ecg.simulator.simulate import simulate_recording
+from ecg.training.folds import read_folds
 
 _SIMULATED, _SIMULATED_SEED = 1400, 11
 _SIMULATED_RHYTHMS, _RHYTHMS_SEED = 2700, 22
@@ -64,8 +64,6 @@ def _windows(prepared: Prepared, which: Ints) -> Floats32:
 
 
 # ---- LUDB ------------------------------------------------------------------------------------------------------------
-
-
 def ludb_example(path: Path) -> Example:
     """A recording of LUDB with its marks; global ones are the second earliest onset and second latest offset."""
     import wfdb
@@ -115,8 +113,6 @@ def _waves(samples: Sequence[int], symbols: Sequence[str]) -> list[tuple[str, fl
 
 
 # ---- simulator -------------------------------------------------------------------------------------------------------
-
-
 def simulated_examples(n_records: int = _SIMULATED, seed: int = _SIMULATED_SEED) -> list[Example]:
     """Simulated recordings with what the simulator laid down; it knows no boundaries of single leads and no T onset."""
     examples = []
@@ -157,8 +153,6 @@ def with_leads(simulated: Sequence[Example], real: Sequence[Example]) -> list[Ex
 
 
 # ---- network ---------------------------------------------------------------------------------------------------------
-
-
 class BoundaryNetwork(nn.Module):
     """What `boundary_network` computes, in PyTorch: (B, 2, 12, n) and leads on (B, 12) to (B, 6, n), (B, 6, 12, n)."""
 
@@ -197,7 +191,7 @@ def _through(layers: nn.ModuleList, x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def draw(example: Example, rng: np.random.Generator) -> tuple[Floats32, Bools, Floats, Floats]:
+def draw(example: Example, rng: Rng) -> tuple[Floats32, Bools, Floats, Floats]:
     """The median of some beats, changed in ways that move the boundaries as it says: input, leads on, marks."""
     n_beats = len(example.beats)
     some = rng.permutation(n_beats)[: n_beats if rng.random() < 0.4 else rng.integers(1, n_beats + 1)]
@@ -271,12 +265,9 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
 
 
 # ---- P waves ---------------------------------------------------------------------------------------------------------
-
-
 def p_wave_evidence_of(data: Path) -> tuple[Floats, Bools]:
     """Evidence and whether there are P waves, of the sinus rhythms, fibrillation and flutter in `data` but fold 9."""
-    with open(data / "folds.csv", newline="") as file:
-        kept = {row["record"] for row in csv.DictReader(file) if row["fold"] != "9"}
+    kept = {record for record, (_, fold) in read_folds(data).items() if fold != 9}
     paths = [Path(path) for path in find_recordings(data) if Path(path).stem in kept]
     numbers, present = [], []
     for path in progress(paths, len(paths), "Measuring"):
@@ -329,8 +320,6 @@ def fit_p_waves(numbers: Floats, present: Bools) -> dict[str, Floats32]:
 
 
 # ---- command ---------------------------------------------------------------------------------------------------------
-
-
 def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: int = STEPS) -> dict[str, Floats32]:
     """Fit the network, then with it the P waves; from then on this process measures with both.
 

@@ -63,15 +63,13 @@ def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
         rows = csv.DictReader(file)
         missing = {"record", "database", "fold"} - set(rows.fieldnames or ())
         if missing:
-            raise RecordingError(
-                f"{path}: expected the columns record, database, fold; found {', '.join(rows.fieldnames or ())}"
-            )
+            found = ", ".join(rows.fieldnames or ())
+            raise RecordingError(f"{path}: expected the columns record, database, fold; found {found}")
         folds = {}
         for row in rows:
             if not (row["fold"] or "").isdigit():
-                raise RecordingError(
-                    f"{path}: record {row['record']}: expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
-                )
+                found = f"expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
+                raise RecordingError(f"{path}: record {row['record']}: {found}")
             folds[row["record"]] = (row["database"], int(row["fold"]))
     return folds
 

@@ -1,6 +1,5 @@
 """Training of any method on a folder: its members one after another, and the model folder that they make."""
 
-import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -76,10 +75,10 @@ def _train(
         raise TrainingError(
             f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
         )
-    workers = options.workers or os.cpu_count() or 1
-    wanted = {"limit": options.limit, "statements": options.labels, "shape_only": options.shape_only}
-    build = partial(build_dataset, method, data_folder, options.cache or scratch)
-    dataset, problems = read_once(processes, partial(build, workers=workers, resume=options.resume, **wanted))
+    wanted: dict[str, Any] = {"limit": options.limit, "statements": options.labels, "shape_only": options.shape_only}
+    wanted |= {"workers": options.workers, "resume": options.resume}
+    build = partial(build_dataset, method, data_folder, options.cache or scratch, **wanted)
+    dataset, problems = read_once(processes, build)
     scratch.mkdir(parents=True, exist_ok=True)
     folds = split_into_folds(method, dataset, options.seed)
     summary = summarise(method, dataset, problems, options)

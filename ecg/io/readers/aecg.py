@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats
+from ecg.arrays import Array, Floats
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -23,14 +22,6 @@ _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
 _MILLIVOLTS = {"nV": 1e-6, "uV": 1e-3, "µV": 1e-3, "μV": 1e-3, "mV": 1.0, "V": 1e3}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _YEARS = {"a": 1.0, "mo": 1 / 12, "wk": 7 / 365.25, "d": 1 / 365.25}
-# What a measurement may be called, the best name first.
-MEASUREMENTS = {
-    "heart_rate_bpm": ("MDC_ECG_HEART_RATE",),
-    "p_ms": ("MDC_ECG_TIME_PD_P",), "pr_ms": ("MDC_ECG_TIME_PD_PR", "MDC_ECG_TIME_PD_PQ"),
-    "qrs_ms": ("MDC_ECG_TIME_PD_QRS",), "qt_ms": ("MDC_ECG_TIME_PD_QT",),
-    "qtc_ms": ("MDC_ECG_TIME_PD_QTc", "MDC_ECG_TIME_PD_QTcB"), "p_axis_deg": ("MDC_ECG_ANGLE_P_FRONT",),
-    "qrs_axis_deg": ("MDC_ECG_ANGLE_QRS_FRONT",), "t_axis_deg": ("MDC_ECG_ANGLE_T_FRONT",),
-}  # fmt: skip
 _STATEMENTS = ("MDC_ECG_RHY", "MDC_ECG_INTERPRETATION_STATEMENT", "MDC_ECG_INTERPRETATION_SUMMARY")
 
 
@@ -80,8 +71,6 @@ def read_aecg(path: StrPath) -> Stored:
 
 
 # ---- series and sequences --------------------------------------------------------------------------------------------
-
-
 def _code(element: xml.Element) -> str:
     code = element.find("code")
     return "" if code is None else code.get("code", "")
@@ -151,9 +140,7 @@ def _scale(sequence: xml.Element, path: Path) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def _stored(
-    rows: list[Floats], scales: list[tuple[float, float]]
-) -> tuple[NDArray[np.generic], list[float], list[float]]:
+def _stored(rows: list[Floats], scales: list[tuple[float, float]]) -> tuple[Array, list[float], list[float]]:
     """Samples, (n_leads, n_samples), ADC units per mV, ADC units at 0 mV; mV where the digits are no integers."""
     digits = np.array(rows) if rows else np.empty((0, 0))
     if digits.size and (np.isfinite(digits) & (digits == np.rint(digits)) & (np.abs(digits) < 2**31)).all():
@@ -165,8 +152,6 @@ def _stored(
 
 
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
-
-
 def _global_annotations(element: xml.Element) -> Iterator[xml.Element]:
     """Annotations that are about no single lead, in file order, those inside others too."""
     for child in element:
@@ -187,7 +172,7 @@ def _measurements(series: xml.Element) -> dict[str, float]:
             if value is not None:
                 number = xml.number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
                 pairs.setdefault(_code(annotation), f"{number:g}")
-    return xml.measurements_of((name, pairs.get(code, "")) for name, codes in MEASUREMENTS.items() for code in codes)
+    return xml.measured("aecg", lambda code: pairs.get(code, ""))
 
 
 def _statements(series: xml.Element) -> list[str]:

@@ -1,18 +1,15 @@
 """The calibration pulse that some electrocardiographs write behind the recording."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Bools
+from ecg.arrays import Array, Bools
 
 _WINDOW = 1.5  # s at the end in which the pulse is looked for
 _SHORTEST, _LONGEST = 0.1, 0.4  # s
 _TOLERANCE = 0.025  # mV
 
 
-def without_pulse(
-    samples: NDArray[np.generic], gain: float, sampling_frequency: float
-) -> tuple[NDArray[np.generic], tuple[str, ...]]:
+def without_pulse(samples: Array, gain: float, sampling_frequency: float) -> tuple[Array, tuple[str, ...]]:
     """Cut off a calibration pulse at the end, and the zeros around it, and say so in a note.
 
     Philips electrocardiographs write 11 s of which the end is the same in all leads: 0 mV, 1 mV for 0.2 s, 0 mV. It is

@@ -25,11 +25,6 @@ from ecg.io.stored import (
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
 _YEARS = {"": 1.0, "years": 1.0, "months": 1 / 12, "weeks": 7 / 365.25, "days": 1 / 365.25}
-_MEASUREMENTS = {
-    "heart_rate_bpm": "VentricularRate", "p_ms": "PDuration", "pr_ms": "PQInterval", "qrs_ms": "QRSDuration",
-    "qt_ms": "QTInterval", "qtc_ms": "QTCInterval", "p_axis_deg": "PAxis", "qrs_axis_deg": "RAxis",
-    "t_axis_deg": "TAxis",
-}  # fmt: skip
 
 
 def is_cardiosoft(start: bytes) -> bool:
@@ -64,7 +59,7 @@ def read_cardiosoft(path: StrPath) -> Stored:
         for one in root.iterfind(f"Interpretation/{place}")
     ]
     statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
-    measurements = xml.measurements_of((name, xml.text_of(measured, tag)) for name, tag in _MEASUREMENTS.items())
+    measurements = xml.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
     acquired = _moment(root.find("ObservationDateTime"))
     device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)
     identity = _identity(root, signatures)

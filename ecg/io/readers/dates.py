@@ -3,6 +3,7 @@
 import datetime
 import math
 import re
+from collections.abc import Iterable
 
 _DATES = (
     re.compile(r"(?P<y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})", re.ASCII),  # ISO, DICOM, HL7
@@ -19,25 +20,32 @@ def date_of(text: str) -> datetime.date | None:
     """A date at the start of a text: 1953-05-08, 19530508, 05-08-1953 (month first); None for anything else."""
     for pattern in _DATES:
         if match := pattern.match(text.strip()):
-            try:
-                return datetime.date(int(match["y"]), int(match["m"]), int(match["d"]))
-            except ValueError:
-                return None
+            return day_or_none(int(match["y"]), int(match["m"]), int(match["d"]))
     return None
 
 
 def time_of(date: str, time: str) -> datetime.datetime | None:
     """Date and time of day (14:05:59, 140559.123); midnight where the time is missing, None where the date is."""
-    day = date_of(date)
-    if day is None:
-        return None
-    match = _TIME.match(time.strip())
+    day, match = date_of(date), _TIME.match(time.strip())
+    clock = [int(part or 0) for part in match.groups()] if match else []
+    return moment_or_none(day, clock) or moment_or_none(day, ())
+
+
+def day_or_none(*numbers: int) -> datetime.date | None:
+    """The date of year, month and day; None where they are none, as zeros and the like for unknown values are."""
     try:
-        hour, minute, second = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-        clock = datetime.time(hour, minute, second)
+        return datetime.date(*numbers)
+    except (ValueError, TypeError):
+        return None
+
+
+def moment_or_none(day: datetime.date | None, clock: Iterable[int]) -> datetime.datetime | None:
+    """That day at hour, minute and second; None where the day is unknown, or the clock shows no time."""
+    try:
+        hour, minute, second = [*clock, 0, 0, 0][:3]
+        return None if day is None else datetime.datetime.combine(day, datetime.time(hour, minute, second))
     except ValueError:
-        clock = datetime.time()
-    return datetime.datetime.combine(day, clock)
+        return None
 
 
 def years_between(birth: datetime.date | None, when: datetime.datetime | None) -> float:

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import measurements_of
+from ecg.io.readers.xml_files import measured
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
@@ -44,14 +44,6 @@ _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
 _TYPES = {"8 SB": "<i1", "8 UB": "<u1", "16 SS": "<i2", "16 US": "<u2", "32 SL": "<i4", "32 UL": "<u4"}
-# Codes of scheme SCPECG, and meanings (lower case, without "global" and the like) of any scheme.
-_MEASUREMENTS = {
-    "heart_rate_bpm": ("ventricular heart rate", "heart rate", "ventricular rate"), "p_ms": ("p duration",),
-    "pr_ms": ("5.13.5-7", "pr interval"), "qrs_ms": ("5.13.5-9", "qrs duration"),
-    "qt_ms": ("5.13.5-11", "qt interval"), "qtc_ms": ("5.10.2.5-5", "qtc interval"),
-    "p_axis_deg": ("5.10.3-11", "p axis"), "qrs_axis_deg": ("5.10.3-13", "qrs axis"),
-    "t_axis_deg": ("5.10.3-15", "t axis"),
-}  # fmt: skip
 _IDENTIFIERS = (
     "AccessionNumber", "StudyID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "OtherPatientIDs",
     "OtherPatientNames", "PatientAddress", "PatientTelephoneNumbers", "PatientBirthName", "PatientMotherBirthName",
@@ -99,9 +91,7 @@ def _element(data: bytes, place: int, implicit: bool) -> tuple[int, int, bytes]:
 def read_dicom(path: StrPath) -> Stored:
     """Read an ECG from a DICOM file: of its multiplex groups the original one with the most samples."""
     path = Path(path)
-    data = read_file(path, LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise problem(path, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB", "more")
+    data = read_file(path, LARGEST_FILE, f"a DICOM file of at most {LARGEST_FILE >> 20} MiB")
     if not is_dicom(data):
         raise problem(path, "a DICOM file ('DICM' after 128 bytes)", shown(data[128:132].decode("latin-1")))
     if data[128:132] != b"DICM":
@@ -138,8 +128,6 @@ def _philips_inside(content: bytes) -> bytes | None:
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------
-
-
 def _transfer_syntax(data: bytes, path: Path) -> tuple[str, int]:
     """The transfer syntax that the file meta information (group 2, explicit VR) names, and where the rest begins.
 
@@ -248,8 +236,6 @@ class _Object:
 
 
 # ---- the ECG ---------------------------------------------------------------------------------------------------------
-
-
 def _stored(dataset: _Object, path: Path) -> Stored:
     kind = dataset.text("SOPClassUID")
     if kind == _PDF_CLASS or dataset.text("MIMETypeOfEncapsulatedDocument") == "application/pdf":
@@ -302,7 +288,7 @@ def _rhythm(dataset: _Object, path: Path) -> tuple[_Object, list[_Object]]:
     return longest, [group for group in original or named if group is not longest]
 
 
-def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
+def _samples(group: _Object, path: Path) -> Array:
     """ADC units, (n_channels, n_samples), int16 or int32."""
     bits, interpretation = group.integer("WaveformBitsAllocated"), group.text("WaveformSampleInterpretation")
     kind = _TYPES.get(f"{bits} {interpretation}")
@@ -321,8 +307,8 @@ def _samples(group: _Object, path: Path) -> NDArray[np.generic]:
 
 
 def _from_bits_stored(
-    samples: NDArray[Any], group: _Object, bits: Sequence[int], leads: Sequence[str], path: Path
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+    samples: Array, group: _Object, bits: Sequence[int], leads: Sequence[str], path: Path
+) -> tuple[Array, tuple[str, ...]]:
     """Samples that have fewer bits than their places, as 12 of 16 (PS3.3 C.10.9.1.4.1).
 
     The sign is the highest bit stored. Some writers leave the bits above it 0 for negative samples too.
@@ -347,7 +333,7 @@ def _from_bits_stored(
     return samples, (f"the highest bit stored is taken for the sign in {', '.join(extended)}",)
 
 
-def _mark_padding(samples: NDArray[Any], group: _Object, gains: list[float]) -> NDArray[Any]:
+def _mark_padding(samples: Array, group: _Object, gains: list[float]) -> Array:
     """Padding as the missing samples that they are: -32768 in 16 bits, -2**31 in 32.
 
     Some writers give 0, or another value that an ECG takes all the time, as the padding value. Then only what stands in
@@ -421,6 +407,6 @@ def _annotations(dataset: _Object) -> tuple[dict[str, float], tuple[str, ...], d
             value = f"{float(value) * 1000:g}"
         for name in (code, meaning):
             found.setdefault(name, value)
-    measurements = measurements_of((name, found.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys)
+    measurements = measured("dicom", lambda name: found.get(name, ""))
     statements, signatures = without_signatures(line for line in lines if line)
     return measurements, statements, signatures

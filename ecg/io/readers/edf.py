@@ -18,6 +18,7 @@ import numpy as np
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.optional import import_optional
+from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
@@ -189,10 +190,6 @@ def _acquired(edf: Any, start: bytes) -> datetime.datetime | None:
     numbers = re.fullmatch(rb"(\d\d)\.(\d\d)\.(\d\d)(\d\d)\.(\d\d)\.(\d\d)", start[168:184])
     if numbers is None:
         return None
-    day, month, year, hour, minute, second = map(int, numbers.groups())
-    try:
-        date = _date_or_none(edf.recording, "startdate")
-        date = date or datetime.date(year + (1900 if year >= 85 else 2000), month, day)
-        return datetime.datetime.combine(date, datetime.time(hour, minute, second))
-    except ValueError:
-        return None
+    day, month, year, *clock = map(int, numbers.groups())
+    own = _date_or_none(edf.recording, "startdate")
+    return moment_or_none(own or day_or_none(year + (1900 if year >= 85 else 2000), month, day), clock)

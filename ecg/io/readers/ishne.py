@@ -1,7 +1,6 @@
 """ISHNE Holter files (Badilini 1998, The ISHNE Holter standard output file format, ANE 3(3):263-266)."""
 
 import binascii
-import datetime
 import os
 import struct
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath, open_file
+from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 from ecg.leads import LEADS
 
@@ -68,27 +68,13 @@ def read_ishne(path: StrPath, start: int = 0, stop: int | None = None) -> Stored
     gains = [1e6 / resolution if resolution > 0 else 0.0 for resolution in numbers[24 : 24 + n_leads]]
     code, _, *dates = struct.unpack_from("<2h12h", head, 128)
     sex = {1: "Male", 2: "Female"}.get(code, "Unknown")
-    device = DeviceReport(model=_text(head[232:272]), acquired=_moment(_date(dates[3:6]), dates[9:12]))
+    device = DeviceReport(
+        model=_text(head[232:272]), acquired=moment_or_none(day_or_none(*reversed(dates[3:6])), dates[9:12])
+    )
     name = " ".join(filter(None, (_text(head[28:68]), _text(head[68:108]))))
-    identity = Identity(name, _text(head[108:128]), _date(dates[0:3]))
+    identity = Identity(name, _text(head[108:128]), day_or_none(*reversed(dates[0:3])))
     return make_stored(path, leads, rate, samples, gains, None, device, identity, sex=sex)
 
 
 def _text(field: bytes) -> str:
     return field.split(b"\0")[0].decode("latin-1").strip()
-
-
-def _date(numbers: list[int]) -> datetime.date | None:
-    day, month, year = numbers
-    try:
-        return datetime.date(year, month, day)
-    except ValueError:  # -9 or 0 for unknown values
-        return None
-
-
-def _moment(day: datetime.date | None, clock: list[int]) -> datetime.datetime | None:
-    try:
-        hour, minute, second = clock
-        return None if day is None else datetime.datetime.combine(day, datetime.time(hour, minute, second))
-    except ValueError:
-        return None

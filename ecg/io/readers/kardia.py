@@ -29,9 +29,7 @@ def read_kardia(path: StrPath) -> Stored:
     Raises RecordingError for everything wrong with it; for KardiaMobile 12L, whose files do not say their scale.
     """
     path = Path(path)
-    data = read_file(path, _LARGEST_FILE + 1)
-    if len(data) > _LARGEST_FILE:
-        raise problem(path, f"a JSON file of at most {_LARGEST_FILE >> 20} MiB", "more")
+    data = read_file(path, _LARGEST_FILE, f"a JSON file of at most {_LARGEST_FILE >> 20} MiB")
     try:
         said = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:

@@ -10,11 +10,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath, read_file
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_stored
@@ -192,7 +191,7 @@ def _scale(channel: dict[int, bytes], file: _File) -> tuple[float, float]:
     return (float(f"{volts * 1000:.12g}"), offset) if unit == 0 else (math.nan, math.nan)
 
 
-def _rows(data: bytes, channels: list[dict[int, bytes]], file: _File) -> list[NDArray[Any]]:
+def _rows(data: bytes, channels: list[dict[int, bytes]], file: _File) -> list[Array]:
     """The samples of the channels, in the file's numbers."""
     kinds, blocks = [], []
     for channel in channels:

@@ -17,11 +17,6 @@ from ecg.io.readers.lead_labels import lead_of
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_stored
 
-_MEASUREMENTS = {
-    "heart_rate_bpm": ("VENT_RATE",), "pr_ms": ("PR_INT", "PR_DURATION"), "qrs_ms": ("QRS_DURATION",),
-    "qt_ms": ("QT_INT", "QT_DURATION"), "qtc_ms": ("QTC_INT", "QTC_INTERVAL"), "p_axis_deg": ("P_AXIS",),
-    "qrs_axis_deg": ("QRS_AXIS",), "t_axis_deg": ("T_AXIS",),
-}  # fmt: skip
 _NO_IDENTITY = re.compile("f?(?:age|sex|gender|race|height|weight|ht|wt)(?![a-z])", re.IGNORECASE)
 
 
@@ -56,7 +51,7 @@ def read_mortara(path: StrPath) -> Stored:
     said_of = {} if source is None else source.attrib
     places = [one for one in (root, root.find("TYPICAL_CYCLE")) if one is not None]
     numbers = xml.measurements_of(
-        (name, place.get(key, "")) for name, keys in _MEASUREMENTS.items() for key in keys for place in places
+        (name, place.get(key, "")) for name, keys in xml.names_of("mortara").items() for key in keys for place in places
     )
     statements, signatures = without_signatures(_statements(root))
     maker, model = said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", "")

@@ -19,10 +19,6 @@ from ecg.leads import STANDARD_NAMES
 _MOST_SAMPLES = 1 << 23  # of a lead; a file of the largest size has fewer
 _MICROVOLTS = {"MICROVOLTS": 1.0, "MILLIVOLTS": 1000.0, "NANOVOLTS": 1e-3}
 _YEARS = {"YEARS": 1.0, "MONTHS": 1 / 12, "WEEKS": 7 / 365.25, "DAYS": 1 / 365.25, "HOURS": 0.0}
-_MEASUREMENTS = {
-    "heart_rate_bpm": "VentricularRate", "pr_ms": "PRInterval", "qrs_ms": "QRSDuration", "qt_ms": "QTInterval",
-    "qtc_ms": "QTCorrected", "p_axis_deg": "PAxis", "qrs_axis_deg": "RAxis", "t_axis_deg": "TAxis",
-}  # fmt: skip
 
 
 def is_muse(start: bytes) -> bool:
@@ -59,7 +55,7 @@ def read_muse(path: StrPath) -> Stored:
     age = xml.number_of(xml.text_of(patient, "PatientAge")) * years
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
     measured = root.find("RestingECGMeasurements")
-    measurements = xml.measurements_of((name, xml.text_of(measured, tag)) for name, tag in _MEASUREMENTS.items())
+    measurements = xml.measured("muse", lambda tag: xml.text_of(measured, tag))
     statements, signatures = _statements(root)
     name = " ".join(filter(None, (xml.text_of(patient, "PatientLastName"), xml.text_of(patient, "PatientFirstName"))))
     device = DeviceReport("GE", xml.text_of(test, "AcquisitionDevice"), acquired, measurements, statements)

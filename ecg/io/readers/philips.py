@@ -33,11 +33,6 @@ _MEASURED_IN = (
     "internalmeasurements/crossleadmeasurements",
     "measurements/globalmeasurements",
 )
-_MEASUREMENTS = {
-    "heart_rate_bpm": ("heartrate", "meanventrate"), "pr_ms": ("print", "meanprint"),
-    "qrs_ms": ("qrsdur", "meanqrsdur"), "qt_ms": ("qtint", "meanqtint"), "qtc_ms": ("qtcb", "meanqtc"),
-    "p_axis_deg": ("pfrontaxis",), "qrs_axis_deg": ("qrsfrontaxis",), "t_axis_deg": ("tfrontaxis",),
-}  # fmt: skip
 
 
 def is_philips(start: bytes) -> bool:
@@ -123,8 +118,6 @@ def _samples(waveforms: xml.Element, scale: _Scale, path: Path) -> tuple[list[st
 
 
 # ---- XLI -------------------------------------------------------------------------------------------------------------
-
-
 def _unpack(data: bytes, n_leads: int, n_samples: int, path: Path) -> Ints:
     """The first channels of what XLI packed, (n_leads, n_samples); there may be more of them, which hold nothing.
 
@@ -212,12 +205,13 @@ def _half(values: Ints) -> Ints:
 
 
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
-
-
 def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
     return xml.measurements_of(
-        (name, xml.text_of(place, tag)) for name, tags in _MEASUREMENTS.items() for place in places for tag in tags
+        (name, xml.text_of(place, tag))
+        for name, tags in xml.names_of("philips").items()
+        for place in places
+        for tag in tags
     )
 
 

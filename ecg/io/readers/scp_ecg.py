@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Ints
+from ecg.arrays import Array, Ints
 from ecg.io.errors import problem
 from ecg.io.files import StrPath, read_file
 from ecg.io.readers import scp_compression as packing
+from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
@@ -62,10 +62,7 @@ def read_scp_ecg(path: StrPath) -> Stored:
     that is -32768 itself counts as missing too. Raises RecordingError for everything wrong with the file; sections with
     a wrong checksum are refused, too.
     """
-    data = read_file(path, _LONGEST_FILE + 1)
-    if len(data) > _LONGEST_FILE:
-        raise problem(path, f"a file of at most {_LONGEST_FILE} bytes", "more")
-    sections = _split(data, path)
+    sections = _split(read_file(path, _LONGEST_FILE, f"a file of at most {_LONGEST_FILE} bytes"), path)
     facts = _read_facts(sections[1]) if 1 in sections else {}
     rhythm = _read_samples(sections, path)
     sex = {b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown")
@@ -73,7 +70,8 @@ def read_scp_ecg(path: StrPath) -> Stored:
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
     said = [text for number in (8, 11) if number in sections for text in _read_statements(sections[number])]
     statements, signatures = without_signatures(dict.fromkeys(said))
-    device = DeviceReport(maker, model, _acquired(facts), measurements, statements)
+    acquired = moment_or_none(_date(facts.get(25, b"")), facts.get(26, b"")[:3])
+    device = DeviceReport(maker, model, acquired, measurements, statements)
     identity, age = _identity(facts, signatures), _age(facts)
     leads, rate, gains = rhythm.leads, 1e6 / rhythm.interval, [1e6 / rhythm.unit] * len(rhythm.leads)
     return make_stored(path, leads, rate, rhythm.samples, gains, None, device, identity, age=age, sex=sex)
@@ -136,12 +134,10 @@ def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -
 
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class _Rhythm:
     leads: tuple[str, ...]
-    samples: NDArray[np.generic]
+    samples: Array
     unit: int  # nV
     interval: int  # between samples, microseconds
 
@@ -331,8 +327,6 @@ def _read_zones(section: _Section) -> _Zones:
 
 
 # ---- patient and device ----------------------------------------------------------------------------------------------
-
-
 def _read_facts(section: _Section) -> dict[int, bytes]:
     """Section 1 (clause 5.4): the values by their tags, of each the first one."""
     facts: dict[int, bytes] = {}
@@ -354,18 +348,7 @@ def _text(data: bytes) -> str:
 
 
 def _date(data: bytes) -> datetime.date | None:
-    try:
-        return datetime.date(*struct.unpack_from("<HBB", data))
-    except (ValueError, struct.error):  # none, or zeros for unknown values
-        return None
-
-
-def _acquired(facts: Mapping[int, bytes]) -> datetime.datetime | None:
-    day = _date(facts.get(25, b""))
-    try:
-        return None if day is None else datetime.datetime.combine(day, datetime.time(*facts.get(26, b"")[:3]))
-    except ValueError:
-        return None
+    return day_or_none(*struct.unpack("<HBB", data[:4])) if len(data) >= 4 else None
 
 
 def _age(facts: Mapping[int, bytes]) -> float:

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats
+from ecg.arrays import Array, Floats
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers.lead_labels import lead_of
@@ -139,7 +138,7 @@ def _counts(rows: Sequence[Sequence[str]]) -> bool:
     return numbers in (list(map(str, range(n))), list(map(str, range(1, n + 1))))
 
 
-def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[NDArray[np.generic]]:
+def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[Array]:
     """The columns: numbers, float64 or int64 with NaN where there are none; text (object) where they are none.
 
     Raises RecordingError where a line has another number of fields; ValueError where pandas can't take it.
@@ -170,7 +169,7 @@ def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[ND
     return columns
 
 
-def _values(column: object) -> NDArray[np.generic]:
+def _values(column: object) -> Array:
     values = column.to_numpy()  # type: ignore[attr-defined]
     return values if values.dtype.kind in "iuf" else values.astype(object)
 

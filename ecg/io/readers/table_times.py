@@ -2,11 +2,10 @@
 
 import math
 import re
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import problem
 from ecg.io.files import StrPath
 from ecg.io.header import HIGHEST_FREQUENCY, LOWEST_FREQUENCY
@@ -25,7 +24,7 @@ def unit_of_time(text: str) -> str | None:
     return re.sub(r"s(?:ecs?|econds?)$", "s", text) if re.fullmatch(r"(?:[mun]?s(?:ecs?|econds?)?)?", text) else None
 
 
-def rate_of(times: NDArray[Any], unit: str, said: float | None, path: StrPath) -> tuple[float | None, tuple[str, ...]]:
+def rate_of(times: Array, unit: str, said: float | None, path: StrPath) -> tuple[float | None, tuple[str, ...]]:
     """Hz, None where the times do not say it or agree with what was said; and notes.
 
     Without a unit (as of `unit_of_time`) it is the only one of s, ms, µs and ns that gives a rate which an ECG can

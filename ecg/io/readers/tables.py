@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ecg.arrays import Array
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.header import SEXES
@@ -63,7 +63,7 @@ _UNREADABLE = (
 class _Table:
     """What a file itself says; None where it does not say."""
 
-    samples: NDArray[Any]  # (n_signals, n_samples) or the other way round
+    samples: Array  # (n_signals, n_samples) or the other way round
     labels: list[str] | None = None
     sampling_frequency: float | None = None
     unit: str | None = None
@@ -141,8 +141,6 @@ def read_table(
 
 
 # ---- what a table does not say ---------------------------------------------------------------------------------------
-
-
 def _read_sidecar(path: StrPath) -> dict[str, Any]:
     sidecar = Path(path).with_suffix(".json")
     if not os.path.lexists(sidecar):
@@ -216,7 +214,7 @@ def _agreed(name: str, in_file: Any, facts: Mapping[str, Any], path: StrPath) ->
     return said
 
 
-def _stored_samples(samples: NDArray[Any], gain: float) -> tuple[NDArray[np.generic], float]:
+def _stored_samples(samples: Array, gain: float) -> tuple[Array, float]:
     """Integers in 16 or 32 bits with their gain, else float64 in mV with a gain of 1."""
     if samples.dtype.kind in "iu":
         for dtype in (np.int16, np.int32):
@@ -229,7 +227,7 @@ def _stored_samples(samples: NDArray[Any], gain: float) -> tuple[NDArray[np.gene
     return values, 1.0
 
 
-def _likely_unit(samples: NDArray[Any]) -> str:
+def _likely_unit(samples: Array) -> str:
     """What the amplitude looks like: heartbeats have one to a few mV from peak to peak."""
     finite = samples[:, : 1 << 18].astype(np.float64)
     finite[~np.isfinite(finite)] = np.nan
@@ -242,13 +240,8 @@ def _likely_unit(samples: NDArray[Any]) -> str:
 
 
 # ---- the files -------------------------------------------------------------------------------------------------------
-
-
 def _read_csv(path: StrPath, said: float | None) -> _Table:
-    data = read_file(path, _LARGEST_CSV + 1)
-    if len(data) > _LARGEST_CSV:
-        raise problem(path, f"a CSV file of at most {_LARGEST_CSV} bytes", "more")
-    text = decode(data)
+    text = decode(read_file(path, _LARGEST_CSV, f"a CSV file of at most {_LARGEST_CSV} bytes"))
     if "\0" in text:
         raise problem(path, "text", "zero bytes")
     lines = lines_of(text)
@@ -263,7 +256,7 @@ def _read_csv(path: StrPath, said: float | None) -> _Table:
     return table
 
 
-def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, path: StrPath) -> _Table:
+def _from_text(columns: list[Array], layout: Layout, said: float | None, path: StrPath) -> _Table:
     if layout.has_labels:  # a lead a line, behind its name
         return _Table(np.stack(_numbers(columns[1:], path)).T, [str(label) for label in columns[0]])
     if not layout.headings:
@@ -277,7 +270,7 @@ def _from_text(columns: list[NDArray[Any]], layout: Layout, said: float | None, 
     return replace(table, notes=numbered + table.notes)
 
 
-def _numbers(columns: Sequence[NDArray[Any]], path: StrPath) -> list[NDArray[Any]]:
+def _numbers(columns: Sequence[Array], path: StrPath) -> list[Array]:
     """The columns as they are; RecordingError where one has text."""
     for column in columns:
         if column.dtype == object:
@@ -287,14 +280,14 @@ def _numbers(columns: Sequence[NDArray[Any]], path: StrPath) -> list[NDArray[Any
 
 
 def _from_columns(
-    columns: Sequence[NDArray[Any]], headings: Sequence[str], units: Sequence[str], said: float | None, path: StrPath
+    columns: Sequence[Array], headings: Sequence[str], units: Sequence[str], said: float | None, path: StrPath
 ) -> _Table:
     """Leads, units and rate from the headings and from the column of times.
 
     Where some headings are leads, columns that are none are left out; where none is, only times and row numbers are.
     """
-    named: list[tuple[str, NDArray[Any]]] = []
-    others: list[tuple[str, NDArray[Any]]] = []
+    named: list[tuple[str, Array]] = []
+    others: list[tuple[str, Array]] = []
     found: set[str] = set()
     notes: tuple[str, ...] = ()
     rate, counts = None, False
@@ -322,7 +315,7 @@ def _from_columns(
     return _Table(samples, labels, rate, unit, (*notes, *notes_on(left_out)), counts)
 
 
-def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: float = math.inf) -> NDArray[Any]:
+def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: float = math.inf) -> Array:
     """One array of numbers or texts of at most so many values (numpy.lib.format), never of objects.
 
     `size` is that of the file in bytes, where it is known.
@@ -350,7 +343,7 @@ def _load_npy(file: IO[bytes], path: StrPath, most: float = math.inf, size: floa
 
 
 def _read_npz(path: StrPath) -> _Table:
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, Array] = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
         if not any(info.filename.endswith(".npy") for info in archive.infolist()):
             raise problem(path, "arrays of numpy", "a ZIP archive of other files: unpack it first")

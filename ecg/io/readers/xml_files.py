@@ -3,7 +3,7 @@
 import base64
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import ParseError, SubElement
@@ -12,7 +12,7 @@ import numpy as np
 
 from ecg.arrays import Floats
 from ecg.io.errors import RecordingError, problem, shown
-from ecg.io.files import StrPath, read_file
+from ecg.io.files import StrPath, read_file, read_rows
 from ecg.io.optional import import_optional
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
@@ -23,6 +23,10 @@ LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
 _SPACE = re.compile(r"\s")
 _DIGITS = 1 << 16  # characters of digits turned into numbers at a time, for the memory's sake
 _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
+# How files of each kind call a measurement, the best name first; in DICOM codes of scheme SCPECG, and meanings (lower
+# case, without "global" and the like) of any scheme. `dicom_code` is what is written, as Mortara's files have it.
+_NAMES = {row["name"]: row for row in read_rows(Path(__file__).parents[1] / "measurement_names.csv", 1 << 16)[1]}
+MEASUREMENTS = tuple(_NAMES)
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
 
@@ -148,6 +152,16 @@ def measurements_of(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
         if math.isfinite(value):
             found.setdefault(name, value)
     return found
+
+
+def names_of(kind: str) -> dict[str, tuple[str, ...]]:
+    """What files of a kind call the measurements, the best name first; those that they have."""
+    return {name: tuple(row[kind].split(";")) for name, row in _NAMES.items() if row[kind]}
+
+
+def measured(kind: str, text_under: Callable[[str], str]) -> dict[str, float]:
+    """Measurements of a file of a kind, from what stands under its own names for them."""
+    return measurements_of((name, text_under(key)) for name, keys in names_of(kind).items() for key in keys)
 
 
 def count_of(element: Element | None, place: str, path: Path, most: int) -> int | None:

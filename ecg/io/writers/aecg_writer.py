@@ -11,7 +11,7 @@ import numpy as np
 
 from ecg.io.errors import problem
 from ecg.io.files import write_file
-from ecg.io.readers.aecg import MEASUREMENTS
+from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.exports import NOBODY, as_integers, missing_value
 from ecg.leads import LEADS
@@ -94,7 +94,7 @@ def _annotate(series: Element, stored: Stored) -> None:
     device = stored.device
     found = [
         (codes[0], {_XSI: "PQ", "value": f"{device.measurements[name]:.12g}", "unit": name.rpartition("_")[2]}, "")
-        for name, codes in MEASUREMENTS.items()
+        for name, codes in names_of("aecg").items()
         if name in device.measurements
     ]
     found += [("MDC_ECG_INTERPRETATION_STATEMENT", {_XSI: "ST"}, text) for text in device.statements]

@@ -15,21 +15,11 @@ from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dicom import EXPLICIT, LEAD_NUMBERS
+from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.exports import NOBODY, as_integers, missing_value
 from ecg.labels.classes import SCORED_CLASSES
 
-# Codes of the measurements, those of the scheme SCPECG as Mortara's files have them, and their units.
-_CODES = {
-    "heart_rate_bpm": ("LN", "8867-4", "Heart rate", "/min"),
-    "pr_ms": ("SCPECG", "5.13.5-7", "PR Interval", "ms"),
-    "qrs_ms": ("SCPECG", "5.13.5-9", "QRS Duration", "ms"),
-    "qt_ms": ("SCPECG", "5.13.5-11", "QT Interval", "ms"),
-    "qtc_ms": ("SCPECG", "5.10.2.5-5", "QTc Interval", "ms"),
-    "p_axis_deg": ("SCPECG", "5.10.3-11", "P Axis", "deg"),
-    "qrs_axis_deg": ("SCPECG", "5.10.3-13", "QRS Axis", "deg"),
-    "t_axis_deg": ("SCPECG", "5.10.3-15", "T Axis", "deg"),
-}
 _UNITS = {"ms": "milliseconds", "deg": "degrees", "uV": "microvolt", "/min": "per minute"}
 
 
@@ -143,7 +133,7 @@ def _annotations(stored: Stored, new: Any) -> Iterator[Any]:
         item.ConceptNameCodeSequence = _code(new, "DCM", "121071", "Finding")
         item.ConceptCodeSequence = _code(new, "SCT", label[:16], SCORED_CLASSES.get(label, ("", label))[1])
         yield item
-    for name, (scheme, value, meaning, unit) in _CODES.items():
+    for name, (scheme, value, meaning, unit) in names_of("dicom_code").items():
         if name in stored.device.measurements:
             item = annotation(1)
             item.ConceptNameCodeSequence = _code(new, scheme, value, meaning)

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ecg.arrays import Floats32
+from ecg.arrays import Array, Floats32
 from ecg.io.errors import problem
 from ecg.io.files import write_file
 from ecg.io.optional import import_optional
@@ -34,14 +33,12 @@ def as_integers(stored: Stored) -> Stored:
     return replace(stored, header=header, samples=scaled.astype(np.int32))
 
 
-def missing_value(samples: NDArray[Any]) -> int:
+def missing_value(samples: Array) -> int:
     """The integer by which a sample is missing."""
     return int(np.iinfo(samples.dtype).min)
 
 
 # ---- Challenge files -------------------------------------------------------------------------------------------------
-
-
 def write_challenge(folder: Path, stored: Stored, comments: Sequence[str]) -> Path:
     """Write a header and a MATLAB file (level 4, `val`, int16 or int32) with the integers and gains of the recording.
 
@@ -97,8 +94,6 @@ def _one_line(text: str) -> str:
 
 
 # ---- CSV -------------------------------------------------------------------------------------------------------------
-
-
 def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
     """Write the leads that are there in mV, one column each, and a JSON file that says rate, unit and the rest."""
     header, device = stored.header, stored.device
@@ -125,8 +120,6 @@ def write_csv(folder: Path, stored: Stored, millivolts: Floats32) -> Path:
 
 
 # ---- EDF -------------------------------------------------------------------------------------------------------------
-
-
 def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path:
     """Write EDF (integers of 16 bits) or BDF (those of 24 bits), with the integers of the recording.
 
