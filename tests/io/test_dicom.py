@@ -302,6 +302,14 @@ def test_the_sign_of_fewer_bits_than_their_place_has(tmp_path, n_bits, is_extend
     assert len(stored.notes) == (0 if is_extended else 1)
 
 
+@pytest.mark.parametrize("n_bits", [10, 12, 15])
+def test_fewer_bits_than_their_place_without_a_sign(tmp_path, n_bits):
+    samples = np.random.default_rng(3).integers(0, 1 << n_bits, (12, 1000))
+    group = with_bits(dicom_group(samples, kind="<u2", interpretation="US"), n_bits)
+    stored = read_dicom(dicom_file(tmp_path / "a.dcm", group))
+    assert np.array_equal(stored.samples, samples) and stored.notes == ()
+
+
 def test_samples_of_more_bits_than_are_stored_are_refused(tmp_path):
     for kind, interpretation, value in (("<i2", "SS", 4096), ("<i2", "SS", -2049), ("<u2", "US", 4096)):
         samples = np.zeros((12, 1000), int)
