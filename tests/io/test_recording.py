@@ -132,7 +132,7 @@ def test_a_recording_lasts_from_one_second_to_half_an_hour(rate):
         if is_usable:
             check_length("x", int(n_samples), rate)
         else:
-            with pytest.raises(RecordingError, match="at least 1 s|at most 30 minutes"):
+            with pytest.raises(RecordingError, match=r"at least 1 s|at most 30 minutes"):
                 check_length("x", int(n_samples), rate)
 
 
