@@ -260,6 +260,43 @@ def test_the_end_of_a_t_wave_in_which_p_begins_is_left_out():
     assert samples[6:8] == [430, 510]
 
 
+@pytest.mark.parametrize(
+    ("peaks", "n_samples", "symbols"),
+    [
+        ([300, 521], 5000, "(N)t)(N)t)"),  # the first T wave ends at 500, before the next QRS complex begins
+        ([300, 520], 5000, "(N)(N)t)"),
+        ([300, 346], 5000, "(N)(N)t)"),  # the first QRS complex ends at 325
+        ([300, 345], 5000, "N(N)t)"),
+        ([300], 501, "(N)t)"),
+        ([300], 500, "(N)"),
+        ([300], 326, "(N)"),
+        ([300], 325, "N"),
+        ([20], 5000, "(N)t)"),
+        ([19], 5000, "Nt)"),
+    ],
+)
+def test_a_wave_is_left_out_that_does_not_fit_before_the_next_complex_or_into_the_recording(peaks, n_samples, symbols):
+    marks = replace(MARKS, p_onset=NAN, t_offset=CENTRE + 200)
+    found = annotations_of(measurements_of(peaks, ("dominant",) * len(peaks), marks), 500.0, n_samples)
+    assert "".join(found[1]) == symbols
+
+
+@pytest.mark.parametrize(
+    ("peaks", "symbols"),
+    [
+        ([90, 1000], "(p)(N)t)(p)(N)t)"),
+        ([89, 1000], "(N)t)(p)(N)t)"),  # P begins before the recording
+        ([300, 541], "(p)(N)t)(p)(N)t)"),  # the first T wave has its peak at 430 and ends at 450, P begins at 451
+        ([300, 540], "(p)(N)t(p)(N)t)"),
+        ([300, 521], "(p)(N)t(p)(N)t)"),
+        ([300, 520], "(p)(N)t)(N)t)"),
+    ],
+)
+def test_a_p_wave_that_begins_in_a_t_wave_takes_its_end_and_one_before_its_peak_is_left_out(peaks, symbols):
+    marks = replace(MARKS, t_offset=CENTRE + 150)
+    assert "".join(annotations_of(measurements_of(peaks, ("dominant",) * 2, marks), 500.0, 5000)[1]) == symbols
+
+
 def test_marks_are_converted_to_the_sampling_frequency_of_the_recording():
     samples, _, _ = annotations_of(measurements_of([600], ("dominant",), MARKS), 1000.0, 5000)
     assert samples == [420, 460, 510, 560, 600, 650]

@@ -80,3 +80,33 @@ def test_what_holds_nothing_is_kept(tmp_path):
     original = stored()
     write_checked(tmp_path, original, anonymous(original), writes(b" Evaluation of 1931 "))
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "is_kept"),
+    [("Gerold", "samples", False), ("Gerda", "samples", True), ("Gerda", "text", False), ("Bo", "text", True)],
+)
+def test_short_names_are_not_looked_for_among_the_samples(tmp_path, name, where, is_kept):
+    original = stored(identity=Identity(name))
+    real = anonymous(original)
+
+    def write(folder, one):
+        samples = one.samples.any()
+        found = f" {name} ".encode() if where == "text" or samples else b""
+        (folder / "a.txt").write_bytes(found)
+
+    if is_kept:
+        write_checked(tmp_path, original, real, write)
+        assert (tmp_path / "a.txt").exists()
+    else:
+        with pytest.raises(RecordingError, match="nothing was kept"):
+            write_checked(tmp_path, original, real, write)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_in_a_files_name_is_found(tmp_path):
+    original = stored()
+    with pytest.raises(RecordingError, match="found 1 of them"):
+        write_checked(
+            tmp_path, original, anonymous(original), lambda folder, one: (folder / "Eva.txt").write_bytes(b"")
+        )

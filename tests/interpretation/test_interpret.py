@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg.interpretation import contradictions, doubts, interpret
-from ecg.interpretation.interpret import CERTAINTIES, probabilities_of_codes
+from ecg.interpretation.criteria import Verdict
+from ecg.interpretation.interpret import (
+    CERTAINTIES,
+    LIMITS,
+    Policy,
+    Statement,
+    _rank,
+    certainty_of,
+    probabilities_of_codes,
+)
 from ecg.interpretation.statement_list import read_table
 from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
 from ecg.measurements import measure
@@ -130,6 +139,69 @@ def test_definitions_decide_what_slow_and_left_are(measured):
     assert 20 in said(slow, SINUS, "ptb-xl")
     assert 121 not in said(left, opinions)
     assert said(left, opinions, "ptb-xl")[121].certainty == "definite"
+
+
+@pytest.mark.parametrize(
+    ("rate", "clinical", "ptb_xl"),
+    [(49.4, 22, 22), (49.6, 22, 20), (59.4, 22, 20), (59.6, 20, 20), (100.4, 20, 20), (100.6, 21, 21)],
+)
+def test_the_rate_as_it_is_printed_says_which_sinus_rhythm_it_is(measured, rate, clinical, ptb_xl):
+    changed = replace(measured, heart_rate_bpm=rate)
+    for opinions in (None, SINUS):
+        assert clinical in said(changed, opinions)
+        assert ptb_xl in said(changed, opinions, "ptb-xl")
+
+
+@pytest.mark.parametrize(("age", "code"), [(17.9, 20), (18.0, 22), (math.nan, 22)])
+def test_from_18_years_on_the_rate_makes_a_bradycardia(measured, age, code):
+    assert code in said(replace(measured, heart_rate_bpm=50.0), age=age)
+    slow = {"challenge": {"426783006": 0.5, "426177001": 0.9}}
+    assert 22 in said(replace(measured, heart_rate_bpm=50.0), slow, age=age)
+
+
+STATES = ("met", "borderline", "not met", "unknown")
+
+
+@pytest.mark.parametrize("decided_by", ["both", "measurement", "model"])
+@pytest.mark.parametrize("state", STATES)
+def test_each_certainty_begins_at_its_limit(decided_by, state):
+    policy = Policy(decided_by, "possible", (0.55, 0.4, 0.2))
+    verdict = Verdict(state, True)
+    if decided_by == "measurement" and state in ("not met", "unknown"):
+        assert certainty_of(policy, verdict, 0.99) is None
+        return
+    limits = LIMITS["model" if decided_by == "model" or state == "unknown" else state]
+    limits = (0.55, 0.4, 0.2) if limits is LIMITS["met"] else limits
+    lowest = "possible" if decided_by == "measurement" and state == "met" else None
+    below = [*CERTAINTIES[1:], lowest]
+    for word, limit, next_word in zip(CERTAINTIES, limits, below, strict=True):
+        assert certainty_of(policy, verdict, limit) == word
+        assert certainty_of(policy, verdict, limit - 1e-9) == next_word
+    assert certainty_of(policy, replace(verdict, allowed=False), 0.99) is None
+    said_always = certainty_of(policy, replace(verdict, always=True), 0.0)
+    assert said_always == "possible"
+    probable = replace(policy, floor="probable")
+    assert certainty_of(probable, replace(verdict, always=True), 0.0) == "probable"
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "words"),
+    [("measurement", ["definite", None]), ("both", ["possible", None]), ("model", [None, None])],
+)
+def test_without_a_model_only_a_criterion_that_is_met_makes_a_statement(decided_by, words):
+    policy = Policy(decided_by, "possible", LIMITS["met"])
+    assert [certainty_of(policy, Verdict(state, True), None) for state in STATES] == [words[0], None, None, None]
+
+
+def test_of_two_statements_the_more_certain_stays_then_the_more_probable():
+    def one(certainty, probability):
+        return Statement(50, "", certainty, probability, "")
+
+    order = [("possible", 0.9), ("probable", 0.2), ("probable", 0.4), ("probable", math.nan), ("probable", 0.6)]
+    order += [("definite", 0.1)]
+    ranks = [_rank(one(*each)) for each in order]
+    assert ranks == sorted(ranks) and len(set(ranks)) == len(ranks)
+    assert _rank(one("possible", math.nan)) == _rank(one("possible", 0.5))
 
 
 @pytest.mark.parametrize(

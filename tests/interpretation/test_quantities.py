@@ -273,6 +273,38 @@ def test_the_range_of_rr_is_that_between_normal_beats():
     assert value("rr_range", found) == pytest.approx(2 * (440 - 380))
 
 
+@pytest.mark.parametrize(
+    ("intervals", "ectopic", "expected"),
+    [
+        ((400,), (), NAN),  # two beats
+        ((400, 440), (), 40 / 420),
+        ((400, 440), (2,), NAN),  # one interval is no range
+        ((100, 400, 440), (), 340 / 400),
+        ((100, 400, 440, 100), (), 340 / 420),  # of five beats the median interval is that between the inner ones
+        ((400, 440, 400, 200, 600), (4,), 40 / 400),
+    ],
+)
+def test_the_range_of_rr_needs_three_beats_and_two_intervals(intervals, ectopic, expected):
+    kinds = tuple("ectopic" if k in ectopic else "dominant" for k in range(len(intervals) + 1))
+    found = measured(beats=np.cumsum([50, *intervals]), kinds=kinds, heart_rate_bpm=60.0)
+    assert value("rr_range", found) == pytest.approx(1000 * expected, nan_ok=True)
+    assert math.isnan(value("rr_range", replace(found, heart_rate_bpm=NAN)))
+
+
+@pytest.mark.parametrize(("n", "early"), [(2, NAN), (3, NAN), (4, 1.0)])
+def test_early_beats_need_four_beats(n, early):
+    kinds = ("dominant", "dominant", "ectopic", "dominant")[:n]
+    found = value("early", measured(beats=np.cumsum([0, 400, 330, 400])[:n], kinds=kinds))
+    assert found == pytest.approx(early, nan_ok=True)
+
+
+@pytest.mark.parametrize(("interval", "early"), [(339, 1.0), (340, 0.0)])
+def test_a_beat_is_early_before_0_85_of_the_median_interval(interval, early):
+    beats = np.cumsum([0, 400, 400, interval, 400, 400])
+    kinds = tuple("ectopic" if k == 3 else "dominant" for k in range(6))
+    assert value("early", measured(beats=beats, kinds=kinds)) == early
+
+
 def test_p_waves_in_v1_end_below_the_line():
     half = np.sin(np.linspace(0, np.pi, 25))
     wave = np.concatenate([0.2 * half, -0.12 * half, [0.0]])

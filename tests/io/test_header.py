@@ -173,6 +173,17 @@ def test_reads_record_line(line, frequency, n_samples):
     assert (header.recording_id, header.sampling_frequency, header.n_samples) == ("A0001", frequency, n_samples)
 
 
+@pytest.mark.parametrize(("frequency", "is_usable"), [(50, True), (5000, True), (49.99, False), (5000.1, False)])
+@pytest.mark.parametrize("per_frame", [1, 2])
+def test_the_rate_of_the_leads_is_from_50_to_5000_hz(frequency, is_usable, per_frame):
+    text = header_text(f"A0001 12 {frequency / per_frame!r} 5000", format_=f"16x{per_frame}")
+    if is_usable:
+        assert parse_header(text).sampling_frequency == frequency
+    else:
+        with pytest.raises(RecordingError, match=f"found {frequency:g} Hz"):
+            parse_header(text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

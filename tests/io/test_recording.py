@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from ecg.io.errors import RecordingError
+from ecg.io.folders import find_headers
 from ecg.io.formats import read
-from ecg.io.header import read_header
-from ecg.io.recording import Recording
+from ecg.io.header import Header, read_header
+from ecg.io.recording import Recording, signal_files, to_millivolts
+from ecg.io.stored import check_length
+from ecg.leads import LEADS
 from format_files import STORED, integers, muse_xml
 from tiny import heart_like, write_recording
 
@@ -74,3 +77,101 @@ def test_infinite_samples_are_missing_and_the_array_stays_as_it_was():
 def test_every_argument_is_checked_and_the_error_says_what_was_found(signal, rate, options, message):
     with pytest.raises(RecordingError, match=message):
         Recording.from_array(signal, rate, **options)
+
+
+@pytest.mark.parametrize(
+    ("format_", "missing"),
+    [
+        ("16", [-32768]),
+        ("16+24", [-32768]),
+        ("80", [-128, -32768]),  # a MATLAB copy of a narrow format marks samples in the 16-bit way
+        ("212", [-2048, -32768]),
+        ("212x2", [-2048, -32768]),
+        ("310", [-512, -32768]),
+        ("311", [-512, -32768]),
+        ("508", [-128, -32768]),
+        ("24", [-(2**23)]),
+        ("524", [-(2**23)]),
+        ("32", [-(2**31)]),
+        ("61", [-32768]),
+    ],
+)
+@pytest.mark.parametrize("beside", ["16", "212", "32"])
+def test_each_format_has_its_own_mark_of_a_missing_sample_whatever_the_others_have(format_, missing, beside):
+    marks = [-128, -512, -2048, -32768, -(2**23), -(2**31)]
+    samples = np.array([[*marks, 7], [0] * 7], np.int32)
+    header = Header(
+        "x", 500.0, 7, ("V1", "I"), (1000.0,) * 2, (0.0,) * 2, ("x",) * 2, (format_, beside), 60.0, "Male", ()
+    )
+    found = to_millivolts(samples, header)
+    lead = found[LEADS.index("V1")]
+    assert [mark for mark, value in zip(marks, lead, strict=False) if np.isnan(value)] == [
+        m for m in marks if m in missing
+    ]
+    assert lead[-1] == np.float32(0.007) and (found[0] == 0).all() and np.isnan(found[1]).all()
+
+
+def test_each_lead_has_its_gain_and_baseline_and_long_recordings_are_converted_whole():
+    samples = np.arange(3 * 20_000, dtype=np.int32).reshape(3, -1)
+    header = Header("x", 500.0, None, ("V6", "II", "Pleth"), (100.0, -250.0, np.nan), (5.0, -7.0, np.nan), ("x",) * 3,
+                    ("32",) * 3, 60.0, "Male", ())  # fmt: skip
+    found = to_millivolts(samples, header)
+    np.testing.assert_allclose(found[11], (samples[0] - 5.0) / 100, rtol=1e-6)
+    np.testing.assert_allclose(found[1], (samples[1] + 7.0) / -250, rtol=1e-6)
+    assert np.isnan(np.delete(found, [1, 11], axis=0)).all()
+
+
+@pytest.mark.parametrize("rate", [50.0, 500.0])
+def test_a_recording_lasts_from_one_second_to_half_an_hour(rate):
+    for n_samples, is_usable in (
+        (rate - 1, False),
+        (rate, True),
+        (1800 * rate, True),
+        (1800 * rate + 1, False),
+    ):
+        if is_usable:
+            check_length("x", int(n_samples), rate)
+        else:
+            with pytest.raises(RecordingError, match=r"at least 1 s|at most 30 minutes"):
+                check_length("x", int(n_samples), rate)
+
+
+@pytest.mark.parametrize(
+    ("there", "named", "found"),
+    [
+        (["a.mat", "a.dat", "b.dat"], ["b.dat"], ["b.dat"]),
+        (["a.mat", "a.dat"], ["b.dat"], ["a.mat"]),  # the header's own name, MATLAB first
+        (["a.dat", "c.mat"], ["b.dat"], ["a.dat"]),
+        (["a.mat", "B.DAT"], ["b.dat"], ["B.DAT"]),
+        (["a.mat", "b.dat"], ["b.dat", "c.dat"], ["b.dat", "c.dat"]),  # one is there, the other is missing
+        (["a.mat"], ["b.dat", "c.dat"], ["a.mat", "a.mat"]),
+        (["b.dat"], ["below/b.dat"], ["b.dat"]),
+        ([], ["b.dat"], ["b.dat"]),
+    ],
+)
+def test_a_signal_file_is_looked_for_by_its_name_then_by_the_headers(tmp_path, there, named, found):
+    for name in there:
+        (tmp_path / name).touch()
+    header = Header("a", 500.0, None, ("I",) * len(named), (1.0,), (0.0,), tuple(named), ("16",), 60.0, "Male", ())
+    assert signal_files(tmp_path / "a.hea", header) == {
+        name: tmp_path / file for name, file in zip(named, found, strict=True)
+    }
+
+
+def test_recordings_are_found_folder_by_folder_in_the_order_of_the_alphabet(tmp_path):
+    for name in (
+        "b/2.hea",
+        "b/1.hea",
+        "a/9.hea",
+        "a/c/1.HEA",
+        "z.hea",
+        "c.hea",
+        ".hidden/1.hea",
+        "b/.1.hea",
+        "a/x.txt",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    found = [path.removeprefix(f"{tmp_path}/") for path in find_headers(tmp_path)]
+    assert found == ["c.hea", "z.hea", "a/9.hea", "a/c/1.HEA", "b/1.hea", "b/2.hea"]

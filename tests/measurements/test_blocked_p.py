@@ -70,6 +70,31 @@ def test_a_wave_like_the_p_wave_half_way_between_two_counts(extra, found):
     assert count_blocked(signal, RATE, beats, one_beat(), MARKS) == found
 
 
+@pytest.mark.parametrize(("rr", "found"), [(500, 0), (501, 4)])
+def test_the_interval_is_longer_than_a_second(rr, found):
+    signal, beats = recording(p_wave(0.5), rr=rr)
+    marks = replace(MARKS, t_offset=CENTRE + 90.0)
+    assert count_blocked(signal, RATE, beats, one_beat(), marks) == found
+
+
+@pytest.mark.parametrize(
+    ("share", "size", "found"),
+    [
+        (0.5, 0.65, 4),
+        (0.5, 0.55, 0),
+        (0.5, 1.55, 4),
+        (0.5, 1.65, 0),
+        (0.36, 1, 4),
+        (0.33, 1, 0),
+        (0.64, 1, 4),
+        (0.67, 1, 0),
+    ],
+)
+def test_a_blocked_p_wave_is_of_about_the_size_and_lies_within_0_15_of_the_middle(share, size, found):
+    signal, beats = recording(p_wave(share, size), rr=1500)
+    assert count_blocked(signal, RATE, beats, one_beat(), MARKS) == found
+
+
 @pytest.mark.parametrize(("t_offset", "found"), [(90, 4), (170, 0)])
 def test_what_begins_before_the_t_wave_ends_is_no_p_wave(t_offset, found):
     shape = (LEADS * (0.15 * (bump(600, CENTRE - 80, 10) + bump(600, CENTRE + 120, 10)) + bump(600, CENTRE, 6))).astype(

@@ -12,7 +12,8 @@ import pytest
 
 from ecg.leads import twelve_leads
 from ecg.measurements import measure
-from ecg.measurements.features import FEATURES, features_of
+from ecg.measurements.features import FEATURES, _between, _rhythm, features_of
+from ecg.measurements.types import Beats
 
 GOLDEN = Path(__file__).with_name("golden_features.json")
 RATE = 500.0
@@ -83,6 +84,31 @@ def test_places_and_units_are_those_of_the_waves_laid_down():
         points = [found[f"{lead}_st_t_{k}_mv"] for k in range(1, 7)]
         assert abs(points[0]) < 0.25 * max(points) and 2 <= int(np.argmax(points)) <= 4, lead
         assert points[0] == pytest.approx(found[f"{lead}_st_j_mv"], abs=0.02)
+
+
+@pytest.mark.parametrize("n_beats", [0, 1, 2])
+def test_fewer_than_three_beats_have_no_rhythm(n_beats):
+    found = _rhythm(Beats(np.arange(n_beats) * 400, ("dominant",) * n_beats))
+    assert len(found) == 10 and np.isnan(found).all()
+
+
+@pytest.mark.parametrize(
+    ("ectopic", "coupling", "pause"),
+    [((), np.nan, np.nan), ((0,), np.nan, np.nan), ((5,), np.nan, np.nan), ((1,), 1.0, 0.5), ((4,), 1.5, 1.25),
+     ((2, 4), 0.5, 1.25), ((2, 3), 0.5, 1.5)],
+)  # fmt: skip
+def test_numbers_of_the_rhythm_are_relative_to_the_median_interval(ectopic, coupling, pause):
+    samples = np.cumsum([100, 400, 200, 400, 600, 500])  # relative: 1, 0.5, 1, 1.5, 1.25
+    kinds = tuple("ectopic" if k in ectopic else "paced" if k == 3 else "dominant" for k in range(6))
+    shares = (len(ectopic) / 6, kinds.count("paced") / 6)
+    changes = (0.5, np.quantile([0.5, 0.5, 0.5, 0.25], 0.9))
+    expected = [*shares, 1.05, 0.5, 1.5, 0.25, *changes, coupling, pause]
+    np.testing.assert_allclose(_rhythm(Beats(samples, kinds)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("at", "value"), [(-2, 1), (0, 1), (0.25, 1.5), (1, 3), (1.5, 5), (2, 7), (9, 7)])
+def test_between_two_samples_lies_the_line_and_beyond_an_end_the_end(at, value):
+    assert _between(np.array([[1, 3, 7]], np.float32), np.array([at], np.float64)).tolist() == [[value]]
 
 
 if __name__ == "__main__":

@@ -101,6 +101,23 @@ def test_without_marks_of_qrs_nothing_is_suspected():
     assert suspected_swap(beat) == ""
 
 
+@pytest.mark.parametrize(("share", "is_flat"), [(0.099, True), (0.101, False)])
+@pytest.mark.parametrize("larger", ["I", "III"])
+def test_lead_ii_is_flat_below_a_tenth_of_the_larger_of_i_and_iii(share, is_flat, larger):
+    wave = np.hanning(81).astype(np.float32)
+    smaller = share - 1
+    i, iii = (1.0, smaller) if larger == "I" else (smaller, 1.0)
+    beat = np.full((12, 300), np.nan, np.float32)  # the others are not needed
+    beat[[LEADS.index("I"), LEADS.index("III")]] = 0
+    beat[LEADS.index("I"), 100:181], beat[LEADS.index("III"), 100:181] = i * wave, iii * wave
+    nan = float("nan")
+    for marks in (
+        WaveMarks(nan, nan, nan, 100, 120, 140, nan, 160, 180),
+        WaveMarks(nan, nan, nan, 100, 140, 180, *[nan] * 3),
+    ):
+        assert (suspected_swap(MedianBeat(beat, 500.0, 3, marks, (marks,) * 12, 120.0)) == "RA-RL") == is_flat
+
+
 def test_without_p_waves_qrs_and_t_decide():
     parameters = Parameters(60, "Male", rhythm="junction", pr=None, rate=55.0)
     signal = record(parameters, np.random.default_rng(0), noise=Noise(muscle=0.005)).signal

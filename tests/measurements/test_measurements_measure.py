@@ -180,6 +180,19 @@ def test_a_later_start_moves_the_beats_and_nothing_else(healthy, shift):
     assert np.abs(found.beats.samples[-len(expected) :] - expected).max() <= 3
 
 
+@pytest.mark.parametrize("sampling_frequency", [100.0, 500.0])
+def test_beats_at_an_end_lie_inside_the_recording(sampling_frequency):
+    simulated, reference = _measured(sampling_frequency=sampling_frequency)
+    first, last = reference.beats.samples[1], reference.beats.samples[-2]
+    at_ends = set()
+    for cut in range(-2, 3):
+        part = simulated.signal[:, first + cut : last + cut]
+        samples = measure(part, sampling_frequency).beats.samples
+        assert samples.min() >= 0 and samples.max() < part.shape[1]
+        at_ends |= {samples.min() == 0, samples.max() == part.shape[1] - 1}
+    assert True in at_ends  # or else nothing was tried
+
+
 @pytest.mark.parametrize("off", [["V1"], ["V2", "V6"], ["I"], list(LEADS[:6])], ids=" ".join)
 @pytest.mark.parametrize("value", [np.nan, 0.0])
 def test_leads_that_are_off(healthy, off, value):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ecg.measurements.qrs import box, find_complexes, find_spikes, without_spikes
+from ecg.measurements.qrs import _accept, _level, box, find_complexes, find_spikes, without_spikes
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.noise import Noise, add_noise
 from ecg.simulator.simulate import record
@@ -139,3 +139,93 @@ def test_a_spike_is_four_times_as_steep_as_what_is_around_it(beside, n_spikes):
 def test_box_is_a_moving_average(length):
     x = np.random.default_rng(0).normal(size=60)
     np.testing.assert_allclose(box(x, length), np.convolve(x, np.ones(length) / length, mode="same"), atol=1e-12)
+
+
+# ---- which humps are complexes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "heights", "sharpness", "accepted"),
+    [
+        # a share of 0.35 of the level
+        ((1, 2, 3), (1, 0.36, 1), None, "012"),
+        ((1, 2, 3), (1, 0.34, 1), None, "02"),
+        # a P wave: 0.28 s before something higher, and below 0.65 of it
+        ((1, 1.27), (0.64, 1), None, "1"),
+        ((1, 1.29), (0.64, 1), None, "01"),
+        ((1, 1.27), (0.66, 1), None, "01"),
+        ((0.5, 1, 1.27), (1, 0.64, 1), None, "02"),
+        # the T wave of a complex before the first sample: within 0.42 s, and not 0.3 as sharp as the others
+        ((0.41, 1, 2), (1, 1, 1), (0.29, 1, 1), "12"),
+        ((0.43, 1, 2), (1, 1, 1), (0.29, 1, 1), "012"),
+        ((0.41, 1, 2), (1, 1, 1), (0.31, 1, 1), "012"),
+        ((0.41, 1, 2), (0.3, 1, 1), (0.29, 1, 1), "12"),
+        ((0.3, 0.41, 2), (0.3, 1, 1), (1, 0.16, 1), "2"),
+        # a T wave: within 0.36 s and half as high
+        ((1, 1.35, 2), (1, 0.49, 1), None, "02"),
+        ((1, 1.37, 2), (1, 0.49, 1), None, "012"),
+        ((1, 1.35, 2), (1, 0.51, 1), None, "012"),
+        # or within 0.42 s, 0.7 as high and blunt
+        ((1, 1.41, 2), (1, 0.69, 1), (1, 0.41, 1), "02"),
+        ((1, 1.43, 2), (1, 0.69, 1), (1, 0.41, 1), "012"),
+        ((1, 1.41, 2), (1, 0.71, 1), (1, 0.41, 1), "012"),
+        ((1, 1.41, 2), (1, 0.69, 1), (1, 0.43, 1), "012"),
+        # or within 0.5 s, half as high, and with nothing for long after it
+        ((1, 1.49, 2.73), (1, 0.49, 1), None, "02"),
+        ((1, 1.49, 2.7), (1, 0.49, 1), None, "012"),
+        ((1, 1.51, 2.9), (1, 0.49, 1), None, "012"),
+        ((1, 1.49, 2.73), (1, 0.51, 1), None, "012"),
+        ((1, 1.49), (1, 0.49), None, "0"),
+        # each is compared with the last that was accepted
+        ((1, 1.3, 1.6, 2.2), (1, 0.4, 0.4, 1), None, "023"),
+        # a smaller one where an interval is 1.6 times as long as usual: the highest above 0.2 of the level
+        ((1, 2, 3, 3.8, 4.7, 5.7), (1, 1, 1, 0.3, 1, 1), None, "012345"),
+        ((1, 2, 3, 3.8, 4.55, 5.55), (1, 1, 1, 0.3, 1, 1), None, "01245"),
+        ((1, 2, 3, 3.8, 4.7, 5.7), (1, 1, 1, 0.19, 1, 1), None, "01245"),
+        ((1, 2, 3, 3.8, 4.1, 5, 6), (1, 1, 1, 0.25, 0.3, 1, 1), None, "012456"),
+        # 0.36 s after and 0.3 s before a complex
+        ((1, 2, 3, 3.35, 5, 6), (1, 1, 1, 0.3, 1, 1), None, "01245"),
+        ((1, 2, 3, 3.37, 5, 6), (1, 1, 1, 0.3, 1, 1), None, "012345"),
+        ((1, 2, 3, 4.71, 5, 6), (1, 1, 1, 0.3, 1, 1), None, "01245"),
+        ((1, 2, 3, 4.69, 5, 6), (1, 1, 1, 0.3, 1, 1), None, "012345"),
+        ((1, 2.2, 3), (1, 0.3, 1), None, "02"),  # not with two complexes alone
+    ],
+)
+def test_a_hump_is_a_complex_by_its_height_its_sharpness_and_what_is_near_it(times, heights, sharpness, accepted):
+    times, heights = np.array(times, dtype=np.float64), np.array(heights, dtype=np.float64)
+    sharpness = np.ones(len(times)) if sharpness is None else np.array(sharpness)
+    found = _accept(times, heights, np.ones(len(times)), sharpness)
+    assert "".join(map(str, np.flatnonzero(found))) == accepted
+
+
+def test_the_level_is_the_median_of_the_highest_humps_of_five_blocks_of_two_seconds():
+    times = np.arange(0.5, 14, 1.0)
+    heights = np.tile([1.0, 0.0], 7) * np.repeat([5, 1, 4, 2, 7, 3, 6], 2)
+    # Blocks have 5 1 4 2 7 3 6, mirrored at the ends: 4 1 | 5 1 4 ..., 7 3 6 | 3 7.
+    assert _level(times, heights).tolist() == np.repeat([4.0, 2, 4, 3, 4, 3, 6], 2).tolist()
+    assert _level(np.array([0.5, 1.9, 2.1]), np.array([3.0, 1.0, 8.0])).tolist() == [3.0, 3.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("at", "beside", "height", "found"),
+    [
+        *[(250, 250 + apart, 0.26, True) for apart in (-21, -4, 4, 21)],  # samples of 2 ms
+        *[(250, 250 + apart, 0.26, False) for apart in (-20, -5, 5, 20)],
+        *[(250, 250 + apart, 0.24, True) for apart in (-20, -5, 5, 20)],  # a quarter of it
+        (5, 250, 0.9, True),
+        (1, 250, 0.9, True),
+        (498, 250, 0.9, True),
+    ],
+)
+def test_a_spike_is_compared_with_what_lies_8_to_40_ms_from_it(at, beside, height, found):
+    signal = np.zeros((2, 500), np.float32)
+    signal[0, at], signal[1, beside] = 1, height
+    assert (at in find_spikes(signal, 500.0)) == found
+
+
+@pytest.mark.parametrize(("height", "n_spikes"), [(0.074, 0), (0.076, 1)])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_smallest_spike_bends_by_0_15_mv(height, n_spikes, sign):
+    signal = np.zeros((2, 500), np.float32)
+    signal[1, 250] = sign * height
+    assert len(find_spikes(signal, 500.0)) == n_spikes

@@ -121,6 +121,43 @@ def test_a_lead_is_saturated_where_it_stays_at_an_end_for_long_or_again(fs, stay
     assert assess_quality(signal, fs).saturated == (("V2",) if found else ())
 
 
+@pytest.mark.parametrize(
+    ("fs", "stays", "height", "found"),
+    [
+        (500.0, [5, 5], 3.0, True),  # 10 ms twice
+        (500.0, [5, 4], 3.0, False),
+        (250.0, [3, 3], 3.0, True),  # three samples at least
+        (250.0, [2, 2, 2], 3.0, False),
+        (1000.0, [10, 9], 3.0, False),
+        (500.0, [250], 3.0, True),  # or 0.5 s once
+        (500.0, [249], 3.0, False),
+        (500.0, [250], 0.5, False),
+        (500.0, [250], 0.51, True),
+        (500.0, [250], -0.51, True),
+    ],
+)
+def test_the_shortest_stays_at_the_limit_in_samples(fs, stays, height, found):
+    signal = np.zeros((12, int(10 * fs)), np.float32)
+    signal[:, ::7] = 0.01
+    for number, count in enumerate(stays):
+        first = len(signal[0]) - count if number == 1 else int((1 + 2 * number) * fs)  # one of them at the very end
+        signal[7, first : first + count] = height
+    assert assess_quality(signal, fs).saturated == (("V2",) if found else ())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "flat", "is_off"),
+    [(10, 2, False), (10, 3, True), (8, 2, True), (8, 1, False), (9, 2, True), (1, 1, True)],
+)
+@pytest.mark.parametrize(("height", "shows"), [(0.01, True), (0.0099, False)])
+def test_a_lead_is_off_that_is_flat_in_half_of_the_windows_of_two_seconds(seconds, flat, is_off, height, shows):
+    signal = np.zeros((12, 500 * seconds), np.float32)
+    signal[:, ::50] = height
+    signal[4, : 1000 * flat] = 1.0
+    expected = ("aVL",) if is_off and shows else () if shows else LEADS
+    assert assess_quality(signal, 500.0).leads_off == expected
+
+
 def test_coarse_steps_and_held_samples_at_an_end_are_no_saturation():
     signal = np.round(clean() / 0.005).astype(np.float32) * np.float32(0.005)
     signal[:, :40] = signal.max(axis=1, keepdims=True) + 0.1

@@ -81,6 +81,20 @@ def test_calibration_counts_every_recording_once(reported):
     assert (shares * counts).sum() == pytest.approx(labels[:, 3].sum())
 
 
+def test_a_score_between_two_tenths_is_of_the_upper_one():
+    scores = np.array([0.0, 0.05, 0.1, 0.1999, 0.5, 0.95, 1.0])
+    means, shares, counts = calibration_curve(np.array([0, 1, 1, 0, 1, 0, 1], dtype=bool), scores)
+    assert counts.tolist() == [2, 2, 1, 2]
+    np.testing.assert_allclose(means, [0.025, 0.14995, 0.5, 0.975])
+    np.testing.assert_allclose(shares, [0.5, 0.5, 1.0, 0.5])
+
+
+@pytest.mark.parametrize("n", [79, 80, 81])
+def test_a_curve_of_eighty_points_is_not_thinned(n):
+    x = np.linspace(0, 1, n) ** 2
+    assert (len(thinned(x, x)[0]) < n) == (n > 80)
+
+
 def metric(labels, outputs):
     return compute_challenge_metric(WEIGHTS, labels, outputs, CLASSES)
 

@@ -124,6 +124,27 @@ def test_each_fault_has_its_warning(measured):
     assert words_of(replace(measured, n_beats=0)) == ["no beats"]
 
 
+@pytest.mark.parametrize(
+    ("quality", "limit", "word"),
+    [("noise_uv", 15.0, "noise"), ("mains_uv", 20.0, "mains"), ("baseline_uv", 250.0, "wander")],
+)
+def test_a_disturbance_is_warned_of_above_its_limit(measured, quality, limit, word):
+    assert words_of(measured, **{quality: limit}) == []
+    assert words_of(measured, **{quality: limit + 0.1}) == [word]
+    assert words_of(measured, **{quality: float("nan")}) == []
+
+
+@pytest.mark.parametrize(
+    ("height", "is_suspected"), [(0.15, False), (0.149, True), (4.0, False), (4.01, True), (float("nan"), False)]
+)
+def test_a_gain_is_suspected_by_the_median_of_the_leads_that_are_known(measured, height, is_suspected):
+    r, s = np.full(12, height / 2), np.full(12, -height / 2)
+    r[[0, 1, 2]], r[[3, 4, 5]], r[6] = 50.0, 0.0, np.nan
+    s[[3, 4, 5]] = 0.0
+    changed = replace(measured, amplitudes=replace(measured.amplitudes, r=r, s=s))
+    assert ("gain?" in words_of(changed)) == is_suspected or np.isnan(height)
+
+
 @pytest.mark.parametrize("factor", [10, 0.1])
 def test_a_gain_that_is_far_off_is_suspected(factor):
     assert "gain?" in [word for word, _ in quality_warnings(measure(heart_like(10) * np.float32(factor), 500))]

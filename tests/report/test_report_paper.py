@@ -89,6 +89,22 @@ def test_a_layout_shows_every_lead_and_its_rows_go_on_in_time(name):
             assert next_one.left_mm - one.left_mm == pytest.approx(one.seconds * MM_PER_SECOND)
 
 
+@pytest.mark.parametrize(("name", "height"), [("3x4", 130), ("6x2", 160), ("12x1", 190)])
+def test_strips_stand_on_the_paper_at_their_place(name, height):
+    layout = LAYOUTS[name]
+    assert layout.height_mm == height  # 5 mm above and below the rows
+    columns, row_mm = len(layout.rows[0]), {"3x4": 30, "6x2": 25, "12x1": 15}[name]
+    for row, leads in enumerate(layout.rows):
+        for column, lead in enumerate(leads):
+            (found,) = [each for each in strips(layout)[:12] if each.lead == lead]
+            seconds = 10 / columns
+            place = (10 + 25 * seconds * column, 5 + row_mm * (row + 0.6), seconds * column, seconds)
+            assert (found.left_mm, found.zero_mm, found.start, found.seconds) == pytest.approx(place)
+    if name == "3x4":
+        rhythm = strips(layout)[12]
+        assert (rhythm.lead, rhythm.left_mm, rhythm.zero_mm, rhythm.seconds) == ("II", 10, 5 + 3.6 * 30, 10)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_paper_has_its_size_in_mm_a_pulse_in_every_row_and_says_speed_gain_and_filter(name):
     picture = paper(name, "r1-", 'An ECG of "A" <b>', off=["V3"])
