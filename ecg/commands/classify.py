@@ -94,11 +94,9 @@ def main(
         outcomes = processes.gather(outcome)
     if not processes.is_first:
         return 0
-    outcome = Outcome(
-        sum(each.classified for each in outcomes),
-        sum(each.classified_before for each in outcomes),
-        [problem for each in outcomes for problem in each.problems],
-    )
+    outcome = Outcome(problems=[problem for each in outcomes for problem in each.problems])
+    outcome.classified = sum(each.classified for each in outcomes)
+    outcome.classified_before = sum(each.classified_before for each in outcomes)
     before = f" ({outcome.classified_before} of them before)" if resume else ""
     classified = f"{outcome.classified_before + outcome.classified} recordings classified{before}"
     print(f"{classified}, {len(outcome.problems)} could not be; outputs in {output}")

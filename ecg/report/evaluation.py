@@ -182,14 +182,12 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     counts = evaluation.first.costs.counts[np.ix_(order, order)]
     largest = max(float(lost.max()), 1e-12)
     # A shade for each fifth of the largest, on a root scale: small costs are many.
-    shades = np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)).astype(int)
+    shades = np.where(counts, np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)), 0).astype(int)
+    shown = np.where(counts, np.char.mod(f"%.{digits}f", lost), "")
     names = [evaluation.diagnoses.rows[k].abbreviation for k in order]
     rows = []
     for i, name in enumerate(names):
-        shown = [
-            (f"{lost[i, j]:.{digits}f}", int(shades[i, j])) if counts[i, j] else ("", 0) for j in range(len(names))
-        ]
-        cells = [{"words": words, "shade": shade} for words, shade in shown]
+        cells = [{"words": str(words), "shade": int(shade)} for words, shade in zip(shown[i], shades[i], strict=True)]
         rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
     there = np.argwhere(counts).tolist()
     pairs = sorted(((float(lost[i, j]), int(counts[i, j]), i, j) for i, j in there), reverse=True)[:10]
@@ -226,13 +224,10 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         low = min(float(line.y.min()) for line in thresholds)
         high = max(float(line.y.max()) for line in thresholds)
         margin = max(0.002, 0.1 * (high - low))
-        roc, precision = (
-            [_EVEN, *_lines(evaluation, curves.roc_curve, k)],
-            _lines(evaluation, curves.precision_recall_curve, k),
-        )
+        roc, precision = (_lines(evaluation, curve, k) for curve in (curves.roc_curve, curves.precision_recall_curve))
         title, y_range = f"{words}: threshold against the score", (low - margin, high + margin)
         charts = [
-            chart(roc, "1 − specificity", "sensitivity", f"{words}: ROC"),
+            chart([_EVEN, *roc], "1 − specificity", "sensitivity", f"{words}: ROC"),
             chart(precision, "recall", "precision", f"{words}: precision against recall"),
             chart([_EVEN, *calibration], "probability", "share that has it", f"{words}: calibration"),
             chart(thresholds, "threshold", evaluation.metric, title, y_range=y_range),

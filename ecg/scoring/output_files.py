@@ -36,13 +36,8 @@ def save_outputs(
     scores = np.asarray(probabilities, dtype=np.float32)
     if not np.isfinite(scores).all():
         raise problem(output_file, "finite scores", scores[~np.isfinite(scores)][0])
-    lines = [
-        f"#{recording_id}",
-        ",".join(classes),
-        ",".join(str(int(label)) for label in labels),
-        ",".join(np.format_float_positional(score, trim="-") for score in scores),
-    ]
-    write_file(output_file, "".join(f"{line}\n" for line in lines))
+    rows = classes, [str(int(label)) for label in labels], [np.format_float_positional(s, trim="-") for s in scores]
+    write_file(output_file, "\n".join([f"#{recording_id}", *map(",".join, rows), ""]))
 
 
 def load_outputs(output_file: StrPath) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:

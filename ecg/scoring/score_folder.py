@@ -118,9 +118,8 @@ def load_labelled(
     missing = sorted(set(table.codes) - set(names))
     if missing and not table.is_ptb_xl:
         wanted = f"an output file for each of the {len(table.codes)} records of {os.fspath(table_file)}"
-        raise EvaluationError(
-            f"{os.path.join(folder, missing[0])}.csv: expected {wanted}, found none for {len(missing)}"
-        )
+        first = os.path.join(folder, f"{missing[0]}.csv")
+        raise EvaluationError(f"{first}: expected {wanted}, found none for {len(missing)}")
     files = [os.path.join(folder, f"{name}.csv") for name in names]
     return files, encode_labels([row for row in rows if row is not None], classes, diagnoses)
 

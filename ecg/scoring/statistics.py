@@ -74,13 +74,11 @@ def measure_classes(labels: Bools, probabilities: Floats, outputs: Bools, diagno
     _, values["f_measure"] = compute_f_measure(labels, outputs)
     values["sensitivity"], values["specificity"] = compute_sensitivity_specificity(labels, outputs)
     values["calibration_error"] = [calibration_error(*each) for each in zip(labels.T, probabilities.T, strict=True)]
-    return {
-        diagnoses.rows[k].abbreviation: {
-            "positives": int(labels[:, k].sum()),
-            **_rounded({name: column[k] for name, column in values.items()}),
-        }
-        for k in diagnoses.by_name
-    }
+    scores: dict[str, Scores] = {}
+    for k in diagnoses.by_name:
+        measured = _rounded({name: column[k] for name, column in values.items()})
+        scores[diagnoses.rows[k].abbreviation] = {"positives": int(labels[:, k].sum()), **measured}
+    return scores
 
 
 def _rounded(values: Mapping[str, float]) -> Scores:
@@ -132,17 +130,14 @@ def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: 
     percentile, nan where no class has positives and negatives.
     """
     rng, n_recordings = np.random.default_rng(seed), len(labels)
-    counts = np.array(
-        [np.bincount(rng.integers(0, n_recordings, n_recordings), minlength=n_recordings) for _ in range(repeats)]
-    )
+    draws = (rng.integers(0, n_recordings, n_recordings) for _ in range(repeats))
+    counts = np.array([np.bincount(rows, minlength=n_recordings) for rows in draws])
     areas = []
     for k in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
         order = np.argsort(-scores[:, k])
         ranked, drawn = scores[order, k], counts[:, order]
         ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), n_recordings - 1)  # of runs of ties
-        positives, negatives = (
-            np.cumsum(drawn * which, axis=1)[:, ends] for which in (labels[order, k], ~labels[order, k])
-        )
+        positives, negatives = (np.cumsum(drawn * (labels[order, k] == x), axis=1)[:, ends] for x in (True, False))
         # Negatives above a run of ties count against its positives, those in it by half.
         above = np.pad(negatives, ((0, 0), (1, 0)))
         lost = (np.diff(positives, axis=1, prepend=0) * (above[:, 1:] + above[:, :-1])).sum(axis=1) / 2

@@ -34,9 +34,8 @@ def read_costs(page: Path) -> list[Cost]:
     Raises ValueError if the page has no such table; the message names the page.
     """
     text = read_text(page, _LONGEST).partition(HEADING)[2].partition("\n## ")[0]
-    table = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
-    ]
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line] for line in lines]
     head = table[0] if table else []
     if not {_MODEL, _WITH, _WITHOUT, _EXTERNAL} <= set(head):
         raise ValueError(f"{page}: expected a table of {_MODEL}, {_WITH} ... below {HEADING}, found {head}")

@@ -156,11 +156,8 @@ def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str
     items = (Item(features, signal, features) for signal, features in inputs)
     found = predict(model.method, model.networks, items, model.device)
     decided = [model.decide(values, features) for features, values in found]
-    return {
-        "rows": rows,
-        "probabilities": np.stack([scores for _, scores in decided]),
-        "outputs": np.stack([labels for labels, _ in decided]),
-    }
+    labels, scores = (np.stack(each) for each in zip(*decided, strict=True))
+    return {"rows": rows, "probabilities": scores, "outputs": labels}
 
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:

@@ -123,10 +123,8 @@ def compare(
     metrics = main_metric(labels, itself.outputs, diagnoses), main_metric(labels, after, diagnoses)
     gain, low, high = difference_interval(labels, after, itself.outputs, diagnoses)
     losses = log_loss(labels, itself.scores), log_loss(labels, adapted)
-    name = metric_name(diagnoses).replace("_", " ")
-    return Comparison(
-        len(labels), left_out, metrics, losses, gain, (low, high), seed, *choose(labels, decided, folds), name
-    )
+    chosen, name = choose(labels, decided, folds), metric_name(diagnoses).replace("_", " ")
+    return Comparison(len(labels), left_out, metrics, losses, gain, (low, high), seed, *chosen, name)
 
 
 def read_labelled(

@@ -182,10 +182,8 @@ def build_dataset(
     stored = _read_index(index_file, signal_file)
     if stored is not None and stored["fingerprint"] == fingerprint:
         say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
-        entries = [
-            Entry(**{**row, "labels": tuple(row["labels"]), "targets": tuple(row["targets"])})
-            for row in stored["entries"]
-        ]
+        rows = stored["entries"]
+        entries = [Entry(**row | {"labels": tuple(row["labels"]), "targets": tuple(row["targets"])}) for row in rows]
         counts = stored["unused"], stored["simulated"], stored["unknown"]
         return Dataset(entries, _open_signals(signal_file), method.diagnoses, *counts), stored["problems"]
     if resume:
@@ -400,9 +398,8 @@ def _preprocessed(method: Method, recording: Recording) -> _Prepared:
 def _simulate(method: Method, number: int) -> _Prepared:
     made = simulate_recording(_SIMULATION_SEED, number)
     name, signal = f"simulated-{number:05d}", made.signal.astype(np.float32)
-    return _preprocessed(
-        method, Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
-    )
+    recording = Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
+    return _preprocessed(method, recording)
 
 
 def _database(path: Path, data_folder: Path) -> str:

@@ -37,9 +37,8 @@ def assign_folds(
         for row in order:
             first[row] = seen.setdefault(known[row], row) if known[row] else row
         folds = np.where(folds < 0, folds[first], folds)
-        labels = np.array([labels[first == row].any(axis=0) if first[row] == row else labels[row] for row in order])[
-            np.argsort(order)
-        ]
+        everyone = range(len(labels))
+        labels = np.array([labels[first == row].any(axis=0) if first[row] == row else labels[row] for row in everyone])
     for database in sorted(set(databases)):
         rows = np.flatnonzero((names == database) & (folds < 0) & (first == np.arange(len(labels))))
         if len(rows) < n_folds:

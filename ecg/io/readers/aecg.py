@@ -64,9 +64,9 @@ def read_aecg(path: StrPath) -> Stored:
     model = xml.text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
     statements, signatures = without_signatures(_statements(series))
     device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
-    identity = _identity(root, signatures)
+    identity, age = _identity(root, signatures), _age(root)
     return make_stored(
-        path, leads, frequency, samples, gains, baselines, device, identity, age=_age(root), sex=sex, notes=notes
+        path, leads, frequency, samples, gains, baselines, device, identity, age=age, sex=sex, notes=notes
     )
 
 
@@ -86,11 +86,8 @@ def _rhythm(root: xml.Element, path: Path) -> tuple[xml.Element, list[xml.Elemen
     """The rhythm series with the most samples in a sequence set, the sequences of the set, and those of other sets."""
     found = root.findall("component/series")
     rhythms = [series for series in found if _code(series) in ("RHYTHM", "")]
-    sets = [
-        (series, sequence_set.findall("component/sequence"))
-        for series in rhythms
-        for sequence_set in series.iterfind("component/sequenceSet")
-    ]
+    there = [(series, one) for series in rhythms for one in series.iterfind("component/sequenceSet")]
+    sets = [(series, one.findall("component/sequence")) for series, one in there]
     if not sets:
         kinds = ", ".join(_code(series) for series in found)
         raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
@@ -206,9 +203,8 @@ def _age(root: xml.Element) -> float:
 def _identity(root: xml.Element, signatures: dict[str, str]) -> Identity:
     """The subject, and the names and numbers of the trial, the places and the people around it."""
     subject = next(root.iter("trialSubject"), xml.Element("trialSubject"))
-    own_id, own_name, birth = (
-        subject.find(place) for place in ("id", "subjectDemographicPerson/name", "subjectDemographicPerson/birthTime")
-    )
+    person = "subjectDemographicPerson"
+    own_id, own_name, birth = (subject.find(place) for place in ("id", f"{person}/name", f"{person}/birthTime"))
     others: dict[str, str] = {}
     makers = {part for maker in root.iter("manufacturerOrganization") for part in maker.iter()}
     for element in root.iter():

@@ -48,25 +48,19 @@ def read_cardiosoft(path: StrPath) -> Stored:
     most = int(LONGEST_MINUTES * 60 * frequency)
     waveforms = strip.findall("WaveformData")
     labels = [one.get("lead", "") for one in waveforms]
-    samples = as_small_integers(
-        [xml.digits_in(xml.data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms], path
-    )
+    rows = [xml.digits_in(xml.data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms]
+    samples = as_small_integers(rows, path)
     patient, measured = root.find("PatientInfo"), root.find("RestingECGMeasurements")
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
-    lines = [
-        " ".join(xml.text_of(one).split())
-        for place in ("Diagnosis/DiagnosisText", "Conclusion/ConclusionText")
-        for one in root.iterfind(f"Interpretation/{place}")
-    ]
+    texts = [root.findall(f"Interpretation/{what}/{what}Text") for what in ("Diagnosis", "Conclusion")]
+    lines = (" ".join(xml.text_of(one).split()) for each in texts for one in each)
     statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
     measurements = xml.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
     acquired = _moment(root.find("ObservationDateTime"))
     device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)
-    identity = _identity(root, signatures)
+    identity, age = _identity(root, signatures), _age(patient)
     leads, gains = [lead_of(label) or label for label in labels], [1000 / microvolts] * len(labels)
-    return make_stored(
-        path, leads, frequency, samples, gains, None, device, identity, age=_age(patient), sex=sex, labels=labels
-    )
+    return make_stored(path, leads, frequency, samples, gains, None, device, identity, age=age, sex=sex, labels=labels)
 
 
 def _age(patient: xml.Element | None) -> float:

@@ -379,9 +379,7 @@ def _scale(channel: _Object) -> tuple[float, float]:
 
 def _acquired(dataset: _Object) -> Any:
     moment = dataset.text("AcquisitionDateTime")
-    others = [
-        (dataset.text(f"{what}Date"), dataset.text(f"{what}Time")) for what in ("Acquisition", "Content", "Study")
-    ]
+    others = [(dataset.text(f"{of}Date"), dataset.text(f"{of}Time")) for of in ("Acquisition", "Content", "Study")]
     return next((time_of(date, time) for date, time in [(moment[:8], moment[8:]), *others] if date), None)
 
 

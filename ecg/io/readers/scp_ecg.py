@@ -389,12 +389,9 @@ def _read_measurements(section: _Section) -> dict[str, float]:
     rows = [section.numbers("5H3h") for _ in range(min(n_beats, section.left // 16))]
     if rows:
         p_onset, p_offset, qrs_onset, qrs_offset, t_offset, *axes = rows[0]
-        for name, start, end in (
-            ("p_ms", p_onset, p_offset),
-            ("pr_ms", p_onset, qrs_onset),
-            ("qrs_ms", qrs_onset, qrs_offset),
-            ("qt_ms", qrs_onset, t_offset),
-        ):
+        spans = {"p_ms": (p_onset, p_offset), "pr_ms": (p_onset, qrs_onset)}
+        spans |= {"qrs_ms": (qrs_onset, qrs_offset), "qt_ms": (qrs_onset, t_offset)}
+        for name, (start, end) in spans.items():
             if start <= end and not {start, end} & set(_NOT_MEASURED):
                 found[name] = float(end - start)
         for name, axis in zip(("p_axis_deg", "qrs_axis_deg", "t_axis_deg"), axes, strict=True):

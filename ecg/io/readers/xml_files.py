@@ -56,13 +56,8 @@ def read_xml(path: StrPath, data: bytes | None = None) -> Element:
     tree = _Tree(path)
     # Text that went through a database may say UTF-16 and be in UTF-8; the parser takes the declaration's word for it.
     says_wide = re.match(rb"\s*(?:\xef\xbb\xbf)?<\?xml[^>]*encoding=[\"']utf-16", data[:200], re.IGNORECASE)
-    parser = defused.DefusedXMLParser(
-        target=tree,
-        encoding="utf-8" if says_wide else None,
-        forbid_dtd=False,
-        forbid_entities=True,
-        forbid_external=True,
-    )
+    encoding, forbidden = "utf-8" if says_wide else None, {"forbid_entities": True, "forbid_external": True}
+    parser = defused.DefusedXMLParser(target=tree, encoding=encoding, forbid_dtd=False, **forbidden)
     try:
         for place in range(0, len(data), _PIECE):
             parser.feed(data[place : place + _PIECE])

@@ -37,9 +37,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     dataset = new()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = _sop_class(stored, path)
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
-        _uid(stored, part) for part in ("study", "series", "instance")
-    )
+    for name, part in (("Study", "study"), ("Series", "series"), ("SOP", "instance")):
+        setattr(dataset, f"{name}InstanceUID", _uid(stored, part))
     dataset.StudyID = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.SeriesNumber = dataset.InstanceNumber = 1
     dataset.Modality = "ECG"
