@@ -10,7 +10,7 @@ import re
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -86,6 +86,13 @@ def read_rows(path: StrPath, most: int) -> tuple[list[str], list[dict[str, str]]
         return list(reader.fieldnames), list(reader)
     except csv.Error as error:
         raise problem(path, "a CSV file", error) from error
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_file(path: StrPath, data: str | bytes | memoryview) -> None:

@@ -1,11 +1,10 @@
 """Comparisons of recordings as tables, and which recordings of a folder are compared."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ecg.io.files import as_csv, read_rows
 from ecg.io.formats import find_recordings
 from ecg.report.comparison_page import Pair
 
@@ -19,15 +18,12 @@ def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
     recordings.
     """
     by_name = {Path(path).stem: Path(path) for path in find_recordings(folder)}
-    with open(table, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"record", "patient"} <= set(reader.fieldnames or ()):
-            found = ", ".join(reader.fieldnames or ()) or "none"
-            raise ValueError(f"{table}: expected the columns record and patient, found {found}")
-        rows = [(row["record"], row["patient"]) for row in reader]
+    fields, rows = read_rows(table, 1 << 30)
+    if not {"record", "patient"} <= set(fields):
+        raise ValueError(f"{table}: expected the columns record and patient, found {', '.join(fields) or 'none'}")
     last: dict[str, Path] = {}
     n_pairs = 0
-    for record, patient in rows:
+    for record, patient in ((row["record"], row["patient"]) for row in rows):
         if record not in by_name:
             raise ValueError(f"{table}: expected recordings of {folder}, found {record!r}, which is not there")
         if patient in last:
@@ -39,15 +35,12 @@ def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def changes_as_csv(pairs: Sequence[Pair]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["before", "after", "code", "statement", "evidence", "changes"])
+    lines: list[list[object]] = [["before", "after", "code", "statement", "evidence", "changes"]]
     for pair in pairs:
         changes = ", ".join(change.words for change in pair.found.changes)
         rows: list[tuple[object, ...]] = [*pair.found.statements]
-        for row in rows or [("", "no comparison statement holds", "")]:
-            writer.writerow([*pair.names, *row, changes])
-    return text.getvalue()
+        lines += [[*pair.names, *row, changes] for row in rows or [("", "no comparison statement holds", "")]]
+    return as_csv(lines)
 
 
 def changes_as_json(pairs: Sequence[Pair]) -> str:

@@ -7,7 +7,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from ecg.arrays import Floats, Floats32, Ints
+from ecg.arrays import Bools, Floats, Floats32, Ints
 from ecg.decisions.thresholds import shared_threshold
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.files import write_file
@@ -165,8 +165,11 @@ class _MemberTraining:
         mean = float(total) / steps
         if not np.isfinite(mean):
             raise TrainingError(f"{name}: the loss is no longer finite; try another seed")
+
+        def metric(labels: Bools, outputs: Bools) -> float:
+            return main_metric(labels, outputs, self.method.diagnoses)
+
         found = self.dataset.labels[self.validation_rows], self._validate(autocast=True)
-        metric = partial(main_metric, diagnoses=self.method.diagnoses)
         threshold, score = shared_threshold(*found, metric, self.method.decision.decide, _SHARED_CANDIDATES)
         self.epoch += 1
         row = {"stage": stage.name, "epoch": self.epoch, "loss": round(mean, 6), self.metric: round(score, 6)}

@@ -15,7 +15,7 @@ from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.signatures import without_signatures
-from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -42,13 +42,12 @@ def read_aecg(path: StrPath) -> Stored:
         raise problem(path, "an AnnotatedECG element", shown(root.tag))
     series, sequences, others = _rhythm(root, path)
     frequency = _frequency(sequences, path)
-    most = int(LONGEST_MINUTES * 60 * frequency)
     leads, scales, rows = [], [], []
     for sequence in sequences:
         if lead := _lead(sequence):
             leads.append(lead)
             scales.append(_scale(sequence, path))
-            rows.append(xml.digits_in(xml.data_of(sequence, "value/digits"), most, path))
+            rows.append(xml.digits_in(xml.data_of(sequence, "value/digits"), frequency, path))
     check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))

@@ -162,16 +162,12 @@ def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[Ar
     for i in np.flatnonzero(frame.iloc[:, -1].isna().to_numpy()).tolist():
         if len(fields := layout.fields(data[i])) != layout.n_columns:
             raise problem(path, f"{layout.n_columns} fields in each line", f"{len(fields)} in {shown(data[i])}")
-    columns = [_values(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    values = (frame.iloc[:, i].to_numpy() for i in range(frame.shape[1]))
+    columns = [each if each.dtype.kind in "iuf" else each.astype(object) for each in values]
     if not layout.headings or len(layout.headings) < len(columns):
         while len(columns) > 1 and columns[-1].dtype.kind == "f" and np.isnan(columns[-1]).all():
             columns.pop()  # lines that end with the delimiter
     return columns
-
-
-def _values(column: object) -> Array:
-    values = column.to_numpy()  # type: ignore[attr-defined]
-    return values if values.dtype.kind in "iuf" else values.astype(object)
 
 
 def seconds_of(column: Iterable[object]) -> Floats | None:

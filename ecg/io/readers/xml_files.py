@@ -14,6 +14,7 @@ from ecg.arrays import Floats
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, read_file, read_rows
 from ecg.io.optional import import_optional
+from ecg.io.stored import LONGEST_MINUTES
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
 MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000
@@ -170,9 +171,12 @@ def count_of(element: Element | None, place: str, path: Path, most: int) -> int 
     return int(value)
 
 
-def digits_in(text: str, most: int, path: Path) -> Floats:
-    """The numbers of a text, separated by white space or commas; RecordingError for more than `most`, or others."""
-    text = text.replace(",", " ")
+def digits_in(text: str, frequency: float, path: Path) -> Floats:
+    """The samples of a lead at this frequency, separated by white space or commas.
+
+    RecordingError for more than `LONGEST_MINUTES` of them, or other texts.
+    """
+    text, most = text.replace(",", " "), int(LONGEST_MINUTES * 60 * frequency)
     parts: list[Floats] = []
     place = 0
     try:
