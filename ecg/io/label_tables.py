@@ -61,7 +61,10 @@ class LabelTable:
         return f"{self.path} has no row for {len(lacking)} of {len(records)} recordings: left out" if lacking else ""
 
 
-def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> StatementTable | LabelTable:
+Labels = StatementTable | LabelTable
+
+
+def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> Labels:
     """Labels from a CSV file, told apart by its columns: statements of devices and their codes, or records and theirs.
 
     The path "common" is for the table of common statements alone. `known` and `least_likelihood` are those of

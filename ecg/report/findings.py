@@ -3,25 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecg.arrays import Bools, Floats
 from ecg.interpretation import Statement
+from ecg.io.files import read_rows
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
 
 # Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
-UNSCORED_WORDS: dict[str, str] = {
-    "164861001": "myocardial ischaemia", "164865005": "myocardial infarction",
-    "164867002": "old myocardial infarction", "164873001": "left ventricular hypertrophy",
-    "55827005": "left ventricular high voltage", "89792004": "right ventricular hypertrophy",
-    "67741000119109": "left atrial enlargement", "428750005": "nonspecific ST-T abnormality",
-    "429622005": "ST depression", "164931005": "ST elevation", "164930006": "ST interval abnormal",
-    "55930002": "ST changes", "27885002": "complete heart block", "195042002": "second-degree AV block",
-    "233917008": "AV block", "6374002": "bundle branch block", "164884008": "ventricular ectopic beats",
-    "74390002": "Wolff-Parkinson-White pattern", "426761007": "supraventricular tachycardia",
-    "713422000": "atrial tachycardia", "425419005": "inferior ischaemia", "425623009": "lateral ischaemia",
-    "426434006": "anterior ischaemia", "54329005": "anterior myocardial infarction",
-}  # fmt: skip
+_UNSCORED = read_rows(Path(__file__).with_name("unscored.csv"), 1 << 16)[1]
+UNSCORED_WORDS: dict[str, str] = {row["code"]: row["words"] for row in _UNSCORED}
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
 

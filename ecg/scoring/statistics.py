@@ -29,9 +29,8 @@ def main_metric(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> float:
     """The value of what `metric_name` names; labels and outputs (n_recordings, n_classes)."""
     if diagnoses.weights is None:
         return challenge.compute_f_measure(labels, outputs)[0]
-    return challenge.compute_challenge_metric(
-        diagnoses.weights, labels, outputs, diagnoses.classes, str(diagnoses.normal)
-    )
+    classes, normal = diagnoses.classes, str(diagnoses.normal)
+    return challenge.compute_challenge_metric(diagnoses.weights, labels, outputs, classes, normal)
 
 
 def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> Scores:
@@ -44,9 +43,8 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Dia
     auroc, auprc, _, _ = challenge.compute_auc(labels, probabilities)
     superclasses = {}
     if groups := list(diagnoses.superclasses.values()):
-        superclasses = dict(
-            zip(SUPERCLASSES, challenge.compute_superclass_auc(labels, probabilities, groups), strict=True)
-        )
+        areas = challenge.compute_superclass_auc(labels, probabilities, groups)
+        superclasses = dict(zip(SUPERCLASSES, areas, strict=True))
     positives, negatives = labels.sum(), (~labels).sum()
     values = {
         metric_name(diagnoses): main_metric(labels, outputs, diagnoses),

@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from ecg.arrays import Array, Bools, Floats32, Ints, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
-from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read
-from ecg.io.label_tables import LabelTable
+from ecg.io.label_tables import Labels
 from ecg.io.recording import Recording
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Method, MethodBuilder
@@ -62,7 +61,7 @@ class Options:
     seed: int = 2020
     workers: int = 2
     device: str = "auto"
-    labels: StatementTable | LabelTable | None = None  # as for `build_dataset`
+    labels: Labels | None = None  # as for `build_dataset`
 
 
 @dataclass(frozen=True)

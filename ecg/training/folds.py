@@ -50,7 +50,10 @@ def assign_folds(
     return folds[first] if any(known) else folds
 
 
-def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
+Folds = dict[str, tuple[str, int]]
+
+
+def read_folds(data_folder: Path) -> Folds:
     """``{record: (database, fold)}`` from the data folder's ``folds.csv``, empty where there is none.
 
     Raises RecordingError if the file lacks a column or a fold is no whole number from 0 up.

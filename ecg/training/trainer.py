@@ -31,14 +31,11 @@ from ecg.training.options import MemberOptions, TrainingOptions
 
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
 SCRATCH = ".training-state"
+Parts = Sequence[tuple[Method, Path]]
 
 
 def train(
-    method: Method,
-    data_folder: StrPath,
-    model_folder: StrPath,
-    options: TrainingOptions,
-    parts: Sequence[tuple[Method, Path]] = (),
+    method: Method, data_folder: StrPath, model_folder: StrPath, options: TrainingOptions, parts: Parts = ()
 ) -> None:
     """Train a method on a folder of recordings and store the model.
 
@@ -60,7 +57,7 @@ def _train(
     data_folder: Path,
     model_folder: Path,
     options: TrainingOptions,
-    parts: Sequence[tuple[Method, Path]],
+    parts: Parts,
     device: torch.device,
     processes: Processes,
 ) -> None:
