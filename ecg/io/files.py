@@ -71,7 +71,11 @@ def read_file(path: StrPath, most: int = 1 << 30, whole: str = "") -> bytes:
 
 def read_text(path: StrPath, most: int) -> str:
     """The text of a file of at most `most` bytes: UTF-8, else Latin-1, without byte order mark; errors as above."""
-    data = read_file(path, most, f"a text of at most {most} bytes").removeprefix(codecs.BOM_UTF8)
+    return decoded(read_file(path, most, f"a text of at most {most} bytes").removeprefix(codecs.BOM_UTF8))
+
+
+def decoded(data: bytes) -> str:
+    """Text in UTF-8, else in Latin-1."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -245,9 +245,8 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
         of = f"{name}: " if evaluation.second is not None else ""
         best = f"best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
         words.append(minus(f"{of}outputs as given {given:.3f}; {best}"))
-    low, high = min(metrics), max(metrics)
-    margin = 0.05 * max(high - low, 0.02)
-    axis, y_range = "one threshold for all classes", (low - margin, high + margin)
+    margin = 0.05 * max(max(metrics) - min(metrics), 0.02)
+    axis, y_range = "one threshold for all classes", (min(metrics) - margin, max(metrics) + margin)
     title = f"{evaluation.metric[0].upper()}{evaluation.metric[1:]} against {axis}"
     picture = chart(lines, axis, evaluation.metric, title, y_range=y_range, wide=True)
     return {"picture": picture, "words": words}

@@ -113,10 +113,7 @@ def bootstrap_interval(
 
 
 def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the macro AUROC over recordings drawn with replacement: 2.5th and 97.5th percentile.
-
-    NaN where no class has positives and negatives.
-    """
+    """The same of the macro AUROC; nan where no class has positives and negatives."""
     rng, n_recordings = np.random.default_rng(seed), len(labels)
     draws = (rng.integers(0, n_recordings, n_recordings) for _ in range(repeats))
     counts = np.array([np.bincount(rows, minlength=n_recordings) for rows in draws])

@@ -323,10 +323,8 @@ def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: 
 
     `data`: Challenge recordings with folds.csv, for the P waves. `n_steps`: of training the network.
     """
-    network = {
-        name: values.numpy()
-        for name, values in fit_network(real, with_leads(simulated, real), n_steps, seed=0).state_dict().items()
-    }
+    state = fit_network(real, with_leads(simulated, real), n_steps, seed=0).state_dict()
+    network = {name: values.numpy() for name, values in state.items()}
     marks.use_parameters(network)
     numbers, present = p_wave_evidence_of(data)
     simulated_numbers = []

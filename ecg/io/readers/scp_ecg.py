@@ -17,7 +17,7 @@ import numpy as np
 
 from ecg.arrays import Array, Ints
 from ecg.io.errors import problem
-from ecg.io.files import StrPath, read_file
+from ecg.io.files import StrPath, decoded, read_file
 from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.signatures import without_signatures
@@ -332,11 +332,7 @@ def _read_facts(section: _Section) -> dict[int, bytes]:
 
 def _text(data: bytes) -> str:
     """Text that ends with a zero: UTF-8, else Latin-1."""
-    data = data.split(b"\0")[0]
-    try:
-        return data.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        return data.decode("latin-1").strip()
+    return decoded(data.split(b"\0")[0]).strip()
 
 
 def _date(data: bytes) -> datetime.date | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ecg.arrays import Array, Floats
 from ecg.io.errors import problem, shown
-from ecg.io.files import StrPath
+from ecg.io.files import StrPath, decoded
 from ecg.io.readers.lead_labels import lead_of
 
 _DELIMITERS = ("\t", ";", "|", ",", " ", "")  # the last: one column
@@ -48,10 +48,7 @@ def decode(data: bytes) -> str:
             return data.decode(encoding, errors="replace")
     if b"\0" in data[:200]:  # every other byte of digits in UTF-16
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", errors="replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return decoded(data)
 
 
 def lines_of(text: str) -> list[str]:
