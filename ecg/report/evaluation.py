@@ -135,10 +135,7 @@ def _score_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         scores, outputs = evaluation.first.scores[chosen], [each.outputs[chosen] for each in evaluation.answers]
         measured = statistics.measure(labels, scores, outputs[0], diagnoses)
         # Not as measured, which is rounded: a figure that is rounded twice may differ from the scorer's.
-        shown = [
-            (statistics.main_metric(labels, each, diagnoses), *statistics.bootstrap_interval(labels, each, diagnoses))
-            for each in outputs
-        ]
+        shown = [statistics.metric_interval(labels, each, diagnoses) for each in outputs]
         difference = None
         if evaluation.second is not None:
             limits = statistics.difference_interval(labels, outputs[0], outputs[1], diagnoses)

@@ -112,6 +112,11 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def metric_interval(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> tuple[float, float, float]:
+    """`main_metric`, which in `measure` is rounded, and its `bootstrap_interval`."""
+    return main_metric(labels, outputs, diagnoses), *bootstrap_interval(labels, outputs, diagnoses)
+
+
 def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
     """The same of the macro AUROC; nan where no class has positives and negatives."""
     rng, n_recordings = np.random.default_rng(seed), len(labels)

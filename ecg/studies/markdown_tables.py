@@ -54,12 +54,10 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
                 continue
             labels, outputs = result.labels[rows], result.outputs[rows]
             scores = statistics.measure(labels, result.probabilities[rows], outputs, diagnoses)
-            metric = statistics.main_metric(labels, outputs, diagnoses)  # as measured it is rounded already
-            low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
             first, *others = _measured(scores, measures)
             if scores["auroc"] is not None:
                 first += " ({:.3f} to {:.3f})".format(*statistics.auroc_interval(labels, result.probabilities[rows]))
-            shown = f"{metric:.3f} ({low:.3f} to {high:.3f})"
+            shown = "{:.3f} ({:.3f} to {:.3f})".format(*statistics.metric_interval(labels, outputs, diagnoses))
             lines.append([group, label, scores["recordings"], shown, first, *others])
     named = [f"{name} (95 %)" if key == "auroc" else name for key, name in measures.items()]
     return table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines) + "\n"
@@ -77,10 +75,8 @@ def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, 
             kept = rows[np.argsort(sure, kind="stable")[int(share * len(rows)) :]]
             cells = []
             for which in (rows, kept):
-                labels, outputs = result.labels[which], result.outputs[which]
-                low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
-                metric = statistics.main_metric(labels, outputs, diagnoses)
-                cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
+                found = statistics.metric_interval(result.labels[which], result.outputs[which], diagnoses)
+                cells.append("{:.3f} ({:.3f} to {:.3f})".format(*found))
             lines.append([group, label, len(rows), cells[0], len(kept), cells[1]])
     metric_name = f"{_metric(diagnoses)} (95 %)"
     return table(["database", "method", "recordings", metric_name, "kept", "without the others"], lines) + "\n"

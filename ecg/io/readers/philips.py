@@ -207,11 +207,9 @@ def _half(values: Ints) -> Ints:
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
+    names = xml.names_of("philips").items()
     return xml.measurements_of(
-        (name, xml.text_of(place, tag))
-        for name, tags in xml.names_of("philips").items()
-        for place in places
-        for tag in tags
+        (name, xml.text_of(place, tag)) for name, tags in names for place in places for tag in tags
     )
 
 
