@@ -48,14 +48,10 @@ def simulate(
 ) -> Simulated:
     """Draw a heart with a diagnosis and record it.
 
-    - `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from
-      the former if left out.
-    - `sampling_frequency`: 100 to 1000 Hz.
-    - `seconds`: length, s.
-    - `noise`: ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
-    - `comorbidity`: whether other diagnoses may join the one asked for.
-
-    Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
+    `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from the former
+    if left out. `sampling_frequency`: 100 to 1000 Hz. `seconds`: length. `noise`: ordinary noise is drawn if left out,
+    and rarely (1 %) swapped arm electrodes; `Noise()` is none. `comorbidity`: whether other diagnoses may join the one
+    asked for. Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
     """
     check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
