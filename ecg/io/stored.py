@@ -98,12 +98,17 @@ def make_header(
 ) -> Header:
     """The header of a recording in a clinical format, checked.
 
-    `path`: the file, which names the recording. `leads`: in the order of `samples`, (n_signals, n_samples), as in
-    `Stored`; the twelve leads in standard spelling. `sampling_frequency`: Hz. `adc_gains` and `baselines`: ADC units
-    per mV, and at 0 mV (0 where left out). `age`: years as written, NaN where unknown. What is no age (below 0, above
-    120) is unknown, and a note says so. `sex`: "Female", "Male" or "Unknown". `birth` and `acquired`: they give the age
-    where it is not written (`known_age`). `labels`: the leads' names as written; a note says where they are not the
-    standard ones. `notes`: further notes.
+    - `path`: the file; names the recording.
+    - `leads`: in the order of `samples`; the twelve leads in standard spelling.
+    - `sampling_frequency`: Hz.
+    - `samples`, (n_signals, n_samples): as in `Stored`.
+    - `adc_gains` and `baselines`: ADC units per mV, and ADC units at 0 mV (0 where left out).
+    - `age`: years as written, NaN where unknown. What is no age (below 0, above 120) is unknown, and a note says
+      so.
+    - `sex`: "Female", "Male" or "Unknown".
+    - `birth` and `acquired`: they give the age where it is not written (`known_age`).
+    - `labels`: the leads' names as written; a note says where they are not the standard ones.
+    - `notes`: further notes.
 
     Raises RecordingError if none of the twelve leads is there, the rate or the length (1 s to `LONGEST_MINUTES`) is out
     of bounds, or the gain of a lead is zero or not finite.

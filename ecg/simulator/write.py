@@ -26,10 +26,15 @@ def write_recording(
 ) -> Path:
     """Write a recording as a header and a signal file, as the Challenge ships them.
 
-    `folder`: made if absent. `recording_id`: file stem. `simulated`: NaN is written as -32768, WFDB's sign for a
-    missing sample; what 16 bits can't hold is clipped. `dialect`: "2020" (`16+24 1000/mV`, `#Age: 74`, a date) or
-    "2021" (`16x1+24 1000.0(0)/mV`, `# Age: 74`, no date). `gain` and `baseline`: ADC units per mV, and at 0 mV.
-    `leads`: those to write, in this order. `file_format`: "mat" (MATLAB level 4) or "dat" (WFDB format 16).
+    - `folder`: made if absent.
+    - `recording_id`: file stem.
+    - `simulated`: NaN is written as -32768, WFDB's sign for a missing sample; what 16 bits can't hold is clipped.
+    - `dialect`: "2020" (`16+24 1000/mV`, `#Age: 74`, a date) or "2021" (`16x1+24 1000.0(0)/mV`, `# Age: 74`, no
+      date).
+    - `gain`: ADC units per mV.
+    - `baseline`: ADC units at 0 mV.
+    - `leads`: the leads to write, in this order.
+    - `file_format`: "mat" (MATLAB level 4) or "dat" (WFDB format 16).
 
     Returns the header file. Raises ValueError for an unknown dialect, lead or file format, and for a gain that is not
     positive.
