@@ -1,20 +1,15 @@
 """`ecg classify`: labels and scores of recordings, what `driver.py` does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
-
-if TYPE_CHECKING:
-    from ecg.model_folder.model import Model
 
 
 @command("classify", "outputs written so far are whole, the same command with --resume classifies the rest")
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
 @options.allow_failures
 @click.pass_obj
 def main(
-    load: Callable[[Path, str], Model] | None,
+    load: Callable[[Path, str], Any] | None,  # from the model folder and device to a `Model`
     /,
     model: Path,
     recordings: tuple[str, ...],

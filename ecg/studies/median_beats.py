@@ -5,11 +5,9 @@
 The recordings are simulated; each title has what was measured and, in brackets, what the simulator laid down, ms.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +18,6 @@ from ecg.report.plotting import save_png
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import Truth, truth_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # Title, diagnosis, noise (None: that of an ordinary recording).
 _PANELS: tuple[tuple[str, str, Noise | None], ...] = (
@@ -58,7 +53,7 @@ def plot_median_beats(path: Path) -> None:
     save_png(figure, path, 90)
 
 
-def _draw(axes: Axes, found: Measurements, beat: MedianBeat | None) -> None:
+def _draw(axes: Any, found: Measurements, beat: MedianBeat | None) -> None:
     if beat is None:
         raise ValueError("expected a median beat, found none")
     times = (np.arange(beat.signal.shape[1]) - beat.r_peak) / beat.sampling_frequency
