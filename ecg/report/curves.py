@@ -99,8 +99,7 @@ def shared_threshold_curve(labels: Bools, scores: Floats, diagnoses: Diagnoses) 
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    metrics = [main_metric(labels, (scores >= t) | most, diagnoses) for t in thresholds]
-    return thresholds, np.array(metrics)
+    return thresholds, np.array([main_metric(labels, (scores >= t) | most, diagnoses) for t in thresholds])
 
 
 def class_threshold_curve(

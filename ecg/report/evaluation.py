@@ -81,8 +81,7 @@ def evaluation_report(
         remove_leftovers(folder)
     write_assets(report)
     costliest = _costliest(evaluation.first.costs.recordings)
-    listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
-    pages = _write_pages(evaluation, listed, report, note)
+    pages = _write_pages(evaluation, list(dict.fromkeys([*costliest, *_differing(evaluation)])), report, note)
     context: dict[str, Any] = {
         "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
         "two": evaluation.second is not None,
@@ -115,8 +114,7 @@ def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) ->
         given, scores = score_folder.load_outputs(files, diagnoses.classes, diagnoses)
         answers.append(_Answers(folder, given, scores, curves.costs_of(labels, given, diagnoses)))
     paths = [Path(header) for header in headers]
-    databases = [get_database(path.stem) for path in paths]
-    return _Evaluation(paths, labels, diagnoses, answers, databases)
+    return _Evaluation(paths, labels, diagnoses, answers, [get_database(path.stem) for path in paths])
 
 
 def _folders(evaluation: _Evaluation) -> list[str]:

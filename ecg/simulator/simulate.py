@@ -149,8 +149,7 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
     waves = [*qrs, p.t_wave(qt)]
     if duration > 0.11:  # bundle branch block, ventricular beats
         usual = heart.qrs_waves("normal", 0.09, 45, p.voltage, p.depth)
-        change = heart.wave_area(qrs) - heart.wave_area(usual)
-        waves += heart.secondary_t_waves(qt, duration, change)
+        waves += heart.secondary_t_waves(qt, duration, heart.wave_area(qrs) - heart.wave_area(usual))
     else:
         waves.append(heart.st_wave(qt, duration, np.array(p.st)))
     if any(p.injury) and beat.origin != "ventricular":

@@ -108,8 +108,7 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> Bools:
     given = np.unique(numbers[numbers > 0])
     n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
     anew = np.where((numbers > 0) & (len(given) > 1), np.searchsorted(given, numbers) + 1, 0)
-    parts = dataset.split(rows, n_parts, seed, anew.tolist())
-    return parts == 0
+    return dataset.split(rows, n_parts, seed, anew.tolist()) == 0
 
 
 def train_split(

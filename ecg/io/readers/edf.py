@@ -80,8 +80,7 @@ def _with_header(path: StrPath, header: bytes) -> io.BytesIO:
     if (size := os.path.getsize(path)) > _LARGEST_MENDED:
         limit = f"a header without NUL and decimal commas in a file of more than {_LARGEST_MENDED} bytes"
         raise problem(path, limit, f"one with, of {size} bytes")
-    data = read_file(path)
-    return io.BytesIO(header + data[len(header) :])
+    return io.BytesIO(header + read_file(path)[len(header) :])
 
 
 def _check_header(path: StrPath) -> tuple[bytes, bytes]:
@@ -126,8 +125,7 @@ def _to_stored(edf: Any, start: bytes, path: StrPath) -> Stored:
         raise problem(path, "one sampling frequency of all leads", found)
     rate = _roundest(rates.pop(), edf.data_record_duration)
     check_frequency(path, rate)
-    n_samples = signals[0].samples_per_data_record * edf.num_data_records
-    check_length(path, n_samples, rate)
+    check_length(path, signals[0].samples_per_data_record * edf.num_data_records, rate)
     scales = [_scale(signal, path) for signal in signals]
     samples = np.array([signal.digital for signal in signals])
     patient, recording = edf.patient, edf.recording

@@ -248,8 +248,7 @@ def _read_csv(path: StrPath, said: float | None) -> _Table:
     layout = find_layout(lines)
     if layout is None:
         raise problem(path, "lines of numbers behind at most one line of headings and one of units", "others")
-    columns = read_columns(lines, layout, path)
-    table = _from_text(columns, layout, said, path)
+    table = _from_text(read_columns(lines, layout, path), layout, said, path)
     samples = table.samples
     if samples.size and (samples == np.rint(samples)).all() and np.abs(samples).max() < 2**31:  # NaN is not even itself
         table = replace(table, samples=samples.astype(np.int32))
