@@ -21,13 +21,10 @@ from ecg.simulator.truth import Truth, truth_of
 
 # Title, diagnosis, noise (None: that of an ordinary recording).
 _PANELS: tuple[tuple[str, str, Noise | None], ...] = (
-    ("Normal sinus rhythm", "NSR", None),
-    ("Atrial fibrillation", "AF", None),
-    ("Atrial flutter", "AFL", None),
-    ("Left bundle branch block", "LBBB", None),
-    ("Ventricular pacing", "PR", None),
+    ("Normal sinus rhythm", "NSR", None), ("Atrial fibrillation", "AF", None), ("Atrial flutter", "AFL", None),
+    ("Left bundle branch block", "LBBB", None), ("Ventricular pacing", "PR", None),
     ("Sinus rhythm, much noise", "NSR", Noise(wander=0.3, muscle=0.06, powerline=0.05)),
-)
+)  # fmt: skip
 _SEED = 40
 _SHOWN = ("II", "V5", "V1")
 _WAVES = (("P", "p", "#cfe3f5"), ("QRS", "qrs", "#f6d3c8"), ("T", "t", "#d8ebd2"))
