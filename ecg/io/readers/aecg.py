@@ -14,7 +14,6 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
-from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
@@ -61,7 +60,7 @@ def read_aecg(path: StrPath) -> Stored:
     author = series.find("author/seriesAuthor")
     maker = xml.text_of(author, "manufacturerOrganization/name")
     model = xml.text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
-    statements, signatures = without_signatures(_statements(series))
+    statements, signatures = xml.without_signatures(_statements(series))
     device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
     identity, age = _identity(root, signatures), _age(root)
     return make_stored(

@@ -12,7 +12,6 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_stored
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
@@ -45,7 +44,7 @@ def read_cardiosoft(path: StrPath) -> Stored:
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
     texts = [root.findall(f"Interpretation/{what}/{what}Text") for what in ("Diagnosis", "Conclusion")]
     lines = (" ".join(xml.text_of(one).split()) for each in texts for one in each)
-    statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
+    statements, signatures = xml.without_signatures(dict.fromkeys(filter(None, lines)))
     measurements = xml.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
     acquired = _moment(root.find("ObservationDateTime"))
     device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)

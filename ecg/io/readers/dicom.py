@@ -21,8 +21,7 @@ from ecg.io.files import StrPath, read_file
 from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
-from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import measured
+from ecg.io.readers.xml_files import measured, without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 

@@ -28,6 +28,11 @@ _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may s
 # case, without "global" and the like) of any scheme. `dicom_code` is what is written, as Mortara's files have it.
 _NAMES = {row["name"]: row for row in read_rows(Path(__file__).parents[1] / "measurement_names.csv", 1 << 16)[1]}
 MEASUREMENTS = tuple(_NAMES)
+# How a line of an interpretation begins that names a person.
+_SIGNATURE = re.compile(
+    r"\W*(?:electronically )?(?:un)?(?:confirmed|reviewed|signed|over-?read|edited|referred|ordered|interpreted)\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
 
@@ -158,6 +163,14 @@ def names_of(kind: str) -> dict[str, tuple[str, ...]]:
 def measured(kind: str, text_under: Callable[[str], str]) -> dict[str, float]:
     """Measurements of a file of a kind, from what stands under its own names for them."""
     return measurements_of((name, text_under(key)) for name, keys in names_of(kind).items() for key in keys)
+
+
+def without_signatures(lines: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Lines apart from those that say who read, ordered or confirmed it ("Confirmed by ..."); the latter numbered."""
+    lines = list(lines)
+    signed = [line for line in lines if _SIGNATURE.match(line)]
+    others = {f"signature {i + 1}": line for i, line in enumerate(signed)}
+    return tuple(line for line in lines if line not in signed), others
 
 
 def count_of(element: Element | None, place: str, path: Path, most: int) -> int | None:

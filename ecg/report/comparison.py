@@ -1,14 +1,28 @@
-"""Comparisons of recordings as tables, and which recordings of a folder are compared."""
+"""Comparisons of ECGs of one patient: which recordings of a folder, what changed as tables, and as a page."""
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ecg.interpretation.comparison import Comparison, Ecg
 from ecg.io.files import as_csv, read_rows
 from ecg.io.formats import find_recordings
-from ecg.report.comparison_page import Pair
+from ecg.report import figures
+from ecg.report.pages import printable, render_single, with_digits
 
 _STATEMENT, _CHANGE = ("code", "statement", "evidence"), ("before", "after", "difference")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two recordings of one patient and what changed between them."""
+
+    names: tuple[str, str]
+    before: Ecg
+    after: Ecg
+    found: Comparison
 
 
 def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
@@ -62,3 +76,23 @@ def changes_as_json(pairs: Sequence[Pair]) -> str:
 
 def _or_none(value: float) -> float | None:
     return round(value, 1) if value == value else None  # NaN is not JSON
+
+
+def comparison_page(pairs: Sequence[Pair], note: str = "") -> str:
+    """The page as HTML with everything in it."""
+    shown = [_shown(one) for one in pairs]
+    return render_single("comparison.html", "ECG comparison", scripts=[], note=note, pairs=shown)
+
+
+def _shown(pair: Pair) -> dict[str, Any]:
+    beats = pair.before.measured.median_beat, pair.after.measured.median_beat
+    return {
+        "before": printable(pair.names[0]),
+        "after": printable(pair.names[1]),
+        "found": pair.found,
+        "rows": [
+            (each.name, *(with_digits(value, 0, each.unit) for value in (each.before, each.after, each.difference)))
+            for each in pair.found.changes
+        ],
+        "picture": figures.median_beat(beats[1], beats[0]) if beats[0] is not None and beats[1] is not None else None,
+    }
