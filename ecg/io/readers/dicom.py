@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Array
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, read_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
 from ecg.io.readers.xml_files import measured, without_signatures

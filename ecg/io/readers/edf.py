@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored

@@ -11,9 +11,8 @@ from xml.etree.ElementTree import ParseError, SubElement
 import numpy as np
 
 from ecg.arrays import Floats
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, read_file, read_rows
-from ecg.io.optional import import_optional
 from ecg.io.stored import LONGEST_MINUTES
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg.io.errors import problem
+from ecg.io.errors import import_optional, problem
 from ecg.io.files import write_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dicom import EXPLICIT, LEAD_NUMBERS
 from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
