@@ -22,7 +22,7 @@ from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
 from ecg.io.readers.xml_files import measured, without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
-from ecg.leads import STANDARD_NAMES
+from ecg.leads import LEADS, STANDARD_NAMES
 
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
@@ -36,8 +36,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Arit
                EOFError, AssertionError, struct.error)  # fmt: skip
 _ONE_AT_A_TIME = threading.Lock()  # silencing warnings is for the whole process
 # Lead numbers of SCP-ECG (EN 1064, 5.6.3), which the codes of DICOM's scheme SCPECG and of MDC (2:n) share.
-LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 61: "III", 62: "aVR", 63: "aVL",
-                64: "aVF"}  # fmt: skip
+LEAD_NUMBERS = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
 _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
