@@ -46,8 +46,8 @@ def is_dangling(path: StrPath) -> bool:
 def read_file(path: StrPath, most: int = 1 << 30, whole: str = "") -> bytes:
     """The first bytes of a file, all if there are no more than `most`; errors as of `open_file`.
 
-    Where `whole` says what a file of that size is, a larger one is RecordingError.
-    For the many small files of the scorer, which takes three quarters of its time with it.
+    For the many small files of the scorer, which takes three quarters of its time with it. Where `whole` says in words
+    what a file of at most so many bytes is, a larger one is refused.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe does not keep it waiting
