@@ -29,6 +29,8 @@ DIGESTS = {
     "ecg/labels/challenge-2021.csv": "73ec9c71f44cbbae",
     "ecg/labels/ptb-xl-superclasses.csv": "52eb972c44a6d50b",
     "ecg/labels/ptb-xl.csv": "82b59c0cf8cb1053",
+    "ecg/report/reference_ranges.csv": "eace25d8d6f534a0",
+    "ecg/report/unscored.csv": "81ec20381cc02c4a",
     "ecg/simulator/qrs_shapes.csv": "4699224f8b3075fc",
     "ecg/simulator/statements.csv": "e5bd454cceeda5e4",
     "weights.csv": "879908ab77ce7ea6",

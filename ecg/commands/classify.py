@@ -1,20 +1,15 @@
 """`ecg classify`: labels and scores of recordings, what `driver.py` does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
-
-if TYPE_CHECKING:
-    from ecg.model_folder.model import Model
 
 
 @command("classify", "outputs written so far are whole, the same command with --resume classifies the rest")
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
 @options.allow_failures
 @click.pass_obj
 def main(
-    load: Callable[[Path, str], Model] | None,
+    load: Callable[[Path, str], Any] | None,  # from the model folder and device to a `Model`
     /,
     model: Path,
     recordings: tuple[str, ...],
@@ -94,11 +89,9 @@ def main(
         outcomes = processes.gather(outcome)
     if not processes.is_first:
         return 0
-    outcome = Outcome(
-        sum(each.classified for each in outcomes),
-        sum(each.classified_before for each in outcomes),
-        [problem for each in outcomes for problem in each.problems],
-    )
+    outcome = Outcome(problems=[problem for each in outcomes for problem in each.problems])
+    outcome.classified = sum(each.classified for each in outcomes)
+    outcome.classified_before = sum(each.classified_before for each in outcomes)
     before = f" ({outcome.classified_before} of them before)" if resume else ""
     classified = f"{outcome.classified_before + outcome.classified} recordings classified{before}"
     print(f"{classified}, {len(outcome.problems)} could not be; outputs in {output}")

@@ -37,8 +37,7 @@ def main(
     from ecg.interpretation.comparison import Ecg, compare
     from ecg.io.files import write_file
     from ecg.io.inputs import recording_path
-    from ecg.report.comparison_page import Pair, comparison_page
-    from ecg.report.comparison_tables import changes_as_csv, changes_as_json, pairs_of
+    from ecg.report.comparison import Pair, changes_as_csv, changes_as_json, comparison_page, pairs_of
     from ecg.runtime.progress import say
 
     writers = {".csv": changes_as_csv, ".json": changes_as_json, ".html": comparison_page}

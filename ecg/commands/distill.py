@@ -1,6 +1,7 @@
 """`ecg distill`: one network that answers as an ensemble does."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,16 +21,7 @@ from ecg.runtime.command import command
 @options.labels
 @options.least_likelihood
 def main(
-    model: Path,
-    data: Path,
-    distilled: Path,
-    width: float,
-    epochs: int | None,
-    seed: int,
-    device: str,
-    limit: int | None,
-    labels: str | None,
-    least_likelihood: float,
+    model: Path, data: Path, distilled: Path, width: float, labels: str | None, least_likelihood: float, **settings: Any
 ) -> None:
     """Train one network that answers as an ensemble does, at the cost of one network.
 
@@ -51,9 +43,9 @@ def main(
 
     if distilled.resolve() == model.resolve():
         raise ValueError(f"{distilled}: expected another folder than that of the ensemble")
-    teacher = load_model(model, device=device)
+    teacher = load_model(model, device=settings["device"])
     table = load_labels(labels, teacher.method.diagnoses.column_of, least_likelihood) if labels else None
-    options = TrainingOptions(1, epochs, seed, device, limit=limit, labels=table)
+    options = TrainingOptions(1, **settings, labels=table)
     student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
     student = on_leads(student, teacher.method.leads)
     student = with_masked_leads(student) if teacher.method.training.masked_leads else student

@@ -1,7 +1,5 @@
 """`ecg unsure`: which recordings a model is least sure of."""
 
-import csv
-import io
 import math
 from pathlib import Path
 
@@ -35,15 +33,12 @@ def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> Non
       ecg unsure outputs unsure.csv --share 0.2
     """
     from ecg.decisions.unsure import least_sure
-    from ecg.io.files import write_file
+    from ecg.io.files import as_csv, write_file
     from ecg.labels.diagnoses import load_diagnoses
 
     if table.absolute().parent == outputs.absolute():
         raise ValueError(f"{table}: expected a place outside the folder of outputs")
     rows = least_sure(outputs, share, load_diagnoses(diagnoses) if diagnoses else None)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["record", "expected_score", "unsure"])
-    writer.writerows([name, "" if math.isnan(score) else f"{score:.4f}", int(unsure)] for name, score, unsure in rows)
-    write_file(table, text.getvalue())
+    lines = ([name, "" if math.isnan(score) else f"{score:.4f}", int(unsure)] for name, score, unsure in rows)
+    write_file(table, as_csv([["record", "expected_score", "unsure"], *lines]))
     print(f"{sum(unsure for *_, unsure in rows)} of {len(rows)} recordings are unsure; table in {table}")

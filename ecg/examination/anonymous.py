@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,17 +38,10 @@ def anonymous(stored: Stored) -> Stored:
     name = header.recording_id
     if _found(name, words):
         name = "record_" + hashlib.sha256(stored.samples.tobytes()).hexdigest()[:12]
-    kept = replace(
-        header,
-        recording_id=name,
-        leads=tuple(header.leads[i] for i in rows),
-        adc_gains=tuple(header.adc_gains[i] for i in rows),
-        baselines=tuple(header.baselines[i] for i in rows),
-        file_names=(name,) * len(rows),
-        formats=tuple(header.formats[i] for i in rows),
-        age=OLDEST_SAID if header.age > OLDEST_SAID else header.age,
-        notes=(),
-    )
+    of_leads = ("leads", "adc_gains", "baselines", "formats")
+    parts: dict[str, Any] = {key: tuple(getattr(header, key)[i] for i in rows) for key in of_leads}
+    age = OLDEST_SAID if header.age > OLDEST_SAID else header.age
+    kept = replace(header, recording_id=name, **parts, file_names=(name,) * len(rows), age=age, notes=())
     maker, model = ("" if _found(text, words) else text for text in (device.maker, device.model))
     report = DeviceReport(maker, model, year, device.measurements, statements)
     return Stored(kept, np.ascontiguousarray(stored.samples[rows]), report, Identity())
@@ -97,9 +91,6 @@ def write_checked(folder: Path, original: Stored, stored: Stored, write: Callabl
 
 def _left_in(file: Path, words: set[str]) -> set[str]:
     data = file.read_bytes()
-    readings = [
-        data.decode("latin-1"),
-        data.decode("utf-8", "ignore"),
-        *(data[i:].decode("utf-16-le", "ignore") for i in (0, 1)),
-    ]
-    return {word for text in (*readings, file.name) for word in _found(text, words)}
+    wide = (data[i:].decode("utf-16-le", "ignore") for i in (0, 1))
+    texts = (data.decode("latin-1"), data.decode("utf-8", "ignore"), *wide, file.name)
+    return {word for text in texts for word in _found(text, words)}

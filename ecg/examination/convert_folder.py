@@ -1,7 +1,5 @@
 """Recordings from one format to another: what `ecg convert` does."""
 
-import csv
-import io
 import math
 import os
 import re
@@ -15,7 +13,7 @@ from ecg.examination.anonymous import anonymous, write_checked
 from ecg.examination.examine_folder import Run, RunOptions, by_name
 from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
-from ecg.io.files import remove_leftovers, write_file
+from ecg.io.files import as_csv, remove_leftovers, write_file
 from ecg.io.folders import is_header
 from ecg.io.formats import CHALLENGE, format_of, read_any
 from ecg.io.inputs import Paths, expand_inputs
@@ -193,12 +191,8 @@ def _row(stored: Stored, name: str, keep_identity: bool) -> dict[str, object]:
 
 def _as_table(rows: list[dict[str, object]], keep_identity: bool) -> str:
     """The CSV file of what the devices said, one row a recording."""
-    text = io.StringIO()
     columns = _COLUMNS + (_IDENTITY_COLUMNS if keep_identity else ())
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return as_csv([columns, *([row.get(column, "") for column in columns] for row in rows)])
 
 
 def _summary(n_withheld: int, unknown: Counter[str]) -> Iterator[str]:

@@ -73,7 +73,8 @@ class Journal:
     def __init__(self, start: Path, shard: Shard = WHOLE, *, resume: bool) -> None:
         start.parent.mkdir(parents=True, exist_ok=True)
         self._start = start
-        self._own = start.with_name(start.name + _end_of_name(shard))
+        part = "" if shard == WHOLE else f"-{shard.number}-of-{shard.count}"
+        self._own = start.with_name(f"{start.name}{part}.jsonl")
         if not resume:
             for path, other in self._files():
                 if other.count != shard.count or path == self._own:
@@ -126,10 +127,6 @@ class Journal:
 
 
 MISSING = object()
-
-
-def _end_of_name(shard: Shard) -> str:
-    return ".jsonl" if shard == WHOLE else f"-{shard.number}-of-{shard.count}.jsonl"
 
 
 def _short(name: bytes, key: bytes) -> bytes:

@@ -67,7 +67,8 @@ def measure_folder(recordings: Paths, output: Path, options: MeasureOptions | No
     n_measured = len(run.kept)
     problems: list[str] = []
     for each in run.progress(run.examined(work), "Measuring"):
-        name, problem = (_printable(text) for text in (each.name, " ".join(each.problems)))
+        said = each.name, " ".join(each.problems)
+        name, problem = ("".join(c if c.isprintable() else "_" for c in text) for text in said)
         result = each.result or _Measured([""] * len(COLUMNS), {"problem": problem}, b"")
         for file in marks(each.name):
             if each.result is None:
@@ -111,10 +112,6 @@ class _Measured:
     row: list[str]
     content: dict[str, Any]
     marks: bytes
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "_" for character in text)
 
 
 def _annotation_file(measurements: Measurements, recording: Recording) -> bytes:

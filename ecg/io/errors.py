@@ -1,5 +1,9 @@
 """The error that bad recordings raise, with its message in one form."""
 
+from types import ModuleType
+
+from ecg.runtime.extras import MissingPackageError, import_extra
+
 
 class RecordingError(ValueError):
     """A header or recording that can't be used; the message names the file, what was expected, what was found.
@@ -21,3 +25,11 @@ def problem(source: object, expected: str, found: object) -> RecordingError:
 def shown(text: str) -> str:
     """Text from a file, quoted and short enough for a message."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def import_optional(name: str, source: object, what: str) -> ModuleType:
+    """The module `name`, which reading or writing `what` needs; RecordingError about `source` where it is missing."""
+    try:
+        return import_extra(name, what)
+    except MissingPackageError as error:
+        raise RecordingError(f"{source}: {error}") from error

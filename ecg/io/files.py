@@ -10,7 +10,7 @@ import re
 import stat
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -46,8 +46,8 @@ def is_dangling(path: StrPath) -> bool:
 def read_file(path: StrPath, most: int = 1 << 30, whole: str = "") -> bytes:
     """The first bytes of a file, all if there are no more than `most`; errors as of `open_file`.
 
-    Where `whole` says what a file of that size is, a larger one is RecordingError.
-    For the many small files of the scorer, which takes three quarters of its time with it.
+    For the many small files of the scorer, which takes three quarters of its time with it. Where `whole` says in words
+    what a file of at most so many bytes is, a larger one is refused.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe does not keep it waiting
@@ -71,7 +71,11 @@ def read_file(path: StrPath, most: int = 1 << 30, whole: str = "") -> bytes:
 
 def read_text(path: StrPath, most: int) -> str:
     """The text of a file of at most `most` bytes: UTF-8, else Latin-1, without byte order mark; errors as above."""
-    data = read_file(path, most, f"a text of at most {most} bytes").removeprefix(codecs.BOM_UTF8)
+    return decoded(read_file(path, most, f"a text of at most {most} bytes").removeprefix(codecs.BOM_UTF8))
+
+
+def decoded(data: bytes) -> str:
+    """Text in UTF-8, else in Latin-1."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
@@ -86,6 +90,13 @@ def read_rows(path: StrPath, most: int) -> tuple[list[str], list[dict[str, str]]
         return list(reader.fieldnames), list(reader)
     except csv.Error as error:
         raise problem(path, "a CSV file", error) from error
+
+
+def as_csv(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_file(path: StrPath, data: str | bytes | memoryview) -> None:

@@ -16,26 +16,18 @@ def walk(folder: StrPath) -> Iterator[tuple[str, list[str]]]:
 
     What is hidden is skipped. Links to folders are followed, but each folder is entered once, so that loops end.
     """
-    yield from _walk(os.fspath(folder), set())
+    entered: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        status = os.stat(place)
+        is_new = (status.st_dev, status.st_ino) not in entered
+        entered.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if is_new and not name.startswith("."))
+        if is_new:
+            yield os.fspath(place), sorted(name for name in files if not name.startswith("."))
 
 
-def _walk(folder: str, entered: set[tuple[int, int]]) -> Iterator[tuple[str, list[str]]]:
-    status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in entered:
-        return
-    entered.add((status.st_dev, status.st_ino))
-    with os.scandir(folder) as entries:
-        there = {entry.name: _is_folder(entry) for entry in entries if not entry.name.startswith(".")}
-    yield folder, sorted(name for name in there if not there[name])
-    for name in sorted(name for name in there if there[name]):
-        yield from _walk(os.path.join(folder, name), entered)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads back to itself
-        return False
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def is_header(path: StrPath) -> bool:

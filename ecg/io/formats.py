@@ -10,7 +10,7 @@ import numpy as np
 
 from ecg.arrays import Array
 from ecg.io.device_statements import StatementTable
-from ecg.io.errors import RecordingError, problem
+from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, is_dangling, read_file
 from ecg.io.folders import is_header, walk
 from ecg.io.header import load_header, read_header
@@ -27,8 +27,7 @@ from ecg.io.readers.philips import is_philips, read_philips
 from ecg.io.readers.schiller import is_schiller, read_schiller
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.readers.tables import TABLE_SUFFIXES, is_sidecar, is_table, read_table
-from ecg.io.readers.unknown import PICTURE_SUFFIXES, describe_unknown, picture_kind
-from ecg.io.readers.xml_files import measurements_of
+from ecg.io.readers.xml_files import measurements_of, root_name
 from ecg.io.recording import Recording, read_recording, require_signal, to_millivolts
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.leads import LEADS
@@ -68,12 +67,35 @@ FORMATS: tuple[Format, ...] = (
 SUFFIXES: tuple[str, ...] = tuple(dict.fromkeys(suffix for one in FORMATS for suffix in one.suffixes))
 # What else has these suffixes, or none, is no recording: it is taken for one only if its content is.
 _COMMON_SUFFIXES = ("", ".json", *TABLE_SUFFIXES)
+_PICTURE_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
+_PICTURES = {b"%PDF-": "PDF", b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"II*\0": "TIFF", b"MM\0*": "TIFF"}
+_PICTURES |= {b"BM": "BMP", b"GIF8": "GIF"}
+# What stands in a data set that was cloned and not fetched.
+_POINTER = re.compile(rb"\.?(?:\./|\.\./|/)*(?:\.git/)?annex/objects/|version https://git-lfs\.github\.com/")
 
 
 def format_of(path: StrPath) -> Format | None:
     """The format of a file by its first bytes; None where it is none of `FORMATS`. RecordingError if unreadable."""
     start = read_file(path, START)
     return next((one for one in FORMATS if one.is_it(start)), None)
+
+
+def _picture_kind(start: bytes) -> str | None:
+    """The kind of picture that a file is which begins like this ("PDF", "PNG", ...); None where it is none."""
+    return next((kind for magic, kind in _PICTURES.items() if start.startswith(magic)), None)
+
+
+def _describe_unknown(start: bytes) -> str:
+    """What a file is that begins like this and is of no known format; "" where that can't be told."""
+    if not start:
+        return "an empty file"
+    if kind := _picture_kind(start):
+        return f"a picture ({kind}), not a signal: digitise it first"
+    if _POINTER.match(start):
+        return "a pointer of git-annex or Git LFS: its content was not fetched"
+    if name := root_name(start):
+        return f"XML with the root element {shown(name)}"
+    return ""
 
 
 def read_any(path: StrPath) -> Stored:
@@ -86,14 +108,14 @@ def read_any(path: StrPath) -> Stored:
     if is_header(path):
         return read_challenge(path)
     kind = format_of(path)
-    if kind is None and path.suffix.lower() in TABLE_SUFFIXES and not describe_unknown(read_file(path, START)):
+    if kind is None and path.suffix.lower() in TABLE_SUFFIXES and not _describe_unknown(read_file(path, START)):
         kind = FORMATS[-1]  # it says what is wrong with the table
     if kind is None:
         if path.suffix.lower() == ".json" and is_sidecar(path):
             raise problem(path, f"the table that it describes ({path.stem}.csv or the like) beside it", "none")
         expected = "an ECG (" + ", ".join(one.name for one in FORMATS) + ")"
         # Not the first bytes, as elsewhere: they may be a patient's name.
-        raise problem(path, expected, describe_unknown(read_file(path, START)) or "another content")
+        raise problem(path, expected, _describe_unknown(read_file(path, START)) or "another content")
     suffixes = (".hea", *SUFFIXES, *map(str.upper, SUFFIXES))
     siblings = [path.with_name(path.stem + suffix) for suffix in suffixes]
     if others := [one.name for one in siblings if one.name != path.name and is_recording(one)]:
@@ -210,10 +232,10 @@ def _recordings_in(place: str, files: list[str]) -> dict[str, str]:
 def _is_unread(path: Path) -> bool:
     """Whether a file is a sidecar or a picture; of those with a recording of their name nobody asks."""
     suffix = path.suffix.lower()
-    if suffix not in (".json", *PICTURE_SUFFIXES):
+    if suffix not in (".json", *_PICTURE_SUFFIXES):
         return False
     try:
-        return is_sidecar(path) if suffix == ".json" else picture_kind(read_file(path, START)) is not None
+        return is_sidecar(path) if suffix == ".json" else _picture_kind(read_file(path, START)) is not None
     except RecordingError:
         return False
 

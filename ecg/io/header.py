@@ -182,9 +182,8 @@ def _scale(field: str, zero: str) -> tuple[float, float]:
     match = _GAIN.fullmatch(field)
     if match is None:
         return math.nan, math.nan
-    return float(match[1] or DEFAULT_GAIN) / _MILLIVOLTS.get((match[3] or "").lower(), math.nan), float(
-        match[2] or zero
-    )
+    gain = float(match[1] or DEFAULT_GAIN) / _MILLIVOLTS.get((match[3] or "").lower(), math.nan)
+    return gain, float(match[2] or zero)
 
 
 @lru_cache(maxsize=64)

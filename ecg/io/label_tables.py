@@ -61,7 +61,10 @@ class LabelTable:
         return f"{self.path} has no row for {len(lacking)} of {len(records)} recordings: left out" if lacking else ""
 
 
-def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> StatementTable | LabelTable:
+Labels = StatementTable | LabelTable
+
+
+def load_labels(path: StrPath, known: Collection[str], least_likelihood: float = 0.0) -> Labels:
     """Labels from a CSV file, told apart by its columns: statements of devices and their codes, or records and theirs.
 
     The path "common" is for the table of common statements alone. `known` and `least_likelihood` are those of
@@ -83,7 +86,8 @@ def read_label_table(path: StrPath, known: Collection[str], least_likelihood: fl
     At 0 all count, as in PTB-XL's benchmark: there 0 says that no likelihood was given.
     """
     fields, rows = read_rows(path, _LONGEST)
-    record, codes, fold, patient = (_first(fields, names) for names in (_RECORD, _CODES, _FOLD, _PATIENT))
+    wanted = (_RECORD, _CODES, _FOLD, _PATIENT)
+    record, codes, fold, patient = (next((name for name in names if name in fields), None) for names in wanted)
     flags = [] if codes else _flag_columns(rows, fields, (record, fold, patient), known)
     if record is None or not (codes or flags):
         expected = "a column record (or ecg_id), and a column codes or one for each code"
@@ -109,10 +113,6 @@ def read_label_table(path: StrPath, known: Collection[str], least_likelihood: fl
         if patient and (value := (row[patient] or "").strip()):
             patients[name] = value
     return LabelTable(os.fspath(path), table, folds, patients, record == "ecg_id")
-
-
-def _first(fields: list[str], names: tuple[str, ...]) -> str | None:
-    return next((name for name in names if name in fields), None)
 
 
 def _flag_columns(

@@ -67,6 +67,4 @@ def _named_in(header_file: Path) -> list[Path]:
         return []
     folder = header_file.parent
     names = dict.fromkeys(header.file_names)
-    return list(
-        dict.fromkeys([*(folder / name for name in names), *(folder / Path(name).name for name in names), *found])
-    )
+    return [*(folder / name for name in names), *(folder / Path(name).name for name in names), *found]

@@ -320,4 +320,10 @@ def set_of(classes: Sequence[str]) -> Diagnoses | None:
     return next((each for each in map(load_diagnoses, shipped()) if set(each.classes) == set(classes)), None)
 
 
+def closest(codes: Iterable[str]) -> Diagnoses:
+    """The shipped set that has most of these codes."""
+    wanted = set(codes)
+    return max(map(load_diagnoses, shipped()), key=lambda each: len(wanted & each.column_of.keys()))
+
+
 CHALLENGE_2020 = load_diagnoses()

@@ -34,10 +34,7 @@ def chart(
     y_range: tuple[float, float] = (0.0, 1.0),
     wide: bool = False,
 ) -> Markup:
-    """Curves over x from 0 to 1.
-
-    `x_name` and `y_name`: of the axes. `title`: what the chart shows, in words. `wide`: twice as wide as high.
-    """
+    """Curves over x from 0 to 1; `title` says in words what the chart shows; `wide`: three times as wide."""
     width = _SIDE * (3 if wide else 1)
     low, high = y_range
     parts = [f'<rect class="plot" x="{_LEFT}" y="{_TOP}" width="{width}" height="{_SIDE}"/>']

@@ -1,4 +1,7 @@
-"""Numbers of the evaluation report: curves, what each error costs, thresholds against the score."""
+"""Numbers of the evaluation report: curves, what each error costs, thresholds against the score.
+
+Labels and outputs are (n_recordings, n_classes), bool, scores of that shape, float64; of one class (n_recordings,).
+"""
 
 from dataclasses import dataclass
 
@@ -8,17 +11,14 @@ from sklearn import metrics
 from ecg.arrays import Bools, Floats, Ints
 from ecg.labels.diagnoses import Diagnoses
 from ecg.scoring.challenge import compute_observed_score
-from ecg.scoring.statistics import main_metric
+from ecg.scoring.statistics import main_metric, observed_scores
 
 CALIBRATION_BINS = 10
 _POINTS = 80  # of a drawn curve
 
 
 def roc_curve(labels: Bools, scores: Floats) -> tuple[Floats, Floats]:
-    """False positive rate and sensitivity at every threshold, from (0, 0) to (1, 1); empty where undefined.
-
-    `labels`: (n,), bool. `scores`: (n,), float64.
-    """
+    """False positive rate and sensitivity of a class at every threshold, (0, 0) to (1, 1); empty where undefined."""
     if labels.all() or not labels.any():
         return np.zeros(0), np.zeros(0)
     false, true, _ = metrics.roc_curve(labels, scores, drop_intermediate=False)
@@ -69,10 +69,7 @@ class Costs:
 
 
 def costs_of(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> Costs:
-    """Costs in units of the challenge metric, so that all of `recordings` sum to 1 less the metric.
-
-    `labels` and `outputs`: (n_recordings, n_classes), bool.
-    """
+    """Costs in units of the challenge metric, so that all of `recordings` sum to 1 less the metric."""
     weights = diagnoses.weights
     missing, extra = labels & ~outputs, outputs & ~labels
     counts = np.einsum("ri,rj->ij", missing.astype(np.int64), extra.astype(np.int64))
@@ -102,31 +99,26 @@ def shared_threshold_curve(labels: Bools, scores: Floats, diagnoses: Diagnoses) 
     thresholds = np.arange(1, 100) / 100
     most = np.zeros_like(labels)
     most[np.arange(len(scores)), scores.argmax(axis=1)] = True
-    metrics = [main_metric(labels, (scores >= t) | most, diagnoses) for t in thresholds]
-    return thresholds, np.array(metrics)
+    return thresholds, np.array([main_metric(labels, (scores >= t) | most, diagnoses) for t in thresholds])
 
 
 def class_threshold_curve(
     k: int, labels: Bools, outputs: Bools, scores: Floats, diagnoses: Diagnoses
 ) -> tuple[Floats, Floats]:
-    """Challenge metric where one class is given at or above a threshold and the others as they are.
+    """Challenge metric where class `k` is given at or above a threshold and the others as they are.
 
     Without reward weights it is the F-measure of the class.
-
-    `k`: the class. `labels` and `outputs`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes),
-    float64.
     """
     weights, thresholds = diagnoses.weights, np.arange(1, 100) / 100
     if weights is None:
         above = scores[:, [k]] >= thresholds
         with_it = labels[:, [k]]
         return thresholds, 2 * (above & with_it).sum(axis=0) / np.maximum(above.sum(axis=0) + with_it.sum(), 1)
-    credit = np.einsum("ri,ij->rj", labels.astype(np.float64), weights)
     variants = []
     for given in (False, True):
         changed = outputs.copy()
         changed[:, k] = given
-        variants.append((credit * changed).sum(axis=1) / np.maximum((labels | changed).sum(axis=1), 1))
+        variants.append(observed_scores(labels, changed, weights))
     inactive = np.zeros_like(labels)
     inactive[:, diagnoses.column_of[str(diagnoses.normal)]] = True
     none = compute_observed_score(weights, labels, inactive)

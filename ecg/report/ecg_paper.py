@@ -171,13 +171,10 @@ def trace_definitions(signal: Floats32, sampling_frequency: float, prefix: str) 
 def paper(
     name: str, prefix: str, title: str, off: Sequence[str] = (), marked_beats: Sequence[tuple[float, str]] = ()
 ) -> Markup:
-    """A page of ECG paper that shows the traces of `trace_definitions`.
+    """A page of ECG paper with the layout of this name that shows the traces of `trace_definitions`.
 
-    - `name`: of the layout.
-    - `prefix`: that of the definitions.
-    - `title`: what the picture shows, in words.
-    - `off`: leads without signal, which are labelled so.
-    - `marked_beats`: beats to mark on the longest strip of lead II.
+    `prefix`: that of the definitions. `title`: what the picture shows, in words. `off`: leads without signal, which are
+    labelled so. `marked_beats`: beats to mark on the longest strip of lead II.
     """
     layout = LAYOUTS[name]
     parts = [grid(WIDTH_MM, layout.height_mm)]

@@ -81,8 +81,7 @@ def evaluation_report(
         remove_leftovers(folder)
     write_assets(report)
     costliest = _costliest(evaluation.first.costs.recordings)
-    listed = list(dict.fromkeys([*costliest, *_differing(evaluation)]))
-    pages = _write_pages(evaluation, listed, report, note)
+    pages = _write_pages(evaluation, list(dict.fromkeys([*costliest, *_differing(evaluation)])), report, note)
     context: dict[str, Any] = {
         "facts": [f"{len(evaluation.headers)} recordings", *_folders(evaluation)],
         "two": evaluation.second is not None,
@@ -115,8 +114,7 @@ def _load(labels_folder: Path, outputs: Sequence[Path], diagnoses: Diagnoses) ->
         given, scores = score_folder.load_outputs(files, diagnoses.classes, diagnoses)
         answers.append(_Answers(folder, given, scores, curves.costs_of(labels, given, diagnoses)))
     paths = [Path(header) for header in headers]
-    databases = [get_database(path.stem) for path in paths]
-    return _Evaluation(paths, labels, diagnoses, answers, databases)
+    return _Evaluation(paths, labels, diagnoses, answers, [get_database(path.stem) for path in paths])
 
 
 def _folders(evaluation: _Evaluation) -> list[str]:
@@ -135,10 +133,7 @@ def _score_rows(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         scores, outputs = evaluation.first.scores[chosen], [each.outputs[chosen] for each in evaluation.answers]
         measured = statistics.measure(labels, scores, outputs[0], diagnoses)
         # Not as measured, which is rounded: a figure that is rounded twice may differ from the scorer's.
-        shown = [
-            (statistics.main_metric(labels, each, diagnoses), *statistics.bootstrap_interval(labels, each, diagnoses))
-            for each in outputs
-        ]
+        shown = [statistics.metric_interval(labels, each, diagnoses) for each in outputs]
         difference = None
         if evaluation.second is not None:
             limits = statistics.difference_interval(labels, outputs[0], outputs[1], diagnoses)
@@ -182,14 +177,12 @@ def _matrix(evaluation: _Evaluation) -> dict[str, Any]:
     counts = evaluation.first.costs.counts[np.ix_(order, order)]
     largest = max(float(lost.max()), 1e-12)
     # A shade for each fifth of the largest, on a root scale: small costs are many.
-    shades = np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)).astype(int)
+    shades = np.where(counts, np.ceil(_SHADES * np.sqrt(np.maximum(lost, 0) / largest)), 0).astype(int)
+    shown = np.where(counts, np.char.mod(f"%.{digits}f", lost), "")
     names = [evaluation.diagnoses.rows[k].abbreviation for k in order]
     rows = []
     for i, name in enumerate(names):
-        shown = [
-            (f"{lost[i, j]:.{digits}f}", int(shades[i, j])) if counts[i, j] else ("", 0) for j in range(len(names))
-        ]
-        cells = [{"words": words, "shade": shade} for words, shade in shown]
+        cells = [{"words": str(words), "shade": int(shade)} for words, shade in zip(shown[i], shades[i], strict=True)]
         rows.append({"name": name, "full": evaluation.diagnoses.rows[order[i]].words, "cells": cells})
     there = np.argwhere(counts).tolist()
     pairs = sorted(((float(lost[i, j]), int(counts[i, j]), i, j) for i, j in there), reverse=True)[:10]
@@ -226,13 +219,10 @@ def _curves(evaluation: _Evaluation) -> Iterator[dict[str, Any]]:
         low = min(float(line.y.min()) for line in thresholds)
         high = max(float(line.y.max()) for line in thresholds)
         margin = max(0.002, 0.1 * (high - low))
-        roc, precision = (
-            [_EVEN, *_lines(evaluation, curves.roc_curve, k)],
-            _lines(evaluation, curves.precision_recall_curve, k),
-        )
+        roc, precision = (_lines(evaluation, curve, k) for curve in (curves.roc_curve, curves.precision_recall_curve))
         title, y_range = f"{words}: threshold against the score", (low - margin, high + margin)
         charts = [
-            chart(roc, "1 − specificity", "sensitivity", f"{words}: ROC"),
+            chart([_EVEN, *roc], "1 − specificity", "sensitivity", f"{words}: ROC"),
             chart(precision, "recall", "precision", f"{words}: precision against recall"),
             chart([_EVEN, *calibration], "probability", "share that has it", f"{words}: calibration"),
             chart(thresholds, "threshold", evaluation.metric, title, y_range=y_range),
@@ -250,9 +240,8 @@ def _thresholds(evaluation: _Evaluation) -> dict[str, Any]:
         of = f"{name}: " if evaluation.second is not None else ""
         best = f"best single threshold {x[y.argmax()]:.2f} with {y.max():.3f}"
         words.append(minus(f"{of}outputs as given {given:.3f}; {best}"))
-    low, high = min(metrics), max(metrics)
-    margin = 0.05 * max(high - low, 0.02)
-    axis, y_range = "one threshold for all classes", (low - margin, high + margin)
+    margin = 0.05 * max(max(metrics) - min(metrics), 0.02)
+    axis, y_range = "one threshold for all classes", (min(metrics) - margin, max(metrics) + margin)
     title = f"{evaluation.metric[0].upper()}{evaluation.metric[1:]} against {axis}"
     picture = chart(lines, axis, evaluation.metric, title, y_range=y_range, wide=True)
     return {"picture": picture, "words": words}

@@ -48,14 +48,10 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
             for each, kind in ((before, "trace before"), (beat, "trace")):
                 if each is None:
                     continue
-                samples, scale = (
-                    _shifted(each, beat)[LEADS.index(lead), first:last],
-                    _BEAT_MM_PER_SECOND * paper.PER_MM / 1000,
-                )
+                samples = _shifted(each, beat)[LEADS.index(lead), first:last]
+                scale, place = _BEAT_MM_PER_SECOND * paper.PER_MM / 1000, f"{paper.units(left)} {paper.units(zero)}"
                 path = paper.trace_path(samples, beat.sampling_frequency, zero=0.0, units_per_ms=scale)
-                parts.append(
-                    f'<path class="{kind}" transform="translate({paper.units(left)} {paper.units(zero)})" d="{path}"/>'
-                )
+                parts.append(f'<path class="{kind}" transform="translate({place})" d="{path}"/>')
             parts.append(paper.text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"
     return paper.svg(width * 4, height * 3, title, "".join(parts), "paper beat-paper")
@@ -111,9 +107,8 @@ def looked_at(attribution: Attribution, prefix: str, name: str) -> Markup:
         top = row * _ROW_MM
         lane = paper.units(top + 0.86 * _ROW_MM)
         parts.append(_boxes(chosen[row], paper.units(top + 0.5), paper.units(0.66 * _ROW_MM)))
-        parts.append(
-            paper.window(prefix, paper.Strip(lead, paper.LEFT_MM, top + 0.42 * _ROW_MM, 0.0, paper.SECONDS), height_mm)
-        )
+        strip = paper.Strip(lead, paper.LEFT_MM, top + 0.42 * _ROW_MM, 0.0, paper.SECONDS)
+        parts.append(paper.window(prefix, strip, height_mm))
         parts.append(f'<path class="zero" d="M{paper.units(paper.LEFT_MM)} {lane}h{paper.units(paper.SECONDS * 25)}"/>')
         heights = np.round(bins[row] * scale).astype(int)
         for kind, side in (("for", heights > 1), ("against", heights < -1)):

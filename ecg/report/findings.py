@@ -1,27 +1,19 @@
 """What a recording's page says: classes, measurements beside their reference ranges, and all in one sentence."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecg.arrays import Bools, Floats
 from ecg.interpretation import Statement
+from ecg.io.files import read_rows
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements.types import Measurements
 
 # Frequent codes of the Challenge's databases that no score asks for; others are shown as their number.
-UNSCORED_WORDS: dict[str, str] = {
-    "164861001": "myocardial ischaemia", "164865005": "myocardial infarction",
-    "164867002": "old myocardial infarction", "164873001": "left ventricular hypertrophy",
-    "55827005": "left ventricular high voltage", "89792004": "right ventricular hypertrophy",
-    "67741000119109": "left atrial enlargement", "428750005": "nonspecific ST-T abnormality",
-    "429622005": "ST depression", "164931005": "ST elevation", "164930006": "ST interval abnormal",
-    "55930002": "ST changes", "27885002": "complete heart block", "195042002": "second-degree AV block",
-    "233917008": "AV block", "6374002": "bundle branch block", "164884008": "ventricular ectopic beats",
-    "74390002": "Wolff-Parkinson-White pattern", "426761007": "supraventricular tachycardia",
-    "713422000": "atrial tachycardia", "425419005": "inferior ischaemia", "425623009": "lateral ischaemia",
-    "426434006": "anterior ischaemia", "54329005": "anterior myocardial infarction",
-}  # fmt: skip
+_UNSCORED = read_rows(Path(__file__).with_name("unscored.csv"), 1 << 16)[1]
+UNSCORED_WORDS: dict[str, str] = {row["code"]: row["words"] for row in _UNSCORED}
 
 NO_DEVICE = "Research software, often wrong, not tested on patients. Don't use it for a person's care."
 
@@ -105,10 +97,7 @@ def compare(rows: Sequence[Finding], codes: Sequence[str], diagnoses: Diagnoses 
     )
 
 
-CHOU = "Surawicz & Knilans, Chou's Electrocardiography in Clinical Practice, 6th ed. 2008"
-PART_3 = "Surawicz et al., AHA/ACCF/HRS recommendations part III, J Am Coll Cardiol 2009;53:976"
-PART_4 = "Rautaharju et al., AHA/ACCF/HRS recommendations part IV, J Am Coll Cardiol 2009;53:982"
-BAYES = "Bayés de Luna et al., J Electrocardiol 2012;45:445"
+_RANGES = read_rows(Path(__file__).with_name("reference_ranges.csv"), 1 << 16)[1]
 ADULT = 18.0  # years; the ranges are adults'
 
 
@@ -128,32 +117,18 @@ def measurement_rows(measured: Measurements, age: float, sex: str) -> list[Row]:
 
     `age`: years, NaN where unknown (then an adult is assumed). `sex`: "Female", "Male" or "Unknown".
     """
-    longest_qtc = 450.0 if sex == "Male" else 460.0
-    child = age < ADULT
-    table: list[tuple[str, float, str, float, float, str]] = [
-        ("Heart rate", measured.heart_rate_bpm, "/min", 60, 100, CHOU),
-        ("P duration", measured.p_ms, "ms", -math.inf, 120, BAYES),
-        ("PR interval", measured.pr_ms, "ms", 120, 200, CHOU),
-        ("QRS duration", measured.qrs_ms, "ms", -math.inf, 110, PART_3),
-        ("QT interval", measured.qt_ms, "ms", -math.inf, math.inf, ""),
-        ("QTc, Bazett", measured.qtc_bazett_ms, "ms", 390, longest_qtc, PART_4),
-        ("QTc, Fridericia", measured.qtc_fridericia_ms, "ms", 390, longest_qtc, PART_4),
-        ("P axis", measured.p_axis_deg, "°", 0, 75, CHOU),
-        ("QRS axis", measured.qrs_axis_deg, "°", -30, 90, PART_3),
-        ("T axis", measured.t_axis_deg, "°", -math.inf, math.inf, ""),
-        ("Variation of RR (SD)", measured.rr_sd_ms, "ms", -math.inf, math.inf, ""),
-        ("RMSSD", measured.rmssd_ms, "ms", -math.inf, math.inf, ""),
-    ]
-    return [_row(*line, ranged=not child) for line in table]
+    upper = "high_in_men" if sex == "Male" else "high"
+    return [_row(row, getattr(measured, row["attribute"]), row[upper], ranged=not age < ADULT) for row in _RANGES]
 
 
-def _row(name: str, value: float, unit: str, low: float, high: float, source: str, *, ranged: bool) -> Row:
+def _row(about: Mapping[str, str], value: float, upper: str, *, ranged: bool) -> Row:
+    unit, source, low, high = about["unit"], about["source"], float(about["low"] or "-inf"), float(upper or "inf")
     space = "" if unit in ("°", "/min") else "\N{NO-BREAK SPACE}"
     shown = "not measurable" if not math.isfinite(value) else f"{signed(value)}{space}{unit}"
     limits = "" if not source else f"up to {high:g}" if low == -math.inf else f"{signed(low)} to {high:g}"
     rounded = round(value) if math.isfinite(value) else math.nan
     verdict = "" if not ranged or not source else "low" if rounded < low else "high" if rounded > high else ""
-    return Row(name, shown, limits, verdict, source)
+    return Row(about["name"], shown, limits, verdict, source)
 
 
 def signed(value: float) -> str:

@@ -10,9 +10,6 @@ from ecg.io.files import StrPath, write_file
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS
 
-# The usual page: three rows of four leads, 2.5 s each, and a strip of II below.
-_ROWS = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
-_COLUMN_SECONDS = 2.5
 _ROW_MM = 28.0
 _GRID = ((1.0, "#f6d5d5", 0.3), (5.0, "#e9a5a5", 0.6))
 
@@ -32,7 +29,9 @@ def plot_recording(
     """
     from matplotlib.figure import Figure
 
-    width, height = 25.0 * 4 * _COLUMN_SECONDS + 10, _ROW_MM * 4 + 12
+    from ecg.report.ecg_paper import LAYOUTS, MM_PER_SECOND, SECONDS, strips
+
+    width, height = MM_PER_SECOND * SECONDS + 10, _ROW_MM * 4 + 12
     figure = Figure(figsize=(width / 25.4, height / 25.4 + 0.25))
     axes = figure.add_axes((0.0, 0.0, 1.0, height / (height + 0.25 * 25.4)))
     axes.set(xlim=(0, width), ylim=(0, height))
@@ -41,22 +40,15 @@ def plot_recording(
         axes.vlines(np.arange(0, width + step, step), 0, height, colour, linewidth=line_width)
         axes.hlines(np.arange(0, height + step, step), 0, width, colour, linewidth=line_width)
 
-    strips = [
-        (lead, row, _COLUMN_SECONDS * column, _COLUMN_SECONDS)
-        for row, names in enumerate(_ROWS)
-        for column, lead in enumerate(names)
-    ]
-    strips.append(("II", 3, 0.0, 4 * _COLUMN_SECONDS))
-    for lead, row, start, length in strips:
-        first, last = round(start * sampling_frequency), round((start + length) * sampling_frequency)
-        voltages = signal[LEADS.index(lead), first:last]
+    for k, strip in enumerate(strips(LAYOUTS["3x4"])):  # four in a row, II alone in the last
+        first, last = (round(at * sampling_frequency) for at in (strip.start, strip.start + strip.seconds))
+        voltages = signal[LEADS.index(strip.lead), first:last]
         if voltages.size == 0:
             continue
-        middle = height - 3 - _ROW_MM * (row + 0.55)
-        left = 6 + 25.0 * start
+        middle, left = height - 3 - _ROW_MM * (k // 4 + 0.55), 6 + 25.0 * strip.start
         x = left + 25.0 * np.arange(len(voltages)) / sampling_frequency
-        axes.plot(x, middle + 10.0 * (voltages - np.nanmedian(signal[LEADS.index(lead)])), "k", linewidth=0.7)
-        axes.text(left + 0.5, middle + 10.5, lead, fontsize=7, weight="bold")
+        axes.plot(x, middle + 10.0 * (voltages - np.nanmedian(signal[LEADS.index(strip.lead)])), "k", linewidth=0.7)
+        axes.text(left + 0.5, middle + 10.5, strip.lead, fontsize=7, weight="bold")
     for row in range(4):  # the calibration pulse: 1 mV
         middle = height - 3 - _ROW_MM * (row + 0.55)
         axes.plot([0.5, 1.5, 1.5, 4.0, 4.0, 5.0], middle + np.array([0, 0, 10, 10, 0, 0]), "k", linewidth=0.7)

@@ -146,11 +146,9 @@ def article(
     shown = with_derived_leads(signal)
     off = measured.quality.leads_off
     picture = _picture_words(recording)
-    marked = [
-        (sample / header.sampling_frequency, kind)
-        for sample, kind in zip(measured.beats.samples.tolist(), measured.beats.kinds, strict=True)
-        if kind != "dominant"
-    ]
+    beats = zip((measured.beats.samples / header.sampling_frequency).tolist(), measured.beats.kinds, strict=True)
+    marked = [(seconds, kind) for seconds, kind in beats if kind != "dominant"]
+    amplitudes = ([with_digits(value, 2) for value in getattr(measured.amplitudes, key)] for key in _AMPLITUDES)
     measurements = measurement_rows(measured, header.age, header.sex)
     return {
         "prefix": prefix,
@@ -172,10 +170,7 @@ def article(
         "measurements": measurements,
         "beats": _beats_words(measured),
         "amplitude_names": list(_AMPLITUDES.values()),
-        "amplitudes": [
-            (lead, [with_digits(getattr(measured.amplitudes, key)[k], 2) for key in _AMPLITUDES])
-            for k, lead in enumerate(LEADS)
-        ],
+        "amplitudes": list(zip(LEADS, zip(*amplitudes, strict=True), strict=True)),
         "sources": _sources(measurements),
         "child": header.age < ADULT,
         "median_beat": None if measured.median_beat is None else figures.median_beat(measured.median_beat),

@@ -7,6 +7,7 @@ import numpy as np
 
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath, read_text, write_file
+from ecg.scoring.challenge import parse_number
 
 _LONGEST = 1 << 20  # bytes
 _LABELS = {"1": 1, "1.0": 1, "true": 1, "t": 1, "0": 0, "0.0": 0, "false": 0, "f": 0}
@@ -36,13 +37,8 @@ def save_outputs(
     scores = np.asarray(probabilities, dtype=np.float32)
     if not np.isfinite(scores).all():
         raise problem(output_file, "finite scores", scores[~np.isfinite(scores)][0])
-    lines = [
-        f"#{recording_id}",
-        ",".join(classes),
-        ",".join(str(int(label)) for label in labels),
-        ",".join(np.format_float_positional(score, trim="-") for score in scores),
-    ]
-    write_file(output_file, "".join(f"{line}\n" for line in lines))
+    rows = classes, [str(int(label)) for label in labels], [np.format_float_positional(s, trim="-") for s in scores]
+    write_file(output_file, "\n".join([f"#{recording_id}", *map(",".join, rows), ""]))
 
 
 def load_outputs(output_file: StrPath) -> tuple[str, tuple[str, ...], tuple[int, ...], tuple[float, ...]]:
@@ -60,10 +56,7 @@ def load_outputs(output_file: StrPath) -> tuple[str, tuple[str, ...], tuple[int,
     for label in labels:
         if label.lower() not in _LABELS:
             raise problem(output_file, "labels 0 and 1", shown(label))
-    numbers = []
-    for score in scores:
-        try:
-            numbers.append(float(score))
-        except ValueError:
-            raise problem(output_file, "numbers as scores", shown(score)) from None
-    return lines[0][1:].strip(), tuple(classes), tuple(_LABELS[label.lower()] for label in labels), tuple(numbers)
+    if bad := [score for score in scores if parse_number(score) is None]:
+        raise problem(output_file, "numbers as scores", shown(bad[0]))
+    flags = tuple(_LABELS[label.lower()] for label in labels)
+    return lines[0][1:].strip(), tuple(classes), flags, tuple(map(float, scores))

@@ -15,16 +15,7 @@ from ecg.io.files import StrPath
 from ecg.io.header import load_header
 from ecg.io.label_tables import read_label_table
 from ecg.labels.classes import encode_labels
-from ecg.labels.diagnoses import (
-    CHALLENGE_2020,
-    DEFAULT,
-    Diagnoses,
-    clean_code,
-    index_classes,
-    load_diagnoses,
-    set_of,
-    shipped,
-)
+from ecg.labels.diagnoses import CHALLENGE_2020, DEFAULT, Diagnoses, clean_code, closest, index_classes, set_of
 from ecg.scoring.challenge import EvaluationError, Scores, compute_scores, load_weights, parse_number, read_text
 
 TRUE_SPELLINGS = frozenset(("1", "True", "true", "T", "t"))  # all that the official 2020 scorer takes for positive
@@ -118,9 +109,8 @@ def load_labelled(
     missing = sorted(set(table.codes) - set(names))
     if missing and not table.is_ptb_xl:
         wanted = f"an output file for each of the {len(table.codes)} records of {os.fspath(table_file)}"
-        raise EvaluationError(
-            f"{os.path.join(folder, missing[0])}.csv: expected {wanted}, found none for {len(missing)}"
-        )
+        first = os.path.join(folder, f"{missing[0]}.csv")
+        raise EvaluationError(f"{first}: expected {wanted}, found none for {len(missing)}")
     files = [os.path.join(folder, f"{name}.csv") for name in names]
     return files, encode_labels([row for row in rows if row is not None], classes, diagnoses)
 
@@ -195,7 +185,7 @@ def _check_columns(path: str, names: list[str], diagnoses: Diagnoses) -> None:
     other = set_of(names)
     if codes & set(diagnoses.column_of) and (other is None or set(other.classes) == set(diagnoses.classes)):
         return
-    best = other or max(map(load_diagnoses, shipped()), key=lambda each: len(codes & set(each.column_of)))
+    best = other or closest(codes)
     found = f"those of the set {best.name}" if codes & set(best.column_of) else f"others ({', '.join(names)[:80]})"
     raise EvaluationError(f"{path}: expected columns of the set of diagnoses {diagnoses.name}, found {found}")
 

@@ -1,4 +1,8 @@
-"""Scores of a set of predictions, as numbers that can be stored and compared."""
+"""Scores of a set of predictions, as numbers that can be stored and compared.
+
+Labels and outputs are (n_recordings, n_classes), bool, probabilities and scores of that shape, float64. The columns are
+the classes of the set of diagnoses.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,13 +11,7 @@ import numpy as np
 
 from ecg.arrays import Bools, Floats
 from ecg.labels.diagnoses import Diagnoses
-from ecg.scoring.challenge import (
-    compute_auc,
-    compute_challenge_metric,
-    compute_f_measure,
-    compute_sensitivity_specificity,
-    compute_superclass_auc,
-)
+from ecg.scoring import challenge
 
 Scores = dict[str, float | int | None]
 """Ready for JSON: rounded to 4 digits, None where a measure is not defined."""
@@ -30,29 +28,29 @@ def metric_name(diagnoses: Diagnoses) -> str:
 def main_metric(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> float:
     """The value of what `metric_name` names; labels and outputs (n_recordings, n_classes)."""
     if diagnoses.weights is None:
-        return compute_f_measure(labels, outputs)[0]
-    return compute_challenge_metric(diagnoses.weights, labels, outputs, diagnoses.classes, str(diagnoses.normal))
+        return challenge.compute_f_measure(labels, outputs)[0]
+    classes, normal = diagnoses.classes, str(diagnoses.normal)
+    return challenge.compute_challenge_metric(diagnoses.weights, labels, outputs, classes, normal)
 
 
 def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> Scores:
     """The measures of one set of recordings; None where a measure is not defined.
 
-    `labels` and `outputs`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64. The
-    columns are the classes of `diagnoses`. Returns the number of recordings; challenge metric (where the set has reward
-    weights), macro AUROC, AUPRC (average precision) and F-measure as the Challenge's scorer gives them; sensitivity,
-    specificity and calibration error pooled over all (recording, class) pairs; AUROC and AUPRC of the superclasses that
-    a set has.
+    Returns the number of recordings; challenge metric (where the set has reward weights), macro AUROC, AUPRC (average
+    precision) and F-measure as the Challenge's scorer gives them; sensitivity, specificity and calibration error pooled
+    over all (recording, class) pairs; AUROC and AUPRC of the superclasses that a set has.
     """
-    auroc, auprc, _, _ = compute_auc(labels, probabilities)
+    auroc, auprc, _, _ = challenge.compute_auc(labels, probabilities)
     superclasses = {}
     if groups := list(diagnoses.superclasses.values()):
-        superclasses = dict(zip(SUPERCLASSES, compute_superclass_auc(labels, probabilities, groups), strict=True))
+        areas = challenge.compute_superclass_auc(labels, probabilities, groups)
+        superclasses = dict(zip(SUPERCLASSES, areas, strict=True))
     positives, negatives = labels.sum(), (~labels).sum()
     values = {
         metric_name(diagnoses): main_metric(labels, outputs, diagnoses),
         "auroc": auroc,
         "auprc": auprc,
-        "f_measure": compute_f_measure(labels, outputs)[0],
+        "f_measure": challenge.compute_f_measure(labels, outputs)[0],
         "sensitivity": (labels & outputs).sum() / positives if positives else np.nan,
         "specificity": (~labels & ~outputs).sum() / negatives if negatives else np.nan,
         "calibration_error": calibration_error(labels, probabilities),
@@ -64,23 +62,19 @@ def measure(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Dia
 def measure_classes(labels: Bools, probabilities: Floats, outputs: Bools, diagnoses: Diagnoses) -> dict[str, Scores]:
     """The measures of each class, in the order of tables.
 
-    `labels` and `outputs`: (n_recordings, n_classes), bool. `probabilities`: (n_recordings, n_classes), float64.
-    `diagnoses`: its classes are the columns. Returns by abbreviation ("AF"; "CRBBB/RBBB" where the Challenge takes two
-    for one): number of recordings with the class, AUROC, AUPRC, F-measure, sensitivity, specificity and calibration
-    error.
+    Returns by abbreviation ("AF"; "CRBBB/RBBB" where the Challenge takes two for one): number of recordings with the
+    class, AUROC, AUPRC, F-measure, sensitivity, specificity and calibration error.
     """
     values: dict[str, Sequence[float] | Floats] = {}
-    _, _, values["auroc"], values["auprc"] = compute_auc(labels, probabilities)
-    _, values["f_measure"] = compute_f_measure(labels, outputs)
-    values["sensitivity"], values["specificity"] = compute_sensitivity_specificity(labels, outputs)
+    _, _, values["auroc"], values["auprc"] = challenge.compute_auc(labels, probabilities)
+    _, values["f_measure"] = challenge.compute_f_measure(labels, outputs)
+    values["sensitivity"], values["specificity"] = challenge.compute_sensitivity_specificity(labels, outputs)
     values["calibration_error"] = [calibration_error(*each) for each in zip(labels.T, probabilities.T, strict=True)]
-    return {
-        diagnoses.rows[k].abbreviation: {
-            "positives": int(labels[:, k].sum()),
-            **_rounded({name: column[k] for name, column in values.items()}),
-        }
-        for k in diagnoses.by_name
-    }
+    scores: dict[str, Scores] = {}
+    for k in diagnoses.by_name:
+        measured = _rounded({name: column[k] for name, column in values.items()})
+        scores[diagnoses.rows[k].abbreviation] = {"positives": int(labels[:, k].sum()), **measured}
+    return scores
 
 
 def _rounded(values: Mapping[str, float]) -> Scores:
@@ -93,8 +87,7 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
     The sum over 15 bins of equal width of ``n_bin / n * |share of positives - mean probability|`` (Naeini et al. 2015;
     bins ``((m - 1) / 15, m / 15]`` as in Guo et al. 2017, eq. 3). Each label is an event of its own here, so it is the
     probability of the label that is compared, not that of the more probable answer.
-
-    `labels`: bool. `probabilities`: float64. Returns from 0 to 1; nan without recordings.
+    From 0 to 1, nan without recordings; also of single classes.
     """
     if not labels.size:
         return float("nan")
@@ -105,10 +98,7 @@ def calibration_error(labels: Bools, probabilities: Floats) -> float:
 
 
 def log_loss(labels: Bools, probabilities: Floats) -> float:
-    """Mean of ``-log(p)`` over recordings and classes; p is the probability of the true value, at least 1e-15.
-
-    `labels`: bool. `probabilities`: float64. Returns nan without recordings.
-    """
+    """Mean of ``-log(p)`` over recordings and classes, nan without any; p: probability of the truth, at least 1e-15."""
     if not labels.size:
         return float("nan")
     return float(-np.log(np.maximum(np.where(labels, probabilities, 1 - probabilities), 1e-15)).mean())
@@ -117,32 +107,27 @@ def log_loss(labels: Bools, probabilities: Floats) -> float:
 def bootstrap_interval(
     labels: Bools, outputs: Bools, diagnoses: Diagnoses, *, repeats: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """95 % interval of `main_metric` over recordings drawn with replacement (percentile bootstrap).
-
-    `labels` and `outputs`: (n_recordings, n_classes), bool. Returns 2.5th and 97.5th percentile.
-    """
+    """95 % interval of `main_metric` over recordings drawn with replacement: 2.5th and 97.5th percentile."""
     low, high = np.percentile(_bootstrap(labels, [outputs], diagnoses, repeats, seed)[0], [2.5, 97.5])
     return float(low), float(high)
 
 
-def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """95 % interval of the macro AUROC over recordings drawn with replacement (percentile bootstrap).
+def metric_interval(labels: Bools, outputs: Bools, diagnoses: Diagnoses) -> tuple[float, float, float]:
+    """`main_metric`, which in `measure` is rounded, and its `bootstrap_interval`."""
+    return main_metric(labels, outputs, diagnoses), *bootstrap_interval(labels, outputs, diagnoses)
 
-    `labels`: (n_recordings, n_classes), bool. `scores`: (n_recordings, n_classes), float64. Returns 2.5th and 97.5th
-    percentile, nan where no class has positives and negatives.
-    """
+
+def auroc_interval(labels: Bools, scores: Floats, *, repeats: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """The same of the macro AUROC; nan where no class has positives and negatives."""
     rng, n_recordings = np.random.default_rng(seed), len(labels)
-    counts = np.array(
-        [np.bincount(rng.integers(0, n_recordings, n_recordings), minlength=n_recordings) for _ in range(repeats)]
-    )
+    draws = (rng.integers(0, n_recordings, n_recordings) for _ in range(repeats))
+    counts = np.array([np.bincount(rows, minlength=n_recordings) for rows in draws])
     areas = []
     for k in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
         order = np.argsort(-scores[:, k])
         ranked, drawn = scores[order, k], counts[:, order]
         ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), n_recordings - 1)  # of runs of ties
-        positives, negatives = (
-            np.cumsum(drawn * which, axis=1)[:, ends] for which in (labels[order, k], ~labels[order, k])
-        )
+        positives, negatives = (np.cumsum(drawn * (labels[order, k] == x), axis=1)[:, ends] for x in (True, False))
         # Negatives above a run of ties count against its positives, those in it by half.
         above = np.pad(negatives, ((0, 0), (1, 0)))
         lost = (np.diff(positives, axis=1, prepend=0) * (above[:, 1:] + above[:, :-1])).sum(axis=1) / 2
@@ -162,9 +147,7 @@ def difference_interval(
     """`main_metric` of the first outputs less that of the second on the same recordings, with its 95 % interval.
 
     Both are scored on the same draws of recordings (paired percentile bootstrap), so that what makes a draw easy or
-    hard for both cancels.
-
-    `labels`, `first`, `second`: (n_recordings, n_classes), bool. Returns the difference, 2.5th and 97.5th percentile.
+    hard for both cancels. Returns the difference, 2.5th and 97.5th percentile.
     """
     whole = [main_metric(labels, outputs, diagnoses) for outputs in (first, second)]
     drawn = _bootstrap(labels, [first, second], diagnoses, repeats, seed)

@@ -93,10 +93,8 @@ class Beat:
 # Rows of the "fixed" part do not turn with the axis, and are lateral, inferior and back: the septum is activated from
 # left to right and the last part of a right bundle branch block runs to the right, whatever the axis.
 _ROWS = list(csv.reader(Path(__file__).with_name("qrs_shapes.csv").read_text().splitlines()))[1:]
-_SHAPES = {
-    part: np.array([row[2:7] for row in _ROWS if (row[0], row[1]) == part], dtype=np.float64)
-    for part in {(row[0], row[1]) for row in _ROWS}
-}
+_PARTS = {tuple(row[:2]) for row in _ROWS}
+_SHAPES = {part: np.array([row[2:7] for row in _ROWS if tuple(row[:2]) == part], np.float64) for part in _PARTS}
 _RBBB_CORE = 0.080  # s: the left ventricle is activated as always
 
 

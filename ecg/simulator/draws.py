@@ -177,11 +177,6 @@ def _inverted_t(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
     return both | {"t_axis": axis, "t_amplitude": rng.uniform(0.18, 0.4), "t_back": rng.uniform(-0.1, 0.12)}
 
 
-def _right_axis(rng: Rng, p: Parameters, seconds: float) -> dict[str, Any]:
-    shape = "vertical" if p.qrs_shape == "normal" else p.qrs_shape
-    return {"axis": 91 + min(rng.exponential(12), 45.0), "qrs_shape": shape}
-
-
 _DRAWS: dict[str, Draw] = {
     "NSR": lambda rng, p, s: {}, "SB": lambda rng, p, s: {"rate": rng.uniform(40, 59)},
     "STach": _tachycardia, "SA": _sinus_arrhythmia, "Brady": _bradycardia, "AF": _atrial_fibrillation,
@@ -189,7 +184,9 @@ _DRAWS: dict[str, Draw] = {
     "PAC": _premature_atrial, "PVC": _premature_ventricular, "LBBB": _left_bundle,
     "CRBBB": _right_bundle(0.122, 0.16), "IRBBB": _right_bundle(0.111, 0.118), "LAnFB": _left_anterior_fascicle,
     "NSIVCB": lambda rng, p, s: {"qrs_shape": "nonspecific", "qrs": rng.uniform(0.113, 0.14)},
-    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)}, "RAD": _right_axis,
+    "LAD": lambda rng, p, s: {"axis": rng.uniform(-44, -32)},
+    "RAD": lambda rng, p, s: {"axis": 91 + min(rng.exponential(12), 45.0),
+                              "qrs_shape": "vertical" if p.qrs_shape == "normal" else p.qrs_shape},
     "LQRSV": lambda rng, p, s: {"voltage": (v := rng.uniform(0.22, 0.45)), "t_amplitude": v * 0.3, "t_back": -v * 0.2},
     "LQT": lambda rng, p, s: {"qtc": rng.uniform(0.47, 0.56)},
     "TAb": lambda rng, p, s: {"t_amplitude": rng.uniform(-0.03, 0.05) * p.voltage, "t_back": rng.uniform(-0.06, 0.03)},

@@ -46,14 +46,13 @@ def add_noise(signal: Array, sampling_frequency: float, noise: Noise, rng: Rng) 
     """Add everything that `noise` asks for, in the order in which it arises. ValueError for an unknown lead."""
     if noise.reversed_arms:
         signal = reverse_arms(signal)
+    about = rng, signal.shape[1], sampling_frequency
     if noise.wander:
-        signal = signal + baseline_wander(rng, signal.shape[1], sampling_frequency, noise.wander)
+        signal = signal + baseline_wander(*about, noise.wander)
     if noise.muscle:
-        signal = signal + muscle_noise(rng, signal.shape[1], sampling_frequency, noise.muscle)
+        signal = signal + muscle_noise(*about, noise.muscle)
     if noise.powerline:
-        signal = signal + powerline_interference(
-            rng, signal.shape[1], sampling_frequency, noise.powerline, noise.powerline_frequency
-        )
+        signal = signal + powerline_interference(*about, noise.powerline, noise.powerline_frequency)
     if noise.clip is not None:
         signal = clip(signal, noise.clip)
     if noise.lead_off is not None:

@@ -69,8 +69,7 @@ def beat_train(p: Parameters, rng: Rng, seconds: float) -> Train:
             form = _form(p, rng, origin)
             wide = p.pvc_forms[form].qrs if origin == "ventricular" else p.qrs
             repolarised = p.qt + (max(0.0, wide - 0.1) - max(0.0, p.qrs - 0.1) if beat else 0.0) + 0.02
-            step = min(max(coupling[origin] * interval, repolarised), 0.88 * interval)
-            ahead = last + step
+            ahead = last + min(max(coupling[origin] * interval, repolarised), 0.88 * interval)
             time = onset + delay + ahead
             if time >= seconds - _LAST:
                 break

@@ -48,14 +48,10 @@ def simulate(
 ) -> Simulated:
     """Draw a heart with a diagnosis and record it.
 
-    - `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from
-      the former if left out.
-    - `sampling_frequency`: 100 to 1000 Hz.
-    - `seconds`: length, s.
-    - `noise`: ordinary noise is drawn if left out, and rarely (1 %) swapped arm electrodes; `Noise()` is none.
-    - `comorbidity`: whether other diagnoses may join the one asked for.
-
-    Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
+    `diagnosis`: abbreviation or SNOMED CT code out of the scored classes, or one of `STATEMENTS`; drawn from the former
+    if left out. `sampling_frequency`: 100 to 1000 Hz. `seconds`: length. `noise`: ordinary noise is drawn if left out,
+    and rarely (1 %) swapped arm electrodes; `Noise()` is none. `comorbidity`: whether other diagnoses may join the one
+    asked for. Raises ValueError for a diagnosis, sampling frequency or length that can't be had.
     """
     check(sampling_frequency, seconds)
     name = str(rng.choice(DIAGNOSES)) if diagnosis is None else diagnosis_of(diagnosis)
@@ -67,7 +63,7 @@ def simulate(
         drawn = draw_statement(rng, name) if name in STATEMENTS else draw_parameters(rng, name, seconds, comorbidity)
         parameters, train = lay_down(drawn, rng, seconds)
         if name not in ("PAC", "PVC") or getattr(parameters, name.lower()):  # they may have found no room
-            return _record(parameters, train, rng, sampling_frequency, seconds, noise, noise_rng)
+            return record(parameters, rng, sampling_frequency, seconds, noise, noise_rng, train)
     raise ValueError(f"seconds: expected a recording long enough for {name}, found {seconds:g} s")
 
 
@@ -78,36 +74,15 @@ def record(
     seconds: float = 10,
     noise: Noise | None = None,
     noise_rng: Rng | None = None,
+    train: Train | None = None,
 ) -> Simulated:
     """Record the heart with these parameters; without `noise` the signal is clean.
 
-    Premature beats that find no room are left out, and the labels say so.
+    Premature beats that find no room are left out, and the labels say so. With `train` the beats are laid down already.
     """
     check(sampling_frequency, seconds)
-    parameters, train = lay_down(parameters, rng, seconds)
-    return _record(parameters, train, rng, sampling_frequency, seconds, noise, noise_rng or rng)
-
-
-def lay_down(parameters: Parameters, rng: Rng, seconds: float) -> tuple[Parameters, Train]:
-    """The beats of a heart, and its parameters with those that lie in the recording."""
-    train = beat_train(parameters, rng, seconds)
-    inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
-    blocked = tuple(onset for onset in train.blocked_p if 0 <= onset < seconds)
-    dropped, lost = (tuple(x for x in each if 0 <= x < seconds) for each in (train.dropped_p, train.lost_spikes))
-    pac, pvc = (sum(beat.origin == origin for beat in inside) for origin in ("atrial", "ventricular"))
-    parameters = replace(parameters, beats=inside, blocked_p=blocked, dropped_p=dropped, lost_spikes=lost)
-    return replace(parameters, pac=pac + len(blocked), pvc=pvc), train
-
-
-def _record(
-    parameters: Parameters,
-    train: Train,
-    rng: Rng,
-    sampling_frequency: float,
-    seconds: float,
-    noise: Noise | None,
-    noise_rng: Rng,
-) -> Simulated:
+    if train is None:
+        parameters, train = lay_down(parameters, rng, seconds)
     n_samples = round(seconds * sampling_frequency)
     sources = np.zeros((12, n_samples))
     waves: dict[tuple[str, float | None, int], list[Wave]] = {}
@@ -129,9 +104,20 @@ def _record(
         sources[:3] += atrial(rng, n_samples, sampling_frequency, rate, parameters.atrial_amplitude)
     signal = heart.leads_of_sources(sources)
     if noise is not None:
-        signal = add_noise(signal, sampling_frequency, noise, noise_rng)
+        signal = add_noise(signal, sampling_frequency, noise, noise_rng or rng)
     heard, labels, age = signal.astype(np.float32), labels_of(parameters), float(parameters.age)
     return Simulated(heard, float(sampling_frequency), labels, age, parameters.sex, parameters, noise or Noise())
+
+
+def lay_down(parameters: Parameters, rng: Rng, seconds: float) -> tuple[Parameters, Train]:
+    """The beats of a heart, and its parameters with those that lie in the recording."""
+    train = beat_train(parameters, rng, seconds)
+    inside = tuple(beat for beat in train.beats if 0 <= beat.time < seconds)
+    blocked = tuple(onset for onset in train.blocked_p if 0 <= onset < seconds)
+    dropped, lost = (tuple(x for x in each if 0 <= x < seconds) for each in (train.dropped_p, train.lost_spikes))
+    pac, pvc = (sum(beat.origin == origin for beat in inside) for origin in ("atrial", "ventricular"))
+    parameters = replace(parameters, beats=inside, blocked_p=blocked, dropped_p=dropped, lost_spikes=lost)
+    return replace(parameters, pac=pac + len(blocked), pvc=pvc), train
 
 
 def check(sampling_frequency: float, seconds: float) -> None:
@@ -163,8 +149,7 @@ def _waves(p: Parameters, beat: Beat) -> list[Wave]:
     waves = [*qrs, p.t_wave(qt)]
     if duration > 0.11:  # bundle branch block, ventricular beats
         usual = heart.qrs_waves("normal", 0.09, 45, p.voltage, p.depth)
-        change = heart.wave_area(qrs) - heart.wave_area(usual)
-        waves += heart.secondary_t_waves(qt, duration, change)
+        waves += heart.secondary_t_waves(qt, duration, heart.wave_area(qrs) - heart.wave_area(usual))
     else:
         waves.append(heart.st_wave(qt, duration, np.array(p.st)))
     if any(p.injury) and beat.origin != "ventricular":

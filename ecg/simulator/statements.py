@@ -62,11 +62,6 @@ def _left_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
     return drawn | {"age": int(rng.integers(36, 90))}
 
 
-def _right_hypertrophy(rng: Rng, p: Parameters) -> dict[str, Any]:
-    drawn = _st_t("septal", -rng.uniform(0.08, 0.2), -rng.uniform(0.25, 0.45))
-    return drawn | between(rng, qrs_shape="RVH", voltage=(1.0, 1.8), depth=(1.0, 1.5), axis=(100, 150))
-
-
 def _second_degree(conduction: str, conducted: float) -> Draw:
     def draw(rng: Rng, p: Parameters) -> dict[str, Any]:
         atrial_rate = rng.uniform(64, 95)
@@ -98,16 +93,6 @@ def _ventricular_tachycardia(rng: Rng, p: Parameters) -> dict[str, Any]:
     return drawn | between(rng, axis=float(rng.choice(axes)), voltage=(1.2, 2.2), qtc=(0.33, 0.37))
 
 
-def _pericarditis(rng: Rng, p: Parameters) -> dict[str, Any]:
-    drawn = _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4))
-    return drawn | {"pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())}
-
-
-def _hyperkalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
-    drawn = _t(_towards("anterior", rng.uniform(1.0, 1.4))) | {"t_is_tented": True}
-    return drawn | between(rng, p_amplitude=(0.03, 0.06), pr=(0.17, 0.2), qrs=(0.095, 0.109), qtc=(0.36, 0.4))
-
-
 def _hypokalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
     lateral = _towards("lateral", -rng.uniform(0.07, 0.14))
     drawn = _t(_towards("most", rng.uniform(0.02, 0.05)))
@@ -119,14 +104,19 @@ def _hypokalaemia(rng: Rng, p: Parameters) -> dict[str, Any]:
 _DRAWS: dict[str, Draw] = {
     **{f"STEMI-{where}": _infarction(where) for where in ("anterior", "inferior", "lateral")},
     **{f"ischaemia-{where}": _ischaemia(where) for where in ("anterior", "inferior", "lateral")},
-    "LVH": _left_hypertrophy, "RVH": _right_hypertrophy,
+    "LVH": _left_hypertrophy, "SVT": _supraventricular_tachycardia, "VT": _ventricular_tachycardia,
+    "RVH": lambda rng, p: _st_t("septal", -rng.uniform(0.08, 0.2), -rng.uniform(0.25, 0.45)) | between(
+        rng, qrs_shape="RVH", voltage=(1.0, 1.8), depth=(1.0, 1.5), axis=(100, 150)),
     "WPW": lambda rng, p: between(rng, qrs_shape="WPW", qrs=(0.122, 0.15), pr=(0.085, 0.115), axis=(-20, 80),
                                   voltage=(1.0, 1.8)),
     "MobitzI": _second_degree("MobitzI", 0.75), "MobitzII": _second_degree("MobitzII", 0.7),
     "AVB2to1": _second_degree("AVB2to1", 0.5), "AVB3": _third_degree,
-    "SVT": _supraventricular_tachycardia, "VT": _ventricular_tachycardia,
     "LPFB": lambda rng, p: between(rng, qrs_shape="LPFB", qrs=(0.09, 0.109), axis=(95, 140)),
-    "pericarditis": _pericarditis, "hyperkalaemia": _hyperkalaemia, "hypokalaemia": _hypokalaemia,
+    "pericarditis": lambda rng, p: _st_t("most", rng.uniform(0.18, 0.35), rng.uniform(0.2, 0.4)) | {
+        "pr_segment": tuple(_towards("most", -rng.uniform(0.06, 0.1)).tolist())},
+    "hyperkalaemia": lambda rng, p: _t(_towards("anterior", rng.uniform(1.0, 1.4))) | between(
+        rng, t_is_tented=True, p_amplitude=(0.03, 0.06), pr=(0.17, 0.2), qrs=(0.095, 0.109), qtc=(0.36, 0.4)),
+    "hypokalaemia": _hypokalaemia,
     "capture-failure": lambda rng, p: pacing(rng, p, 0.0) | {"captured": int(rng.integers(2, 5))},
     # The mirror image in V1 to V3: depressed ST, upright T.
     "STEMI-posterior": lambda rng, p: _st_t("septal", -rng.uniform(0.1, 0.25), rng.uniform(0.15, 0.35)),

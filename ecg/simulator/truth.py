@@ -43,14 +43,11 @@ def truth_of(simulated: Simulated) -> Truth:
     times = [beat.time + peaks[beat.origin, beat.form] for beat in p.beats]
     samples = np.array(times, dtype=np.float64) * simulated.sampling_frequency
     inside = samples <= simulated.signal.shape[1] - 1  # the last beat may begin before the end and peak after it
+    origins = [beat.origin for beat, kept in zip(p.beats, inside, strict=True) if kept]
     usual = {True: "paced", False: "dominant"}[p.rhythm == "paced"]
     return Truth(
         r_samples=samples[inside],
-        kinds=tuple(
-            "ectopic" if beat.origin in ("atrial", "ventricular") else usual
-            for beat, kept in zip(p.beats, inside, strict=True)
-            if kept
-        ),
+        kinds=tuple("ectopic" if origin in ("atrial", "ventricular") else usual for origin in origins),
         p_ms=math.nan if p.pr is None else 1000 * P_DURATION,
         pr_ms=math.nan if p.pr is None or p.conduction == "MobitzI" else 1000 * p.pr,
         qrs_ms=1000 * p.qrs,

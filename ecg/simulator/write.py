@@ -39,10 +39,9 @@ def write_recording(
     Returns the header file. Raises ValueError for an unknown dialect, lead or file format, and for a gain that is not
     positive.
     """
-    if dialect not in ("2020", "2021"):
-        raise ValueError(f"{recording_id}: expected dialect 2020 or 2021, found {dialect!r}")
-    if file_format not in ("mat", "dat"):
-        raise ValueError(f"{recording_id}: expected file format mat or dat, found {file_format!r}")
+    for what, given, known in (("dialect", dialect, ("2020", "2021")), ("file format", file_format, ("mat", "dat"))):
+        if given not in known:
+            raise ValueError(f"{recording_id}: expected {what} {' or '.join(known)}, found {given!r}")
     if not (math.isfinite(gain) and gain > 0):
         raise ValueError(f"{recording_id}: expected a positive gain, found {gain}")
     unknown = [lead for lead in leads if lead not in LEADS]
@@ -70,17 +69,12 @@ def write_recording(
         checksum = int(values.sum(dtype=np.int64).astype(np.int16))
         lines.append(f"{file_name} {sample_format} {units} 16 0 {values[0]} {checksum} 0 {lead}")
     statement = STATEMENTS.get(simulated.parameters.statement)
-    lines += [
-        f"{comment}Age: {simulated.age:g}",
-        f"{comment}Sex: {simulated.sex}",
-        f"{comment}Dx: {','.join(simulated.labels)}",
-        f"{comment}Rx: Unknown",
-        f"{comment}Hx: Unknown",
-        f"{comment}Sx: Unknown",
-    ]
+    said = {"Age": f"{simulated.age:g}", "Sex": simulated.sex, "Dx": ",".join(simulated.labels)}
+    said |= dict.fromkeys(("Rx", "Hx", "Sx"), "Unknown")
     if statement is not None:
-        lines += [f"{comment}Statement: {statement.words}", f"{comment}PTB-XL: {','.join(statement.ptb_xl)}"]
-        lines += [f"{comment}AHA: {','.join(map(str, statement.aha))}"]
+        said |= {"Statement": statement.words, "PTB-XL": ",".join(statement.ptb_xl)}
+        said["AHA"] = ",".join(map(str, statement.aha))
+    lines += [f"{comment}{name}: {text}" for name, text in said.items()]
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder / file_name, samples)

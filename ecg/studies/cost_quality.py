@@ -29,14 +29,10 @@ class Cost:
 
 
 def read_costs(page: Path) -> list[Cost]:
-    """The rows of the page's table that have a metric.
-
-    Raises ValueError if the page has no such table; the message names the page.
-    """
+    """The rows of the page's table that have a metric; ValueError, which names the page, where it has no such table."""
     text = read_text(page, _LONGEST).partition(HEADING)[2].partition("\n## ")[0]
-    table = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")
-    ]
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line] for line in lines]
     head = table[0] if table else []
     if not {_MODEL, _WITH, _WITHOUT, _EXTERNAL} <= set(head):
         raise ValueError(f"{page}: expected a table of {_MODEL}, {_WITH} ... below {HEADING}, found {head}")

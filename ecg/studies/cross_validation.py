@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from ecg.arrays import Array, Bools, Floats32, Ints, Signal
 from ecg.examination.examine import Examination
 from ecg.inference.predict import Item, predict
-from ecg.io.device_statements import StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read
-from ecg.io.label_tables import LabelTable
+from ecg.io.label_tables import Labels
 from ecg.io.recording import Recording
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.methods.base import Method, MethodBuilder
@@ -62,7 +61,7 @@ class Options:
     seed: int = 2020
     workers: int = 2
     device: str = "auto"
-    labels: StatementTable | LabelTable | None = None  # as for `build_dataset`
+    labels: Labels | None = None  # as for `build_dataset`
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,7 @@ def validation_part(dataset: Dataset, rows: Rows, seed: int) -> Bools:
     given = np.unique(numbers[numbers > 0])
     n_parts = min(_VALIDATION_PARTS, len(given)) if len(given) > 1 else _VALIDATION_PARTS
     anew = np.where((numbers > 0) & (len(given) > 1), np.searchsorted(given, numbers) + 1, 0)
-    parts = dataset.split(rows, n_parts, seed, anew.tolist())
-    return parts == 0
+    return dataset.split(rows, n_parts, seed, anew.tolist()) == 0
 
 
 def train_split(
@@ -148,19 +146,15 @@ Inputs = tuple[Floats32, Floats32]
 
 
 def predict_rows(model: Model, rows: Rows, inputs: Iterable[Inputs]) -> dict[str, Array]:
-    """What a model answers, decided as `driver.py` does: ``rows``; ``probabilities``, ``outputs``, both (n_rows,
-    n_classes).
+    """``rows``, and what a model answers as `driver.py`: ``probabilities`` and ``outputs``, both (n_rows, n_classes).
 
     `rows` are recordings of a dataset, `inputs` what the networks get of them, in the same order.
     """
     items = (Item(features, signal, features) for signal, features in inputs)
     found = predict(model.method, model.networks, items, model.device)
     decided = [model.decide(values, features) for features, values in found]
-    return {
-        "rows": rows,
-        "probabilities": np.stack([scores for _, scores in decided]),
-        "outputs": np.stack([labels for labels, _ in decided]),
-    }
+    labels, scores = (np.stack(each) for each in zip(*decided, strict=True))
+    return {"rows": rows, "probabilities": scores, "outputs": labels}
 
 
 def _key(method: Method, dataset: Dataset, split: Split, options: Options) -> str:
@@ -186,14 +180,9 @@ class Validation:
     def __init__(self, label: str, method: Method, builders: Mapping[str, MethodBuilder], options: Options) -> None:
         self.label, self.method, self.builders, self.options = label, method, builders, options
         self.folder = options.output / label.replace(":", "-").replace(",", "-")
-        self.dataset, problems = build_dataset(
-            replace(method, training=replace(method.training, use_for_training=_use_all)),
-            options.data,
-            self.folder / "cache",
-            workers=options.workers,
-            limit=options.limit,
-            statements=options.labels,
-        )
+        everyone = replace(method, training=replace(method.training, use_for_training=_use_all))
+        how: dict[str, Any] = {"workers": options.workers, "limit": options.limit, "statements": options.labels}
+        self.dataset, problems = build_dataset(everyone, options.data, self.folder / "cache", **how)
         for problem in problems:
             say(f"Left out: {problem}")
         self.entries = self.dataset.entries[: self.dataset.n_recorded]
@@ -217,24 +206,17 @@ class Validation:
         return fold_splits(self.dataset.split(rows, options.n_folds, options.seed), options.n_folds)
 
     def predictions(self, name: str = "", disturb: Disturbance | None = None) -> Predictions:
-        """The answers of all splits, to the recordings as they were read for training, or newly disturbed as `name`
-        says.
-        """
+        """The answers of all splits, to the recordings as read for training, or newly disturbed as `name` says."""
         suffix = "-" + re.sub(r"[^\w.]+", "-", name) if name else ""
         found = [self._answers(split, name, suffix, disturb) for split in self.splits]
         rows = np.concatenate([part["rows"] for part in found])
         trained_on = np.full(len(self.entries), self.options.split != "databases")
         if self.options.split == "hold-out":
             trained_on = self.databases == largest(self.databases)
-        result = Predictions(
-            records=np.array([self.dataset.entries[row].recording_id for row in rows]),
-            databases=self.databases[rows],
-            in_database=trained_on[rows],
-            labels=self.dataset.labels[rows],
-            probabilities=np.concatenate([part["probabilities"] for part in found]),
-            outputs=np.concatenate([part["outputs"] for part in found]),
-            classes=self.method.classes,
-        )
+        records = np.array([self.dataset.entries[row].recording_id for row in rows])
+        facts = records, self.databases[rows], trained_on[rows], self.dataset.labels[rows]
+        scores, outputs = (np.concatenate([part[name] for part in found]) for name in ("probabilities", "outputs"))
+        result = Predictions(*facts, scores, outputs, self.method.classes)
         result.save(self.folder / f"predictions{suffix}.npz")
         return result
 

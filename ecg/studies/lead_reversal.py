@@ -23,8 +23,8 @@ from ecg.arrays import Floats, Floats32
 from ecg.io.recording import read_recording
 from ecg.labels.classes import SCORED_CLASSES
 from ecg.leads import LEADS, fill_missing, twelve_leads
-from ecg.measurements import lead_reversal, measure
 from ecg.measurements import lead_reversal as reversal
+from ecg.measurements import measure
 from ecg.measurements.types import MedianBeat
 from ecg.runtime.progress import progress, say
 from ecg.studies.markdown_tables import table
@@ -76,11 +76,8 @@ def exchange(signal: Floats32, name: str) -> Floats32:
     which both legs are taken to have the same potential. Returns (12, n_samples), float32, mV.
     """
     zero, left, leg = np.zeros_like(signal[0]), signal[LEADS.index("I")], signal[LEADS.index("II")]  # RA is 0
-    limbs = (
-        [leg, left, leg]
-        if name == "RA-RL"
-        else [(zero, left, leg)[k] for k in reversal.ARRANGEMENTS[reversal.EXCHANGES[name]]]
-    )
+    order = (2, 1, 2) if name == "RA-RL" else reversal.ARRANGEMENTS[reversal.EXCHANGES[name]]
+    limbs = [(zero, left, leg)[k] for k in order]
     i, ii = limbs[1] - limbs[0], limbs[2] - limbs[0]
     chest = signal[6:] + ((zero + left + leg) - (limbs[0] + limbs[1] + limbs[2])) / 3  # Wilson's central terminal
     return twelve_leads(np.stack([i, ii, *chest]))
@@ -134,7 +131,7 @@ def fit(paths: Sequence[Path]) -> str:
         beats.append(measure(signal, header.sampling_frequency).median_beat)
     known = [beat for beat in beats if beat is not None]
     from_chest = fit_from_chest(known).round(3)
-    lead_reversal.FROM_CHEST[:] = from_chest  # the features depend on it
+    reversal.FROM_CHEST[:] = from_chest  # the features depend on it
     features = np.stack([each for each in map(reversal.features_of, known) if each is not None])
     weights = fit_weights(features).round(3)
     scores = np.einsum("nawf,wf->na", features, weights)

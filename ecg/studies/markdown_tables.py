@@ -1,4 +1,7 @@
-"""Tables of what methods do on recordings they were not trained on, in Markdown."""
+"""Tables of what methods do on recordings they were not trained on, in Markdown.
+
+The classes of the set of diagnoses are all results' columns.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -42,10 +45,7 @@ def groups(results: Iterable[Predictions]) -> dict[str, list[str]]:
 
 
 def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
-    """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric` and AUROC.
-
-    `results`: by method. `diagnoses`: its classes are all results' columns.
-    """
+    """Methods by database, with 95 % bootstrap intervals of `statistics.main_metric` and AUROC."""
     lines, measures = [], MEASURES | (SUPERCLASSES if diagnoses.superclasses else {})
     for group, names in groups(results.values()).items():
         for label, result in results.items():
@@ -54,22 +54,17 @@ def format_databases(results: Mapping[str, Predictions], diagnoses: Diagnoses) -
                 continue
             labels, outputs = result.labels[rows], result.outputs[rows]
             scores = statistics.measure(labels, result.probabilities[rows], outputs, diagnoses)
-            metric = statistics.main_metric(labels, outputs, diagnoses)  # as measured it is rounded already
-            low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
             first, *others = _measured(scores, measures)
             if scores["auroc"] is not None:
                 first += " ({:.3f} to {:.3f})".format(*statistics.auroc_interval(labels, result.probabilities[rows]))
-            shown = f"{metric:.3f} ({low:.3f} to {high:.3f})"
+            shown = "{:.3f} ({:.3f} to {:.3f})".format(*statistics.metric_interval(labels, outputs, diagnoses))
             lines.append([group, label, scores["recordings"], shown, first, *others])
     named = [f"{name} (95 %)" if key == "auroc" else name for key, name in measures.items()]
     return table(["database", "method", "recordings", f"{_metric(diagnoses)} (95 %)", *named], lines) + "\n"
 
 
 def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, share: float = 0.1) -> str:
-    """The metric of all recordings, and of the rest without those that are least sure (`expected_score`).
-
-    Parameters as for `format_databases`; `share` of the recordings of a row is left out.
-    """
+    """The metric of all recordings of a row, and of those without the share that is least sure (`expected_score`)."""
     lines = []
     for group, names in groups(results.values()).items():
         for label, result in results.items():
@@ -80,20 +75,15 @@ def format_least_sure(results: Mapping[str, Predictions], diagnoses: Diagnoses, 
             kept = rows[np.argsort(sure, kind="stable")[int(share * len(rows)) :]]
             cells = []
             for which in (rows, kept):
-                labels, outputs = result.labels[which], result.outputs[which]
-                low, high = statistics.bootstrap_interval(labels, outputs, diagnoses)
-                metric = statistics.main_metric(labels, outputs, diagnoses)
-                cells.append(f"{metric:.3f} ({low:.3f} to {high:.3f})")
+                found = statistics.metric_interval(result.labels[which], result.outputs[which], diagnoses)
+                cells.append("{:.3f} ({:.3f} to {:.3f})".format(*found))
             lines.append([group, label, len(rows), cells[0], len(kept), cells[1]])
     metric_name = f"{_metric(diagnoses)} (95 %)"
     return table(["database", "method", "recordings", metric_name, "kept", "without the others"], lines) + "\n"
 
 
 def format_differences(results: Mapping[str, Predictions], diagnoses: Diagnoses) -> str:
-    """The metric of the first method less that of each other one, on the recordings that both were tested on.
-
-    Parameters as for `format_databases`.
-    """
+    """The metric of the first method less that of each other one, on the recordings that both were tested on."""
     (first_label, first), *others = results.items()
     lines = []
     for group, names in groups(results.values()).items():
@@ -110,7 +100,7 @@ def format_differences(results: Mapping[str, Predictions], diagnoses: Diagnoses)
 
 
 def format_classes(result: Predictions, names: Sequence[str], diagnoses: Diagnoses) -> str:
-    """One method by class on the recordings of these databases together; `diagnoses` as for `format_databases`."""
+    """One method by class on the recordings of these databases together."""
     rows = np.isin(result.databases, names)
     answers = result.labels[rows], result.probabilities[rows], result.outputs[rows]
     scores = statistics.measure_classes(*answers, diagnoses)
@@ -122,7 +112,6 @@ def format_disturbed(results: Mapping[str, Mapping[str, Predictions]], diagnoses
     """The metric by disturbance, and what was lost against the first of them, with a 95 % interval.
 
     `results`: by method, then by disturbance, the undisturbed one first; all of a method on the same recordings.
-    `diagnoses`: as for `format_databases`.
     """
     divided = parts(by_name[name] for by_name in results.values() for name in by_name)
     columns, cells = ["disturbance"], {name: [name] for by_name in results.values() for name in by_name}

@@ -277,22 +277,19 @@ def _axis(found: Measurements) -> float:
     return (found.qrs_axis_deg + 135) % 360 - 135
 
 
-# Label: (what it is measured by, how; higher means more of the label).
-_MEASURED_BY: dict[str, tuple[str, Callable[[Measurements], float]]] = {
-    "IAVB": ("pr_ms", lambda found: found.pr_ms),
-    "LAD": ("-qrs_axis_deg", lambda found: -_axis(found)),
-    "RAD": ("qrs_axis_deg", _axis),
-    "LQT": ("qtc_bazett_ms", lambda found: found.qtc_bazett_ms),
-    "LQT ": ("qtc_fridericia_ms", lambda found: found.qtc_fridericia_ms),
-    "SB": ("-heart_rate_bpm", lambda found: -found.heart_rate_bpm),
-    "Brady": ("-heart_rate_bpm", lambda found: -found.heart_rate_bpm),
-    "STach": ("heart_rate_bpm", lambda found: found.heart_rate_bpm),
-    "LQRSV": ("-voltage", lambda found: -_limb_and_chest_voltage(found)),
-    "CRBBB": ("qrs_ms", lambda found: found.qrs_ms),
-    "LBBB": ("qrs_ms", lambda found: found.qrs_ms),
-    "SA": ("rr_sd_ms", lambda found: found.rr_sd_ms),
-    "AF": ("rmssd_ms", lambda found: found.rmssd_ms),
-}
+# What each label is measured by, with a minus where lower values mean more of the label.
+_MEASURED_BY = {
+    "IAVB": "pr_ms", "LAD": "-qrs_axis_deg", "RAD": "qrs_axis_deg", "LQT": "qtc_bazett_ms", "LQT ": "qtc_fridericia_ms",
+    "SB": "-heart_rate_bpm", "Brady": "-heart_rate_bpm", "STach": "heart_rate_bpm", "LQRSV": "-voltage",
+    "CRBBB": "qrs_ms", "LBBB": "qrs_ms", "SA": "rr_sd_ms", "AF": "rmssd_ms",
+}  # fmt: skip
+_COMPUTED: dict[str, Callable[[Measurements], float]] = {"qrs_axis_deg": _axis, "voltage": _limb_and_chest_voltage}
+
+
+def _score(found: Measurements, by: str) -> float:
+    name = by.removeprefix("-")
+    value = _COMPUTED[name](found) if name in _COMPUTED else getattr(found, name)
+    return value if name == by else -value
 
 
 def against_labels(paths: Sequence[Path]) -> str:
@@ -303,10 +300,10 @@ def against_labels(paths: Sequence[Path]) -> str:
         header, signal = read_recording(path)
         found = measure(signal, header.sampling_frequency)
         labels.append({SCORED_CLASSES[code][0] for code in header.labels if code in SCORED_CLASSES})
-        for name, (_, score) in _MEASURED_BY.items():
-            scores[name].append(score(found))
+        for name, by in _MEASURED_BY.items():
+            scores[name].append(_score(found, by))
     lines = []
-    for name, (by, _) in _MEASURED_BY.items():
+    for name, by in _MEASURED_BY.items():
         values = np.array(scores[name])
         positive = np.array([name.strip() in of_recording for of_recording in labels])
         known = np.isfinite(values)

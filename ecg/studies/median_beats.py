@@ -5,11 +5,9 @@
 The recordings are simulated; each title has what was measured and, in brackets, what the simulator laid down, ms.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -21,18 +19,12 @@ from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import Truth, truth_of
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 # Title, diagnosis, noise (None: that of an ordinary recording).
 _PANELS: tuple[tuple[str, str, Noise | None], ...] = (
-    ("Normal sinus rhythm", "NSR", None),
-    ("Atrial fibrillation", "AF", None),
-    ("Atrial flutter", "AFL", None),
-    ("Left bundle branch block", "LBBB", None),
-    ("Ventricular pacing", "PR", None),
+    ("Normal sinus rhythm", "NSR", None), ("Atrial fibrillation", "AF", None), ("Atrial flutter", "AFL", None),
+    ("Left bundle branch block", "LBBB", None), ("Ventricular pacing", "PR", None),
     ("Sinus rhythm, much noise", "NSR", Noise(wander=0.3, muscle=0.06, powerline=0.05)),
-)
+)  # fmt: skip
 _SEED = 40
 _SHOWN = ("II", "V5", "V1")
 _WAVES = (("P", "p", "#cfe3f5"), ("QRS", "qrs", "#f6d3c8"), ("T", "t", "#d8ebd2"))
@@ -58,7 +50,7 @@ def plot_median_beats(path: Path) -> None:
     save_png(figure, path, 90)
 
 
-def _draw(axes: Axes, found: Measurements, beat: MedianBeat | None) -> None:
+def _draw(axes: Any, found: Measurements, beat: MedianBeat | None) -> None:
     if beat is None:
         raise ValueError("expected a median beat, found none")
     times = (np.arange(beat.signal.shape[1]) - beat.r_peak) / beat.sampling_frequency

@@ -64,18 +64,13 @@ def write_card(model_folder: Path, card: Mapping[str, Any]) -> None:
     write_file(model_folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
-def _adapted(config: Mapping[str, Any]) -> dict[str, str]:
-    """The card's line about an adaptation, if there is one."""
-    if "adaptation" not in config:
-        return {}
-    return {"adapted": f"{adaptation_words(config)}; what was measured below was measured before that"}
-
-
 def as_markdown(config: Mapping[str, Any]) -> str:
     """The card of a `config.json` with what else it says of the training."""
     card, training = config["card"], config["training"]
     metric = statistics.metric_name(diagnoses_of(config, "config.json"))
     databases = ", ".join(f"{name} {count}" for name, count in training["databases"].items())
+    later = "what was measured below was measured before that"
+    adapted = f"{adaptation_words(config)}; {later}" if "adaptation" in config else ""
     facts = {
         "method": config["method"] + "".join(f", {key} {value}" for key, value in config["settings"].items()),
         "members": str(len(config["members"])),
@@ -83,7 +78,7 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         "split": f"{training['folds']} folds; each member leaves one out for validation",
         "epochs, seed": f"{training['epochs']}, {training['seed']}",
         "command": f"`{card['trained']['command']}` at commit {card['trained']['commit']}",
-        **_adapted(config),
+        "adapted": adapted,
         "time": f"{card['trained']['minutes']:g} minutes on {card['trained']['machine']}",
         "measured": f"`{card['measured']['command']}` at commit {card['measured']['commit']}",
     }
@@ -93,5 +88,5 @@ def as_markdown(config: Mapping[str, Any]) -> str:
         values = ("–" if row[key] is None else f"{row[key]:.3f}" for key in tables.MEASURES)
         lines.append([row["database"], row["recordings"], score, *values])
     columns = ["database", "recordings", f"{metric.replace('_', ' ')} (95 %)", *tables.MEASURES.values()]
-    first = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items()), ""]
+    first = ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in facts.items() if text), ""]
     return "\n".join([*first, tables.table(columns, lines)]) + "\n"

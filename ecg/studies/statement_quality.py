@@ -55,10 +55,7 @@ class Quality:
         age: float = math.nan,
         definitions: str = "clinical",
     ) -> None:
-        """Count a recording.
-
-        `labels`: SNOMED CT codes of its header. `age`: years. `definitions`: the convention of the statements.
-        """
+        """Count a recording; `labels`: codes of its header, `age`: years, `definitions`: the statements' convention."""
         wanted = codes_of_labels(labels)
         unsure = bool(doubts(statements, measured))
         self.recordings += 1

@@ -14,9 +14,8 @@ from ecg.arrays import Bools, Ints
 from ecg.decisions.adaptation import Decided, adapt_to, choose, cross_validate
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
-from ecg.io.device_statements import StatementTable
 from ecg.io.files import StrPath, is_same_file
-from ecg.io.label_tables import LabelTable, load_labels
+from ecg.io.label_tables import Labels, load_labels
 from ecg.labels.diagnoses import Diagnoses
 from ecg.methods.base import as_scored, has_scored_class
 from ecg.methods.registry import find_methods
@@ -123,14 +122,12 @@ def compare(
     metrics = main_metric(labels, itself.outputs, diagnoses), main_metric(labels, after, diagnoses)
     gain, low, high = difference_interval(labels, after, itself.outputs, diagnoses)
     losses = log_loss(labels, itself.scores), log_loss(labels, adapted)
-    name = metric_name(diagnoses).replace("_", " ")
-    return Comparison(
-        len(labels), left_out, metrics, losses, gain, (low, high), seed, *choose(labels, decided, folds), name
-    )
+    chosen, name = choose(labels, decided, folds), metric_name(diagnoses).replace("_", " ")
+    return Comparison(len(labels), left_out, metrics, losses, gain, (low, high), seed, *chosen, name)
 
 
 def read_labelled(
-    model: Model, data_folder: Path, cache_folder: Path, statements: StatementTable | LabelTable | None
+    model: Model, data_folder: Path, cache_folder: Path, statements: Labels | None
 ) -> tuple[Dataset, int]:
     """Recordings with scored diagnoses, and how many others were left out."""
     # As the Challenge scores them, whatever the method takes for its training; nothing simulated.

@@ -26,7 +26,7 @@ from ecg.io.files import write_file
 from ecg.io.folders import get_database, is_header
 from ecg.io.formats import find_recordings, read
 from ecg.io.header import load_header, parse_header
-from ecg.io.label_tables import LabelTable
+from ecg.io.label_tables import Labels, LabelTable
 from ecg.io.recording import Recording
 from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
@@ -36,7 +36,7 @@ from ecg.methods.reduced_leads import check_leads, masked_features
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
-from ecg.training.folds import assign_folds, read_folds
+from ecg.training.folds import Folds, assign_folds, read_folds
 from ecg.training.label_gaps import found_instead
 
 _SIMULATION_SEED = 2020
@@ -136,7 +136,7 @@ def build_dataset(
     *,
     workers: int | None = None,
     limit: int | None = None,
-    statements: StatementTable | LabelTable | None = None,
+    statements: Labels | None = None,
     resume: bool = False,
     shape_only: Collection[str] = (),
 ) -> tuple[Dataset, list[str]]:
@@ -182,10 +182,8 @@ def build_dataset(
     stored = _read_index(index_file, signal_file)
     if stored is not None and stored["fingerprint"] == fingerprint:
         say(f"Using the {len(stored['entries'])} preprocessed recordings in {cache_folder}")
-        entries = [
-            Entry(**{**row, "labels": tuple(row["labels"]), "targets": tuple(row["targets"])})
-            for row in stored["entries"]
-        ]
+        rows = stored["entries"]
+        entries = [Entry(**row | {"labels": tuple(row["labels"]), "targets": tuple(row["targets"])}) for row in rows]
         counts = stored["unused"], stored["simulated"], stored["unknown"]
         return Dataset(entries, _open_signals(signal_file), method.diagnoses, *counts), stored["problems"]
     if resume:
@@ -259,11 +257,7 @@ def _open_signals(signal_file: Path) -> Floats32:
 
 
 def _fingerprint(
-    method: Method,
-    headers: list[Path],
-    folds: dict[str, tuple[str, int]],
-    statements: StatementTable | LabelTable | None,
-    shape_only: Collection[str],
+    method: Method, headers: list[Path], folds: Folds, statements: Labels | None, shape_only: Collection[str]
 ) -> str:
     words = "" if statements is None else statements.digest()
     of_method = method.name, method.settings, method.diagnoses.as_json(), method.leads, method.training.masked_leads
@@ -333,7 +327,7 @@ def _write_recorded(
     cache: _CacheWriter,
     statements: StatementTable | None,
     headers: list[Path],
-    folds: dict[str, tuple[str, int]],
+    folds: Folds,
     data_folder: Path,
     workers: int,
 ) -> tuple[list[str], int]:
@@ -400,9 +394,8 @@ def _preprocessed(method: Method, recording: Recording) -> _Prepared:
 def _simulate(method: Method, number: int) -> _Prepared:
     made = simulate_recording(_SIMULATION_SEED, number)
     name, signal = f"simulated-{number:05d}", made.signal.astype(np.float32)
-    return _preprocessed(
-        method, Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
-    )
+    recording = Recording(signal, made.sampling_frequency, name, made.age, made.sex, labels=made.labels)
+    return _preprocessed(method, recording)
 
 
 def _database(path: Path, data_folder: Path) -> str:

@@ -200,9 +200,8 @@ def draw(example: Example, rng: Rng) -> tuple[Floats32, Bools, Floats, Floats]:
 
     # Another duration, another place.
     stretch, shift = math.exp(np.clip(rng.normal(0, 0.15), -0.4, 0.4)), rng.uniform(-8, 8)
-    at = np.clip(
-        (np.arange(marks.N_SAMPLES) - marks.CENTRE - shift) / stretch + marks.CENTRE, 0, marks.N_SAMPLES - 1.01
-    )
+    at = (np.arange(marks.N_SAMPLES) - marks.CENTRE - shift) / stretch + marks.CENTRE
+    at = np.clip(at, 0, marks.N_SAMPLES - 1.01)
     before, share = at.astype(int), (at % 1).astype(np.float32)
     beat = beat[:, before] * (1 - share) + beat[:, before + 1] * share
     whole, leads = ((m - marks.CENTRE) * stretch + marks.CENTRE + shift for m in (whole, leads))
@@ -251,9 +250,8 @@ def fit_network(real: list[Example], simulated: list[Example], n_steps: int, see
     for _ in progress(range(n_steps), n_steps, "Training", "step"):
         chosen = [real[rng.integers(len(real))] for _ in range(_FROM_LUDB)]
         chosen += [simulated[rng.integers(len(simulated))] for _ in range(_FROM_SIMULATOR)]
-        x, on, whole, leads = (
-            torch.from_numpy(np.stack(part)) for part in zip(*(draw(e, rng) for e in chosen), strict=True)
-        )
+        drawn = zip(*(draw(example, rng) for example in chosen), strict=True)
+        x, on, whole, leads = (torch.from_numpy(np.stack(part)) for part in drawn)
         of_whole, of_leads = network(x, on)
         loss = _loss(of_whole, whole, allowed) + 0.5 * _loss(of_leads, leads.transpose(1, 2), allowed[:, None])
         optimizer.zero_grad()
@@ -325,10 +323,8 @@ def fit_all(real: list[Example], simulated: list[Example], data: Path, n_steps: 
 
     `data`: Challenge recordings with folds.csv, for the P waves. `n_steps`: of training the network.
     """
-    network = {
-        name: values.numpy()
-        for name, values in fit_network(real, with_leads(simulated, real), n_steps, seed=0).state_dict().items()
-    }
+    state = fit_network(real, with_leads(simulated, real), n_steps, seed=0).state_dict()
+    network = {name: values.numpy() for name, values in state.items()}
     marks.use_parameters(network)
     numbers, present = p_wave_evidence_of(data)
     simulated_numbers = []

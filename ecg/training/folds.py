@@ -1,6 +1,5 @@
 """Which recordings validate which member: a patient in one fold only, every class in every fold where it can be."""
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from ecg.arrays import Bools, Ints
 from ecg.io.errors import RecordingError
+from ecg.io.files import read_rows
 from ecg.io.formats import find_recordings
 
 
@@ -37,9 +37,8 @@ def assign_folds(
         for row in order:
             first[row] = seen.setdefault(known[row], row) if known[row] else row
         folds = np.where(folds < 0, folds[first], folds)
-        labels = np.array([labels[first == row].any(axis=0) if first[row] == row else labels[row] for row in order])[
-            np.argsort(order)
-        ]
+        everyone = range(len(labels))
+        labels = np.array([labels[first == row].any(axis=0) if first[row] == row else labels[row] for row in everyone])
     for database in sorted(set(databases)):
         rows = np.flatnonzero((names == database) & (folds < 0) & (first == np.arange(len(labels))))
         if len(rows) < n_folds:
@@ -51,7 +50,10 @@ def assign_folds(
     return folds[first] if any(known) else folds
 
 
-def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
+Folds = dict[str, tuple[str, int]]
+
+
+def read_folds(data_folder: Path) -> Folds:
     """``{record: (database, fold)}`` from the data folder's ``folds.csv``, empty where there is none.
 
     Raises RecordingError if the file lacks a column or a fold is no whole number from 0 up.
@@ -59,19 +61,14 @@ def read_folds(data_folder: Path) -> dict[str, tuple[str, int]]:
     path = data_folder / "folds.csv"
     if not path.exists():
         return {}
-    with open(path, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark first
-        rows = csv.DictReader(file)
-        missing = {"record", "database", "fold"} - set(rows.fieldnames or ())
-        if missing:
-            found = ", ".join(rows.fieldnames or ())
-            raise RecordingError(f"{path}: expected the columns record, database, fold; found {found}")
-        folds = {}
-        for row in rows:
-            if not (row["fold"] or "").isdigit():
-                found = f"expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
-                raise RecordingError(f"{path}: record {row['record']}: {found}")
-            folds[row["record"]] = (row["database"], int(row["fold"]))
-    return folds
+    fields, rows = read_rows(path, 1 << 30)
+    if not {"record", "database", "fold"} <= set(fields):
+        raise RecordingError(f"{path}: expected the columns record, database, fold; found {', '.join(fields)}")
+    for row in rows:
+        if not (row["fold"] or "").isdigit():
+            found = f"expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
+            raise RecordingError(f"{path}: record {row['record']}: {found}")
+    return {row["record"]: (row["database"], int(row["fold"])) for row in rows}
 
 
 def in_folds(data_folder: Path, folds: Collection[int]) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ecg.arrays import Bools
-from ecg.labels.diagnoses import Diagnoses, load_diagnoses, shipped
+from ecg.labels.diagnoses import Diagnoses, closest
 
 _CODES_NAMED = 20  # the others are counted
 
@@ -30,7 +30,7 @@ def label_gaps(diagnoses: Diagnoses, labels: Bools, unknown: Mapping[str, int]) 
 
 def found_instead(diagnoses: Diagnoses, codes: Mapping[str, int]) -> str:
     """The name of the set, and for an error what was found in place of its codes."""
-    best = max(map(load_diagnoses, shipped()), key=lambda each: len(codes.keys() & each.column_of.keys()))
+    best = closest(codes)
     others = f"none, but {', '.join(code for code, _ in Counter(codes).most_common(10))}" if codes else "none"
     of = f" of the set {best.name}" if codes.keys() & best.column_of.keys() else ""
     return f"{diagnoses.name}, found {others}{of}"

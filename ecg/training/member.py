@@ -57,10 +57,8 @@ def train_member(
     TrainingError if there is nothing to train or validate on, the loss is no longer finite, or `resume` is refused.
     """
     if not len(training_rows) or not len(validation_rows):
-        raise TrainingError(
-            f"{options.label}: expected recordings to train on and to validate on, found {len(training_rows)} and "
-            f"{len(validation_rows)}; more recordings are needed"
-        )
+        found = f"{len(training_rows)} and {len(validation_rows)}; more recordings are needed"
+        raise TrainingError(f"{options.label}: expected recordings to train on and to validate on, found {found}")
     run = _MemberTraining(method, dataset, training_rows, validation_rows, options)
     run.restore()
     return run.finish()
@@ -90,11 +88,8 @@ class _MemberTraining:
         self._start_stage(0)
 
     def finish(self) -> Member:
-        if (
-            self.method.training.prepare is not None
-            and self.options.start is None
-            and (self.stage, self.epoch) == (0, 0)
-        ):
+        is_anew = self.options.start is None and (self.stage, self.epoch) == (0, 0)
+        if self.method.training.prepare is not None and is_anew:
             self._prepare()
         while self.stage < len(self.method.training.stages):
             while self.epoch < self.epochs[self.stage]:
@@ -134,9 +129,8 @@ class _MemberTraining:
     def _seeded(self, stage: int, epoch: int) -> AbstractContextManager[None]:
         words = [self.options.seed, self.options.number, stage, epoch]
         if stage and not self.options.processes.is_first:
-            words.append(
-                self.options.processes.rank
-            )  # other units drop out for other items; first weights are the same
+            # Other units drop out for other items; first weights are the same.
+            words.append(self.options.processes.rank)
         return _seeded(words, self.options.device)
 
     def _start_stage(self, number: int) -> None:
@@ -171,10 +165,12 @@ class _MemberTraining:
         mean = float(total) / steps
         if not np.isfinite(mean):
             raise TrainingError(f"{name}: the loss is no longer finite; try another seed")
-        labels = self.dataset.labels[self.validation_rows]
-        threshold, score = shared_threshold(
-            labels, self._validate(autocast=True), self._score, self.method.decision.decide, _SHARED_CANDIDATES
-        )
+
+        def metric(labels: Bools, outputs: Bools) -> float:
+            return main_metric(labels, outputs, self.method.diagnoses)
+
+        found = self.dataset.labels[self.validation_rows], self._validate(autocast=True)
+        threshold, score = shared_threshold(*found, metric, self.method.decision.decide, _SHARED_CANDIDATES)
         self.epoch += 1
         row = {"stage": stage.name, "epoch": self.epoch, "loss": round(mean, 6), self.metric: round(score, 6)}
         self.history.append({**row, "shared_threshold": threshold})
@@ -189,9 +185,6 @@ class _MemberTraining:
             f"{name}: loss {mean:.4f}, validation {self.metric.replace('_', ' ')} {score:.3f} at the shared threshold "
             f"{threshold:.1f}, {time.monotonic() - start:.0f} s"
         )
-
-    def _score(self, labels: Bools, outputs: Bools) -> float:
-        return main_metric(labels, outputs, self.method.diagnoses)
 
     def _end_stage(self) -> None:
         stage = self.method.training.stages[self.stage]
@@ -251,18 +244,10 @@ class _MemberTraining:
     def _save_checkpoint(self) -> None:
         if self.options.checkpoint is None or not self.options.processes.is_first:
             return
-        held = {
-            "fingerprint": self._fingerprint,
-            "stage": self.stage,
-            "epoch": self.epoch,
-            "prepared": self.prepared,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "best": self.best,
-            "best_score": float(self.best_score),
-            "average": None if self.average is None else self.average.state_dict(),
-            "history": self.history,
-        }
+        held: dict[str, Any] = {name: getattr(self, name) for name in ("stage", "epoch", "prepared", "best", "history")}
+        held |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        held["average"] = None if self.average is None else self.average.state_dict()
+        held |= {"fingerprint": self._fingerprint, "best_score": float(self.best_score)}
         content = io.BytesIO()  # what torch raises when it writes a file itself does not say why
         torch.save(held, content)
         write_file(self.options.checkpoint, content.getbuffer())
@@ -281,9 +266,8 @@ class _MemberTraining:
             found = "one" if held["fingerprint"] == self._fingerprint else "one with other data or arguments"
         if found != "one":
             if self.options.resume:
-                raise TrainingError(
-                    f"{checkpoint}: expected a checkpoint of this training, found {found}; train anew without resume"
-                )
+                found = f"found {found}; train anew without resume"
+                raise TrainingError(f"{checkpoint}: expected a checkpoint of this training, {found}")
             say(f"{self.options.label}: restarting, the checkpoint found is {found}")
             return
         self.network.load_state_dict(held["network"])

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import torch
 
-from ecg.io.device_statements import StatementTable
-from ecg.io.label_tables import LabelTable
+from ecg.io.label_tables import Labels
 from ecg.methods.base import Method
 from ecg.model_folder.model import Model
 from ecg.runtime.processes import ALONE, Processes
@@ -28,7 +27,7 @@ class TrainingOptions:
     limit: int | None = None  # train on this many recordings only, to try things out
     # The codes of statements of devices, for recordings in clinical formats, which have no codes themselves; or those
     # of records, which take the place of the codes in headers.
-    labels: StatementTable | LabelTable | None = None
+    labels: Labels | None = None
     # Fail instead of restarting if data or options changed. A stopped training is continued in any case.
     resume: bool = False
     # Under `torchrun` each process trains other members, rather than all of them one member after another.

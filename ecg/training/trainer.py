@@ -31,14 +31,11 @@ from ecg.training.options import MemberOptions, TrainingOptions
 
 # Hidden, and not a name that a user's own folder could have: it is removed at the end.
 SCRATCH = ".training-state"
+Parts = Sequence[tuple[Method, Path]]
 
 
 def train(
-    method: Method,
-    data_folder: StrPath,
-    model_folder: StrPath,
-    options: TrainingOptions,
-    parts: Sequence[tuple[Method, Path]] = (),
+    method: Method, data_folder: StrPath, model_folder: StrPath, options: TrainingOptions, parts: Parts = ()
 ) -> None:
     """Train a method on a folder of recordings and store the model.
 
@@ -60,7 +57,7 @@ def _train(
     data_folder: Path,
     model_folder: Path,
     options: TrainingOptions,
-    parts: Sequence[tuple[Method, Path]],
+    parts: Parts,
     device: torch.device,
     processes: Processes,
 ) -> None:
@@ -72,9 +69,8 @@ def _train(
     scratch = model_folder / SCRATCH
     if processes.is_first and options.resume and not scratch.is_dir():
         found = "a finished model" if (model_folder / "config.json").exists() else "none"
-        raise TrainingError(
-            f"{model_folder}: expected a stopped training to continue, found {found}; train anew without resume"
-        )
+        found = f"found {found}; train anew without resume"
+        raise TrainingError(f"{model_folder}: expected a stopped training to continue, {found}")
     wanted: dict[str, Any] = {"limit": options.limit, "statements": options.labels, "shape_only": options.shape_only}
     wanted |= {"workers": options.workers, "resume": options.resume}
     build = partial(build_dataset, method, data_folder, options.cache or scratch, **wanted)
@@ -84,21 +80,19 @@ def _train(
     summary = summarise(method, dataset, problems, options)
     usable = [fold for fold in range(method.training.n_folds) if 0 < (folds == fold).sum() < dataset.n_recorded]
     if usable[:members] != list(range(members)):
-        raise TrainingError(
-            f"{data_folder}: expected recordings in {members} folds, found them in {len(usable)}; "
-            "train fewer members, or use more recordings or folds in folds.csv"
-        )
+        mend = "train fewer members, or use more recordings or folds in folds.csv"
+        found = f"found them in {len(usable)}; {mend}"
+        raise TrainingError(f"{data_folder}: expected recordings in {members} folds, {found}")
     simulated = np.arange(dataset.n_recorded, len(dataset))
     own = range(processes.rank, members, processes.count) if options.spread_members else range(members)
     team = ALONE if options.spread_members else processes
     trained = {}
     for fold in own:
         checkpoint, label = scratch / f"member-{fold + 1}.ckpt", f"Member {fold + 1}/{members}"
-        member_options = MemberOptions(
-            options.epochs, options.seed, fold, device, checkpoint, label, options.resume, team, options.start
-        )
+        drawn, kept = (options.epochs, options.seed, fold), (checkpoint, label, options.resume)
         training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
-        trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options)
+        how = MemberOptions(*drawn, device, *kept, team, options.start)
+        trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), how)
     if options.spread_members:
         trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
     if processes.is_first:

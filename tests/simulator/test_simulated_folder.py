@@ -43,7 +43,7 @@ def test_a_recording_whose_first_heart_has_no_room_for_its_beats_gets_another_he
 def test_premature_beats_are_found_room_for_by_any_seed(monkeypatch, name, seconds):
     """Without signals: 150 seeds for each length, of which some need a second heart."""
     draws = []
-    monkeypatch.setattr(simulating, "_record", lambda parameters, *rest: parameters)
+    monkeypatch.setattr(simulating, "record", lambda parameters, *rest: parameters)
     monkeypatch.setattr(simulating, "lay_down", lambda *given: draws.append(0) or lay_down(*given))
     for k in range(150):
         assert getattr(simulate(np.random.default_rng([7, k]), name, 500, seconds), name.lower()) > 0

@@ -14,8 +14,7 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
-from ecg.io.readers.signatures import without_signatures
-from ecg.io.stored import LONGEST_MINUTES, DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
+from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
 _LEAD = re.compile(r"MDC_ECG_LEAD_(\w+)", re.ASCII)
@@ -42,13 +41,12 @@ def read_aecg(path: StrPath) -> Stored:
         raise problem(path, "an AnnotatedECG element", shown(root.tag))
     series, sequences, others = _rhythm(root, path)
     frequency = _frequency(sequences, path)
-    most = int(LONGEST_MINUTES * 60 * frequency)
     leads, scales, rows = [], [], []
     for sequence in sequences:
         if lead := _lead(sequence):
             leads.append(lead)
             scales.append(_scale(sequence, path))
-            rows.append(xml.digits_in(xml.data_of(sequence, "value/digits"), most, path))
+            rows.append(xml.digits_in(xml.data_of(sequence, "value/digits"), frequency, path))
     check_together(path, leads, map(_lead, others))
     if len({row.size for row in rows}) > 1:
         lengths = ", ".join(f"{lead} {row.size}" for lead, row in zip(leads, rows, strict=True))
@@ -62,11 +60,11 @@ def read_aecg(path: StrPath) -> Stored:
     author = series.find("author/seriesAuthor")
     maker = xml.text_of(author, "manufacturerOrganization/name")
     model = xml.text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
-    statements, signatures = without_signatures(_statements(series))
+    statements, signatures = xml.without_signatures(_statements(series))
     device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
-    identity = _identity(root, signatures)
+    identity, age = _identity(root, signatures), _age(root)
     return make_stored(
-        path, leads, frequency, samples, gains, baselines, device, identity, age=_age(root), sex=sex, notes=notes
+        path, leads, frequency, samples, gains, baselines, device, identity, age=age, sex=sex, notes=notes
     )
 
 
@@ -86,11 +84,8 @@ def _rhythm(root: xml.Element, path: Path) -> tuple[xml.Element, list[xml.Elemen
     """The rhythm series with the most samples in a sequence set, the sequences of the set, and those of other sets."""
     found = root.findall("component/series")
     rhythms = [series for series in found if _code(series) in ("RHYTHM", "")]
-    sets = [
-        (series, sequence_set.findall("component/sequence"))
-        for series in rhythms
-        for sequence_set in series.iterfind("component/sequenceSet")
-    ]
+    there = [(series, one) for series in rhythms for one in series.iterfind("component/sequenceSet")]
+    sets = [(series, one.findall("component/sequence")) for series, one in there]
     if not sets:
         kinds = ", ".join(_code(series) for series in found)
         raise problem(path, "a series of code RHYTHM with a sequenceSet", shown(kinds) if kinds else "no series")
@@ -206,9 +201,8 @@ def _age(root: xml.Element) -> float:
 def _identity(root: xml.Element, signatures: dict[str, str]) -> Identity:
     """The subject, and the names and numbers of the trial, the places and the people around it."""
     subject = next(root.iter("trialSubject"), xml.Element("trialSubject"))
-    own_id, own_name, birth = (
-        subject.find(place) for place in ("id", "subjectDemographicPerson/name", "subjectDemographicPerson/birthTime")
-    )
+    person = "subjectDemographicPerson"
+    own_id, own_name, birth = (subject.find(place) for place in ("id", f"{person}/name", f"{person}/birthTime"))
     others: dict[str, str] = {}
     makers = {part for maker in root.iter("manufacturerOrganization") for part in maker.iter()}
     for element in root.iter():

@@ -12,16 +12,7 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.readers.signatures import without_signatures
-from ecg.io.stored import (
-    LONGEST_MINUTES,
-    DeviceReport,
-    Identity,
-    Stored,
-    as_small_integers,
-    check_frequency,
-    make_stored,
-)
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_stored
 
 _MICROVOLTS = {"uvperlsb": 1.0, "mvperlsb": 1000.0, "nvperlsb": 1e-3}
 _YEARS = {"": 1.0, "years": 1.0, "months": 1 / 12, "weeks": 7 / 365.25, "days": 1 / 365.25}
@@ -45,28 +36,21 @@ def read_cardiosoft(path: StrPath) -> Stored:
     microvolts = xml.number_of(xml.text_of(resolution)) * _MICROVOLTS.get(unit.lower(), math.nan)
     if not 0.01 <= microvolts <= 1000:
         raise problem(path, "a Resolution in uVperLsb", shown(f"{xml.text_of(resolution)} {unit}"))
-    most = int(LONGEST_MINUTES * 60 * frequency)
     waveforms = strip.findall("WaveformData")
     labels = [one.get("lead", "") for one in waveforms]
-    samples = as_small_integers(
-        [xml.digits_in(xml.data_of(one).strip(" \t\r\n,"), most, path) for one in waveforms], path
-    )
+    rows = [xml.digits_in(xml.data_of(one).strip(" \t\r\n,"), frequency, path) for one in waveforms]
+    samples = as_small_integers(rows, path)
     patient, measured = root.find("PatientInfo"), root.find("RestingECGMeasurements")
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
-    lines = [
-        " ".join(xml.text_of(one).split())
-        for place in ("Diagnosis/DiagnosisText", "Conclusion/ConclusionText")
-        for one in root.iterfind(f"Interpretation/{place}")
-    ]
-    statements, signatures = without_signatures(dict.fromkeys(filter(None, lines)))
+    texts = [root.findall(f"Interpretation/{what}/{what}Text") for what in ("Diagnosis", "Conclusion")]
+    lines = (" ".join(xml.text_of(one).split()) for each in texts for one in each)
+    statements, signatures = xml.without_signatures(dict.fromkeys(filter(None, lines)))
     measurements = xml.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
     acquired = _moment(root.find("ObservationDateTime"))
     device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)
-    identity = _identity(root, signatures)
+    identity, age = _identity(root, signatures), _age(patient)
     leads, gains = [lead_of(label) or label for label in labels], [1000 / microvolts] * len(labels)
-    return make_stored(
-        path, leads, frequency, samples, gains, None, device, identity, age=_age(patient), sex=sex, labels=labels
-    )
+    return make_stored(path, leads, frequency, samples, gains, None, device, identity, age=age, sex=sex, labels=labels)
 
 
 def _age(patient: xml.Element | None) -> float:

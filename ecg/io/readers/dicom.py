@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Array
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, read_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
-from ecg.io.readers.signatures import without_signatures
-from ecg.io.readers.xml_files import measured
+from ecg.io.readers.xml_files import measured, without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
-from ecg.leads import STANDARD_NAMES
+from ecg.leads import LEADS, STANDARD_NAMES
 
 LARGEST_FILE = 32 << 20  # bytes, deflated and inflated: half an hour of twelve leads at 500 Hz
 IMPLICIT, EXPLICIT, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
@@ -38,8 +36,7 @@ _UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Arit
                EOFError, AssertionError, struct.error)  # fmt: skip
 _ONE_AT_A_TIME = threading.Lock()  # silencing warnings is for the whole process
 # Lead numbers of SCP-ECG (EN 1064, 5.6.3), which the codes of DICOM's scheme SCPECG and of MDC (2:n) share.
-LEAD_NUMBERS = {1: "I", 2: "II", 3: "V1", 4: "V2", 5: "V3", 6: "V4", 7: "V5", 8: "V6", 61: "III", 62: "aVR", 63: "aVL",
-                64: "aVF"}  # fmt: skip
+LEAD_NUMBERS = dict(zip((1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8), LEADS, strict=True))
 _CODED_LEAD = re.compile(r"(?:5\.6\.3-9-|2:)(\d{1,3})", re.ASCII)
 _NAMED_LEAD = re.compile(r"(?:lead\s+)?(III|II|I|aVR|aVL|aVF|V[1-6])(?!\w)", re.IGNORECASE | re.ASCII)
 _MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3}
@@ -379,9 +376,7 @@ def _scale(channel: _Object) -> tuple[float, float]:
 
 def _acquired(dataset: _Object) -> Any:
     moment = dataset.text("AcquisitionDateTime")
-    others = [
-        (dataset.text(f"{what}Date"), dataset.text(f"{what}Time")) for what in ("Acquisition", "Content", "Study")
-    ]
+    others = [(dataset.text(f"{of}Date"), dataset.text(f"{of}Time")) for of in ("Acquisition", "Content", "Study")]
     return next((time_of(date, time) for date, time in [(moment[:8], moment[8:]), *others] if date), None)
 
 

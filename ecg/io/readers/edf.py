@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dates import day_or_none, moment_or_none
 from ecg.io.readers.lead_labels import lead_of
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
@@ -80,8 +79,7 @@ def _with_header(path: StrPath, header: bytes) -> io.BytesIO:
     if (size := os.path.getsize(path)) > _LARGEST_MENDED:
         limit = f"a header without NUL and decimal commas in a file of more than {_LARGEST_MENDED} bytes"
         raise problem(path, limit, f"one with, of {size} bytes")
-    data = read_file(path)
-    return io.BytesIO(header + data[len(header) :])
+    return io.BytesIO(header + read_file(path)[len(header) :])
 
 
 def _check_header(path: StrPath) -> tuple[bytes, bytes]:
@@ -126,8 +124,7 @@ def _to_stored(edf: Any, start: bytes, path: StrPath) -> Stored:
         raise problem(path, "one sampling frequency of all leads", found)
     rate = _roundest(rates.pop(), edf.data_record_duration)
     check_frequency(path, rate)
-    n_samples = signals[0].samples_per_data_record * edf.num_data_records
-    check_length(path, n_samples, rate)
+    check_length(path, signals[0].samples_per_data_record * edf.num_data_records, rate)
     scales = [_scale(signal, path) for signal in signals]
     samples = np.array([signal.digital for signal in signals])
     patient, recording = edf.patient, edf.recording

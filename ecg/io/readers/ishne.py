@@ -68,9 +68,8 @@ def read_ishne(path: StrPath, start: int = 0, stop: int | None = None) -> Stored
     gains = [1e6 / resolution if resolution > 0 else 0.0 for resolution in numbers[24 : 24 + n_leads]]
     code, _, *dates = struct.unpack_from("<2h12h", head, 128)
     sex = {1: "Male", 2: "Female"}.get(code, "Unknown")
-    device = DeviceReport(
-        model=_text(head[232:272]), acquired=moment_or_none(day_or_none(*reversed(dates[3:6])), dates[9:12])
-    )
+    acquired = moment_or_none(day_or_none(*reversed(dates[3:6])), dates[9:12])
+    device = DeviceReport(model=_text(head[232:272]), acquired=acquired)
     name = " ".join(filter(None, (_text(head[28:68]), _text(head[68:108]))))
     identity = Identity(name, _text(head[108:128]), day_or_none(*reversed(dates[0:3])))
     return make_stored(path, leads, rate, samples, gains, None, device, identity, sex=sex)

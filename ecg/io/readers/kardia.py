@@ -48,11 +48,8 @@ def read_kardia(path: StrPath) -> Stored:
     moment = _text(said.get("recordedAt"))
     acquired = time_of(moment[:10], moment[11:19])
     qt = _part(said, "qtMeasurement")
-    numbers = {
-        "heart_rate_bpm": _number(said.get("heartRate")),
-        "qt_ms": _number(_part(qt, "qt").get("Value")),
-        "qtc_ms": _number(_part(qt, "qtcb").get("Value")),
-    }
+    values = said.get("heartRate"), _part(qt, "qt").get("Value"), _part(qt, "qtcb").get("Value")
+    numbers = dict(zip(("heart_rate_bpm", "qt_ms", "qtc_ms"), map(_number, values), strict=True))
     statement = _text(said.get("algorithmDetermination"))
     measurements = {name: value for name, value in numbers.items() if math.isfinite(value)}
     statements = (statement,) if statement else ()

@@ -14,7 +14,6 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, make_stored
 
 _NO_IDENTITY = re.compile("f?(?:age|sex|gender|race|height|weight|ht|wt)(?![a-z])", re.IGNORECASE)
@@ -53,7 +52,7 @@ def read_mortara(path: StrPath) -> Stored:
     numbers = xml.measurements_of(
         (name, place.get(key, "")) for name, keys in xml.names_of("mortara").items() for key in keys for place in places
     )
-    statements, signatures = without_signatures(_statements(root))
+    statements, signatures = xml.without_signatures(_statements(root))
     maker, model = said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", "")
     device = DeviceReport(maker, model, acquired, numbers, statements)
     names = " ".join(filter(None, (patient.value("name"), patient.value("last"), patient.value("first"))))

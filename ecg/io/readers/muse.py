@@ -12,7 +12,6 @@ from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
-from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import STANDARD_NAMES
 
@@ -121,7 +120,7 @@ def _statements(root: xml.Element) -> tuple[tuple[str, ...], dict[str, str]]:
             lines.append(" ".join(" ".join(parts).split()))
             parts = []
     lines = [line for line in (*lines, " ".join(" ".join(parts).split())) if line]
-    return without_signatures(lines)
+    return xml.without_signatures(lines)
 
 
 def _others(root: xml.Element) -> dict[str, str]:

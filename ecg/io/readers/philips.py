@@ -17,7 +17,6 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.calibration_pulse import without_pulse
 from ecg.io.readers.dates import date_of, time_of
-from ecg.io.readers.signatures import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, make_stored
 from ecg.leads import LEADS, STANDARD_NAMES
 
@@ -60,7 +59,7 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
     age = xml.number_of(xml.text_of(patient, "age/years"))
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "sex").lower(), "Unknown")
-    statements, signatures = without_signatures(_statements(root))
+    statements, signatures = xml.without_signatures(_statements(root))
     device = DeviceReport("Philips", xml.text_of(acquisition, "machine"), acquired, _measurements(root), statements)
     identity = _identity(root, patient, signatures)
     rate, gains, baselines = scale.frequency, [scale.gain] * len(leads), [scale.baseline] * len(leads)
@@ -207,11 +206,9 @@ def _half(values: Ints) -> Ints:
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
+    names = xml.names_of("philips").items()
     return xml.measurements_of(
-        (name, xml.text_of(place, tag))
-        for name, tags in xml.names_of("philips").items()
-        for place in places
-        for tag in tags
+        (name, xml.text_of(place, tag)) for name, tags in names for place in places for tag in tags
     )
 
 

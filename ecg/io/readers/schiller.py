@@ -11,15 +11,7 @@ from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.lead_labels import lead_of
-from ecg.io.stored import (
-    LONGEST_MINUTES,
-    DeviceReport,
-    Identity,
-    Stored,
-    as_small_integers,
-    check_frequency,
-    make_stored,
-)
+from ecg.io.stored import DeviceReport, Identity, Stored, as_small_integers, check_frequency, make_stored
 
 _MICROVOLTS = {"uv": 1.0, "mv": 1000.0, "nv": 1e-3}
 
@@ -49,8 +41,7 @@ def read_schiller(path: StrPath) -> Stored:
         raise problem(path, "an amplitude such as 5 uV a bit", shown(f"{per_bit} {unit}"))
     channels = wave.findall("channel")
     labels = [xml.text_of(channel, "name") for channel in channels]
-    most = int(LONGEST_MINUTES * 60 * frequency)
-    rows = [xml.digits_in(xml.data_of(channel, "data").strip(" \t\r\n,"), most, path) for channel in channels]
+    rows = [xml.digits_in(xml.data_of(channel, "data").strip(" \t\r\n,"), frequency, path) for channel in channels]
     samples = as_small_integers(rows, path)
     patient = root.find("patdata")
     acquired = time_of(*(xml.text_of(root, f"examdescript/startdatetime/{what}") for what in ("date", "time")))

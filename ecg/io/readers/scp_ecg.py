@@ -17,10 +17,10 @@ import numpy as np
 
 from ecg.arrays import Array, Ints
 from ecg.io.errors import problem
-from ecg.io.files import StrPath, read_file
+from ecg.io.files import StrPath, decoded, read_file
 from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.dates import day_or_none, moment_or_none
-from ecg.io.readers.signatures import without_signatures
+from ecg.io.readers.xml_files import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.
@@ -64,7 +64,7 @@ def read_scp_ecg(path: StrPath) -> Stored:
     """
     sections = _split(read_file(path, _LONGEST_FILE, f"a file of at most {_LONGEST_FILE} bytes"), path)
     facts = _read_facts(sections[1]) if 1 in sections else {}
-    rhythm = _read_samples(sections, path)
+    leads, samples, unit, interval = _read_samples(sections, path)
     sex = {b"\1": "Male", b"\2": "Female"}.get(facts.get(8, b"")[:1], "Unknown")
     maker, model = _device(facts.get(14, b""))
     measurements = _read_measurements(sections[7]) if 7 in sections else {}
@@ -73,8 +73,8 @@ def read_scp_ecg(path: StrPath) -> Stored:
     acquired = moment_or_none(_date(facts.get(25, b"")), facts.get(26, b"")[:3])
     device = DeviceReport(maker, model, acquired, measurements, statements)
     identity, age = _identity(facts, signatures), _age(facts)
-    leads, rate, gains = rhythm.leads, 1e6 / rhythm.interval, [1e6 / rhythm.unit] * len(rhythm.leads)
-    return make_stored(path, leads, rate, rhythm.samples, gains, None, device, identity, age=age, sex=sex)
+    rate, gains = 1e6 / interval, [1e6 / unit] * len(leads)
+    return make_stored(path, leads, rate, samples, gains, None, device, identity, age=age, sex=sex)
 
 
 class _Section:
@@ -135,14 +135,6 @@ def _section(data: bytes, number: int, start: int, length: int, path: StrPath) -
 
 # ---- samples ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class _Rhythm:
-    leads: tuple[str, ...]
-    samples: Array
-    unit: int  # nV
-    interval: int  # between samples, microseconds
-
-
-@dataclass(frozen=True)
 class _Packed:
     """Sections 5 and 6: the leads as they are packed."""
 
@@ -193,8 +185,8 @@ def _check_range(samples: Ints, lead: str, source: object) -> None:
         raise problem(source, f"samples of lead {lead} within 32 bits", highest)
 
 
-def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
-    """Sections 2 to 6: all that the samples are made of."""
+def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> tuple[tuple[str, ...], Array, int, int]:
+    """Sections 2 to 6: leads, their samples, the unit in nV and the interval between samples in microseconds."""
     for number, content in ((3, "leads"), (6, "rhythm data")):
         if number not in sections:
             raise problem(path, f"a section {number} ({content})", "none")
@@ -241,7 +233,7 @@ def _read_samples(sections: Mapping[int, _Section], path: StrPath) -> _Rhythm:
     together = np.full((len(leads), end - first), np.iinfo(dtype).min, dtype=dtype)
     for row, start, lead_samples in zip(together, starts, unpacked, strict=True):
         row[start - first : start - first + len(lead_samples)] = lead_samples
-    return _Rhythm(leads, together, unit, interval)
+    return leads, together, unit, interval
 
 
 def _read_tables(section: _Section) -> tuple[packing.Table, ...]:
@@ -340,11 +332,7 @@ def _read_facts(section: _Section) -> dict[int, bytes]:
 
 def _text(data: bytes) -> str:
     """Text that ends with a zero: UTF-8, else Latin-1."""
-    data = data.split(b"\0")[0]
-    try:
-        return data.decode("utf-8").strip()
-    except UnicodeDecodeError:
-        return data.decode("latin-1").strip()
+    return decoded(data.split(b"\0")[0]).strip()
 
 
 def _date(data: bytes) -> datetime.date | None:
@@ -389,12 +377,9 @@ def _read_measurements(section: _Section) -> dict[str, float]:
     rows = [section.numbers("5H3h") for _ in range(min(n_beats, section.left // 16))]
     if rows:
         p_onset, p_offset, qrs_onset, qrs_offset, t_offset, *axes = rows[0]
-        for name, start, end in (
-            ("p_ms", p_onset, p_offset),
-            ("pr_ms", p_onset, qrs_onset),
-            ("qrs_ms", qrs_onset, qrs_offset),
-            ("qt_ms", qrs_onset, t_offset),
-        ):
+        spans = {"p_ms": (p_onset, p_offset), "pr_ms": (p_onset, qrs_onset)}
+        spans |= {"qrs_ms": (qrs_onset, qrs_offset), "qt_ms": (qrs_onset, t_offset)}
+        for name, (start, end) in spans.items():
             if start <= end and not {start, end} & set(_NOT_MEASURED):
                 found[name] = float(end - start)
         for name, axis in zip(("p_axis_deg", "qrs_axis_deg", "t_axis_deg"), axes, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ecg.arrays import Array, Floats
 from ecg.io.errors import problem, shown
-from ecg.io.files import StrPath
+from ecg.io.files import StrPath, decoded
 from ecg.io.readers.lead_labels import lead_of
 
 _DELIMITERS = ("\t", ";", "|", ",", " ", "")  # the last: one column
@@ -48,10 +48,7 @@ def decode(data: bytes) -> str:
             return data.decode(encoding, errors="replace")
     if b"\0" in data[:200]:  # every other byte of digits in UTF-16
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", errors="replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    return decoded(data)
 
 
 def lines_of(text: str) -> list[str]:
@@ -162,16 +159,12 @@ def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[Ar
     for i in np.flatnonzero(frame.iloc[:, -1].isna().to_numpy()).tolist():
         if len(fields := layout.fields(data[i])) != layout.n_columns:
             raise problem(path, f"{layout.n_columns} fields in each line", f"{len(fields)} in {shown(data[i])}")
-    columns = [_values(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    values = (frame.iloc[:, i].to_numpy() for i in range(frame.shape[1]))
+    columns = [each if each.dtype.kind in "iuf" else each.astype(object) for each in values]
     if not layout.headings or len(layout.headings) < len(columns):
         while len(columns) > 1 and columns[-1].dtype.kind == "f" and np.isnan(columns[-1]).all():
             columns.pop()  # lines that end with the delimiter
     return columns
-
-
-def _values(column: object) -> Array:
-    values = column.to_numpy()  # type: ignore[attr-defined]
-    return values if values.dtype.kind in "iuf" else values.astype(object)
 
 
 def seconds_of(column: Iterable[object]) -> Floats | None:

@@ -19,10 +19,9 @@ from typing import IO, Any
 import numpy as np
 
 from ecg.arrays import Array
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, open_file, read_file
 from ecg.io.header import SEXES
-from ecg.io.optional import import_optional
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.io.readers.table_text import Layout, decode, find_layout, is_value, lines_of, read_columns, seconds_of
 from ecg.io.readers.table_times import COUNTS, rate_of, unit_of_time
@@ -248,8 +247,7 @@ def _read_csv(path: StrPath, said: float | None) -> _Table:
     layout = find_layout(lines)
     if layout is None:
         raise problem(path, "lines of numbers behind at most one line of headings and one of units", "others")
-    columns = read_columns(lines, layout, path)
-    table = _from_text(columns, layout, said, path)
+    table = _from_text(read_columns(lines, layout, path), layout, said, path)
     samples = table.samples
     if samples.size and (samples == np.rint(samples)).all() and np.abs(samples).max() < 2**31:  # NaN is not even itself
         table = replace(table, samples=samples.astype(np.int32))

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import ParseError, SubElement
 import numpy as np
 
 from ecg.arrays import Floats
-from ecg.io.errors import RecordingError, problem, shown
+from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, read_file, read_rows
-from ecg.io.optional import import_optional
+from ecg.io.stored import LONGEST_MINUTES
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
 MOST_ELEMENTS = 200_000  # Mortara's aECG of 10 s with a median beat and its annotations has 3,000
@@ -27,6 +27,11 @@ _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may s
 # case, without "global" and the like) of any scheme. `dicom_code` is what is written, as Mortara's files have it.
 _NAMES = {row["name"]: row for row in read_rows(Path(__file__).parents[1] / "measurement_names.csv", 1 << 16)[1]}
 MEASUREMENTS = tuple(_NAMES)
+# How a line of an interpretation begins that names a person.
+_SIGNATURE = re.compile(
+    r"\W*(?:electronically )?(?:un)?(?:confirmed|reviewed|signed|over-?read|edited|referred|ordered|interpreted)\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
 
@@ -56,13 +61,8 @@ def read_xml(path: StrPath, data: bytes | None = None) -> Element:
     tree = _Tree(path)
     # Text that went through a database may say UTF-16 and be in UTF-8; the parser takes the declaration's word for it.
     says_wide = re.match(rb"\s*(?:\xef\xbb\xbf)?<\?xml[^>]*encoding=[\"']utf-16", data[:200], re.IGNORECASE)
-    parser = defused.DefusedXMLParser(
-        target=tree,
-        encoding="utf-8" if says_wide else None,
-        forbid_dtd=False,
-        forbid_entities=True,
-        forbid_external=True,
-    )
+    encoding, forbidden = "utf-8" if says_wide else None, {"forbid_entities": True, "forbid_external": True}
+    parser = defused.DefusedXMLParser(target=tree, encoding=encoding, forbid_dtd=False, **forbidden)
     try:
         for place in range(0, len(data), _PIECE):
             parser.feed(data[place : place + _PIECE])
@@ -164,6 +164,14 @@ def measured(kind: str, text_under: Callable[[str], str]) -> dict[str, float]:
     return measurements_of((name, text_under(key)) for name, keys in names_of(kind).items() for key in keys)
 
 
+def without_signatures(lines: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Lines apart from those that say who read, ordered or confirmed it ("Confirmed by ..."); the latter numbered."""
+    lines = list(lines)
+    signed = [line for line in lines if _SIGNATURE.match(line)]
+    others = {f"signature {i + 1}": line for i, line in enumerate(signed)}
+    return tuple(line for line in lines if line not in signed), others
+
+
 def count_of(element: Element | None, place: str, path: Path, most: int) -> int | None:
     """A whole number from 0 to `most` at a place; None where absent or empty. Raises RecordingError for others."""
     text = text_of(element, place)
@@ -175,9 +183,12 @@ def count_of(element: Element | None, place: str, path: Path, most: int) -> int 
     return int(value)
 
 
-def digits_in(text: str, most: int, path: Path) -> Floats:
-    """The numbers of a text, separated by white space or commas; RecordingError for more than `most`, or others."""
-    text = text.replace(",", " ")
+def digits_in(text: str, frequency: float, path: Path) -> Floats:
+    """The samples of a lead at this frequency, separated by white space or commas.
+
+    RecordingError for more than `LONGEST_MINUTES` of them, or other texts.
+    """
+    text, most = text.replace(",", " "), int(LONGEST_MINUTES * 60 * frequency)
     parts: list[Floats] = []
     place = 0
     try:

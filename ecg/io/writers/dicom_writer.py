@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ecg.io.errors import problem
+from ecg.io.errors import import_optional, problem
 from ecg.io.files import write_file
-from ecg.io.optional import import_optional
 from ecg.io.readers.dicom import EXPLICIT, LEAD_NUMBERS
 from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
@@ -37,9 +36,8 @@ def write_dicom(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Pa
     dataset = new()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = _sop_class(stored, path)
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID = (
-        _uid(stored, part) for part in ("study", "series", "instance")
-    )
+    for name, part in (("Study", "study"), ("Series", "series"), ("SOP", "instance")):
+        setattr(dataset, f"{name}InstanceUID", _uid(stored, part))
     dataset.StudyID = dataset.AccessionNumber = dataset.ReferringPhysicianName = ""
     dataset.SeriesNumber = dataset.InstanceNumber = 1
     dataset.Modality = "ECG"

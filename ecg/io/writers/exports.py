@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Array, Floats32
-from ecg.io.errors import problem
+from ecg.io.errors import import_optional, problem
 from ecg.io.files import write_file
-from ecg.io.optional import import_optional
 from ecg.io.stored import Identity, Stored
 from ecg.leads import LEADS
 

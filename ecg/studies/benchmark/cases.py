@@ -220,9 +220,8 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         adds = len(headers) * MEMBERS * count_multiply_adds(method, first_windows(method, headers[:1]), pick_device())
         measuring = 0 if method.signal_part is None else machine.lower_bound(len(headers) * count_measuring(), 0)
         bounds.append(machine.lower_bound(adds, n_bytes, network=True) + measuring)
-    stored = [
-        path for model in options.models for path in (model, model / "distilled") if (path / "config.json").exists()
-    ]
+    stored = [path for each in options.models for path in (each, each / "distilled")]
+    stored = [path for path in stored if (path / "config.json").exists()]
     outputs = [folder / f"stored-{k}" for k in range(len(stored))]
     for path, place in zip(stored, outputs, strict=True):
         load = partial(load_model, path, find_methods(), pick_device())
@@ -233,10 +232,9 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         one, other = (folder / method.name / side for side in ("reference", "project"))
         checks.append(_agreement(one, other, some, method.classes))
         busy.append(f"{method.name}, {given} weights: {timing.result:.1%}")
-    rows = rows_by_method(
-        "driver", methods, len(headers), timings[: 2 * len(methods)], bounds, checks, (2.2, 10.0), scale
-    )
-    for path, place, timing in zip(stored, outputs, timings[2 * len(methods) :], strict=True):
+    counted, kept = timings[: 2 * len(methods)], timings[2 * len(methods) :]
+    rows = rows_by_method("driver", methods, len(headers), counted, bounds, checks, (2.2, 10.0), scale)
+    for path, place, timing in zip(stored, outputs, kept, strict=True):
         model = load_model(path, find_methods(), CPU)
         exact = folder / f"{place.name}-exact"
         run_folder(model, [str(header) for header in some], exact, ClassifyOptions(deterministic=True))
@@ -377,9 +375,8 @@ def compare_seeds(folder: Path, options: Options, machine: Machine, epochs: int 
     scores: dict[str, list[float]] = {"reference": [], "project": []}
     for seed in range(options.seed, options.seed + options.seeds):
         networks = [reference.reference_train(method, headers[:cut], epochs, seed, CPU, dataset).eval()]
-        passes = [
-            reference.reference_pass(method, networks, path, reference.reference_interpolate) for path in headers[cut:]
-        ]
+        way = reference.reference_interpolate
+        passes = [reference.reference_pass(method, networks, path, way) for path in headers[cut:]]
         by_reference = [probabilities[0] for probabilities, _ in passes]
         by_project = train(method, cut, epochs, seed, CPU, dataset).probabilities
         for side, found in (("reference", np.stack(by_reference)), ("project", by_project)):

@@ -1,15 +1,28 @@
-"""Comparisons of recordings as tables, and which recordings of a folder are compared."""
+"""Comparisons of ECGs of one patient: which recordings of a folder, what changed as tables, and as a page."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ecg.interpretation.comparison import Comparison, Ecg
+from ecg.io.files import as_csv, read_rows
 from ecg.io.formats import find_recordings
-from ecg.report.comparison_page import Pair
+from ecg.report import figures
+from ecg.report.pages import printable, render_single, with_digits
 
 _STATEMENT, _CHANGE = ("code", "statement", "evidence"), ("before", "after", "difference")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two recordings of one patient and what changed between them."""
+
+    names: tuple[str, str]
+    before: Ecg
+    after: Ecg
+    found: Comparison
 
 
 def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
@@ -19,15 +32,12 @@ def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
     recordings.
     """
     by_name = {Path(path).stem: Path(path) for path in find_recordings(folder)}
-    with open(table, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"record", "patient"} <= set(reader.fieldnames or ()):
-            found = ", ".join(reader.fieldnames or ()) or "none"
-            raise ValueError(f"{table}: expected the columns record and patient, found {found}")
-        rows = [(row["record"], row["patient"]) for row in reader]
+    fields, rows = read_rows(table, 1 << 30)
+    if not {"record", "patient"} <= set(fields):
+        raise ValueError(f"{table}: expected the columns record and patient, found {', '.join(fields) or 'none'}")
     last: dict[str, Path] = {}
     n_pairs = 0
-    for record, patient in rows:
+    for record, patient in ((row["record"], row["patient"]) for row in rows):
         if record not in by_name:
             raise ValueError(f"{table}: expected recordings of {folder}, found {record!r}, which is not there")
         if patient in last:
@@ -39,15 +49,12 @@ def pairs_of(folder: Path, table: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def changes_as_csv(pairs: Sequence[Pair]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["before", "after", "code", "statement", "evidence", "changes"])
+    lines: list[list[object]] = [["before", "after", "code", "statement", "evidence", "changes"]]
     for pair in pairs:
         changes = ", ".join(change.words for change in pair.found.changes)
         rows: list[tuple[object, ...]] = [*pair.found.statements]
-        for row in rows or [("", "no comparison statement holds", "")]:
-            writer.writerow([*pair.names, *row, changes])
-    return text.getvalue()
+        lines += [[*pair.names, *row, changes] for row in rows or [("", "no comparison statement holds", "")]]
+    return as_csv(lines)
 
 
 def changes_as_json(pairs: Sequence[Pair]) -> str:
@@ -69,3 +76,23 @@ def changes_as_json(pairs: Sequence[Pair]) -> str:
 
 def _or_none(value: float) -> float | None:
     return round(value, 1) if value == value else None  # NaN is not JSON
+
+
+def comparison_page(pairs: Sequence[Pair], note: str = "") -> str:
+    """The page as HTML with everything in it."""
+    shown = [_shown(one) for one in pairs]
+    return render_single("comparison.html", "ECG comparison", scripts=[], note=note, pairs=shown)
+
+
+def _shown(pair: Pair) -> dict[str, Any]:
+    beats = pair.before.measured.median_beat, pair.after.measured.median_beat
+    return {
+        "before": printable(pair.names[0]),
+        "after": printable(pair.names[1]),
+        "found": pair.found,
+        "rows": [
+            (each.name, *(with_digits(value, 0, each.unit) for value in (each.before, each.after, each.difference)))
+            for each in pair.found.changes
+        ],
+        "picture": figures.median_beat(beats[1], beats[0]) if beats[0] is not None and beats[1] is not None else None,
+    }
