@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,7 +81,7 @@ def measure_folder(folder: Path, options: Options, machine: Machine) -> Report:
     recordings, n_recordings = folder / "recordings", options.records or 128
     paths = [str(path) for path in simulate(recordings, n_recordings, options.seed)]
     load = partial(load_model, options.models[0], find_methods(), pick_device())
-    ways = [
+    ways: list[Callable[..., object]] = [
         partial(classify, paths, folder / "outputs"),
         partial(classify, paths[: n_recordings // 2], folder / "half"),
         partial(write_report, recordings, folder / "report"),
