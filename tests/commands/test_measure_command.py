@@ -6,7 +6,7 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -230,6 +230,21 @@ def test_json_holds_what_the_table_holds_and_the_median_beat(tmp_path):
     assert objects[2] == {"record": "empty_mat", "problem": rows[2]["problem"]}
 
 
+def test_a_row_has_every_number_in_its_column_with_its_digits():
+    numbers = iter(np.arange(1.0, 200.0) + 0.123456)
+    amplitudes = Amplitudes(*(np.array([next(numbers) for _ in LEADS], dtype=np.float32) for _ in range(7)))
+    quality = Quality(("V1", "V2"), ("V3",), 31.26, 4.04, -0.01, "RA-LA")
+    first = [next(numbers) for _ in range(10)]
+    measured = replace(measurements_of([300, 800], ("dominant",) * 2, MARKS), amplitudes=amplitudes, quality=quality)
+    names = ("heart_rate_bpm", "p_ms", "pr_ms", "qrs_ms", "qt_ms", "qtc_bazett_ms", "qtc_fridericia_ms")
+    names += ("p_axis_deg", "qrs_axis_deg", "t_axis_deg")
+    row = row_of(replace(measured, **dict(zip(names, first, strict=True)), n_ectopic=1, rr_sd_ms=8.06, rmssd_ms=9.96))
+    assert row[:14] == [*(f"{value:.1f}" for value in first), "2", "1", "8.1", "10.0"]
+    by_lead = [f"{float(of_wave[k]):.4f}" for k in range(12) for of_wave in astuple(amplitudes)]
+    assert row[14:-6] == by_lead
+    assert row[-6:] == ["V1 V2", "V3", "31.3", "4.0", "0.0", "RA-LA"]
+
+
 def measurements_of(samples, kinds, marks, rate=500.0):
     missing = np.full(12, np.nan, dtype=np.float32)
     beat = MedianBeat(np.zeros((12, 600), dtype=np.float32), rate, 3, marks, (marks,) * 12, CENTRE)
@@ -295,6 +310,12 @@ def test_a_wave_is_left_out_that_does_not_fit_before_the_next_complex_or_into_th
 def test_a_p_wave_that_begins_in_a_t_wave_takes_its_end_and_one_before_its_peak_is_left_out(peaks, symbols):
     marks = replace(MARKS, t_offset=CENTRE + 150)
     assert "".join(annotations_of(measurements_of(peaks, ("dominant",) * 2, marks), 500.0, 5000)[1]) == symbols
+
+
+@pytest.mark.parametrize(("onset", "symbols"), [(25, "(N)"), (26, "(N)(t)")])
+def test_a_wave_begins_one_sample_behind_the_end_of_the_one_before_at_the_earliest(onset, symbols):
+    marks = replace(MARKS, p_onset=NAN, t_onset=CENTRE + onset, t_offset=CENTRE + 200)
+    assert "".join(annotations_of(measurements_of([300], ("dominant",), marks), 500.0, 5000)[1]) == symbols
 
 
 def test_marks_are_converted_to_the_sampling_frequency_of_the_recording():

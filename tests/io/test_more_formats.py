@@ -102,6 +102,14 @@ def test_an_age_in_cardiosoft_has_a_unit(tmp_path, unit, years):
     assert read(tmp_path, data).header.age == pytest.approx(years, nan_ok=True)
 
 
+def test_a_mortara_file_without_a_typical_cycle_has_the_numbers_of_its_root(tmp_path):
+    cycle = b'<TYPICAL_CYCLE PR_INT="138" QRS_DURATION="96"/>'
+    with_cycle = mortara_xml(SAMPLES)
+    assert cycle in with_cycle
+    stored = read(tmp_path, with_cycle.replace(cycle, b""))
+    assert dict(stored.device.measurements) == {"heart_rate_bpm": 48.0}
+
+
 def test_age_and_sex_of_a_mortara_file_are_no_identifiers(tmp_path):
     others = read(tmp_path, FILES["Mortara ELI XML"]).identity.others
     assert {"Last:", "ID&ID:", "Room:", "DOB:"} <= set(others) and not {"Sex", "Age&yr"} & set(others)

@@ -142,6 +142,20 @@ def test_the_pulse_is_found_at_any_rate_and_place():
     assert np.array_equal(without_pulse(at_250, 500, 250)[0], SAMPLES[:, :640])
 
 
+@pytest.mark.parametrize(("length", "is_pulse"), [(49, False), (50, True), (200, True), (201, False)])
+def test_a_pulse_lasts_from_a_tenth_of_a_second_to_four_tenths(length, is_pulse):
+    ending = np.tile(np.repeat([0, 200, 0], [50, length, 50]), (12, 1)).astype(np.int16)
+    assert len(without_pulse(np.hstack([SAMPLES, ending]), 200, 500)[1]) == is_pulse
+
+
+@pytest.mark.parametrize(("off", "is_pulse"), [(5, True), (6, False)])
+@pytest.mark.parametrize("place", [10, 100, 180])  # before, in and behind it
+def test_a_pulse_is_within_25_microvolts_of_its_shape_in_every_lead(place, off, is_pulse):
+    ending = np.tile(np.repeat([0, 200, 0], [50, 100, 50]), (12, 1)).astype(np.int16)
+    ending[7, place] += off
+    assert len(without_pulse(np.hstack([SAMPLES, ending]), 200, 500)[1]) == (is_pulse or place == 10)
+
+
 # ---- real files ------------------------------------------------------------------------------------------------------
 
 

@@ -19,13 +19,13 @@ SIGNAL = np.sin(np.arange(12 * 1000).reshape(12, 1000) / 30)
 def test_a_challenge_recording_has_what_its_header_says(tmp_path):
     path = write_recording(tmp_path, "A0001", heart_like(2, seed=1))
     with path.open("a") as file:
-        file.write("# Measurement: qrs_ms 92\n# Statement: Sinus rhythm\n# Note: V6 was absent\n")
+        file.write("# Measurement: qrs_ms 92\n# Statement: pr_ms 160\n# Note: qt_ms 400\n")
     header, recording = read_header(path), read(path)
     assert (recording.name, recording.format, recording.path) == ("A0001", "Challenge", path)
     assert (recording.age, recording.sex, recording.labels) == (header.age, header.sex, header.labels)
     assert recording.device.measurements == {"qrs_ms": 92}
-    assert recording.device.statements == ("Sinus rhythm",)
-    assert recording.notes == ("V6 was absent",)
+    assert recording.device.statements == ("pr_ms 160",)
+    assert recording.notes == ("qt_ms 400",)
     assert recording.signal.dtype == np.float32 and recording.signal.shape[0] == 12
     np.testing.assert_array_equal(recording.signal, read(path).signal)
 
