@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 import helper_code
 from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg.commands import convert
-from ecg.examination.convert_folder import _holds, _summary
+from ecg.examination.convert_folder import _holds, _row, _summary
 from ecg.io.device_statements import COMMON_TABLE, StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read, read_any, read_challenge
@@ -197,6 +197,14 @@ def test_a_statement_is_withheld_that_holds_a_part_of_a_name_or_an_identifier(st
     who = Identity("Li^J", "AB12", datetime.date(1950, 2, 3), {"ward": "W-17", "unit": "Q-178", "bed": "C34"})
     assert bool(_holds(statement, who)) == is_found
     assert not _holds(statement, Identity())
+
+
+@pytest.mark.parametrize(("age", "said"), [(61.0, "61"), (0.5, "0.5"), (np.nan, ""), (0.0, "0")])
+def test_a_row_of_the_table_has_the_age_as_it_is(age, said):
+    header = make_header("a.x", ("I",), 257.5, np.ones((1, 515), np.int16), [200.0], age=age)
+    row = _row(Stored(header, np.ones((1, 515), np.int16)), "X", False)
+    assert (row["age"], row["sampling_frequency_hz"], row["seconds"]) == (said, "257.5", "2")
+    assert "patient_name" not in row
 
 
 # ---- to other formats ------------------------------------------------------------------------------------------------
