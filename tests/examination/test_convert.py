@@ -1,6 +1,7 @@
 """ecg.convert: integers and gains come through, reports, labels, exit statuses; no name or identifier gets out."""
 
 import csv
+import datetime
 import os
 import re
 import shutil
@@ -19,11 +20,11 @@ from hypothesis.extra import numpy as hnp
 import helper_code
 from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg.commands import convert
-from ecg.examination.convert_folder import _summary
+from ecg.examination.convert_folder import _holds, _row, _summary
 from ecg.io.device_statements import COMMON_TABLE, StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read, read_any, read_challenge
-from ecg.io.stored import DeviceReport, Stored, make_header
+from ecg.io.stored import DeviceReport, Identity, Stored, make_header
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import as_integers, write_challenge, write_edf
 from ecg.leads import LEADS
@@ -170,6 +171,40 @@ def test_unknown_statements_are_listed_from_the_commonest_and_in_the_order_of_th
     assert lines[0].startswith("3 statements hold a name")
     assert [line.split() for line in lines[2:]] == [["10", "d"], ["2", "c"], ["1", "a"], ["1", "b"]]
     assert list(_summary(0, Counter())) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_found"),
+    [
+        ("ST as of Li", True),  # a part of a name has two letters
+        ("ST as of J", False),
+        ("st of LI.", True),
+        ("Limb leads", False),
+        ("Patient AB12", True),  # an identifier four
+        ("Patient C34", False),
+        ("AB123", False),
+        ("Ward W-17", False),  # punctuation does not count
+        ("Ward Q-178", True),
+        ("born 1950-02-03", True),
+        ("born 03.02.1950", True),
+        ("born 02/03/1950", True),
+        ("born 19500203", True),
+        ("born 02-03-1950", True),
+        ("born 1950", False),
+    ],
+)
+def test_a_statement_is_withheld_that_holds_a_part_of_a_name_or_an_identifier(statement, is_found):
+    who = Identity("Li^J", "AB12", datetime.date(1950, 2, 3), {"ward": "W-17", "unit": "Q-178", "bed": "C34"})
+    assert bool(_holds(statement, who)) == is_found
+    assert not _holds(statement, Identity())
+
+
+@pytest.mark.parametrize(("age", "said"), [(61.0, "61"), (0.5, "0.5"), (np.nan, ""), (0.0, "0")])
+def test_a_row_of_the_table_has_the_age_as_it_is(age, said):
+    header = make_header("a.x", ("I",), 257.5, np.ones((1, 515), np.int16), [200.0], age=age)
+    row = _row(Stored(header, np.ones((1, 515), np.int16)), "X", False)
+    assert (row["age"], row["sampling_frequency_hz"], row["seconds"]) == (said, "257.5", "2")
+    assert "patient_name" not in row
 
 
 # ---- to other formats ------------------------------------------------------------------------------------------------

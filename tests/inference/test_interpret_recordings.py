@@ -93,11 +93,13 @@ def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordin
     assert found.statements == alone.statements
 
 
-def test_many_recordings_get_what_each_gets_alone_but_for_rounding(recordings):
-    model = load_model()
+@pytest.mark.parametrize("folders", [["model"], ["model/distilled", "model"]], ids=len)
+def test_many_recordings_get_what_each_gets_alone_but_for_rounding(recordings, monkeypatch, folders):
+    monkeypatch.setattr("ecg.inference.interpret_recordings._AT_ONCE", 3)
+    models = [load_model(ROOT / folder) for folder in folders]
     paths = [str(path) for path in find_recordings(recordings) if "broken" not in path]
-    for path, each in zip(paths, interpret_recordings(paths, [model], workers=1), strict=True):
-        alone = interpret_recording(read(path), [model])
+    for path, each in zip(paths, interpret_recordings(paths, models, workers=1), strict=True):
+        alone = interpret_recording(read(path), models)
         assert [one.code for one in each.statements] == [one.code for one in alone.statements]
         pairs = zip(each.statements, alone.statements, strict=True)
         assert all(one.probability == pytest.approx(other.probability, abs=0.02, nan_ok=True) for one, other in pairs)

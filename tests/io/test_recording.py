@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ecg.io import formats
 from ecg.io.errors import RecordingError
 from ecg.io.folders import find_headers
 from ecg.io.formats import read
@@ -175,3 +176,37 @@ def test_recordings_are_found_folder_by_folder_in_the_order_of_the_alphabet(tmp_
     (tmp_path / "a" / "loop").symlink_to(tmp_path)
     found = [path.removeprefix(f"{tmp_path}/") for path in find_headers(tmp_path)]
     assert found == ["c.hea", "z.hea", "a/9.hea", "a/c/1.HEA", "b/1.hea", "b/2.hea"]
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (0, np.int16),
+        (32767, np.int16),
+        (-32767, np.int16),
+        (32768, np.int32),
+        (-32768, np.int32),
+        (2**23 - 1, np.int32),
+        (2**23, np.float64),
+        (0.009, np.int16),
+        (0.011, np.float64),
+    ],
+)
+def test_samples_of_a_challenge_file_are_whole_numbers_as_far_as_they_are(monkeypatch, value, dtype):
+    scale = {"adc_gains": (1.0, np.nan, 2.0), "baselines": (10.0, np.nan, 0.0)}
+    files = {"file_names": ("a.mat",) * 3, "formats": ("16",) * 3}
+    header = Header("a", 500.0, 500, ("V1", "Pleth", "I"), **scale, **files, age=60.0, sex="Male", labels=("1",))
+    millivolts = np.full((12, 500), np.nan, np.float32)
+    millivolts[6], millivolts[0] = 0, np.arange(500) % 7
+    millivolts[6, 3], millivolts[6, 4] = value - 10.0, np.nan
+    monkeypatch.setattr(formats, "read_recording", lambda path: (header, millivolts))
+    monkeypatch.setattr(formats, "load_header", lambda path: "")
+    stored = formats.read_challenge("a.hea")
+    assert stored.samples.dtype == dtype and stored.header.leads == ("V1", "I")
+    if dtype == np.float64:
+        np.testing.assert_array_equal(stored.samples, millivolts[[6, 0]])
+        assert (stored.header.adc_gains, stored.header.baselines) == ((1.0, 1.0), (0.0, 0.0))
+    else:
+        assert stored.samples[0, 3] == round(value) and stored.samples[0, 4] == np.iinfo(dtype).min
+        assert (stored.samples[1] == 2 * (np.arange(500) % 7)).all() and stored.samples[0, 0] == 10
+        assert (stored.header.adc_gains, stored.header.baselines) == ((1.0, 2.0), (10.0, 0.0))

@@ -133,7 +133,8 @@ def test_spikes_that_no_complex_follows_are_lost_where_others_capture():
     [
         ([], 0),
         ([1300, 2300], 2),
-        ([1300, 4900], 1),  # a complex may follow behind the end
+        ([1300, 4824], 2),
+        ([1300, 4825], 1),  # 0.35 s before the end: a complex may follow behind it
         ([1149, 1300], 1),  # the ventricles can't be excited yet
         ([1500 - 170, 2300], 1),  # a spike of the atria, whose complex comes
         (range(1250, 1400, 5), 0),  # artefacts: more than three spikes a beat

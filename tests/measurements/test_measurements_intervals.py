@@ -64,6 +64,14 @@ def test_amplitudes_of_a_drawn_beat():
         np.testing.assert_allclose(values, expected, atol=0.025)  # the level is the mean of five samples
 
 
+@pytest.mark.parametrize(("at", "is_in"), [(39, False), (40, True), (60, True), (61, False)])
+def test_a_wave_goes_from_its_onset_to_its_offset(at, is_in):
+    beat = np.zeros((12, 350), np.float32)
+    beat[:, at], beat[:, at + 200] = -0.2, 0.3
+    found = amplitudes(beat, 500.0, _marks(p=(40.0, 50.0, 60.0), t=(240.0, 250.0, 260.0)))
+    assert (found.p == np.float32(-0.2 * is_in)).all() and (found.t == np.float32(0.3 * is_in)).all()
+
+
 def test_a_complex_without_r_is_one_negative_wave():
     beat = np.tile(np.interp(np.arange(350), [100, 125, 150], [0, -1, 0]), (12, 1)).astype(np.float32)
     a = amplitudes(beat, 500.0, _marks())

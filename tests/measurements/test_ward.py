@@ -163,3 +163,12 @@ def test_one_chest_lead_that_jumps_is_disturbed_and_two_are_the_hearts_doing(off
     expected = np.zeros((12, 6), dtype=bool)
     expected[list(moved), 3] = found
     np.testing.assert_array_equal(disturbed, expected)
+
+
+@pytest.mark.parametrize(("after", "found"), [(-85, False), (-70, True), (100, True), (124, False)])
+def test_a_beat_is_looked_at_from_0_3_s_before_to_0_44_s_after_its_largest_deflection(after, found):
+    beats = 200 + 220 * np.arange(6)  # at 250 Hz
+    signal = np.random.default_rng(0).normal(0, 0.01, (12, 1600)).astype(np.float32)
+    signal[6, beats[3] + after : beats[3] + after + 8] += 3
+    disturbed = disturbed_leads(signal, 250.0, beats, np.ones(12, dtype=bool))
+    assert np.argwhere(disturbed).tolist() == ([[6, 3]] if found else [])

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 import team_code
 from commands import run, visible_bytes
 from ecg.commands import adapt, calibrate
+from ecg.decisions import adaptation
 from ecg.decisions.adaptation import (
     Adaptation,
     Decided,
@@ -113,6 +114,13 @@ def test_few_recordings_without_any_difference_get_the_strongest_penalty_and_man
     same = rng.random(scores.shape) < scores
     assert choose_penalty(same, scores, np.arange(100) % 5) >= 30
     assert choose_penalty(*hospital(2000), np.arange(2000) % 5) <= 3
+
+
+def test_of_equally_good_penalties_the_strongest_is_taken(monkeypatch):
+    monkeypatch.setattr(
+        adaptation, "fit_adaptation", lambda labels, scores, penalty: fit_adaptation(labels, scores, math.inf)
+    )
+    assert choose_penalty(*hospital(40), np.arange(40) % 2) == math.inf
 
 
 def test_a_recording_has_no_part_in_its_own_cross_validated_scores():
