@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import sosfiltfilt
 
 from ecg.leads import fill_missing, through_independent, twelve_leads
-from ecg.signal.filtering import without_mains
+from ecg.signal.filtering import band_filter, band_pass, without_mains
 from ecg.signal.resampling import resample
 from ecg.signal.windows import even_windows, pad_right
 from helper_code import LEADS
@@ -185,3 +186,11 @@ def test_a_notch_is_cut_where_the_sampling_frequency_leaves_room_for_it(mains, f
     sine = np.sin(2 * np.pi * mains * np.arange(20 * fs) / fs + 0.3).astype(np.float32)[np.newaxis]
     middle = without_mains(sine, fs)[0, 8 * fs : 12 * fs]
     assert middle.std() * np.sqrt(2) == pytest.approx(left, abs=0.05)
+
+
+@pytest.mark.parametrize("n_samples", [2, 3, 127, 128, 129, 130, 1000])  # half a second is 128
+def test_a_band_is_kept_as_by_scipy_with_half_a_second_of_mirror_image_or_what_there_is(n_samples):
+    signal = np.random.default_rng(n_samples).normal(size=(3, n_samples)).astype(np.float32)
+    sections, _ = band_filter(1.0, 45.0, 257.0)
+    expected = sosfiltfilt(sections, signal.astype(np.float64), axis=1, padlen=min(128, n_samples - 1))
+    np.testing.assert_allclose(band_pass(signal, 1.0, 45.0, 257.0), expected, rtol=1e-5, atol=1e-6)
