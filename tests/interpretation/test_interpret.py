@@ -220,6 +220,13 @@ def test_within_the_error_of_the_measurement_a_statement_is_less_certain(measure
     assert 82 not in said(replace(measured, pr_ms=185.0), opinions)
 
 
+@pytest.mark.parametrize(("likely", "code"), [("426783006", 20), ("427084000", 21), ("426177001", 22)])
+def test_a_child_has_the_sinus_rhythm_that_the_model_says_whatever_the_rate(measured, likely, code):
+    said_by_model = {"model": {"426783006": 0.2, "427084000": 0.2, "426177001": 0.2} | {likely: 0.9}}
+    for rate in (50.0, 80.0, 120.0):
+        assert code in said(replace(measured, heart_rate_bpm=rate), said_by_model, age=5.0)
+
+
 def test_a_child_has_no_statement_of_adult_limits(measured):
     changed = replace(measured, heart_rate_bpm=130.0, qrs_axis_deg=110.0, qtc_fridericia_ms=470.0)
     assert set(said(changed, age=5.0)) == {20}

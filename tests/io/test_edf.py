@@ -8,6 +8,7 @@ import pytest
 
 import helper_code
 from ecg.io.errors import RecordingError
+from ecg.io.readers import edf as edf_files
 from ecg.io.readers.edf import is_edf, read_edf
 from ecg.io.readers.lead_labels import lead_of
 from format_files import little_memory
@@ -75,6 +76,22 @@ def test_units_and_offsets(tmp_path, unit, per_millivolt):
     np.testing.assert_allclose(
         helper_code.to_millivolts(stored.samples, stored.header)[:2], expected, rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize(("spare", "is_read"), [(0, True), (-1, False)])
+def test_a_bdf_file_that_would_take_too_much_memory_is_refused_and_an_edf_file_is_not(
+    tmp_path, monkeypatch, spare, is_read
+):
+    for make, container in ((edfio.BdfSignal, edfio.Bdf), (edfio.EdfSignal, edfio.Edf)):
+        is_bdf, path = container is edfio.Bdf, tmp_path / container.__name__
+        wave = np.sin(np.arange(1000) / 9)
+        container([make(wave, 500, label="II", physical_dimension="mV", physical_range=(-2, 2))]).write(path)
+        monkeypatch.setattr(edf_files, "_LARGEST_BDF", path.stat().st_size + spare if is_bdf else 0)
+        if is_read or not is_bdf:
+            assert read_edf(path).samples.shape == (1, 1000)
+        else:
+            with pytest.raises(RecordingError, match="a BDF file of at most"):
+                read_edf(path)
 
 
 @pytest.mark.parametrize("version", [b"0", b"\xffBIOSEMI"])

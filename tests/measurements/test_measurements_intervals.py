@@ -40,6 +40,11 @@ def test_axis_is_the_direction_of_the_vector(degrees, size):
     assert (found - degrees + 180) % 360 - 180 == pytest.approx(0, abs=0.1)
 
 
+@pytest.mark.parametrize("inferior", [-1e-17, -0.0, 0.0, 1e-17])
+def test_an_axis_straight_to_the_right_is_180_degrees(inferior):
+    assert axis(_beat(-1.0, inferior), 20, 40) == 180
+
+
 def test_axis_is_missing_without_a_wave_or_a_lead():
     beat = _beat(1, 0)
     assert math.isnan(axis(beat, NAN, 40))

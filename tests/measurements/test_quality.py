@@ -53,8 +53,9 @@ def test_mains_of_a_known_amplitude_is_measured_beside_muscle_noise_and_does_not
     assert after.noise_uv == pytest.approx(before.noise_uv, rel=0.3)
 
 
-def test_mains_can_not_be_told_at_a_low_sampling_frequency():
-    assert math.isnan(assess_quality(clean(fs=100), 100.0).mains_uv)
+@pytest.mark.parametrize(("fs", "is_told"), [(100, False), (149, False), (150, True)])
+def test_mains_can_not_be_told_at_a_low_sampling_frequency(fs, is_told):
+    assert math.isfinite(assess_quality(clean(fs=fs), float(fs)).mains_uv) == is_told
     assert assess_quality(clean(fs=100), 100.0).noise_uv >= 0
 
 
