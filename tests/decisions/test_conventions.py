@@ -36,6 +36,14 @@ def test_prior_odds_move_a_probability_as_bayes_says():
     assert found[column(AF)] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize(("prior", "taken"), [(0.0, 0.002), (0.001, 0.002), (0.99, 0.98), (1.0, 0.98)])
+def test_no_prior_of_the_training_data_is_taken_for_less_or_more_than_the_bounds(prior, taken):
+    found = convention("ptb-xl", CHALLENGE_2020.classes)
+    probabilities = np.full((1, len(CHALLENGE_2020.classes)), 0.3)
+    one, other = (found.moved(probabilities, np.full_like(probabilities, each), {}) for each in (prior, taken))
+    np.testing.assert_array_equal(one, other)
+
+
 def test_the_clinical_convention_goes_half_the_way_for_each_database():
     found = moved("clinical", {AF: 0.3}, {}, priors=0.2)
     shares = [0.1775, 0.0443, 0.0693, 0.0551, 0.1737, 0.002]  # Ningbo wrote no fibrillation: the rarest that counts

@@ -373,3 +373,11 @@ def test_the_notches_leave_the_rest_alone():
         assert np.abs(middle).max() == pytest.approx(left, abs=0.05), frequency
     slow = np.ones((2, 50), np.float32)
     np.testing.assert_allclose(without_mains(slow, 100), slow, atol=1e-4)  # neither fits below half the frequency
+
+
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_certain_probabilities_and_thresholds_at_an_end_are_a_millionth_away_from_it(end):
+    near = abs(end - 1e-6)
+    for one, other in (((0.3, end), (0.3, near)), ((end, 0.3), (near, 0.3)), ((end, end), (0.5, 0.5))):
+        found, expected = (adjust_odds(np.array([p]), np.array([t])) for p, t in (one, other))
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
