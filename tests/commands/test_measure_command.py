@@ -353,3 +353,10 @@ def test_nothing_measurable_makes_empty_cells_and_nulls():
     assert content["pr_ms"] is None
     assert content["beats"] == {"samples": [], "kinds": [], "n_lost_spikes": 0, "n_blocked_p": 0}
     json.dumps(content, allow_nan=False)
+
+
+def test_the_annotations_of_a_recording_without_beats_are_a_file_without_annotations(tmp_path):
+    recording = ecg.Recording.from_array(np.random.default_rng(0).normal(0, 1e-4, (12, 600)), 500)
+    measured = replace(measure(recording.signal, 500.0), beats=Beats(np.zeros(0, np.int64), ()))
+    (tmp_path / "a.ecg").write_bytes(measure_folder._annotation_file(measured, recording))
+    assert wfdb.rdann(str(tmp_path / "a"), "ecg").sample.size == 0

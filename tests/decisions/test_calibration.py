@@ -27,7 +27,7 @@ def drawn(slope, intercept, n=4000, seed=0):
     return rng.random((n, 1)) < expit(slope * logit(scores) + intercept), scores
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(0.5, -1.0), (1.0, 0.0), (2.0, 0.7)])
+@pytest.mark.parametrize(("slope", "intercept"), [(0.1, 0.5), (0.5, -1.0), (1.0, 0.0), (2.0, 0.7), (6.0, 1.0)])
 def test_the_line_that_the_labels_were_drawn_from_is_found(slope, intercept):
     labels, scores = drawn(slope, intercept)
     found = fit_calibration(labels, scores)

@@ -210,3 +210,13 @@ def test_samples_of_a_challenge_file_are_whole_numbers_as_far_as_they_are(monkey
         assert stored.samples[0, 3] == round(value) and stored.samples[0, 4] == np.iinfo(dtype).min
         assert (stored.samples[1] == 2 * (np.arange(500) % 7)).all() and stored.samples[0, 0] == 10
         assert (stored.header.adc_gains, stored.header.baselines) == ((1.0, 2.0), (10.0, 0.0))
+
+
+@pytest.mark.parametrize(("n_samples", "is_read"), [(499, False), (500, True)])
+def test_a_challenge_recording_lasts_a_second_at_least(tmp_path, n_samples, is_read):
+    path = write_recording(tmp_path, "A1", heart_like(2)[:, :n_samples])
+    if is_read:
+        assert read(path).signal.shape == (12, 500)
+    else:
+        with pytest.raises(RecordingError, match="at least 1 s"):
+            read(path)

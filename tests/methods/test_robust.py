@@ -238,3 +238,15 @@ def test_thresholds_don_t_follow_the_validation_recordings():
     for share in (0.05, 0.9):
         found = METHOD.decision.search_thresholds(rng.random((50, 24)) < share, rng.random((50, 24)), np.eye(24))
         assert (found == 0.5).all()
+
+
+def test_every_place_of_the_crop_is_drawn_also_the_last():
+    n = robust.TRAINING_WINDOW
+    recording = np.tile(np.arange(1.0, n + 3, dtype=np.float32), (12, 1))  # two samples more than a crop
+    firsts = set()
+    for seed in range(60):
+        item = robust.augment(recording, np.random.default_rng(seed))
+        lead = item[np.flatnonzero(item.any(axis=1))[0]].astype(np.float64)
+        assert item.shape == (12, n)
+        firsts.add(round(float(lead[0] * (n - 1) / (lead[-1] - lead[0]))))  # whatever the gain
+    assert firsts == {1, 2, 3}

@@ -21,7 +21,7 @@ from ecg.report.findings import (
     measurement_rows,
     summary,
 )
-from ecg.report.recording_page import Reported, article, look_at
+from ecg.report.recording_page import Reported, article, look_at, row_of
 from tiny import heart_like
 
 AF, NSR, PVC, CRBBB = "164889003", "426783006", "427172004", "713427006"
@@ -218,3 +218,24 @@ def test_a_page_speaks_of_thresholds_only_where_they_decide(probability, found, 
         assert row["limit"] == words
         if found != (probability >= 0.5):
             assert ("found below its threshold" if kind == "own" else "found below one half") in page["how_decided"]
+
+
+def test_the_row_of_a_recording_has_each_number_found_class_and_label():
+    labels = np.array([code in (AF, PVC) for code in CLASSES])
+    probabilities = np.array([{AF: 0.7004, PVC: 0.9}.get(code, 0.1) for code in CLASSES])
+    given = Recording(heart_like(), 500.0, "A1", 60.0, "Female", labels=(AF, CRBBB))
+    numbers = {"heart_rate_bpm": 71.4, "pr_ms": 150.6, "qrs_ms": 91.2, "qt_ms": 380.0, "qrs_axis_deg": np.nan}
+    numbers |= {"qtc_bazett_ms": 415.0, "qtc_fridericia_ms": 404.9}
+    shown = replace(measure(given.signal, 500), **numbers)
+    for thresholds in (None, np.full(24, 0.5)):
+        row = row_of(look_at("A1", given, shown, Reported(CLASSES, labels, probabilities, thresholds)), "pages/A1.html")
+        assert (row["name"], row["page"]) == ("A1", "pages/A1.html")
+        assert row["found"] == [[CLASSES.index(PVC), 0.9], [CLASSES.index(AF), 0.7]]
+        assert (row["rate"], row["pr"], row["qrs"], row["qtc"], row["axis"]) == (71, 151, 91, 405, None)
+        assert ("unsure" in row, "doubt" in row) == (thresholds is not None,) * 2
+        names = {key: [CHALLENGE_2020[code].words for code in codes] for key, codes in
+                 (("right", [AF]), ("missed", [CRBBB]), ("added", [PVC]))}  # fmt: skip
+        assert {key: row[key] for key in names} == names
+    assert "right" not in row_of(
+        look_at("A1", replace(given, labels=()), shown, Reported(CLASSES, labels, probabilities)), ""
+    )

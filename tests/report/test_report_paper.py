@@ -119,3 +119,10 @@ def test_paper_has_its_size_in_mm_a_pulse_in_every_row_and_says_speed_gain_and_f
 def test_the_noisiest_recording_stays_small_enough_for_a_page():
     noise = np.random.default_rng(0).normal(0, 0.5, (12, 60000)).astype(np.float32)
     assert len(trace_definitions(noise, 1000, "")) < 450_000
+
+
+@pytest.mark.parametrize(("fs", "n_samples", "last"), [(500, 4000, 7998), (500, 5001, 10000), (500, 9000, 10000)])
+def test_traces_show_the_first_ten_seconds_and_the_sample_that_ends_them(fs, n_samples, last):
+    signal = np.random.default_rng(1).normal(size=(12, n_samples)).astype(np.float32)
+    paths = re.findall(r' d="([^"]+)"', trace_definitions(signal, fs, ""))
+    assert [points_of(path)[-1][-1, 0] for path in paths] == [last] * 12

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import math
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -313,6 +314,16 @@ def test_always_the_normal_class_scores_exactly_zero_and_the_labels_one(problem)
     assert evaluate_model.compute_challenge_metric(FEW_WEIGHTS, labels, normal, FEW) == 0.0
     expected = 0.0 if np.array_equal(labels[labels.any(axis=1)], normal[labels.any(axis=1)]) else 1.0
     assert evaluate_model.compute_challenge_metric(FEW_WEIGHTS, labels, labels, FEW) == expected
+
+
+@pytest.mark.parametrize("column", range(5))
+def test_any_class_may_be_the_one_that_scores_zero_when_it_is_always_given(column):
+    labels = np.random.default_rng(3).random((40, 5)) < 0.4
+    always = np.zeros_like(labels)
+    always[:, column] = True
+    scored = partial(evaluate_model.compute_challenge_metric, FEW_WEIGHTS, labels, classes=FEW)
+    assert scored(always, normal_class=FEW[column]) == 0.0
+    assert scored(always, normal_class=FEW[column - 1]) != 0.0
 
 
 @SETTINGS
