@@ -255,3 +255,11 @@ def test_of_criteria_that_are_met_the_last_has_its_name_said_and_of_borderline_o
     low = {"r_aVL": 0.5, "cornell": 1.0, "cornell_product": 90.0}
     found = verdict(142, sokolow_lyon=sokolow_lyon, peguero=peguero, **low)
     assert (found.state, found.name) == (state, name)
+
+
+@pytest.mark.parametrize("code", sorted(all_criteria()))
+def test_a_criterion_that_is_not_met_says_what_was_looked_at(code):
+    numbers = dict.fromkeys(sorted(NAMES), 1000.0)
+    for given in (numbers, {name: -value for name, value in numbers.items()}, dict.fromkeys(numbers, 0.0)):
+        found = verdict(code, **given)
+        assert found.state == "unknown" or found.evidence

@@ -16,10 +16,13 @@ from ecg.interpretation.interpret import (
     Policy,
     Statement,
     _rank,
+    _Reader,
+    _secondary,
     certainty_of,
     probabilities_of_codes,
 )
-from ecg.interpretation.statement_list import read_table
+from ecg.interpretation.quantities import Quantity
+from ecg.interpretation.statement_list import read_table, statement_list
 from ecg.labels.diagnoses import CHALLENGE_2020, load_diagnoses
 from ecg.measurements import measure
 from ecg.simulator.noise import Noise
@@ -413,3 +416,15 @@ def test_the_leads_of_a_right_bundle_branch_block_say_nothing_of_st_and_t(measur
     lower[[1, 5]] = 0.3
     changed = replace(changed, amplitudes=replace(measured.amplitudes, st_j=lower))
     assert said(changed, likely)[145].statement.endswith("leads II, aVF")
+
+
+@pytest.mark.parametrize("code", sorted(statement_list()))
+def test_coved_st_in_v1_may_be_brugada_beside_what_the_list_allows(code):
+    statement = statement_list()[code]
+    term = statement_list()[202]
+    for coved in (0.0, 1.0):
+        numbers = {"coved_v1": Quantity(coved, "ST 0.30 mV in V1, falling")}
+        reader = _Reader(60.0, "Male", "clinical", {}, {}, numbers)
+        found = _secondary({code: statement}, reader)
+        assert [each.code for each in found] == [202] * (coved > 0 and code in term.accompanies)
+        assert all((each.certainty, each.evidence) == ("possible", numbers["coved_v1"].words) for each in found)

@@ -106,6 +106,12 @@ def test_numbers_of_the_rhythm_are_relative_to_the_median_interval(ectopic, coup
     np.testing.assert_allclose(_rhythm(Beats(samples, kinds)), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(("n_beats", "is_known"), [(2, False), (3, True)])
+def test_the_rhythm_needs_three_beats(n_beats, is_known):
+    found = _rhythm(Beats(np.arange(n_beats) * 400, ("dominant",) * n_beats))
+    assert np.isfinite(found).any() == is_known
+
+
 @pytest.mark.parametrize(("at", "value"), [(-2, 1), (0, 1), (0.25, 1.5), (1, 3), (1.5, 5), (2, 7), (9, 7)])
 def test_between_two_samples_lies_the_line_and_beyond_an_end_the_end(at, value):
     assert _between(np.array([[1, 3, 7]], np.float32), np.array([at], np.float64)).tolist() == [[value]]
