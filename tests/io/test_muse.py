@@ -32,6 +32,16 @@ def test_the_longest_of_several_rhythms_is_taken(read):
     assert np.array_equal(read(two).samples, SAMPLES)
 
 
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_statements_are_those_that_were_edited_else_the_device_s_own(read, is_edited):
+    data = muse_xml(SAMPLES, statements=(("Sinus rhythm",),))
+    original = data[data.index(b"<Diagnosis>") : data.index(b"</Diagnosis>") + 12]
+    original = original.replace(b"Diagnosis>", b"OriginalDiagnosis>").replace(b"Sinus rhythm", b"Atrial flutter")
+    at = data.index(b"<Diagnosis>")
+    given = data[:at] + original + (data[at:] if is_edited else data[data.index(b"</Diagnosis>") + 12 :])
+    assert read(given).device.statements == ("Sinus rhythm" if is_edited else "Atrial flutter",)
+
+
 def test_leads_recorded_one_after_the_other_are_refused(read):
     data = muse_xml(SAMPLES, order=("Rhythm", "Median")).replace(b">Median<", b">Rhythm<")
     first, second = data[: data.rindex(b"<Waveform>")], data[data.rindex(b"<Waveform>") :]

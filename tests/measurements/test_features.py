@@ -12,8 +12,8 @@ import pytest
 
 from ecg.leads import twelve_leads
 from ecg.measurements import measure
-from ecg.measurements.features import FEATURES, _between, _rhythm, features_of
-from ecg.measurements.types import Beats
+from ecg.measurements.features import FEATURES, _between, _rhythm, _shapes, features_of
+from ecg.measurements.types import Beats, MedianBeat, WaveMarks
 
 GOLDEN = Path(__file__).with_name("golden_features.json")
 RATE = 500.0
@@ -110,6 +110,16 @@ def test_numbers_of_the_rhythm_are_relative_to_the_median_interval(ectopic, coup
 def test_the_rhythm_needs_three_beats(n_beats, is_known):
     found = _rhythm(Beats(np.arange(n_beats) * 400, ("dominant",) * n_beats))
     assert np.isfinite(found).any() == is_known
+
+
+@pytest.mark.parametrize(("t_offset", "end"), [(400.0, 400), (np.nan, 410)])  # 300 ms after QRS where T has no end
+def test_st_and_t_are_sampled_from_the_end_of_qrs_to_that_of_t(t_offset, end):
+    nan = float("nan")
+    marks = WaveMarks(nan, nan, nan, 210.0, 235.0, 260.0, nan, nan, t_offset)
+    ramp = np.tile(np.arange(600, dtype=np.float32), (12, 1))
+    samples = _shapes(MedianBeat(ramp, 500.0, 5, marks, (marks,) * 12, 235.0), np.ones(12))[-1]
+    expected = np.linspace(260, end, samples.shape[1] + 1)[:-1]
+    np.testing.assert_allclose(samples, np.tile(expected, (len(samples), 1)), rtol=1e-9)
 
 
 @pytest.mark.parametrize(("at", "value"), [(-2, 1), (0, 1), (0.25, 1.5), (1, 3), (1.5, 5), (2, 7), (9, 7)])

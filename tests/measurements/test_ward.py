@@ -10,7 +10,7 @@ import pytest
 from ecg.leads import LEADS, twelve_leads
 from ecg.measurements import measure
 from ecg.measurements.features import features_of
-from ecg.measurements.loose_electrodes import LIMB_FAULTS, disturbed_leads
+from ecg.measurements.loose_electrodes import LIMB_FAULTS, disturbed_leads, flattened
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.dipole import leads_of_electrodes
 from ecg.simulator.noise import Noise
@@ -172,3 +172,14 @@ def test_a_beat_is_looked_at_from_0_3_s_before_to_0_44_s_after_its_largest_defle
     signal[6, beats[3] + after : beats[3] + after + 8] += 3
     disturbed = disturbed_leads(signal, 250.0, beats, np.ones(12, dtype=bool))
     assert np.argwhere(disturbed).tolist() == ([[6, 3]] if found else [])
+
+
+@pytest.mark.parametrize("beat", [0, 20, 500, 990, 999])
+def test_a_disturbed_lead_is_flat_around_its_beat_also_at_an_end(beat):
+    signal = np.ones((3, 1000), np.float32)
+    disturbed = np.array([[False], [True], [False]])
+    calm = flattened(signal, 250.0, np.array([beat]), disturbed)
+    assert calm[1, beat] == 0 and (calm[[0, 2]] == 1).all() and (signal == 1).all()
+    zeros = np.flatnonzero(calm[1] == 0)
+    whole = np.flatnonzero(flattened(signal, 250.0, np.array([500]), disturbed)[1] == 0) - 500 + beat
+    np.testing.assert_array_equal(zeros, whole[(whole >= 0) & (whole < 1000)])

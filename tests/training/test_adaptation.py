@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -321,6 +322,19 @@ def test_too_few_recordings_are_refused(place, monkeypatch, tmp_path, capsys):
     assert adapt.main(["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]) == 2
     assert "expected at least 100 different recordings with scored diagnoses, found 40" in capsys.readouterr().err
     assert not (tmp_path / "adapted").exists()
+
+
+@pytest.mark.parametrize(("fewest", "gain", "status"), [(N + 1, 0.1, 2), (N, 0.0, 1), (N, 1e-9, 0)])
+def test_as_many_recordings_as_are_asked_for_are_enough_and_any_gain_is(
+    place, monkeypatch, tmp_path, fewest, gain, status
+):
+    compare = adapt_model.compare
+    monkeypatch.setattr(adapt_model, "FEWEST", fewest)
+    monkeypatch.setattr(adapt_model, "compare", lambda *words: replace(compare(*words), gain=gain))
+    monkeypatch.setattr(team_code, "METHODS", {"tiny": tiny})
+    words = ["--model", str(place / "model"), str(place / "data"), str(tmp_path / "adapted")]
+    assert adapt.main(words) == status
+    assert (tmp_path / "adapted").exists() == (status == 0)
 
 
 def test_the_model_itself_is_never_replaced(place, few, tmp_path, capsys):
