@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ecg.examination import journal
 from ecg.inference.run_folder import _digest
 
 
@@ -48,3 +49,14 @@ def test_other_leads_and_another_adaptation_are_another_run():
 
 def test_what_outputs_do_not_depend_on_has_no_part():
     assert _digest(model(config={"trained": "2020-01-01"})) == _digest(model()) == _digest(model())
+
+
+@pytest.mark.parametrize("change", ["numpy", "scipy", "code", "arguments", "layer"])
+def test_the_key_of_a_step_changes_with_each_part(monkeypatch, change):
+    before = journal.step_key("inference", "a", 1)
+    if change in ("numpy", "scipy"):
+        monkeypatch.setattr(f"{change}.__version__", "0.0.0")
+    elif change == "code":
+        monkeypatch.setattr(journal, "code_version", lambda layer: "another")
+    after = journal.step_key("io" if change == "layer" else "inference", "a", 2 if change == "arguments" else 1)
+    assert before != after
