@@ -1,4 +1,4 @@
-"""What a training draws depends on seed, member, stage and epoch; what it goes on from, on all that shapes it."""
+"""What a training draws depends on its seed; a checkpoint is for a training of the same kind alone."""
 
 from dataclasses import replace
 from types import SimpleNamespace

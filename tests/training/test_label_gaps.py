@@ -1,4 +1,4 @@
-"""What is said of codes that a set of diagnoses lacks, and of diagnoses that no recording has."""
+"""Labels that a set of diagnoses does not know, and diagnoses that no recording has."""
 
 import numpy as np
 import pytest
