@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from ecg.examination import journal
+from ecg.inference import run_folder
 from ecg.inference.run_folder import _digest
+from ecg.runtime.shards import WHOLE, parse_shard
 
 
 def model(**changes):
@@ -60,3 +62,20 @@ def test_the_key_of_a_step_changes_with_each_part(monkeypatch, change):
         monkeypatch.setattr(journal, "code_version", lambda layer: "another")
     after = journal.step_key("io" if change == "layer" else "inference", "a", 2 if change == "arguments" else 1)
     assert before != after
+
+
+def test_a_run_that_begins_anew_removes_the_journals_of_runs_that_were_shared_out_otherwise(tmp_path):
+    start = tmp_path / ".run"
+    for text in ("1/2", "2/2", "1/3"):
+        journal.Journal(start, parse_shard(text), resume=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run-1-of-3.jsonl"]
+    journal.Journal(start, parse_shard("2/3"), resume=False)
+    journal.Journal(start, parse_shard("2/3"), resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run-1-of-3.jsonl", ".run-2-of-3.jsonl"]
+    journal.Journal(start, WHOLE, resume=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".run.jsonl"]
+
+
+@pytest.mark.parametrize(("stem", "printed"), [("A 1-b", "A 1-b"), ("a,b", "a_b"), ("a\nb\x07", "a_b_")])
+def test_a_name_in_an_output_has_no_comma_and_nothing_that_does_not_print(stem, printed):
+    assert run_folder._printable(stem) == printed
