@@ -1,15 +1,20 @@
 """`ecg classify`: labels and scores of recordings, what `driver.py` does."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ecg.commands import options
 from ecg.runtime.command import command
 from ecg.runtime.shards import WHOLE, Shard
+
+if TYPE_CHECKING:
+    from ecg.model_folder.model import Model
 
 
 @command("classify", "outputs written so far are whole, the same command with --resume classifies the rest")
@@ -31,7 +36,7 @@ from ecg.runtime.shards import WHOLE, Shard
 @options.allow_failures
 @click.pass_obj
 def main(
-    load: Callable[[Path, str], Any] | None,  # from the model folder and device to a `Model`
+    load: Callable[[Path, str], Model] | None,
     /,
     model: Path,
     recordings: tuple[str, ...],
@@ -89,9 +94,11 @@ def main(
         outcomes = processes.gather(outcome)
     if not processes.is_first:
         return 0
-    outcome = Outcome(problems=[problem for each in outcomes for problem in each.problems])
-    outcome.classified = sum(each.classified for each in outcomes)
-    outcome.classified_before = sum(each.classified_before for each in outcomes)
+    outcome = Outcome(
+        sum(each.classified for each in outcomes),
+        sum(each.classified_before for each in outcomes),
+        [problem for each in outcomes for problem in each.problems],
+    )
     before = f" ({outcome.classified_before} of them before)" if resume else ""
     classified = f"{outcome.classified_before + outcome.classified} recordings classified{before}"
     print(f"{classified}, {len(outcome.problems)} could not be; outputs in {output}")

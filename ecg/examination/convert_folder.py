@@ -13,11 +13,11 @@ from ecg.examination.anonymous import anonymous, write_checked
 from ecg.examination.examine_folder import Run, RunOptions, by_name
 from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
+from ecg.io.device_words import MEASUREMENTS
 from ecg.io.files import as_csv, remove_leftovers, write_file
 from ecg.io.folders import is_header
 from ecg.io.formats import CHALLENGE, format_of, read_any
 from ecg.io.inputs import Paths, expand_inputs
-from ecg.io.readers.xml_files import MEASUREMENTS
 from ecg.io.recording import to_millivolts
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.aecg_writer import write_aecg

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecg.arrays import Array
 from ecg.io.device_statements import StatementTable
+from ecg.io.device_words import measurements_of
 from ecg.io.errors import RecordingError, problem, shown
 from ecg.io.files import StrPath, is_dangling, read_file
 from ecg.io.folders import is_header, walk
@@ -27,7 +28,7 @@ from ecg.io.readers.philips import is_philips, read_philips
 from ecg.io.readers.schiller import is_schiller, read_schiller
 from ecg.io.readers.scp_ecg import is_scp_ecg, read_scp_ecg
 from ecg.io.readers.tables import TABLE_SUFFIXES, is_sidecar, is_table, read_table
-from ecg.io.readers.xml_files import measurements_of, root_name
+from ecg.io.readers.xml_files import root_name
 from ecg.io.recording import Recording, read_recording, require_signal, to_millivolts
 from ecg.io.stored import DeviceReport, Stored, make_header
 from ecg.leads import LEADS

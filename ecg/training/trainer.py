@@ -89,10 +89,11 @@ def _train(
     trained = {}
     for fold in own:
         checkpoint, label = scratch / f"member-{fold + 1}.ckpt", f"Member {fold + 1}/{members}"
-        drawn, kept = (options.epochs, options.seed, fold), (checkpoint, label, options.resume)
+        member_options = MemberOptions(
+            options.epochs, options.seed, fold, device, checkpoint, label, options.resume, team, options.start
+        )
         training_rows = np.concatenate([np.flatnonzero(folds != fold), simulated])
-        how = MemberOptions(*drawn, device, *kept, team, options.start)
-        trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), how)
+        trained[fold] = train_member(method, dataset, training_rows, np.flatnonzero(folds == fold), member_options)
     if options.spread_members:
         trained = {fold: member for each in processes.gather(trained) for fold, member in each.items()}
     if processes.is_first:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg.arrays import Array, Floats
+from ecg.io import device_words
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -60,7 +61,7 @@ def read_aecg(path: StrPath) -> Stored:
     author = series.find("author/seriesAuthor")
     maker = xml.text_of(author, "manufacturerOrganization/name")
     model = xml.text_of(author, "manufacturedSeriesDevice/manufacturerModelName")
-    statements, signatures = xml.without_signatures(_statements(series))
+    statements, signatures = device_words.without_signatures(_statements(series))
     device = DeviceReport(maker, model, _time(series) or _time(root), _measurements(series), statements)
     identity, age = _identity(root, signatures), _age(root)
     return make_stored(
@@ -167,7 +168,7 @@ def _measurements(series: xml.Element) -> dict[str, float]:
             if value is not None:
                 number = xml.number_of(value.get("value", "")) * (1000 if value.get("unit") == "s" else 1)
                 pairs.setdefault(_code(annotation), f"{number:g}")
-    return xml.measured("aecg", lambda code: pairs.get(code, ""))
+    return device_words.measured("aecg", lambda code: pairs.get(code, ""))
 
 
 def _statements(series: xml.Element) -> list[str]:

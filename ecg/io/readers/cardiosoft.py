@@ -7,6 +7,7 @@ import datetime
 import math
 from pathlib import Path
 
+from ecg.io import device_words
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -44,8 +45,8 @@ def read_cardiosoft(path: StrPath) -> Stored:
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
     texts = [root.findall(f"Interpretation/{what}/{what}Text") for what in ("Diagnosis", "Conclusion")]
     lines = (" ".join(xml.text_of(one).split()) for each in texts for one in each)
-    statements, signatures = xml.without_signatures(dict.fromkeys(filter(None, lines)))
-    measurements = xml.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
+    statements, signatures = device_words.without_signatures(dict.fromkeys(filter(None, lines)))
+    measurements = device_words.measured("cardiosoft", lambda tag: xml.text_of(measured, tag))
     acquired = _moment(root.find("ObservationDateTime"))
     device = DeviceReport("GE", xml.text_of(root, "DeviceType"), acquired, measurements, statements)
     identity, age = _identity(root, signatures), _age(patient)

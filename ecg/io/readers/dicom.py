@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Array
+from ecg.io.device_words import measured, without_signatures
 from ecg.io.errors import RecordingError, import_optional, problem, shown
 from ecg.io.files import StrPath, read_file
 from ecg.io.readers.dates import date_of, time_of
 from ecg.io.readers.philips import read_philips
-from ecg.io.readers.xml_files import measured, without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_together, make_stored
 from ecg.leads import LEADS, STANDARD_NAMES
 

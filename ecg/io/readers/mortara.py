@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecg.io import device_words
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -49,10 +50,13 @@ def read_mortara(path: StrPath) -> Stored:
     source = root.find("SOURCE")
     said_of = {} if source is None else source.attrib
     places = [one for one in (root, root.find("TYPICAL_CYCLE")) if one is not None]
-    numbers = xml.measurements_of(
-        (name, place.get(key, "")) for name, keys in xml.names_of("mortara").items() for key in keys for place in places
+    numbers = device_words.measurements_of(
+        (name, place.get(key, ""))
+        for name, keys in device_words.names_of("mortara").items()
+        for key in keys
+        for place in places
     )
-    statements, signatures = xml.without_signatures(_statements(root))
+    statements, signatures = device_words.without_signatures(_statements(root))
     maker, model = said_of.get("MANUFACTURER", "Mortara"), said_of.get("MODEL", "")
     device = DeviceReport(maker, model, acquired, numbers, statements)
     names = " ".join(filter(None, (patient.value("name"), patient.value("last"), patient.value("first"))))

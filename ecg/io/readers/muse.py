@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg.io import device_words
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -54,7 +55,7 @@ def read_muse(path: StrPath) -> Stored:
     age = xml.number_of(xml.text_of(patient, "PatientAge")) * years
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "Gender").lower(), "Unknown")
     measured = root.find("RestingECGMeasurements")
-    measurements = xml.measured("muse", lambda tag: xml.text_of(measured, tag))
+    measurements = device_words.measured("muse", lambda tag: xml.text_of(measured, tag))
     statements, signatures = _statements(root)
     name = " ".join(filter(None, (xml.text_of(patient, "PatientLastName"), xml.text_of(patient, "PatientFirstName"))))
     device = DeviceReport("GE", xml.text_of(test, "AcquisitionDevice"), acquired, measurements, statements)
@@ -120,7 +121,7 @@ def _statements(root: xml.Element) -> tuple[tuple[str, ...], dict[str, str]]:
             lines.append(" ".join(" ".join(parts).split()))
             parts = []
     lines = [line for line in (*lines, " ".join(" ".join(parts).split())) if line]
-    return xml.without_signatures(lines)
+    return device_words.without_signatures(lines)
 
 
 def _others(root: xml.Element) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.arrays import Ints
+from ecg.io import device_words
 from ecg.io.errors import problem, shown
 from ecg.io.files import StrPath
 from ecg.io.readers import xml_files as xml
@@ -59,7 +60,7 @@ def read_philips(path: StrPath, data: bytes | None = None) -> Stored:
     acquired = time_of(attributes.get("date", ""), attributes.get("time", ""))
     age = xml.number_of(xml.text_of(patient, "age/years"))
     sex = {"male": "Male", "female": "Female"}.get(xml.text_of(patient, "sex").lower(), "Unknown")
-    statements, signatures = xml.without_signatures(_statements(root))
+    statements, signatures = device_words.without_signatures(_statements(root))
     device = DeviceReport("Philips", xml.text_of(acquisition, "machine"), acquired, _measurements(root), statements)
     identity = _identity(root, patient, signatures)
     rate, gains, baselines = scale.frequency, [scale.gain] * len(leads), [scale.baseline] * len(leads)
@@ -206,8 +207,8 @@ def _half(values: Ints) -> Ints:
 # ---- what the device said, whose recording it is ---------------------------------------------------------------------
 def _measurements(root: xml.Element) -> dict[str, float]:
     places = [place for place in map(root.find, _MEASURED_IN) if place is not None]
-    names = xml.names_of("philips").items()
-    return xml.measurements_of(
+    names = device_words.names_of("philips").items()
+    return device_words.measurements_of(
         (name, xml.text_of(place, tag)) for name, tags in names for place in places for tag in tags
     )
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from ecg.arrays import Array, Ints
+from ecg.io.device_words import without_signatures
 from ecg.io.errors import problem
 from ecg.io.files import StrPath, decoded, read_file
 from ecg.io.readers import scp_compression as packing
 from ecg.io.readers.dates import day_or_none, moment_or_none
-from ecg.io.readers.xml_files import without_signatures
 from ecg.io.stored import DeviceReport, Identity, Stored, check_frequency, check_length, make_stored
 
 # Lead data have lengths of 16 bits, so that real files stay far below these bounds.

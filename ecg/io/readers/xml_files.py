@@ -1,9 +1,7 @@
 """XML files of clinical systems, read so that no file can do harm: no entities, no fetching, bounded size and depth."""
 
 import base64
-import math
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element as Element
 from xml.etree.ElementTree import ParseError, SubElement
@@ -11,8 +9,9 @@ from xml.etree.ElementTree import ParseError, SubElement
 import numpy as np
 
 from ecg.arrays import Floats
+from ecg.io.device_words import number_of as number_of
 from ecg.io.errors import RecordingError, import_optional, problem, shown
-from ecg.io.files import StrPath, read_file, read_rows
+from ecg.io.files import StrPath, read_file
 from ecg.io.stored import LONGEST_MINUTES
 
 LARGEST_FILE = 16 << 20  # bytes: five minutes of twelve leads at 500 Hz as text
@@ -23,16 +22,6 @@ LONGEST_TAG = 1 << 18  # bytes of a tag with its attributes, or of a comment
 _SPACE = re.compile(r"\s")
 _DIGITS = 1 << 16  # characters of digits turned into numbers at a time, for the memory's sake
 _PIECE = 1 << 14  # bytes given to the parser at a time: after an error it may still go through the rest of a piece
-# How files of each kind call a measurement, the best name first; in DICOM codes of scheme SCPECG, and meanings (lower
-# case, without "global" and the like) of any scheme. `dicom_code` is what is written, as Mortara's files have it.
-_NAMES = {row["name"]: row for row in read_rows(Path(__file__).parents[1] / "measurement_names.csv", 1 << 16)[1]}
-MEASUREMENTS = tuple(_NAMES)
-# How a line of an interpretation begins that names a person.
-_SIGNATURE = re.compile(
-    r"\W*(?:electronically )?(?:un)?(?:confirmed|reviewed|signed|over-?read|edited|referred|ordered|interpreted)\b",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(r"[-+]?(?:\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,3})?", re.ASCII)
 
 
 def root_name(start: bytes) -> str:
@@ -136,40 +125,6 @@ def base64_of(text: str, path: Path, what: str) -> bytes:
         return base64.b64decode(text.encode("ascii").translate(None, b" \t\r\n"), validate=True)
     except ValueError as error:
         raise problem(path, f"Base64 in {what}", f"other characters ({type(error).__name__})") from error
-
-
-def number_of(text: str) -> float:
-    """A number as XML files write it; NaN for anything else ("---", "Indeterminate", nothing)."""
-    text = text.strip()
-    return float(text) if _NUMBER.fullmatch(text) else math.nan
-
-
-def measurements_of(pairs: Iterable[tuple[str, str]]) -> dict[str, float]:
-    """Measurements by name, of those texts that are numbers; the first one of each name."""
-    found: dict[str, float] = {}
-    for name, text in pairs:
-        value = number_of(text)
-        if math.isfinite(value):
-            found.setdefault(name, value)
-    return found
-
-
-def names_of(kind: str) -> dict[str, tuple[str, ...]]:
-    """What files of a kind call the measurements, the best name first; those that they have."""
-    return {name: tuple(row[kind].split(";")) for name, row in _NAMES.items() if row[kind]}
-
-
-def measured(kind: str, text_under: Callable[[str], str]) -> dict[str, float]:
-    """Measurements of a file of a kind, from what stands under its own names for them."""
-    return measurements_of((name, text_under(key)) for name, keys in names_of(kind).items() for key in keys)
-
-
-def without_signatures(lines: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Lines apart from those that say who read, ordered or confirmed it ("Confirmed by ..."); the latter numbered."""
-    lines = list(lines)
-    signed = [line for line in lines if _SIGNATURE.match(line)]
-    others = {f"signature {i + 1}": line for i, line in enumerate(signed)}
-    return tuple(line for line in lines if line not in signed), others
 
 
 def count_of(element: Element | None, place: str, path: Path, most: int) -> int | None:

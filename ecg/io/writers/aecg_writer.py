@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
+from ecg.io.device_words import names_of
 from ecg.io.errors import problem
 from ecg.io.files import write_file
-from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.exports import NOBODY, as_integers, missing_value
 from ecg.leads import LEADS

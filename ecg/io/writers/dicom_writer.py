@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ecg.io.device_words import names_of
 from ecg.io.errors import import_optional, problem
 from ecg.io.files import write_file
 from ecg.io.readers.dicom import EXPLICIT, LEAD_NUMBERS
-from ecg.io.readers.xml_files import names_of
 from ecg.io.stored import Identity, Stored
 from ecg.io.writers.exports import NOBODY, as_integers, missing_value
 from ecg.labels.classes import SCORED_CLASSES
