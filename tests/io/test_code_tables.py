@@ -9,6 +9,7 @@ import pytest
 from test_ishne import ishne
 
 import scp_writer
+from ecg.io.device_words import measurements_of
 from ecg.io.errors import RecordingError
 from ecg.io.formats import read_any
 from ecg.io.header import parse_header
@@ -314,3 +315,8 @@ def test_versions_of_npy(tmp_path, version):
         np.lib.format.write_array(file, SIGNAL, version=(version, 0))
     stored = read_table(tmp_path / "a.npy", sampling_frequency=500, unit="uV", leads=LEADS)
     assert np.array_equal(stored.samples, SIGNAL)
+
+
+def test_of_a_measurement_under_several_names_the_best_name_that_has_a_number_counts():
+    pairs = [("qrs_ms", "---"), ("qrs_ms", "90"), ("qrs_ms", "100"), ("p_ms", "")]
+    assert measurements_of(pairs) == {"qrs_ms": 90.0}
