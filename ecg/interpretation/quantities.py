@@ -99,7 +99,7 @@ def _rhythm(measured: Measurements) -> Quantities:
     shares = {kind: beats.kinds.count(kind) / n for kind in ("ectopic", "paced")}
     relative = measured.rr_sd_ms * measured.heart_rate_bpm / 60e3
     n_paced = beats.kinds.count("paced")
-    has_p = measured.has_p_waves
+    has_p = measured.has_p_waves or beats.n_blocked_p > 0
     return {
         "p_waves": Quantity(
             float(has_p) if measured.n_beats else math.nan, "P waves found" if has_p else "no P waves found"

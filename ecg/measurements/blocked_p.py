@@ -2,6 +2,8 @@
 
 A conducted P wave is known from the median beat. One that is blocked looks the same and lies half way between two
 conducted ones, for the sinus node goes on; an early one is an atrial premature beat, which may be blocked in health.
+In a Wenckebach period the PR interval grows from beat to beat, and the median beat shows no P wave: there the beats
+after the pauses are looked at, which have one PR interval.
 """
 
 import numpy as np
@@ -9,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ecg.arrays import Signal
-from ecg.measurements.small_arrays import without_line
+from ecg.measurements.small_arrays import median, quantile, without_line
 from ecg.measurements.types import WaveMarks
 from ecg.signal.windows import block_means
 
@@ -19,6 +21,8 @@ _SHORTEST_RR = 1.0  # s: two P waves and room for a complex
 _ALIKE = 0.85  # correlation over all leads
 _SIZES = (0.6, 1.6)  # of the conducted P wave
 _HALF_WAY = 0.15  # of the interval between two conducted P waves, how far from its middle
+_PAUSE, _FEWEST_PAUSES = 1.25, 2  # times a short RR interval
+_REGULAR = 0.2  # of their median, the most that the other RR intervals differ: more is fibrillation
 
 
 def count_blocked(signal: Signal, rate: float, beats: NDArray[np.int64], beat: Signal, marks: WaveMarks) -> int:
@@ -62,3 +66,17 @@ def count_blocked(signal: Signal, rate: float, beats: NDArray[np.int64], beat: S
         best = int(alike.argmax())
         found += alike[best] > _ALIKE and _SIZES[0] < products[best] / size < _SIZES[1]
     return int(found)
+
+
+def after_pauses(beats: NDArray[np.int64], rate: float, usable: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Those of the usable beats that end a pause in a regular rhythm, (n_beats,), bool; None if fewer than two.
+
+    `beats`, (n_beats,), int64: samples, ascending. `rate`: Hz. `usable`: (n_beats,), bool.
+    """
+    intervals = np.diff(beats) / rate
+    if len(intervals) == 0:
+        return None
+    pauses = intervals > max(_SHORTEST_RR, _PAUSE * float(quantile(intervals, 0.25)))
+    late, others = np.append(False, pauses) & usable, intervals[~pauses]
+    regular = np.ptp(others) <= _REGULAR * median(others)
+    return late if regular and np.count_nonzero(late) >= _FEWEST_PAUSES else None

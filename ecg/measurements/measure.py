@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ecg.leads import FLAT, LEADS, fill_missing
 from ecg.measurements.atrial_waves import SPAN, PeriodicWaves, periodic_waves
-from ecg.measurements.blocked_p import count_blocked
+from ecg.measurements.blocked_p import after_pauses, count_blocked
 from ecg.measurements.delineation import Boundaries, boundaries, delineate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.lead_reversal import suspected_swap
@@ -118,9 +118,11 @@ def periodic_waves_from(prepared: Prepared, outlined: Outline, first: int | None
     return periodic_waves(prepared.signal[prepared.on, first : first + length], RATE, beats, marks)
 
 
-def p_wave_evidence(prepared: Prepared, outlined: Outline, periodic: PeriodicWaves) -> NDArray[np.float64] | None:
-    """What `p_waves.evidence` says of a recording; None where there are too few beats."""
-    if outlined.n_beats < FEWEST_BEATS:
+def p_wave_evidence(
+    prepared: Prepared, outlined: Outline, periodic: PeriodicWaves, fewest: int = FEWEST_BEATS
+) -> NDArray[np.float64] | None:
+    """What `p_waves.evidence` says of a recording; None where there are fewer beats."""
+    if outlined.n_beats < fewest:
         return None
     marks, spread = outlined.found.whole - outlined.centre, outlined.found.spread[:2]
     signal, beats = prepared.signal[prepared.on], prepared.beats
@@ -168,7 +170,11 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         outlined = outline(prepared)
     beat, centre = outlined.beat, outlined.centre
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
-    blocked = count_blocked(prepared.signal[on], RATE, beats, beat[on], replace(marks, qrs_peak=float(centre)))
+    late = None if has_p or periodic.waves is not None else after_pauses(beats, RATE, prepared.usable)
+    if late is None:
+        blocked = count_blocked(prepared.signal[on], RATE, beats, beat[on], replace(marks, qrs_peak=float(centre)))
+    else:
+        blocked = _blocked_in_wenckebach(replace(prepared, usable=late), periodic)
     beat[~on] = np.nan
     median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
 
@@ -211,6 +217,17 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds, _lost_spikes(prepared), blocked),
         median_beat=median_beat,
     )
+
+
+def _blocked_in_wenckebach(late: Prepared, periodic: PeriodicWaves) -> int:
+    """Blocked P waves of a recording whose usable beats are those after pauses; 0 where these show no P waves."""
+    outlined = outline(late)
+    for_p = p_wave_evidence(late, outlined, periodic, fewest=1)
+    if for_p is None or not probability(for_p) > _P_WAVES_FROM:
+        return 0
+    marks, _ = delineate(outlined.beat, late.on, RATE, outlined.found, has_p=True)
+    marks = replace(marks, qrs_peak=float(outlined.centre))
+    return count_blocked(late.signal[late.on], RATE, late.beats, outlined.beat[late.on], marks)
 
 
 def _without_mains(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecg.measurements import measure
-from ecg.measurements.blocked_p import count_blocked
+from ecg.measurements.blocked_p import after_pauses, count_blocked
 from ecg.measurements.measure import Prepared, _lost_spikes
 from ecg.measurements.types import WaveMarks
 from ecg.simulator.simulate import simulate_recording
@@ -174,3 +174,44 @@ def test_the_t_waves_of_slow_wide_complexes_are_no_beats(k):
     made = simulate_recording(1, k, "AVB3")
     assert made.parameters.qrs > 0.12 and made.parameters.rate < 36
     assert abs(measure(made.signal, made.sampling_frequency).n_beats - len(made.parameters.beats)) <= 1
+
+
+def test_beats_after_at_least_two_pauses_are_taken_and_only_usable_ones():
+    beats = np.cumsum([0, 400, 400, 640, 400, 640, 400])  # RR of 0.8 s, pauses of 1.28 s
+    every = np.ones(7, dtype=bool)
+    assert np.flatnonzero(after_pauses(beats, RATE, every)).tolist() == [3, 5]
+    assert after_pauses(beats, RATE, every & (np.arange(7) != 5)) is None
+    assert after_pauses(beats[:5], RATE, every[:5]) is None
+    assert after_pauses(beats[:1], RATE, every[:1]) is None
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "are_pauses"), [(400, 500, False), (400, 502, True), (450, 562, False), (450, 564, True)]
+)
+def test_a_pause_is_longer_than_a_second_and_a_quarter_longer_than_other_intervals(short, long, are_pauses):
+    beats = np.cumsum([0, short, short, long, short, long, short])
+    assert (after_pauses(beats, RATE, np.ones(7, dtype=bool)) is not None) == are_pauses
+
+
+@pytest.mark.parametrize(("other", "are_regular"), [(480, True), (482, False)])
+def test_pauses_count_where_the_other_intervals_are_alike(other, are_regular):
+    beats = np.cumsum([0, 400, 400, 640, 400, 640, other])
+    assert (after_pauses(beats, RATE, np.ones(7, dtype=bool)) is not None) == are_regular
+
+
+def test_blocked_p_waves_are_found_where_the_pr_interval_grows_from_beat_to_beat():
+    # Numbers 1, 8 and 9 of this seed have three Wenckebach periods each.
+    for k in (1, 8, 9):
+        made = simulate_recording(1, k, "MobitzI")
+        measured = measure(made.signal.astype(np.float32), made.sampling_frequency)
+        assert (measured.beats.n_blocked_p, measured.has_p_waves) == (3, False)
+        assert np.isnan(measured.pr_ms)
+
+
+def test_pauses_of_fibrillation_have_no_blocked_p_waves():
+    counted = []
+    for k in range(1, 13):
+        made = simulate_recording(3, k, "AF")
+        measured = measure(made.signal.astype(np.float32), made.sampling_frequency)
+        counted.append(measured.beats.n_blocked_p)
+    assert counted == [0] * 12
