@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ecg.interpretation.qrs_waves import QrsWaves, qrs_waves
 from ecg.interpretation.statement_list import read_table
 from ecg.leads import LEADS
+from ecg.measurements.blocked_p import PAUSE
+from ecg.measurements.small_arrays import quantile
 from ecg.measurements.types import Measurements
 
 ADULT = 18.0  # years
@@ -116,8 +118,21 @@ def _rhythm(measured: Measurements) -> Quantities:
         "blocked_p": Quantity(
             float(beats.n_blocked_p), f"{beats.n_blocked_p} P waves without a QRS complex after them"
         ),
+        "blocked_share": Quantity(
+            beats.n_blocked_p / max(n - 1, 1), f"in {beats.n_blocked_p} of {max(n - 1, 0)} RR intervals"
+        ),
+        "pause": _number("pauses of", _pause(measured), " times the other RR intervals", 2),
         "paced_share": Quantity(shares["paced"], f"pacing spikes before {n_paced} of {measured.n_beats} beats"),
     }
+
+
+def _pause(measured: Measurements) -> float:
+    """The median pause, relative to the median of the other RR intervals; NaN without a pause."""
+    intervals = np.diff(measured.beats.samples).astype(np.float64)
+    if len(intervals) == 0:
+        return math.nan
+    pauses = intervals > PAUSE * quantile(intervals, 0.25)
+    return float(np.median(intervals[pauses]) / np.median(intervals[~pauses])) if pauses.any() else math.nan
 
 
 def _early(measured: Measurements) -> Quantity:

@@ -19,7 +19,7 @@ from ecg.simulator.simulate import Simulated, simulate_recording
 # Codes of which one must be said with the words of an acute statement.
 EXPECTED: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("STEMI-anterior", "STEMI-inferior", "STEMI-lateral"), (145,)),
-    **dict.fromkeys(("MobitzI", "MobitzII", "AVB2to1"), (86,)),
+    **{name: (code, 86) for name, code in (("MobitzI", 83), ("MobitzII", 84), ("AVB2to1", 85))},
     "AVB3": (88,),
     "VT": (70, 72, 73, 74, 76),
     "SVT": (20, 21, 27, 50, 51, 55, 56),  # wherever the rate is above 150

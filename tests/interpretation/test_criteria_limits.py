@@ -76,6 +76,9 @@ MAKES = """
 148 Unknown: qtc >= 460 +- 15
 148+305: qtc > 500 +- 15
 149: qtc <= 390 +- 15
+83 0-: blocked_p >= 2, pause < 1.9 +- 0.03
+84 0-: blocked_p >= 2, pause >= 1.9 +- 0.03, pause < 2.15 +- 0.03
+85 0-: blocked_p >= 2, blocked_share >= 0.8
 86 0-: blocked_p >= 2
 86 0-: blocked_p >= 1, rr_variation > 0.15
 88: rate < 56 +- 2, p_waves <= 0, rr_variation < 0.05 +- 0.01

@@ -21,7 +21,7 @@ CLASSES = {"challenge": CHALLENGE_2020.classes, "ptb-xl": load_diagnoses("ptb-xl
 HEARTS = (
     *("NSR", "AF", "AFL", "CRBBB", "LBBB", "LAnFB", "LQRSV", "NSIVCB", "PR", "PAC", "PVC", "LQT", "QAb", "SA", "SB"),
     *("STach", "TInv", "STEMI-anterior", "STEMI-inferior", "ischaemia-lateral", "LVH", "RVH", "WPW", "AVB3", "VT"),
-    *("LPFB", "pericarditis", "STEMI-posterior", "hypokalaemia"),
+    *("LPFB", "pericarditis", "STEMI-posterior", "hypokalaemia", "MobitzI", "MobitzII", "AVB2to1"),
 )
 
 

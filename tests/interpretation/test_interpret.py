@@ -314,6 +314,29 @@ def test_what_is_measured_as_acute_is_said_whatever_the_model_says(measured, cha
     assert not any(each.acute for each in interpret(calm, 60, "Male", opinions))
 
 
+@pytest.mark.parametrize(
+    ("intervals", "blocked", "code", "evidence"),
+    [
+        ([400, 400, 690] * 3, 3, 83, "3 P waves without a QRS complex after them, pauses of 1.73 times"),
+        ([400, 400, 800] * 3, 3, 84, "3 P waves without a QRS complex after them, pauses of 2.00 times"),
+        ([400, 400, 900] * 3, 3, 86, "3 P waves without a QRS complex after them"),
+        ([800] * 9, 9, 85, "in 9 of 9 RR intervals"),
+        ([800] * 9, 8, 85, "in 8 of 9 RR intervals"),
+        ([800] * 9, 7, 86, "7 P waves without"),
+        ([400, 400, 690] * 3, 1, None, ""),
+    ],
+)
+def test_pauses_tell_the_kinds_of_second_degree_block(measured, intervals, blocked, code, evidence):
+    samples = np.cumsum([100, *intervals])
+    beats = replace(measured.beats, samples=samples, kinds=("dominant",) * len(samples), n_blocked_p=blocked)
+    changed = replace(measured, beats=beats, n_beats=len(samples), pr_ms=230.0, rr_sd_ms=20.0)
+    said = {each.code: each for each in interpret(changed, 60, "Male")}
+    assert [each for each in said if 80 <= each <= 88 or each == 23] == ([code] if code else [23, 82])
+    if code:
+        assert (said[code].certainty, bool(said[code].acute)) == ("possible", True)
+        assert evidence in said[code].evidence
+
+
 def test_st_elevation_is_said_whatever_the_model_says(measured):
     st_j = measured.amplitudes.st_j.copy()
     st_j[[6, 7, 8, 9]] = 0.0, 0.31, 0.35, 0.22

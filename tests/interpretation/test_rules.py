@@ -19,13 +19,14 @@ def pairs(some, others=None):
     return [(a, b) for a in some for b in (some if others is None else others) if a != b]
 
 
-ONE_STAYS = [*pairs(RHYTHMS), *pairs([104, 105, 106, 108]), *pairs([101, 102]), *pairs([80, *range(82, 89)]),
-             *pairs([120, 121, 122, 123]), *pairs([148, 149])]  # fmt: skip
+ONE_STAYS = [*pairs(RHYTHMS), *pairs([104, 105, 106, 108]), *pairs([101, 102]), *pairs([80, 82]),
+             *pairs(range(83, 89)), *pairs([120, 121, 122, 123]), *pairs([148, 149])]  # fmt: skip
 # The first goes, the second stays.
 FIRST_GOES = [
     *pairs([23], [code for code in RHYTHMS if code not in (20, 21, 22)]),
     *pairs([107], [104, 105, 106, 108]),
     (102, 104),
+    *pairs([23, 80, 82], range(83, 89)),
     *pairs([80, 82], [27, 50, 51, *range(70, 77), 180, *PACED]),
     *pairs([101, 102, 104, 105, 106, 107, 108, *NOT_OF_WIDE_COMPLEXES], PACED),
     *pairs(NOT_OF_WIDE_COMPLEXES, [104]),
@@ -91,7 +92,7 @@ def test_what_decides_about_a_statement():
     assert decided == {
         "model": {1},
         "measurement": {80, 82, 120, 121, 122, 125, 148, 149},
-        "both": {23, 30, 60, 86, 88, 101, 102, 104, 105, 106, 107, 108, 128, *range(140, 144), 145, 147, 155,
+        "both": {23, 30, 60, *range(83, 87), 88, 101, 102, 104, 105, 106, 107, 108, 128, *range(140, 144), 145, 147, 155,
                  *range(160, 164), 165, 186},
         "rhythm": {20, 21, 22, 38, 42, 50, 51, 55, 56, 70, 76, 181},
     }  # fmt: skip
@@ -109,7 +110,7 @@ def acute(code, certainty="definite", modifiers=(), **values):
 ACUTE = [
     (145, (363,), {}, "possible", "ST ELEVATION"),
     (88, (), {}, "possible", "COMPLETE AV BLOCK"),
-    (86, (), {}, "possible", "SECOND-DEGREE AV BLOCK"),
+    *((code, (), {}, "possible", "SECOND-DEGREE AV BLOCK") for code in (83, 84, 85, 86)),
     *((code, (), {}, "possible", "WIDE-QRS OR VENTRICULAR TACHYCARDIA") for code in (70, 72, 73, 74, 76)),
     (55, (), {"rate": 151}, "probable", "TACHYCARDIA ABOVE 150"),
     *(
