@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import math
 import tarfile
 from dataclasses import replace
@@ -37,6 +38,14 @@ def _measured(changes=None, sampling_frequency=500.0, seconds=10.0, noise=ORDINA
 @pytest.fixture(scope="module")
 def healthy():
     return _measured()
+
+
+@pytest.mark.parametrize(("likely", "found"), [(0.49, False), (0.5, False), (0.51, True)])
+def test_p_waves_are_measured_where_they_are_likelier_than_not(monkeypatch, healthy, likely, found):
+    module = importlib.import_module("ecg.measurements.measure")
+    monkeypatch.setattr(module, "probability", lambda numbers: likely)
+    measured = measure(healthy[0].signal, 500.0)
+    assert (measured.has_p_waves, math.isfinite(measured.pr_ms)) == (found, found)
 
 
 def test_a_healthy_heart(healthy):
