@@ -1,4 +1,4 @@
-# make demo       simulated recordings, judged by the shipped model and scored, with a report to open in a browser
+# make demo       simulated recordings, classified by the shipped model and scored, with a report to open in a browser
 #                 make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
 # make test       format, lint, types and the fast tests
 # make test-slow  the slow tests: faults in processes, kill and resume, fuzzing, whole trainings

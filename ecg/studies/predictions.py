@@ -38,7 +38,7 @@ class Predictions:
             arrays = dict(np.load(path, allow_pickle=False))
             return cls(**{**arrays, "classes": tuple(map(str, arrays["classes"]))})
         except (ValueError, LookupError, TypeError) as error:
-            raise ValueError(f"{path}: expected predictions of ecg.crossval, found others ({error})") from error
+            raise ValueError(f"{path}: expected predictions of `ecg validate`, found others ({error})") from error
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
