@@ -12,6 +12,7 @@ from ecg.labels.diagnoses import (
     Diagnoses,
     DiagnosesError,
     clean_code,
+    join,
     load_diagnoses,
     set_of,
     shipped,
@@ -173,3 +174,9 @@ def test_weights_are_not_to_be_changed():
 )
 def test_a_code_is_what_a_spreadsheet_made_of_it_before(written, code):
     assert clean_code(written) == code
+
+
+def test_sets_whose_columns_have_spaces_around_their_names_can_be_joined(tmp_path):
+    both = join(load_diagnoses(write(tmp_path, "code, name ,normal\na,alpha,1\n")), load_diagnoses("challenge-2021"))
+    assert (both["a"].names, both.normal, both.name) == (("alpha",), "a", "own+challenge-2021")
+    assert [row.part for row in both.rows] == ["own", *["challenge-2021"] * 26]
