@@ -17,6 +17,10 @@ from ecg.labels.diagnoses import Diagnoses, DiagnosesError, closest, index_class
 GOLDEN = Path(__file__).with_name("golden_sets.json")
 DRAWN = [f"drawn {k}" for k in range(100)]
 CODES = ("1", "2.0", "30", "A", "B1", "C|D", "44.00|5", "x y", " E ", "F", "G|2")
+OTHERS = (
+    *("equivalents", "abbreviation", "name", "words", "meaning", "normal", "size", "part", "prevalence_percent"),
+    *("superclass", "another"),
+)
 WRONG = ("a;b", "", "q'", "|7", 'h"', "10", "B1", "C")
 
 
@@ -30,8 +34,7 @@ def drawn(number):
     codes = rng.permutation(CODES)[: rng.integers(1, 5)].tolist()
     if rng.random() < 0.15:
         codes[rng.integers(len(codes))] = one_of(*WRONG)
-    columns = rng.permutation(["equivalents", "abbreviation", "name", "words", "meaning", "normal", "size", "part",
-                               "prevalence_percent", "superclass", "another"])[: rng.integers(0, 12)].tolist()  # fmt: skip
+    columns = rng.permutation(OTHERS)[: rng.integers(0, 12)].tolist()
     columns.insert(rng.integers(len(columns) + 1), "code" if rng.random() < 0.95 else "Code")
     normal = int(rng.integers(len(codes)))
     rows = []
