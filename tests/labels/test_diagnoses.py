@@ -93,6 +93,13 @@ def test_the_challenges_names_stand_for_the_default_set():
     assert CHALLENGE_2020["59118001"].abbreviation == "CRBBB/RBBB"
 
 
+def test_the_scored_classes_are_in_the_order_of_the_challenges_table():
+    assert " ".join(abbreviation for abbreviation, _ in SCORED_CLASSES.values()) == (
+        "IAVB AF AFL Brady CRBBB IRBBB LAnFB LAD LBBB LQRSV NSIVCB PR PAC PVC LPR LQT QAb RAD RBBB SA SB NSR STach "
+        "SVPB TAb TInv VPB"
+    )
+
+
 def test_a_users_file_needs_codes_alone(tmp_path):
     found = load_diagnoses(write(tmp_path, "code\nAFIB\nSR\n"))
     assert (found.name, found.classes, found.normal, found.weights) == ("own", ("AFIB", "SR"), None, None)
