@@ -62,7 +62,7 @@ def statement(code, certainty="definite"):
 @pytest.mark.parametrize(("n_beats", "doubtful"), [(0, False), (1, True), (2, True), (3, False)])
 def test_a_rhythm_of_one_or_two_beats_is_doubtful(n_beats, doubtful):
     found = doubts([statement(20)], replace(GOOD, n_beats=n_beats))
-    assert found == ([f"only {n_beats} beats"] if doubtful else [])
+    assert found == ([f"only {n_beats} beat{'s' * (n_beats > 1)}"] if doubtful else [])
 
 
 @pytest.mark.parametrize("code", [4, 10, 12, 15])
