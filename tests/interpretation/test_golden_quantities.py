@@ -88,7 +88,7 @@ def drawn(name, scale=1.0):
     def number(low, high):
         return float("nan") if rng.random() < 0.07 else float(rng.uniform(low, high)) * scale
 
-    small, sunk = rng.choice([0.2, 1.0, 1.0]), rng.choice([0.0, 0.0, 0.2])
+    small, sunk = rng.choice([0.06, 0.2, 1.0, 1.0, 3.0]), rng.choice([0.0, 0.0, 0.2])
     heights = {"q": mv(-0.3, 0), "r": mv(0, 1.6) * small, "s": mv(-1.8, 0) * small, "t": mv(-0.3, 0.5)}
     levels = {"p": mv(-0.1, 0.35), "st_j": mv(-0.12, 0.3) - sunk, "st_60": mv(-0.15, 0.3) - sunk}
     swap = str(rng.choice(["", "", "RA-LA", "RA-LL", "LA-LL", "RA-RL"]))
