@@ -20,7 +20,8 @@ from ecg.decisions.thresholds import f1_thresholds
 from ecg.labels.diagnoses import load_diagnoses
 
 GOLDEN = Path(__file__).with_name("golden_decisions.json")
-DRAWN = [f"drawn {k}" for k in range(38)]
+# Left out are those whose penalties are so nearly as good as another that the processor decides.
+DRAWN = [f"drawn {k}" for k in range(57) if k not in (2, 26, 32)]
 SETS = {name: load_diagnoses(f"challenge-{name}") for name in ("2020", "2021")}
 
 
