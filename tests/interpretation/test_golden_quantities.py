@@ -136,6 +136,15 @@ def test_what_is_read_off_a_beat_is_what_was_noted(name):
     assert {**now, "numbers": 0} == {**golden, "numbers": 0}
 
 
+@pytest.mark.parametrize("name", DRAWN[::4])
+def test_leads_that_are_left_out_count_for_st_and_t_no_more_and_for_all_else_as_before(name):
+    of_st_and_t = {"st_elevation", "st_depression", "t_inversion", "t_low", "coved_v1"}
+    plain, without = (quantities_of(drawn(name), 60, "Male", leads) for leads in ((), LEADS))
+    for key, each in without.items():
+        expected = 0 if key in of_st_and_t else plain[key].value
+        assert each.value == pytest.approx(expected, nan_ok=True), key
+
+
 def as_noted(name):
     now = found(name)
     for scale in (1 - 1e-5, 1 + 1e-5):
