@@ -388,6 +388,7 @@ def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity
         if name in found and any(other in found and frozenset((name, other)) in CONTIGUOUS for other in LEADS)
     ]
     words = ", ".join(found[name] for name in together)
+    letters, _, what = quantity.partition("_")
     return Quantity(
-        float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together)
+        float(len(together)), words or f"{letters.upper()} {what} in no two contiguous leads", tuple(together)
     )

@@ -343,7 +343,7 @@ def test_leads_count_only_beside_another_one():
     assert st_elevation(II=0.2, V5=0.2).value == 0
     assert st_elevation(I=0.2, V6=0.2, III=0.2).leads == ("I", "V6")
     assert st_elevation(V1=0.2, V2=0.3, left_out=("V1",)).value == 0
-    assert st_elevation(aVR=0.5, I=0.05).words == "st elevation in no two contiguous leads"
+    assert st_elevation(aVR=0.5, I=0.05).words == "ST elevation in no two contiguous leads"
     assert st_elevation(II=0.15, aVF=0.2).words == "ST 0.15 mV in II, ST 0.20 mV in aVF"
 
 
