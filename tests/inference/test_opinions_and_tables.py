@@ -242,3 +242,12 @@ def test_results_come_in_the_order_of_the_paths_with_bad_ones_between(monkeypatc
     assert "c.hea" in found[1].problem
     assert found[1] == found[3] and found[1].measured is None
     assert found[0] != found[2]
+
+
+@pytest.mark.parametrize("definitions", ["clinical", "ptb-xl"])
+def test_the_convention_goes_with_age_and_sex_to_every_recording(monkeypatch, tmp_path, definitions):
+    monkeypatch.setattr(module, "interpret", lambda measured, *given: [given])
+    monkeypatch.setattr(module, "doubts", lambda statements, measured: [])
+    write_recording(tmp_path, "a", heart_like(2))
+    [found] = interpret_recordings([tmp_path / "a.hea"], definitions=definitions, workers=1)
+    assert found.statements == [(60.0, "Female", {}, definitions)]
