@@ -187,3 +187,17 @@ def test_sets_whose_columns_have_spaces_around_their_names_can_be_joined(tmp_pat
     both = join(load_diagnoses(write(tmp_path, "code, name ,normal\na,alpha,1\n")), load_diagnoses("challenge-2021"))
     assert (both["a"].names, both.normal, both.name) == (("alpha",), "a", "own+challenge-2021")
     assert [row.part for row in both.rows] == ["own", *["challenge-2021"] * 26]
+
+
+@pytest.mark.parametrize(
+    "table", [",a,b,c\na,1,1,0.5\nb,1,1,0.4\nc,0.2,0.2,1\n", ",a,b,c\na,1,1,0.5\nb,1,1,0.5\nc,0.2,0.3,1\n"]
+)
+def test_rewards_of_equivalent_codes_have_to_be_the_same_along_both_sides(tmp_path, table):
+    text = "code,equivalents,normal\na,b,1\nc,,\n"
+    found = load_diagnoses(write(tmp_path, text, table.replace("0.4", "0.5").replace("0.3", "0.2")))
+    assert found.weights.tolist() == [[1, 0.5], [0.2, 1]]
+    with pytest.raises(DiagnosesError) as caught:
+        load_diagnoses(write(tmp_path, text, table))
+    assert str(caught.value) == (
+        f"{tmp_path}/own-weights.csv: expected the same rewards for equivalent classes, found different ones"
+    )
