@@ -61,7 +61,7 @@ class Change:
     @property
     def words(self) -> str:
         """ "QRS duration 92 to 148 ms"."""
-        shown = [f"{value:.0f}" if math.isfinite(value) else "not measurable" for value in (self.before, self.after)]
+        shown = [f"{value:z.0f}" if math.isfinite(value) else "not measurable" for value in (self.before, self.after)]
         return f"{self.name} {shown[0]} to {shown[1]}{self.unit}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -146,6 +146,6 @@ def _worse_st(before: Ecg, after: Ecg) -> str:
         return ""
     was, now = before.measured.amplitudes.st_j, after.measured.amplitudes.st_j
     grown = (np.abs(now) - np.abs(was) >= WORSE_ST_MV) & ~((np.sign(now) != np.sign(was)) & (np.abs(was) >= 0.05))
-    leads = [f"{lead} {was[k]:.2f} to {now[k]:.2f}" for k, lead in enumerate(LEADS) if grown[k]]
+    leads = [f"{lead} {was[k]:z.2f} to {now[k]:z.2f}" for k, lead in enumerate(LEADS) if grown[k]]
     words = f"ST deviation at J, mV: {', '.join(leads)}".replace("-", "\N{MINUS SIGN}")
     return words if len(leads) >= 2 else ""

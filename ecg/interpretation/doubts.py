@@ -22,5 +22,5 @@ def doubts(statements: Sequence[Statement], measured: Measurements, disagreeing:
         if is_rhythm(each.code) and each.certainty == "possible"
     ]
     if 0 < measured.n_beats < _FEWEST_BEATS:
-        reasons.append(f"only {measured.n_beats} beats")
+        reasons.append(f"only {measured.n_beats} beat{'s' if measured.n_beats > 1 else ''}")
     return reasons + [f"the model's networks disagree on {words}" for words in disagreeing]

@@ -77,12 +77,12 @@ def waves_of(measured: Measurements) -> dict[str, QrsWaves]:
 def _number(name: str, value: float, unit: str, digits: int = 0) -> Quantity:
     if not math.isfinite(value):
         return Quantity(value, f"{name} not measurable")
-    shown = f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    shown = f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
     return Quantity(value, f"{name} {shown}{unit}")
 
 
-def _flag(value: bool, words: str) -> Quantity:
-    return Quantity(float(value), words)
+def _flag(value: bool, words: str, otherwise: str = "") -> Quantity:
+    return Quantity(float(value), words if value else otherwise or words)
 
 
 def _intervals(measured: Measurements) -> Quantities:
@@ -190,7 +190,8 @@ def _patterns(lead: _Leads) -> Quantities:
         (name, waves[name]) for name in ("I", "V6") if waves[name].s_ms > 40 or waves[name].s_ms > waves[name].r_ms > 0
     ]
     lateral = [name for name in ("I", "V5", "V6") if waves[name].r_peak_ms >= 60 or waves[name].notched]
-    inferior = ("II", "III", "aVF")
+    peak = f"R peak {v6.r_peak_ms:.0f} ms in V6" if math.isfinite(v6.r_peak_ms) else "no R in V6"
+    with_q = [name for name in ("I", "V5", "V6") if waves[name].q_mv < 0 and not waves[name].is_qs]
     delta = [name for name in LEADS if _starts_slowly(lead, name)]
     return {
         "rsr_v1": _flag(bool(late), f"late R in {' and '.join(late)}" if late else "no late R in V1 or V2"),
@@ -199,13 +200,17 @@ def _patterns(lead: _Leads) -> Quantities:
         ),
         "broad_r_lateral": _flag(
             len(lateral) >= 2 and v1.r_mv < -min(v1.q_mv, v1.s_mv),
-            f"R peak {v6.r_peak_ms:.0f} ms in V6" + (", R notched" if any(w.notched for w in (i, v5, v6)) else ""),
+            peak + (", R notched" if any(w.notched for w in (i, v5, v6)) else ""),
         ),
-        "no_q_lateral": _flag(all(w.q_mv == 0 or w.is_qs for w in (i, v5, v6)), "no q in I, V5, V6"),
-        "qr_avl": _flag(avl.q_mv < 0 < avl.r_mv and avl.s_mv > -avl.r_mv / 4, "qR in aVL"),
+        "no_q_lateral": _flag(not with_q, "no q in I, V5, V6", f"q in {', '.join(with_q)}"),
+        "qr_avl": _flag(avl.q_mv < 0 < avl.r_mv and avl.s_mv > -avl.r_mv / 4, "qR in aVL", "no qR in aVL"),
         "rpt_aVL": _number("R peak in aVL", avl.r_peak_ms, " ms"),
-        "rs_lateral": _flag(_is_rs(i) and _is_rs(avl), "rS in I and aVL"),
-        "qr_inferior": _flag(all(waves[n].q_mv < 0 < waves[n].r_mv for n in inferior[1:]), "qR in III and aVF"),
+        "rs_lateral": _flag(_is_rs(i) and _is_rs(avl), "rS in I and aVL", "no rS in I and aVL"),
+        "qr_inferior": _flag(
+            all(waves[name].q_mv < 0 < waves[name].r_mv for name in ("III", "aVF")),
+            "qR in III and aVF",
+            "no qR in III and aVF",
+        ),
         "delta": _flag(len(delta) >= 3, f"slow start of QRS in {', '.join(delta)}" if delta else "no delta wave"),
         "broad_r_v1": _flag(
             all(w.r_ms >= 40 and w.r_mv > -w.s_mv and w.q_mv == 0 for w in (v1, v2))
@@ -251,12 +256,13 @@ def _voltages(lead: _Leads) -> Quantities:
     waves, amplitude = lead.waves, lead.amplitude
     r = {name: amplitude("r", name) for name in LEADS}
     s = {name: -min(amplitude("s", name), amplitude("q", name)) for name in LEADS}
-    sokolow = s["V1"] + max(r["V5"], r["V6"])
+    sokolow = s["V1"] + _largest((r["V5"], r["V6"]))
     cornell = s["V3"] + r["aVL"]
     deepest = max(LEADS, key=lambda name: s[name] if math.isfinite(s[name]) else -1.0)
     peguero = s[deepest] + s["V4"]
     spans = {name: r[name] + s[name] for name in LEADS}
     limb, chest = (_largest(spans[name] for name in part) for part in (LEADS[:6], LEADS[6:]))
+    known = " and ".join(f"{value:.2f}" for value in (limb, chest) if math.isfinite(value))
     return {
         "sokolow_lyon": _number("S V1 + R V5/V6", sokolow, " mV", 2),
         "cornell": _number("R aVL + S V3", cornell, " mV", 2),
@@ -269,7 +275,9 @@ def _voltages(lead: _Leads) -> Quantities:
         "r_v1_s_v5": _number("R V1 + S V5/V6", r["V1"] + max(-waves["V5"].s_mv, -waves["V6"].s_mv), " mV", 2),
         "limb_peak_to_peak": _number("largest QRS of the limb leads", limb, " mV", 2),
         "chest_peak_to_peak": _number("largest QRS of the chest leads", chest, " mV", 2),
-        "low_voltage_excess": Quantity(min(limb - 0.5, chest - 1.0), f"QRS up to {limb:.2f} and {chest:.2f} mV"),
+        "low_voltage_excess": Quantity(
+            min(limb - 0.5, chest - 1.0), f"QRS up to {known} mV" if known else "QRS not measurable"
+        ),
     }
 
 
@@ -386,7 +394,7 @@ def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity
             value = read(lead, name)
             if beyond(value, limit.relation, limit.limit):
                 wave = lead.waves[name]
-                shown = f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+                shown = f"{value:z.{digits}f}".replace("-", "\N{MINUS SIGN}")
                 q_words = f"QS in {name}" if wave.is_qs else f"Q {wave.q_ms:.0f} ms in {name}"
                 found[name] = words.format(shown, name) if words else q_words
     together = [
@@ -395,6 +403,7 @@ def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity
         if name in found and any(other in found and frozenset((name, other)) in CONTIGUOUS for other in LEADS)
     ]
     words = ", ".join(found[name] for name in together)
+    letters, _, what = quantity.partition("_")
     return Quantity(
-        float(len(together)), words or f"{quantity.replace('_', ' ')} in no two contiguous leads", tuple(together)
+        float(len(together)), words or f"{letters.upper()} {what} in no two contiguous leads", tuple(together)
     )

@@ -95,17 +95,15 @@ class Diagnoses:
     @cached_property
     def rows(self) -> tuple[Diagnosis, ...]:
         """The classes, in the order of outputs."""
-        reader = csv.DictReader(self.table)
-        fields = [field.strip() for field in reader.fieldnames or ()]
+        fields, cells = _cells(self.table)
         if "code" not in fields:
             raise _problem(self.source, "a column 'code'", f"the columns {', '.join(fields) or 'none'}")
-        reader.fieldnames = fields
-        rows = tuple(self._row(row) for row in reader if any(row.values()))
+        rows = tuple(self._row(row) for row in cells)
         if not rows:
             raise _problem(self.source, "a row for each diagnosis", "no rows")
         return rows
 
-    def _row(self, row: Mapping[str | None, Any]) -> Diagnosis:
+    def _row(self, row: Mapping[str, Any]) -> Diagnosis:
         text = {name: str(row.get(name) or "").strip() for name in COLUMNS}
         code = clean_code(text["code"])
         codes = tuple(clean_code(f"{code}|{text['equivalents']}".rstrip("|")).split("|"))
@@ -238,6 +236,13 @@ def clean_code(code: str) -> str:
     return "|".join(re.sub(r"^(\d+)\.0+$", r"\1", part.strip()) for part in code.split("|"))
 
 
+def _cells(table: Iterable[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns of a table, without spaces around their names, and its rows that are not empty."""
+    reader = csv.DictReader(table)
+    reader.fieldnames = fields = [name.strip() for name in reader.fieldnames or ()]
+    return fields, [row for row in reader if any(row.values())]
+
+
 def _is_finite(text: str) -> bool:
     try:
         return math.isfinite(float(text))
@@ -311,7 +316,7 @@ def join(first: Diagnoses, second: Diagnoses) -> Diagnoses:
     writer.writeheader()
     for each in (first, second):
         changed = {"part": each.name, **({} if each is first else {"normal": ""})}
-        writer.writerows({**row, **changed} for row in csv.DictReader(each.table) if any(row.values()))
+        writer.writerows({**row, **changed} for row in _cells(each.table)[1])
     return Diagnoses(f"{first.name}+{second.name}", tuple(file.getvalue().splitlines()))
 
 

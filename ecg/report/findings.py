@@ -133,7 +133,7 @@ def _row(about: Mapping[str, str], value: float, upper: str, *, ranged: bool) ->
 
 def signed(value: float) -> str:
     """A whole number with a minus sign that is one."""
-    return f"{value:.0f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 def doubt(reasons: Sequence[str], statements: Sequence[Statement]) -> float:

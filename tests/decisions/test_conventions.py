@@ -170,3 +170,11 @@ def test_one_place_gives_the_labels_of_a_plain_decision():
 def test_an_unknown_convention_is_named():
     with pytest.raises(ValueError, match="definitions 'muse': expected one of clinical, ptb-xl"):
         convention("muse", CLASSES)
+
+
+def test_classes_of_different_databases_are_refused():
+    table = ConventionTable(0.5, True, {"a": {"X": 0.1, "Y": 0.2}, "b": {"Y": 0.1, "X": 0.2}}, {})
+    with pytest.raises(ValueError, match="prevalences") as caught:
+        table.for_classes(("a", "b"))
+    assert str(caught.value) == "prevalences.b: expected one of each of ['X', 'Y'], found ['Y', 'X']"
+    assert table.for_classes(("a", "c")).priors.shape == (2, 2)

@@ -162,3 +162,12 @@ def test_of_equally_good_f1_thresholds_the_nearest_to_one_half_is_taken():
     scores = np.array([[0.1, 0.9], [0.3, 0.7], [0.45, 0.55], [0.8, 0.2]])
     labels = np.array([[1, 0], [0, 0], [0, 0], [1, 0]], dtype=bool)
     assert f1_thresholds(labels, scores).tolist() == [0.625, 0.5]  # 2 of 4 given or 1 of 1: F1 of 2 / 3 either way
+
+
+def test_a_class_that_is_never_right_is_given_to_nobody():
+    rng = np.random.default_rng(0)
+    labels = np.tile([True, False], (30, 1))
+    probabilities = rng.uniform(0.2, 0.9, (30, 2))
+    found = coordinate_ascent(labels, probabilities, np.eye(2), at_least, np.full(2, 0.5))
+    assert found[1] == 1.0
+    assert at_least(probabilities, found).tolist() == labels.tolist()

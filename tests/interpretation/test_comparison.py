@@ -158,6 +158,11 @@ def test_an_st_deviation_to_the_other_side_is_another_one(calm, was, now, is_wor
     assert (402 in codes(ecg(first, 20, 145), ecg(second, 20, 145))) == is_worse
 
 
+def test_a_change_is_in_whole_numbers_without_a_minus_zero():
+    words = [Change("QRS axis", was, now, "°").words for was, now in ((-0.4, -31.6), (float("nan"), 12.4))]
+    assert words == ["QRS axis 0 to \N{MINUS SIGN}32°", "QRS axis not measurable to 12°"]
+
+
 def test_an_axis_turns_the_shorter_way():
     assert Change("QRS axis", 170.0, -175.0, "°").difference == pytest.approx(15.0)
     assert Change("QRS duration", 92.0, 148.0, " ms").words == "QRS duration 92 to 148 ms"

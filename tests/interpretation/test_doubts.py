@@ -62,7 +62,7 @@ def statement(code, certainty="definite"):
 @pytest.mark.parametrize(("n_beats", "doubtful"), [(0, False), (1, True), (2, True), (3, False)])
 def test_a_rhythm_of_one_or_two_beats_is_doubtful(n_beats, doubtful):
     found = doubts([statement(20)], replace(GOOD, n_beats=n_beats))
-    assert found == ([f"only {n_beats} beats"] if doubtful else [])
+    assert found == ([f"only {n_beats} beat{'s' * (n_beats > 1)}"] if doubtful else [])
 
 
 @pytest.mark.parametrize("code", [4, 10, 12, 15])
@@ -79,3 +79,18 @@ def test_an_unclear_rhythm_and_a_disagreement_are_reasons_and_little_else_is():
 def test_amplitudes_without_beats_are_no_numbers():
     empty = np.full(12, np.nan, np.float32)
     assert quality_warnings(replace(GOOD, amplitudes=replace(GOOD.amplitudes, r=empty, s=empty))) == []
+
+
+def test_reasons_stand_in_their_order_each_with_its_words():
+    said = [Statement(27, "Uncertain supraventricular rhythm", "possible", math.nan, "rate 72/min"),
+            Statement(15, "Poor-quality data", "probable", math.nan, "noise"),
+            Statement(12, "Missing lead(s)", "definite", math.nan, "no signal in V1"),
+            Statement(50, "Atrial fibrillation", "probable", 0.6, "model 0.60")]  # fmt: skip
+    assert doubts(said, replace(GOOD, n_beats=2), ["AF", "LBBB"]) == [
+        "Poor-quality data: noise",
+        "Missing lead(s): no signal in V1",
+        "the rhythm is unclear: rate 72/min",
+        "only 2 beats",
+        "the model's networks disagree on AF",
+        "the model's networks disagree on LBBB",
+    ]

@@ -181,6 +181,17 @@ def test_q_and_s_waves_of_the_fascicular_blocks():
     assert value("qr_inferior", measured({"III": QR, "aVF": R, "II": QR})) == 0
 
 
+def test_what_is_not_there_is_not_said_to_be():
+    words = {name: each.words for name, each in quantities_of(measured(), 60, "Male").items()}
+    assert words["broad_r_lateral"] == "no R in V6"
+    assert words["qr_avl"] == "no qR in aVL"
+    assert words["rs_lateral"] == "no rS in I and aVL"
+    assert words["qr_inferior"] == "no qR in III and aVF"
+    words = quantities_of(measured({"V5": QR, "V6": QR}, r=dict.fromkeys(LEADS[6:], NAN)), 60, "Male")
+    assert words["no_q_lateral"].words == "q in V5, V6"
+    assert words["low_voltage_excess"].words == "QRS up to 0.00 mV"
+
+
 def test_a_delta_wave_is_a_slow_start_in_three_leads():
     slow = np.concatenate([np.linspace(0, 0.2, 21), np.linspace(0.25, 1.2, 10), np.linspace(1.1, 0, 19)])
     quick = np.concatenate([np.linspace(0, 1.2, 15), np.linspace(1.1, 0, 35)])
@@ -332,7 +343,7 @@ def test_leads_count_only_beside_another_one():
     assert st_elevation(II=0.2, V5=0.2).value == 0
     assert st_elevation(I=0.2, V6=0.2, III=0.2).leads == ("I", "V6")
     assert st_elevation(V1=0.2, V2=0.3, left_out=("V1",)).value == 0
-    assert st_elevation(aVR=0.5, I=0.05).words == "st elevation in no two contiguous leads"
+    assert st_elevation(aVR=0.5, I=0.05).words == "ST elevation in no two contiguous leads"
     assert st_elevation(II=0.15, aVF=0.2).words == "ST 0.15 mV in II, ST 0.20 mV in aVF"
 
 

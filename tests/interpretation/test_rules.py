@@ -7,7 +7,8 @@ import pytest
 from ecg.interpretation.exclusions import exclude
 from ecg.interpretation.interpret import CERTAINTIES, Statement, _rank, _with_acute, policies
 from ecg.interpretation.quantities import Quantity
-from ecg.interpretation.statement_list import read_table
+from ecg.interpretation.statement_list import read_table, terms_of_class
+from ecg.labels.diagnoses import load_diagnoses
 
 RHYTHMS = [20, 21, 22, 27, 33, 34, 35, 38, 39, 42, *range(50, 57), 63, 64, 65, 70, 72, 73, 74, 75, 76, *range(180, 185)]
 PACED = range(181, 185)
@@ -170,3 +171,12 @@ def test_which_statement_a_class_means(name, written):
         if row["set"] == name:
             found.setdefault(row["class"], []).append("+".join(filter(None, (row["code"], row["modifiers"]))))
     assert " ".join(f"{label}:{','.join(codes)}" for label, codes in found.items()) == written
+
+
+@pytest.mark.parametrize("joined", [each for each in load_diagnoses("challenge-2021").classes if "|" in each])
+def test_a_class_of_several_codes_means_what_one_of_them_does(joined):
+    means = {"164909002": 104, "713427006": 106, "284470004": 30, "427172004": 60}
+    [expected] = {means[code] for code in joined.split("|") if code in means}
+    for label in (joined, "|".join(joined.split("|")[::-1]), f"1|2|{joined}"):
+        assert [term.code for term in terms_of_class(label)] == [expected]
+    assert terms_of_class("1|2") == ()

@@ -12,6 +12,7 @@ from ecg.labels.diagnoses import (
     Diagnoses,
     DiagnosesError,
     clean_code,
+    join,
     load_diagnoses,
     set_of,
     shipped,
@@ -90,6 +91,13 @@ def test_the_challenges_names_stand_for_the_default_set():
     assert EQUIVALENT_CLASSES == {"59118001": "713427006", "63593006": "284470004", "17338001": "427172004"}
     assert len(SCORED_CLASSES) == 27 and SCORED_CLASSES["713427006"][0] == "CRBBB"
     assert CHALLENGE_2020["59118001"].abbreviation == "CRBBB/RBBB"
+
+
+def test_the_scored_classes_are_in_the_order_of_the_challenges_table():
+    assert " ".join(abbreviation for abbreviation, _ in SCORED_CLASSES.values()) == (
+        "IAVB AF AFL Brady CRBBB IRBBB LAnFB LAD LBBB LQRSV NSIVCB PR PAC PVC LPR LQT QAb RAD RBBB SA SB NSR STach "
+        "SVPB TAb TInv VPB"
+    )
 
 
 def test_a_users_file_needs_codes_alone(tmp_path):
@@ -173,3 +181,23 @@ def test_weights_are_not_to_be_changed():
 )
 def test_a_code_is_what_a_spreadsheet_made_of_it_before(written, code):
     assert clean_code(written) == code
+
+
+def test_sets_whose_columns_have_spaces_around_their_names_can_be_joined(tmp_path):
+    both = join(load_diagnoses(write(tmp_path, "code, name ,normal\na,alpha,1\n")), load_diagnoses("challenge-2021"))
+    assert (both["a"].names, both.normal, both.name) == (("alpha",), "a", "own+challenge-2021")
+    assert [row.part for row in both.rows] == ["own", *["challenge-2021"] * 26]
+
+
+@pytest.mark.parametrize(
+    "table", [",a,b,c\na,1,1,0.5\nb,1,1,0.4\nc,0.2,0.2,1\n", ",a,b,c\na,1,1,0.5\nb,1,1,0.5\nc,0.2,0.3,1\n"]
+)
+def test_rewards_of_equivalent_codes_have_to_be_the_same_along_both_sides(tmp_path, table):
+    text = "code,equivalents,normal\na,b,1\nc,,\n"
+    found = load_diagnoses(write(tmp_path, text, table.replace("0.4", "0.5").replace("0.3", "0.2")))
+    assert found.weights.tolist() == [[1, 0.5], [0.2, 1]]
+    with pytest.raises(DiagnosesError) as caught:
+        load_diagnoses(write(tmp_path, text, table))
+    assert str(caught.value) == (
+        f"{tmp_path}/own-weights.csv: expected the same rewards for equivalent classes, found different ones"
+    )
