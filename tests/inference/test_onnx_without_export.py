@@ -225,7 +225,7 @@ def recordings(model, monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("by", [0.5, -0.5, 0.0])
+@pytest.mark.parametrize("by", [0.5, -0.5])
 @pytest.mark.parametrize(("rate", "left_out"), [(None, []), (257, ["2", "4"]), (500, ["0", "1", "2", "3"])])
 def test_a_difference_of_either_sign_and_labels_that_change_are_found(
     model, recordings, monkeypatch, rate, left_out, by
@@ -248,7 +248,7 @@ def test_a_difference_of_either_sign_and_labels_that_change_are_found(
     assert (found.n_recordings, found.n_left_out, found.n_labels) == (n_recordings, len(left_out), 24 * n_recordings)
     assert found.probability == pytest.approx(abs(by), abs=1e-3)
     assert found.n_changed == n_changed
-    assert (n_changed > 0) == (by != 0) or rate == 500
+    assert n_changed > 0 or rate == 500
 
 
 def test_the_comparison_is_said_in_a_sentence_and_one_with_nothing_refused(model, recordings, monkeypatch):
