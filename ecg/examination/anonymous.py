@@ -33,7 +33,9 @@ def anonymous(stored: Stored) -> Stored:
     words = identifying_texts(stored)
     rows = [i for i, lead in enumerate(header.leads) if lead in LEADS]
     common = load_statements("common")
-    statements = tuple(one for one in device.statements if common.codes_of(one) is not None and not found_in(one, words))
+    statements = tuple(
+        one for one in device.statements if common.codes_of(one) is not None and not found_in(one, words)
+    )
     year = device.acquired and device.acquired.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     name = header.recording_id
     if found_in(name, words):
