@@ -12,10 +12,13 @@ from ecg.examination.examine import Examination
 from ecg.inference.classifier import Classifier
 from ecg.inference.interpret_recordings import Ready, opinions_of
 from ecg.inference.predict import Item
+from ecg.inference.run_folder import ClassifyOptions, run_folder
+from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
 from ecg.model_folder.folder import load_model
+from ecg.scoring.output_files import load_outputs
 from report_pages import write_model
-from tiny import heart_like, tiny
+from tiny import heart_like, tiny, write_recording
 
 CALIBRATION = Calibration(np.full(24, 0.5), np.linspace(-1, 1, 24))
 ADAPTATION = Adaptation(np.eye(24) * 1.5, np.linspace(1, -1, 24))
@@ -51,6 +54,28 @@ def test_scores_are_calibrated_unless_they_are_probabilities_already(plain, read
     moved = replace(plain.method, decision=replace(plain.method.decision, moves_scores=True))
     np.testing.assert_array_equal(read(replace(calibrated, method=moved)), scores)
     np.testing.assert_allclose(read(replace(calibrated, adaptation=ADAPTATION)), ADAPTATION.apply(scores))
+
+
+def test_what_is_said_of_one_recording_is_what_the_driver_writes(plain, tmp_path):
+    paths = [write_recording(tmp_path / "in", f"A{k}", heart_like(2 + 5 * k, seed=k)) for k in range(4)]
+    for model in (plain, plain.on_leads(("I", "II"))):
+        run_folder(model, tmp_path / "in", tmp_path / "out", ClassifyOptions(workers=1, deterministic=True))
+        for path in paths:
+            _, classes, labels, scores = load_outputs(tmp_path / "out" / f"{path.stem}.csv")
+            found = model.classify(path)
+            assert found.labels == tuple(code for code, flag in zip(classes, labels, strict=True) if flag)
+            assert list(found.probabilities.items()) == [
+                (code, pytest.approx(score, abs=1e-6)) for code, score in zip(classes, scores, strict=True)
+            ]
+            assert found.names == {code: found.diagnoses[code].abbreviation for code in found.labels}
+
+
+def test_leads_that_the_model_needs_and_a_recording_lacks_are_named(plain):
+    signal = heart_like(2)
+    signal[6:] = np.nan
+    plain.on_leads(("I", "V2")).classify(heart_like(2), 500)
+    with pytest.raises(RecordingError, match="V2"):
+        plain.on_leads(("I", "V2")).classify(signal, 500)
 
 
 def test_an_array_in_microvolts_is_the_same_recording(plain):
