@@ -6,6 +6,7 @@ far a file is said to be from PyTorch.
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,10 @@ import pytest
 import torch
 from torch import nn
 
+from ecg.decisions.adaptation import Adaptation
 from ecg.decisions.calibration import Calibration
 from ecg.examination.examine import Examination
-from ecg.inference import onnx_compare
+from ecg.inference import onnx_compare, onnx_export
 from ecg.inference.onnx_export import Graph, describe, only_member
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.recording import Recording
@@ -80,10 +82,19 @@ def items_of(model, lengths):
 # --- The graph
 
 
-def test_the_graph_gives_each_item_of_a_padded_batch_what_it_gets_alone(model):
+@pytest.mark.parametrize("method", ["small", "tiny", "butteam"])
+def test_the_graph_gives_each_item_of_a_padded_batch_what_it_gets_alone(method, model):
+    """Also where padding counts as signal, and where nothing of the person is asked."""
+    if method != "small":
+        method = tiny() if method == "tiny" else butteam(width=2)
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            networks = tuple(method.build_network().eval() for _ in range(2))
+        model = replace(model_of(method), networks=networks)
     items = [item for _, item in items_of(model, (4096, 1000, 700, 400))]
     lengths = [item.signal.shape[1] for item in items]
-    padded = np.stack([np.pad(item.signal, ((0, 0), (0, WINDOW - n))) for item, n in zip(items, lengths, strict=True)])
+    longest = max(lengths)
+    padded = np.stack([np.pad(item.signal, ((0, 0), (0, longest - n))) for item, n in zip(items, lengths, strict=True)])
     inputs = padded, np.array(lengths), np.stack([item.features for item in items])
     with torch.inference_mode():
         mean, members = Graph(model)(*map(torch.from_numpy, inputs))
@@ -137,6 +148,33 @@ def test_a_model_that_looks_at_measurements_has_no_graph():
     with pytest.raises(ValueError, match="found the method hybrid with measurements; export a network distilled from"):
         Graph(model_of(hybrid()))
     Graph(model_of(hybrid(measurements=False)))
+
+
+@pytest.mark.parametrize(
+    ("rate", "is_exported"), [(49.99, False), (50, True), (5000, True), (5001, False), (np.nan, False)]
+)
+def test_raw_signals_are_exported_at_frequencies_that_recordings_have(model, monkeypatch, rate, is_exported):
+    def graph(model, rate):
+        raise NotImplementedError(f"begun at {rate} Hz")
+
+    needed = []
+    monkeypatch.setattr(onnx_export, "import_extra", lambda package, purpose: needed.append(package))
+    monkeypatch.setattr(onnx_export, "Graph", graph)
+    if is_exported:
+        with pytest.raises(NotImplementedError, match=f"begun at {rate} Hz"):
+            onnx_export.export_onnx(model, rate)
+        assert needed == ["onnx", "onnxscript", "onnxruntime"]
+    else:
+        message = f"expected a sampling frequency of 50 to 5000 Hz, found {rate:g} Hz"
+        with pytest.raises(ValueError, match=message):
+            onnx_export.export_onnx(model, rate)
+
+
+def test_an_adapted_model_is_not_exported(model):
+    with pytest.raises(
+        ValueError, match="expected a model that is not adapted, found an adaptation, which an ONNX file"
+    ):
+        onnx_export.export_onnx(replace(model, adaptation=Adaptation(np.eye(24), np.zeros(24))))
 
 
 # --- One member
