@@ -7,6 +7,7 @@ from torch import nn
 from ecg.inference.fast_cpu import (
     ChannelsLastConv1d,
     ChannelsLastMaxPool1d,
+    _is_same,
     _with_channels_last,
     fold_batch_norms,
     make_fast,
@@ -117,3 +118,30 @@ def test_norms_are_folded_in_all_members_or_in_none():
         assert [sum(isinstance(each, nn.BatchNorm1d) for each in one.modules()) for one in fast] == [n_norms] * 3
         assert all(isinstance(each.conv, ChannelsLastConv1d) for each in fast)
     assert make_fast(tiny(), [], torch.float32) == []
+
+
+class Constant(nn.Module):
+    """Whose logits are known."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, signal, demographics):
+        return self.logits[None] + 0 * signal.sum()
+
+
+@pytest.mark.parametrize(
+    ("logits", "others", "is_same"),
+    [
+        ([0.0, 0.0], [0.0, 0.0009], True),
+        ([0.0, 0.0], [0.0, -0.0011], False),
+        ([10.0, 0.0], [10.0105, 0.0], True),
+        ([-10.0, 0.0], [-10.0105, 0.0], True),
+        ([10.0, 0.0], [10.0115, 0.0], False),
+        ([10.0, 0.0], [10.0, 0.005], False),
+        ([0.0, 0.0], [0.0, float("nan")], False),
+    ],
+)
+def test_a_network_is_the_same_where_each_logit_is_within_a_thousandth(logits, others, is_same):
+    assert _is_same(tiny(), Constant(logits), Constant(others)) == is_same

@@ -302,6 +302,28 @@ def test_the_comparison_is_said_in_a_sentence_and_one_with_nothing_refused(model
     )
 
 
+@pytest.mark.parametrize("by", [0.0, 0.9e-5, -0.9e-5, 1.3e-5, -1.3e-5, np.nan])
+def test_a_file_whose_probabilities_are_others_is_refused(model, monkeypatch, by):
+    graph = Graph(model)
+
+    class Moved(Session):
+        def run(self, names, given):
+            assert names is None
+            with torch.inference_mode():
+                mean, members = graph(**{name: torch.from_numpy(value) for name, value in given.items()})
+            moved = mean.numpy().copy()
+            moved[1, self.column] += self.by
+            return [moved, members.numpy()]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda data, providers: Moved(graph, 3, by))
+    if abs(by) < 1e-5:
+        onnx_export._check(b"", graph, graph.example())
+    else:
+        message = r"expected probabilities within 1e-05 of PyTorch's, found them \S+ away; the file was not written"
+        with pytest.raises(ValueError, match=message):
+            onnx_export._check(b"", graph, graph.example())
+
+
 if __name__ == "__main__":
     lines = (f"{json.dumps(name)}: {json.dumps(values)}" for name, values in described().items())
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
