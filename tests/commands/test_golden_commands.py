@@ -219,13 +219,13 @@ COMMANDS = {
     "measure": (
         {"examination.measure_folder:measure_folder": (7, ["A1: damaged"])},
         ["in out.csv", "in b.dcm out.csv --beats marks --json out.jsonl --workers 2 --resume --shard 2/5",
-         "in out.csv --allow-failures", "folder out.csv"],
+         "in out.csv --allow-failures", "in out.csv --shard 1/2", "folder out.csv"],
     ),
     "report": (
         {**LOAD, "report.recordings:report_folder": OUTCOME, "report.evaluation:evaluation_report": None},
         ["in out", "in b.dcm out --model m --attribution --pdf --layout 12x1 --note seen --resume --device cpu "
-         "--workers 2 --deterministic --allow-failures", "in out --single", "in out --shard 2/3", "in", "folder out",
-         "in out --single --pdf", "in out --single --shard 1/2", "in out --single --layout 6x2", "in out --layout 4x3",
+         "--workers 2 --deterministic --allow-failures", "in out --single", "in out --shard 2/3", "in out --shard 1/2", "in",
+         "folder out",         "in out --single --pdf", "in out --single --shard 1/2", "in out --single --layout 6x2", "in out --layout 4x3",
          "--evaluation labels outputs out", "--evaluation labels one two out --note seen --diagnoses ptb-xl",
          "--evaluation labels out", "--evaluation labels one two three out",
          *(f"--evaluation labels outputs out {option}" for option in ("--pdf", "--single", "--attribution", "--model m",
