@@ -224,8 +224,9 @@ COMMANDS = {
     "report": (
         {**LOAD, "report.recordings:report_folder": OUTCOME, "report.evaluation:evaluation_report": None},
         ["in out", "in b.dcm out --model m --attribution --pdf --layout 12x1 --note seen --resume --device cpu "
-         "--workers 2 --deterministic --allow-failures", "in out --single", "in out --shard 2/3", "in out --shard 1/2", "in",
-         "folder out",         "in out --single --pdf", "in out --single --shard 1/2", "in out --single --layout 6x2", "in out --layout 4x3",
+         "--workers 2 --deterministic --allow-failures", "in out --single", "in out --shard 2/3", "in out --shard 1/2",
+         "in", "folder out", "in out --single --pdf",
+         "in out --single --shard 1/2", "in out --single --layout 6x2", "in out --layout 4x3",
          "--evaluation labels outputs out", "--evaluation labels one two out --note seen --diagnoses ptb-xl",
          "--evaluation labels out", "--evaluation labels one two three out",
          *(f"--evaluation labels outputs out {option}" for option in ("--pdf", "--single", "--attribution", "--model m",
