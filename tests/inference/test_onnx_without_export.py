@@ -212,6 +212,11 @@ def described():
     return {name: {key: shown(value) for key, value in describe(*case).items()} for name, case in cases.items()}
 
 
+@pytest.fixture(scope="module")
+def described_once():
+    return described()
+
+
 def shown(text):
     """JSON as what it is, of long tables the beginning and the sum."""
     try:
@@ -224,8 +229,8 @@ def shown(text):
 
 
 @pytest.mark.parametrize("name", json.loads(GOLDEN.read_text()) if GOLDEN.exists() else ())
-def test_a_file_says_of_itself_what_was_noted(name):
-    assert described()[name] == json.loads(GOLDEN.read_text())[name]
+def test_a_file_says_of_itself_what_was_noted(name, described_once):
+    assert described_once[name] == json.loads(GOLDEN.read_text())[name]
 
 
 # --- How far a file is from PyTorch
