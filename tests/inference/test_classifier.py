@@ -78,6 +78,26 @@ def test_leads_that_the_model_needs_and_a_recording_lacks_are_named(plain):
         plain.on_leads(("I", "V2")).classify(signal, 500)
 
 
+def test_all_that_is_wrong_with_the_recordings_of_one_name_is_said(plain, tmp_path, capsys):
+    place = tmp_path / "in"
+    write_recording(place / "a", "A1", heart_like(2)).with_suffix(".mat").write_bytes(b"")
+    write_recording(place / "b", "A1", heart_like(2)[:2], leads=("I", "II"))
+    write_recording(place / "c", "A1", heart_like(2))
+    write_recording(place / "c", "A2", heart_like(2))
+    model = plain.on_leads(("I", "V2"))
+    outcome = run_folder(model, place, tmp_path / "out", ClassifyOptions(workers=1, deterministic=True))
+    damaged, left_out, lacking = outcome.problems
+    assert damaged.startswith(f"{place}/a/A1.mat: expected")
+    assert left_out == f"{place}/c/A1.hea: expected one recording of this name, found another before; left out"
+    assert lacking.startswith(f"{place}/b/A1.hea: expected") and "V2" in lacking
+    assert (outcome.classified, outcome.classified_before) == (1, 0)
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith(f"{place}")] == outcome.problems
+    _, _, labels, scores = load_outputs(tmp_path / "out" / "A1.csv")
+    assert not any(labels) and not any(scores)
+    again = run_folder(model, place, tmp_path / "out", ClassifyOptions(workers=1, deterministic=True, resume=True))
+    assert (again.classified, again.classified_before, again.problems) == (0, 1, outcome.problems)
+
+
 def test_an_array_in_microvolts_is_the_same_recording(plain):
     signal = heart_like(2)
     first, second = plain.classify(signal, 500), plain.classify(1000 * signal, 500, unit="uV")
