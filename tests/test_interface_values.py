@@ -90,6 +90,19 @@ def test_a_folder_is_read_in_order_with_its_errors_and_labels_by_statements(tmp_
         list(ecg.read_all(tmp_path))
 
 
+def test_labels_are_taken_from_the_table_that_is_given(tmp_path, monkeypatch):
+    path, own, asked = ecg.write(recording(), tmp_path / "a.hea"), tmp_path / "own.csv", []
+    own.write_text("statement,code\nStolperherz,426177001\nSinus rhythm,\n")
+    monkeypatch.setattr(interface.formats, "read", lambda path, statements: asked.append(statements))
+    for labels in (own, "common", None):
+        ecg.read(path, labels=labels)
+        list(ecg.read_all(tmp_path / "a.hea", labels=labels))
+    for mine, common, none in (asked[::2], asked[1::2]):
+        assert mine.codes_of("Stolperherz") == ("426177001",) and mine.codes_of("Sinus rhythm") == ()
+        assert common.codes_of("Stolperherz") is None and common.codes_of("Sinus rhythm") == ("426783006",)
+        assert none is None
+
+
 def test_statements_are_made_with_the_models_and_definitions_that_are_given(monkeypatch):
     asked = []
     monkeypatch.setattr(interpret_recordings, "interpret_recording", lambda *given: asked.append(given[1:]))

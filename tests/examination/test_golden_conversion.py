@@ -7,6 +7,7 @@ import datetime
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +27,7 @@ STATEMENTS = [
     *("compared with ECG of 20-NOV-2022", "patient PID77", "Bett Q17-Z", "born 1931-03-29", "Nice   Day", "as of li"),
     *("Normal ECG", "V1, V2 exchanged?", "eval of ST", "29.03.1931"),
 ]
-FILES = ["A1", "B 2", "#C3", "Muster_7", "PID77", "Li\t8", "anna-lee"]
+FILES = ["A1", "B 2", "#C3", "Muster_7", "PID77", "Li\t8", "anna#lee"]
 DATE, WHEN = datetime.date(1931, 3, 29), datetime.datetime(2022, 11, 20, 14, 5, 59)
 
 
@@ -57,7 +58,8 @@ def draw_recording(rng, name):
         sex=str(rng.choice(["Male", "Unknown"])),
         notes=notes,
     )
-    return Stored(header, samples, device, who)
+    labels = tuple(each for each in ("426783006", "713427006") if rng.random() < 0.4)
+    return Stored(replace(header, labels=labels), samples, device, who)
 
 
 def converted(number, place):
