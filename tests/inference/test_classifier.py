@@ -15,6 +15,7 @@ from ecg.inference.predict import Item
 from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
+from ecg.methods.reduced_leads import lead_problem
 from ecg.model_folder.folder import load_model
 from ecg.scoring.output_files import load_outputs
 from report_pages import write_model
@@ -74,8 +75,10 @@ def test_leads_that_the_model_needs_and_a_recording_lacks_are_named(plain):
     signal = heart_like(2)
     signal[6:] = np.nan
     plain.on_leads(("I", "V2")).classify(heart_like(2), 500)
-    with pytest.raises(RecordingError, match="V2"):
-        plain.on_leads(("I", "V2")).classify(signal, 500)
+    for model in (plain, plain.on_leads(("I", "V2"))):
+        with pytest.raises(RecordingError, match="^recording: expected ") as found:
+            model.classify(signal, 500)
+        assert str(found.value) == f"recording: {lead_problem(model.method, signal)}"
 
 
 def test_all_that_is_wrong_with_the_recordings_of_one_name_is_said(plain, tmp_path, capsys):
