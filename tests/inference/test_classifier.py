@@ -76,7 +76,7 @@ def test_leads_that_the_model_needs_and_a_recording_lacks_are_named(plain):
     signal[6:] = np.nan
     plain.on_leads(("I", "V2")).classify(heart_like(2), 500)
     for model in (plain, plain.on_leads(("I", "V2"))):
-        with pytest.raises(RecordingError, match="^recording: expected ") as found:
+        with pytest.raises(RecordingError, match="recording: expected ") as found:
             model.classify(signal, 500)
         assert str(found.value) == f"recording: {lead_problem(model.method, signal)}"
 
