@@ -58,5 +58,6 @@ def main(
             pairs.append(Pair((first.stem, second.stem), sides[0], sides[1], compare(*sides)))
     if pairs:
         write_file(output, writers[kind](pairs))
-    print(f"{len(pairs)} of {len(wanted)} pairs compared; written to {output}. {NO_DEVICE}")
+    written = f"written to {output}" if pairs else "nothing was written"
+    print(f"{len(pairs)} of {len(wanted)} pairs compared; {written}. {NO_DEVICE}")
     return 0 if len(pairs) == len(wanted) else 1

@@ -33,16 +33,18 @@ def anonymous(stored: Stored) -> Stored:
     words = identifying_texts(stored)
     rows = [i for i, lead in enumerate(header.leads) if lead in LEADS]
     common = load_statements("common")
-    statements = tuple(one for one in device.statements if common.codes_of(one) is not None and not _found(one, words))
+    statements = tuple(
+        one for one in device.statements if common.codes_of(one) is not None and not found_in(one, words)
+    )
     year = device.acquired and device.acquired.replace(month=1, day=1, hour=0, minute=0, second=0, microsecond=0)
     name = header.recording_id
-    if _found(name, words):
+    if found_in(name, words):
         name = "record_" + hashlib.sha256(stored.samples.tobytes()).hexdigest()[:12]
     of_leads = ("leads", "adc_gains", "baselines", "formats")
     parts: dict[str, Any] = {key: tuple(getattr(header, key)[i] for i in rows) for key in of_leads}
     age = OLDEST_SAID if header.age > OLDEST_SAID else header.age
     kept = replace(header, recording_id=name, **parts, file_names=(name,) * len(rows), age=age, notes=())
-    maker, model = ("" if _found(text, words) else text for text in (device.maker, device.model))
+    maker, model = ("" if found_in(text, words) else text for text in (device.maker, device.model))
     report = DeviceReport(maker, model, year, device.measurements, statements)
     return Stored(kept, np.ascontiguousarray(stored.samples[rows]), report, Identity())
 
@@ -57,8 +59,8 @@ def identifying_texts(stored: Stored) -> list[str]:
     return list(dict.fromkeys(text for text in plain if len(re.sub(r"\W", "", text)) >= _SHORTEST))
 
 
-def _found(text: str, words: Iterable[str]) -> list[str]:
-    """Which of the words stand in a text as words."""
+def found_in(text: str, words: Iterable[str]) -> list[str]:
+    """Which of the words, as of `identifying_texts`, stand in a text as words."""
     text = " ".join(text.casefold().split())
     there = (word for word in words if word in text)  # much faster to find out, and hardly ever so
     return [word for word in there if re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text)]
@@ -93,4 +95,4 @@ def _left_in(file: Path, words: set[str]) -> set[str]:
     data = file.read_bytes()
     wide = (data[i:].decode("utf-16-le", "ignore") for i in (0, 1))
     texts = (data.decode("latin-1"), data.decode("utf-8", "ignore"), *wide, file.name)
-    return {word for text in texts for word in _found(text, words)}
+    return {word for text in texts for word in found_in(text, words)}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ecg.examination.anonymous import anonymous, write_checked
+from ecg.examination.anonymous import anonymous, found_in, identifying_texts, write_checked
 from ecg.examination.examine_folder import Run, RunOptions, by_name
 from ecg.examination.journal import step_key
 from ecg.io.device_statements import StatementTable, load_statements
@@ -130,6 +130,8 @@ def _convert(output: Path, options: ConvertOptions, table: StatementTable | None
     identity = stored.identity if options.keep_identity else NOBODY
     if options.anonymize:
         original, stored = stored, anonymous(stored)
+        words = identifying_texts(original)
+        unknown = [one for one in unknown if not found_in(one, words) and not _holds(one, original.identity)]
         n_withheld = n_statements - len(stored.device.statements)
         write_checked(output, original, stored, lambda folder, one: _write(options.to, folder, one, name, NOBODY))
     else:
