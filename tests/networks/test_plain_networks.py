@@ -21,15 +21,17 @@ from ecg.networks.tree_fitting import fit_boosted_trees
 
 
 def drawn(build, seed=0):
-    """A network in evaluation mode, no weight or statistic of which is 0 or 1."""
+    """A network in evaluation mode through which signals keep their size; no weight or statistic of it is 0 or 1."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = build().eval()
         for name, value in network.state_dict().items():
             if name.endswith("running_var"):
-                value.uniform_(0.5, 2)
+                value.uniform_(0.5, 1)
+            elif value.is_floating_point() and value.ndim > 1:
+                value.normal_(0, (2 / value[0].numel()) ** 0.5)
             elif value.is_floating_point():
-                value.copy_(torch.randn(value.shape) / max(value[0].numel() if value.ndim > 1 else 4, 1) ** 0.5)
+                value.normal_(1 if name.endswith("weight") else 0, 0.2)
     return network
 
 
