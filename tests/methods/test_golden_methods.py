@@ -86,7 +86,7 @@ def targets():
         "LVH",
         "x",
     )
-    for number in range(40):
+    for number in range(28):
         some = [str(code) for code in rng.permutation(others)[: rng.integers(0, 3)]]
         codes = (*((NSR,) if number % 3 else ()), *((SB,) if number % 5 == 0 else ()), *some)
         rate = (45, 58, 62, 75, 97, 104, 140)[number % 7]
