@@ -16,7 +16,7 @@ import team_code
 from ecg.decisions.conventions import CONVENTIONS, convention
 from ecg.examination.examine import Examination
 from ecg.io.recording import Recording
-from ecg.labels.diagnoses import CHALLENGE_2020, join, load_diagnoses
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, join, load_diagnoses
 from ecg.leads import LEAD_SETS, LEADS
 from ecg.measurements.features import FEATURES
 from ecg.methods import butteam, hybrid, robust
@@ -31,6 +31,7 @@ SETS = {
     "2021": load_diagnoses("challenge-2021"),
     "ptb-xl": load_diagnoses("ptb-xl"),
     "both": join(CHALLENGE_2020, load_diagnoses("ptb-xl")),
+    "own": Diagnoses("own", ("code", "164884008", "427172004", "426783006")),
 }
 BUILDERS = team_code.METHODS
 NSR, SB = robust.SINUS_RHYTHM, robust.SINUS_BRADYCARDIA
