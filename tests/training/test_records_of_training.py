@@ -4,13 +4,14 @@ import json
 import math
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from ecg.decisions.adaptation import Decided, adapt_to
+from ecg.decisions.adaptation import Adaptation, Decided, adapt_to
 from ecg.decisions.calibration import fit_calibration
 from ecg.decisions.conventions import CONVENTIONS
 from ecg.inference.predict import Item, predict
@@ -244,12 +245,17 @@ def test_what_an_adaptation_gained_is_stored_with_it(tmp_path, monkeypatch, pena
     )
     stored, dataset = [], type("Labels", (), {"labels": labels, "__len__": lambda self: 60})()
     monkeypatch.setattr(adaptation, "load_model", lambda *words: model)
-    monkeypatch.setattr(adaptation, "read_labelled", lambda *words: (dataset, 2))
+    monkeypatch.setattr(adaptation, "load_labels", lambda *words: words)
+    table = ("table", CHALLENGE_2020.column_of, 30.0)
+    read = {("tiny", tmp_path / "data"): (dataset, 2)}
+    monkeypatch.setattr(adaptation, "read_labelled", lambda a, b, c, d: read[a.method.name, b] if d == table else None)
     monkeypatch.setattr(adaptation, "classify", lambda *words: decided)
     monkeypatch.setattr(adaptation, "_split", lambda folder, data, seed: folds if seed == 9 else None)
     monkeypatch.setattr(adaptation, "compare", lambda *words: compared if words[-2:] == (9, 2) else None)
     monkeypatch.setattr(adaptation, "save_adapted", lambda *words: stored.append(words))
-    assert adapt_model(tmp_path / "model", tmp_path / "data", tmp_path / "new", seed=9, device="cpu") is compared
+    places = [tmp_path / name for name in ("model", "data", "new")]
+    options = {"labels": "table", "least_likelihood": 30.0, "seed": 9, "device": "cpu"}
+    assert adapt_model(*places, **options) is compared
     [(source, target, found, definitions, fitted, of_model)] = stored
     assert (source, target, of_model) == (tmp_path / "model", tmp_path / "new", model)
     assert fitted == {
@@ -268,6 +274,59 @@ def test_what_an_adaptation_gained_is_stored_with_it(tmp_path, monkeypatch, pena
     assert (found is None) == (expected is None)
     if expected is not None:
         np.testing.assert_array_equal(found.weights, expected.weights)
+
+
+@pytest.mark.parametrize("n_folds", [4, 5])
+def test_recordings_in_fewer_folds_than_there_are_to_be_are_refused(n_folds):
+    asked, folder = [], Path("data")
+
+    class Recordings:
+        def __len__(self):
+            return 10
+
+        def split(self, rows, n, seed):
+            asked.append((list(rows), n, seed))
+            return np.arange(10) % n_folds
+
+    if n_folds == 5:
+        assert adaptation._split(folder, Recordings(), 4).tolist() == [0, 1, 2, 3, 4] * 2
+    else:
+        refused = (
+            "data/folds.csv: expected recordings in 5 folds (k counts as (k - 1) modulo 5), found them in 4; give more "
+            "folds, or fold 0 to all to split without regard to patients"
+        )
+        with pytest.raises(ValueError, match=f"^{re.escape(refused)}$"):
+            adaptation._split(folder, Recordings(), 4)
+    assert asked == [(list(range(10)), 5, 4)]
+
+
+def test_what_can_not_be_adapted_is_said_before_anything_is_read(tmp_path, monkeypatch):
+    model, adapted = Model(tiny(), (), np.zeros((1, 24)), CPU, {}), Adaptation(np.eye(24), np.zeros(24))
+    (tmp_path / "file").write_text("")
+    for target, seed, found, refused in (
+        ("model", 0, model, f"{tmp_path / 'model'}: expected another folder than that of the model, found the same"),
+        ("file", 0, model, f"{tmp_path / 'file'}: expected a folder, or none yet, found something else"),
+        ("new", -1, model, "seed -1: expected a whole number from 0 up"),
+        (
+            "new",
+            0,
+            replace(model, adaptation=adapted),
+            f"{tmp_path / 'model'}: expected a model that is not adapted, found an adapted one; "
+            "adapt what it was made from",
+        ),
+    ):
+        (tmp_path / "model").mkdir(exist_ok=True)
+        monkeypatch.setattr(adaptation, "load_model", lambda *words, found=found: found)
+        monkeypatch.setattr(adaptation, "read_labelled", None)
+        with pytest.raises(ValueError, match=f"^{re.escape(refused)}$"):
+            adapt_model(tmp_path / "model", tmp_path / "data", tmp_path / target, seed=seed, device="cpu")
+    monkeypatch.setattr(adaptation, "read_labelled", lambda *words: (range(19), 4))
+    refused = (
+        f"{tmp_path / 'data'}: expected at least 20 different recordings with scored diagnoses, found 19 (4 left out)"
+    )
+    monkeypatch.setattr(adaptation, "load_model", lambda *words: model)
+    with pytest.raises(ValueError, match=f"^{re.escape(refused)}$"):
+        adapt_model(tmp_path / "model", tmp_path / "data", tmp_path / "new", device="cpu")
 
 
 # --- A calibration
@@ -290,9 +349,17 @@ def test_a_calibration_is_fitted_to_each_members_own_part_and_its_errors_are_tol
     config = {"training": {"seed": 11}, "members": [{"validation": {"all": each}} for each in validation], "kept": 1}
     model = Model(method, tuple(networks), np.zeros((2, 24)), CPU, config)
     monkeypatch.setattr(calibration, "load_model", lambda *words: model)
-    asked = []
-    monkeypatch.setattr(calibration, "build_dataset", lambda *words, **options: asked.append(words) or (dataset, []))
-    n, before, after = calibration.calibrate_model(tmp_path, tmp_path / "data")
+    asked, tables = [], []
+    monkeypatch.setattr(calibration, "load_labels", lambda *words: words)
+
+    def build(*words, statements=None):
+        asked.append(words)
+        tables.append(statements)
+        return dataset, []
+
+    monkeypatch.setattr(calibration, "build_dataset", build)
+    n, before, after = calibration.calibrate_model(tmp_path, tmp_path / "data", labels="table", least_likelihood=30.0)
+    assert tables == [("table", CHALLENGE_2020.column_of, 30.0)]
     labels, given = dataset.labels[np.concatenate(parts)], np.concatenate(scores)
     fitted = fit_calibration(labels, given)
     assert n == len(labels) and asked[0][0].training.simulated_share == 0 and asked[0][1] == tmp_path / "data"
@@ -326,3 +393,23 @@ def test_recordings_of_another_number_or_auroc_are_not_those_of_the_training():
         )
     nobody = np.zeros((5, 1), dtype=bool)
     assert complaint(5, None, nobody) == "" != complaint(5, 0.5, nobody)
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        (
+            {"adaptation": Adaptation(np.eye(24), np.zeros(24))},
+            "model: expected a model that is not adapted, as an adapted one uses no calibration",
+        ),
+        (
+            {"method": tiny(moves_scores=True)},
+            "model: expected a method to calibrate, found tiny, which needs none",
+        ),
+    ],
+)
+def test_what_needs_no_calibration_is_said(monkeypatch, changes, refused):
+    model = replace(Model(tiny(), (), np.zeros((1, 24)), CPU, {}), **changes)
+    monkeypatch.setattr(calibration, "load_model", lambda *words: model)
+    with pytest.raises(ValueError, match=f"^{re.escape(refused)}$"):
+        calibration.calibrate_model(Path("model"), Path("data"))

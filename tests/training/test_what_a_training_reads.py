@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from ecg.io.errors import RecordingError
 from ecg.io.formats import read
 from ecg.io.label_tables import read_label_table
 from ecg.labels.classes import CLASSES, encode_labels
@@ -265,3 +266,25 @@ def test_a_checksum_is_of_all_that_a_training_can_see(folder, tmp_path):
         found._signals[size] -= 1
     found.entries[0] = replace(found.entries[0], start=found.entries[0].start)
     assert found.digest(rows) == before
+
+
+@pytest.mark.parametrize("n_bad", [0, 2, 7])
+def test_where_nothing_can_be_trained_on_what_was_found_and_the_first_problems_are_said(tmp_path, n_bad):
+    data = tmp_path / "data"
+    for k in range(3):
+        write_recording(data, f"r{k}", heart_like(2, seed=k), dx="55" if k else "56,55")
+    for k in range(n_bad):
+        write_recording(data, f"bad{k}", heart_like(2, seed=k)).with_suffix(".mat").write_bytes(b"junk")
+    refused = (
+        f"{data}: expected recordings with at least one of the scored diagnoses of challenge-2020, found none, "
+        f"but 55, 56 among {3 + n_bad} recordings"
+    ) + "".join(
+        f"\n  {data}/bad{k}.mat: expected a MATLAB file of level 4 to 7.2, found 'junk'" for k in range(min(n_bad, 5))
+    )
+    with pytest.raises(RecordingError) as caught:
+        build_dataset(method(), data, tmp_path / "cache", workers=1)
+    assert str(caught.value) == refused
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordingError) as caught:
+        build_dataset(method(), tmp_path / "empty", tmp_path / "cache", workers=1)
+    assert str(caught.value) == f"{tmp_path / 'empty'}: expected recordings, found none"
