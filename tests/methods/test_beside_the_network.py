@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import team_code
 from ecg.measurements.features import FEATURES, SIZES
 from ecg.methods import hybrid, robust
 from ecg.networks.feature_network import fit_feature_network
@@ -92,3 +93,29 @@ def test_the_part_that_sees_the_signal_alone_is_a_method_of_its_own():
     assert network is whole.network and other.signal_part is None
     assert other.settings == {"width": 0.25, "measurements": False, "averaged": 3, "convolutions": False}
     assert other.diagnoses == method.diagnoses and other.training.prepare is None
+
+
+def test_each_method_gives_its_network_what_that_takes():
+    rng = np.random.default_rng(3)
+    signal = torch.from_numpy(rng.normal(0, 0.1, (2, 12, 300)).astype(np.float32))
+    lengths, features = torch.tensor([300, 300]), torch.from_numpy(rng.random((2, 5)).astype(np.float32))
+    batch = robust.base.Batch(signal, lengths, features)
+    seen = {}
+    for name, builder in team_code.METHODS.items():
+        seen[name] = []
+        builder().forward(lambda *words, name=name: seen[name].append(words) or words[0], batch)
+    standardised, amplitudes = robust.standardise(signal, lengths)
+    beside = torch.cat([features, amplitudes], dim=1)
+    halves = (standardised[:, :, ::2] + standardised[:, :, 1::2]) / 2
+    expected = {
+        "zhao": (signal, features),
+        "butteam": (signal, lengths),
+        "robust": (standardised, beside, lengths),
+        "hybrid": (halves, beside, lengths // 2, features),
+    }
+    assert set(seen) == set(expected)
+    for name, words in expected.items():
+        [found] = seen[name]
+        assert len(found) == len(words)
+        for one, other in zip(found, words, strict=True):
+            torch.testing.assert_close(one, other)
