@@ -100,7 +100,7 @@ def test_rates_losses_and_scores_are_those_of_the_stage(capsys):
 
 @pytest.mark.parametrize(
     ("epochs", "average_epochs", "asked", "expected"),
-    [(10, 5, None, 5), (10, 5, 4, 2), (10, 5, 1, 1), (4, 1, 2, 1), (4, 6, None, 4), (10, 3, 5, 2)],
+    [(4, 2, None, 2), (10, 5, 4, 2), (10, 5, 1, 1), (4, 1, 2, 1), (2, 6, None, 2), (10, 3, 5, 2)],
 )
 def test_the_last_epochs_are_averaged_in_the_share_of_the_full_schedule(
     monkeypatch, epochs, average_epochs, asked, expected
