@@ -82,7 +82,7 @@ def expected_of(path, given, sets=()):
     ("sets", "lacking"),
     [((), "all twelve leads, found I, V2"), (MASKED_SETS, "the leads I, II, found I, V2 (not II)")],
 )
-def test_each_recording_is_stored_with_all_that_is_known_of_it(folder, tmp_path, sets, lacking):
+def test_each_recording_is_stored_with_all_that_is_known_of_it(folder, tmp_path, capsys, sets, lacking):
     given = method(masked_leads=sets)
     found, problems = build_dataset(given, folder, tmp_path / "cache", workers=1)
     assert problems == [
@@ -118,7 +118,9 @@ def test_each_recording_is_stored_with_all_that_is_known_of_it(folder, tmp_path,
         assert targets == tuple(as_scored(codes, signal).tolist())
         np.testing.assert_array_equal(found.labels[row], encode_labels([codes], CLASSES, CHALLENGE_2020)[0])
         place += signal.size + features.size
+    capsys.readouterr()
     again, told = build_dataset(given, folder, tmp_path / "cache", workers=1)
+    assert capsys.readouterr().err == f"Using the 5 preprocessed recordings in {tmp_path / 'cache'}\n"
     assert (again.entries, told) == (found.entries, problems)
     assert (again.unused, again.unknown, again.n_recorded) == (1, found.unknown, 5)
     np.testing.assert_array_equal(again.masked_features(4), found.masked_features(4))
