@@ -304,14 +304,20 @@ def test_all_is_fitted_to_recordings_and_to_simulated_rhythms(tmp_path, monkeypa
     monkeypatch.setattr(fit, "fit_network", lambda *words, **options: given_to.append((words, options)) or network)
     monkeypatch.setattr(fit, "with_leads", lambda simulated, real: [*simulated, *real])
     monkeypatch.setattr(fit, "p_wave_evidence_of", lambda data: (np.zeros((2, 1)), np.array([True, False])))
-    monkeypatch.setattr(fit, "_evidence", lambda signal, rate: np.array([float(signal[0, 100])]))
+    hearts = [simulate_recording(22, k) for k in range(1, 7)]
+    unmeasured = float(hearts[2].signal[0, 100])
+
+    def evidence(signal, rate):
+        return None if signal[0, 100] == unmeasured else np.array([float(signal[0, 100])])
+
+    monkeypatch.setattr(fit, "_evidence", evidence)
     used = []
     monkeypatch.setattr(marks, "use_parameters", used.append)
     monkeypatch.setattr(fit, "fit_p_waves", lambda numbers, present: {"p": np.stack([numbers[:, 0], present])})
     found = fit.fit_all(["real"], ["simulated"], tmp_path, 3)
     assert given_to == [((["real"], ["simulated", "real"], 3), {"seed": 0})]
     assert set(found) == {"weight", "bias", "p"} and used[-1] is found and set(used[0]) == {"weight", "bias"}
-    hearts = [simulate_recording(22, k) for k in range(1, 7)]
+    del hearts[2]
     np.testing.assert_array_equal(found["p"][0], [0, 0, *(float(heart.signal[0, 100]) for heart in hearts)])
     assert found["p"][1].tolist() == [1, 0, *(heart.parameters.pr is not None for heart in hearts)]
 
