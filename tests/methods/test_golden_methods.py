@@ -283,7 +283,7 @@ WORDS = (
 def name_of(function):
     while isinstance(function, partial):
         function = function.func
-    return getattr(function, "__name__", type(function).__name__)
+    return function and f"{function.__module__.split('.')[-1]}.{function.__name__}"
 
 
 def described(method):

@@ -232,19 +232,19 @@ def test_the_loss_is_cross_entropy_with_a_bell_around_each_known_mark():
 
 
 def test_a_network_is_that_of_its_seed_and_learns_from_both_kinds(monkeypatch):
-    draw, drawn, real, simulated = fit.draw, [], spiked(0), spiked(3)
+    draw, drawn, real, simulated = fit.draw, [], [spiked(0)], [spiked(3), spiked(4)]
 
     def noted(example, rng):
-        drawn.append(example is real)
+        drawn.append([example is each for each in (*real, *simulated)].index(True))
         return draw(example, rng)
 
     monkeypatch.setattr(fit, "draw", noted)
     monkeypatch.setattr(fit, "_FROM_LUDB", 2)
     monkeypatch.setattr(fit, "_FROM_SIMULATOR", 1)
-    first, again, other = (fit.fit_network([real], [simulated], 2, seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (fit.fit_network(real, simulated, 2, seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["whole_marks.weight"], other["whole_marks.weight"])
-    assert drawn == ([True] * 2 + [False]) * 6
+    assert [each == 0 for each in drawn] == ([True] * 2 + [False]) * 6 and set(drawn) == {0, 1, 2}
 
 
 def test_what_tells_p_waves_weighs_both_kinds_alike_and_takes_numbers_as_they_come(monkeypatch):

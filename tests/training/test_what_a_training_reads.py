@@ -29,7 +29,8 @@ def prepared(signal, sampling_frequency):
 
 def counted(examination):
     recording = examination.recording
-    return np.array([np.isnan(recording.signal[:, 0]).sum(), recording.age, np.nanmax(recording.signal)], np.float32)
+    known = recording.age + 1000 * (recording.sex == "Female") + recording.sampling_frequency / 8192
+    return np.array([np.isnan(recording.signal[:, 0]).sum(), known, np.nanmax(recording.signal)], np.float32)
 
 
 def smaller(signal, features):
@@ -74,7 +75,8 @@ def expected_of(path, given, sets=()):
     """Signal and features as they are stored, of a recording and of fewer leads."""
     recording = read(path)
     signals = [recording.signal, *(without_chest_leads(recording.signal, leads) for leads in sets)]
-    rows = [[np.isnan(each[:, 0]).sum(), recording.age, np.nanmax(each)] for each in signals]
+    known = recording.age + 1000 * (recording.sex == "Female") + recording.sampling_frequency / 8192
+    rows = [[np.isnan(each[:, 0]).sum(), known, np.nanmax(each)] for each in signals]
     return given.input.preprocess(recording.signal, recording.sampling_frequency), np.float32(rows)
 
 
@@ -181,7 +183,8 @@ def test_simulated_recordings_follow_in_their_share_and_are_those_of_the_simulat
         assert (entry.recording_id, entry.database, entry.fold) == (name, "simulated", 0)
         assert entry.labels == made.labels and entry.seconds == pytest.approx(made.signal.shape[1] / rate)
         np.testing.assert_allclose(found.signal(4 + k), prepared(made.signal.astype(np.float32), rate), rtol=1e-6)
-        assert found.features(4 + k)[1] == made.age
+        assert found.features(4 + k)[1] == np.float32(made.age + 1000 * (made.sex == "Female") + rate / 8192)
+    assert {simulate_recording(2020, k).sex for k in (1, 2, 3)} == {"Female", "Male"}
     again, _ = build_dataset(given, folder, tmp_path / "cache", workers=1)
     assert again.n_recorded == 5 and again.entries == found.entries
     other = found.with_labels_of(Diagnoses("one", ("code", NSR)))
