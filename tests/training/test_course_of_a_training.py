@@ -140,6 +140,25 @@ def test_a_batch_holds_each_recording_with_its_own_targets_and_features():
     assert sorted(seen) == list(range(20)) != seen
 
 
+def test_what_is_fitted_before_the_first_epoch_gets_the_training_part_and_a_seed_for_each_member():
+    seen = []
+
+    def prepare(network, features, targets, seed, signals):
+        seen.append((network, features, targets, seed, list(signals())))
+        return []
+
+    run = training(tiny(prepare=prepare), epochs=1, seed=5, number=3)
+    run.finish()
+    [(network, features, targets, seed, signals)] = seen
+    assert network is run.network and seed == 8
+    np.testing.assert_array_equal(features, [run.dataset.features(row) for row in range(20)])
+    np.testing.assert_array_equal(targets, run.dataset.targets[:20])
+    assert (
+        all(np.array_equal(signal, run.dataset.signal(row)) for row, signal in enumerate(signals))
+        and len(signals) == 20
+    )
+
+
 def test_a_checkpoint_that_can_not_be_gone_on_from_is_said_or_refused(tmp_path, capsys):
     path = tmp_path / "a.ckpt"
     run = training(tiny(), epochs=3, checkpoint=path)

@@ -120,8 +120,8 @@ def test_two_sets_are_stored_as_two_models_and_a_cache_is_used_and_kept(tmp_path
 @pytest.mark.parametrize("finished", [True, False])
 def test_what_can_not_begin_is_said(tmp_path, monkeypatch, finished):
     seen = Seen(monkeypatch, tmp_path)
+    seen.model.mkdir()
     if finished:
-        seen.model.mkdir()
         (seen.model / "config.json").write_text("{}")
     nowhere, kind = tmp_path / "nowhere", "a finished model" if finished else "none"
     for data, options, refused in (
