@@ -236,7 +236,8 @@ def build_method(text: str, builders: Mapping[str, MethodBuilder], diagnoses: Di
     for pair in filter(None, rest.split(",")):
         key, _, value = pair.partition("=")
         if key not in known:
-            raise ValueError(f"method {text}: expected settings out of {', '.join(known)}, found {key!r}")
+            wanted = f"settings out of {', '.join(known)}" if known else "no settings"
+            raise ValueError(f"method {text}: expected {wanted}, found {key!r}")
         kind = type(known[key].default)
         try:
             settings[key] = value if kind is str else json.loads(value)

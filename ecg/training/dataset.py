@@ -32,7 +32,7 @@ from ecg.io.sources import files_of
 from ecg.labels.classes import encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.methods.base import Method
-from ecg.methods.reduced_leads import check_leads, masked_features
+from ecg.methods.reduced_leads import lead_problem, masked_features
 from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.simulator.simulate import simulate_recording
@@ -382,7 +382,8 @@ class _Prepared:
 
 
 def _preprocessed(method: Method, recording: Recording) -> _Prepared:
-    check_leads(method, recording.signal)
+    if sentence := lead_problem(method, recording.signal):
+        raise RecordingError(sentence)
     examined = Examination(recording, method.input)
     masked = masked_features(recording, method.input, method.training.masked_leads)
     signal, rate = recording.signal, recording.sampling_frequency

@@ -287,6 +287,34 @@ def test_search_starts_from_the_best_of_its_random_points(monkeypatch):
     np.testing.assert_array_equal(best, max(tried, key=partial(score, problem)))
 
 
+@pytest.mark.parametrize(("search", "steps"), [(but.bayesian_search, [50, 0]), (but.coordinate_search, [0])])
+def test_as_many_points_and_steps_are_tried_as_were_published(monkeypatch, search, steps):
+    asked = []
+
+    class Optimizer:
+        def __init__(self, score, cube, **options):
+            asked.append((dict(cube), options))
+            self.res = [
+                {"target": score(**each), "params": each}
+                for each in ({"000": 0.5, "001": 0.4, "002": x} for x in (1, 0.6))
+            ]
+
+        def maximize(self, **numbers):
+            asked.append(numbers)
+
+    monkeypatch.setattr("bayes_opt.BayesianOptimization", Optimizer)
+    problem = small_problem()
+    best = max(([0.5, 0.4, 1], [0.5, 0.4, 0.6]), key=lambda point: score(problem, np.array(point)))
+    found = search(*problem)
+    if search is but.bayesian_search:
+        assert found.tolist() == best
+    else:
+        assert score(problem, found) >= score(problem, np.array(best))
+    options = {"random_state": 1, "verbose": 0, "allow_duplicate_points": True}
+    assert asked[::2] == [(dict.fromkeys(("000", "001", "002"), (0.0, 1.0)), options)] * len(steps)
+    assert asked[1::2] == [{"init_points": 250, "n_iter": n} for n in steps]
+
+
 @pytest.mark.usefixtures("few_points")
 def test_search_without_labels_is_no_error():
     labels, probabilities, weights = small_problem()

@@ -154,9 +154,10 @@ def test_thresholds_belong_to_the_weights_as_they_are_stored():
     assert np.array_equal(again, member.probabilities)
 
 
-def test_a_loss_that_is_not_finite_stops_with_a_sentence():
+@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_with_a_sentence(factor):
     def broken(labels, weights):
-        return lambda logits, targets: logits.sum() * float("nan")
+        return lambda logits, targets: (logits.sum() * 0 + 1) * factor
 
     stage = replace(tiny().training.stages[0], make_loss=broken)
     with pytest.raises(TrainingError, match="no longer finite"):
