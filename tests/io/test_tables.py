@@ -132,6 +132,14 @@ def test_decimal_commas(tmp_path):
     assert_read(read_table(path, unit="mV", sampling_frequency=500))
 
 
+def test_decimal_commas_in_the_times_alone(tmp_path):
+    path = csv(tmp_path, ADC, ["time (s)", "I", "II", "V1"], ";", times=np.arange(1000) / 500)
+    path.write_text(path.read_text().replace(".", ","))
+    stored = read_table(path, unit="uV")
+    assert stored.header.sampling_frequency == 500
+    np.testing.assert_array_equal(stored.samples, ADC)
+
+
 def test_an_empty_field_is_a_missing_sample(tmp_path):
     rows = ["I,II,V1", *["0.5,,-0.25", ",0.125,", "0.5,0.5,0.5"] * 100]
     (tmp_path / "x.csv").write_text("\n".join(rows))
@@ -191,6 +199,7 @@ TEXTS = {
     "bars": ["I|II|V1", *lines(delimiter="|")],
     "spaces": ["  I   II  V1", *("  " + line for line in lines(delimiter="   "))],
     "Excel's own first line": ["sep=;", "I;II;V1", *lines(mark=",", delimiter=";")],
+    "Excel's own first line, of a tab": ["sep=\t", "I\tII\tV1", *lines(delimiter="\t")],
     "column numbers as headings (pandas)": ["0,1,2", *lines()],
     "column numbers from 1": ["1;2;3", *lines(delimiter=";")],
     "row and column numbers (pandas)": [",0,1,2", *(f"{i},{line}" for i, line in enumerate(lines()))],
