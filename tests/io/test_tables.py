@@ -93,6 +93,13 @@ def test_npz_of_an_array_for_each_lead(tmp_path):
     assert_read(stored)
 
 
+def test_an_array_of_an_npz_file_that_is_no_lead_is_left_out_with_a_note(tmp_path):
+    np.savez(tmp_path / "x.npz", I=MILLIVOLTS[0], Resp=MILLIVOLTS[1])
+    stored = read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV")
+    assert stored.header.leads == ("I",)
+    assert stored.notes == ("left out, none of the twelve leads: 'Resp'",)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_with_headings_that_say_all(tmp_path, delimiter, end):
