@@ -32,10 +32,12 @@ def test_a_lead_without_samples_and_a_channel_without_a_scale_are_left_out_of_ed
 def test_bdf_takes_coarse_steps_as_far_as_its_header_can_say_them(tmp_path, gain):
     pytest.importorskip("edfio")
     samples = np.tile(np.arange(1000, dtype=np.int32) * 40, (12, 1))
-    stored = Stored(make_header(tmp_path / "a.x", LEADS, 500, samples, [gain] * 12), samples)
+    header = make_header(tmp_path / "a.x", LEADS, 500, samples, [gain] * 12, [300.0] * 12)
+    stored = Stored(header, samples)
     read = read_edf(write_edf(tmp_path, stored))
     np.testing.assert_array_equal(read.samples, samples)
     np.testing.assert_allclose(read.header.adc_gains, gain, rtol=1e-6)
+    np.testing.assert_allclose(read.header.baselines, 300, rtol=0.01)
 
 
 def test_a_table_has_a_lead_that_lacks_samples_and_none_that_lacks_all(tmp_path):

@@ -143,7 +143,7 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     for i in kept:
         sign = math.copysign(1, header.adc_gains[i])  # edfio takes no negative gain
         row, microvolts, baseline = samples[i] * sign, 1000 / abs(header.adc_gains[i]), header.baselines[i] * sign
-        top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
+        top = _digital_limit(microvolts, baseline, int(np.abs(row).max()), limit, path)
         physical = (row - baseline) * microvolts
         bounds = (np.array([-top, top]) - baseline) * microvolts
         ranges = {"physical_range": (float(bounds[0]), float(bounds[1])), "digital_range": (-top, top)}
@@ -164,9 +164,9 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     return path
 
 
-def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> int:
+def _digital_limit(microvolts: float, baseline: float, needed: int, limit: int, path: Path) -> int:
     """A digital maximum whose amplitude fits into EDF's eight characters, so that nothing is rounded."""
-    highest = min(limit, int(9_999_999 / microvolts))  # with a minus before it
+    highest = min(limit, int(9_999_999 / microvolts - abs(baseline)))  # with a minus before it
     for top in range(highest, max(needed, highest // 2) - 1, -1):
         amplitude = top * microvolts
         if len(f"{-amplitude:.10g}") <= 8 and abs(float(f"{amplitude:.10g}") - amplitude) < 1e-9 * amplitude:
