@@ -1006,7 +1006,7 @@ def challenge(draw: Draw) -> dict[str, bytes]:
     name = draw.of("x", "x.mat", "data/x")
     suffix = ".dat" if is_dat else ".mat"
     length = draw.of(str(n // per_frame), str(n // per_frame), "", rare=("140",))
-    rate = draw.of("100", "100/1(0)", "125.5", rare=("49", ""))
+    rate = draw.of("100", "100/1(0)", "125.5", rare=("49", "")) if per_frame == 1 else draw.of("50", "62.75")
     lines = [f"{name} {len(leads)} {rate} {length}{' 12:00:00' if length else ''}"]
     for lead in leads:
         numbers = f"16 {adc_zero} 0 0 0" if gain else ""
@@ -1030,6 +1030,31 @@ def challenge(draw: Draw) -> dict[str, bytes]:
         else "\r\n".join([*draw.shuffled(comments), *lines])
     )
     return {".hea": text.encode(), suffix: matrix}
+
+
+def text_of_a_table(draw: Draw) -> str:
+    """A table of records and their diagnoses."""
+    records = draw.of(["1", "2", "3"], ["A4", "A5"], ["1", "2", "3", "A4", "A5"], rare=(["1", "1"], ["", "2"], []))
+    name = draw.of("record", "recording", "ecg_id", rare=("name",))
+    columns: dict[str, list[str]] = {name: records}
+    codes = draw.of("codes", "scp_codes", "statements", None)
+    cells = ("NORM; SR", "NORM:100;SR:0", "{'NORM': 35.0, 'IMI': 100.0}", "IMI:50", "", "164889003.0:35")
+    wrong = ("NORM:x", "SR:101", "{1", "[1]", "SR:-1")
+    if codes:
+        columns[codes] = [draw.of(*cells, rare=wrong) for _ in records]
+    else:
+        for code in draw.some(["NORM", "SR", "164889003", "OTHER"]):
+            columns[code] = [draw.of("0", "1", "1.0", "", "True", rare=("2",)) for _ in records]
+        columns["age"] = [draw.of("60", "0") for _ in records]
+    if draw.of(False, True):
+        columns[draw.of("fold", "strat_fold")] = [draw.of("0", "1", "2.0", "10", "", rare=("x", "-1")) for _ in records]
+    if draw.of(False, True):
+        columns[draw.of("patient", "patient_id")] = [draw.of("p", "7.0", "") for _ in records]
+    names = draw.shuffled(list(columns))
+    lines = [",".join(names)]
+    for i in range(len(records)):
+        lines.append(",".join(f'"{columns[each][i]}"' for each in names))
+    return "\n".join(lines)
 
 
 MAKERS: dict[str, Callable[[Draw], bytes | dict[str, bytes]]] = {
