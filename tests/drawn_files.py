@@ -767,6 +767,7 @@ def _dicom(draw: Draw) -> bytes:
         ("<i2", 16, "SS"),
         ("<i2", 16, "SS"),
         ("<u2", 16, "US"),
+        ("<u2", 16, "US"),
         ("i1", 8, "SB"),
         ("u1", 8, "UB"),
         ("<i4", 32, "SL"),
@@ -778,7 +779,7 @@ def _dicom(draw: Draw) -> bytes:
 
     def group(n_samples: int, originality: str | None, label: str, names: Sequence[str]) -> Dataset:
         rows = draw.integers(len(names), n_samples, largest)
-        rows = np.abs(rows) if interpretation[0] == "U" else rows
+        rows = np.abs(rows) + (draw.of(0, 40_000) if bits == 16 else 0) if interpretation[0] == "U" else rows
         padding = draw.of(None, None, 0, 77, -(2 ** (bits - 1)) if interpretation[0] == "S" else 2**bits - 1)
         if padding is not None:
             rows[:, draw.of(-9, -5) :] = padding
