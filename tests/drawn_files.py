@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.io
 
 from ecg.leads import LEADS
 from scp_writer import STANDARD, SWITCHING, Beat, Recording
@@ -515,6 +516,7 @@ def edf(draw: Draw) -> bytes:
         (3, 50, "0.5"),
         (2, 75, "0,75"),
         (4, 36, "0.276923"),
+        (2, 100, "0.796813"),
         (1, 150, "1.5"),
         rare=((2, 49, "1"), (1, 98, "1"), (2, 100, "x")),
     )
@@ -999,6 +1001,14 @@ def challenge(draw: Draw) -> dict[str, bytes]:
     matrix = mat + (
         rows if struct.unpack_from(mat and ("<i" if dtype[0] == "<" else ">i"), mat, 4)[0] == len(leads) else rows.T
     ).astype(dtype).tobytes(order="F")
+    complex_ = draw.of(0, 1)
+    before = struct.pack("<5i2s", 0, 2, 1, complex_, 2, b"x") + bytes(16 + 16 * complex_)
+    matrix = draw.of(b"", b"", before) + matrix
+    if draw.of(False, False, True):
+        buffer = io.BytesIO()
+        values = draw.of(rows, rows.T).astype(draw.of("i2", "f8", "i4"))
+        scipy.io.savemat(buffer, {"x": np.arange(3), "val": values}, do_compression=draw.of(False, True))
+        matrix = buffer.getvalue()
     is_dat = form == "16" or draw.of(False, False, True)
     per_frame = draw.of(1, 1, 2) if is_dat else 1
     if is_dat:
