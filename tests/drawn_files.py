@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import scipy.io
 
 from ecg.leads import LEADS
@@ -489,6 +491,8 @@ def mfer(draw: Draw) -> bytes:
         text += draw.of(one, define(0x67, one))
     if draw.of(False, rare=(True,)):
         text += of_channel(0, define(0x0B, bytes([0, 0]) + number(125)))
+    if numbers[-1] == 66:  # a channel that is no lead and no voltage
+        text += of_channel(2, define(0x0C, bytes([draw.of(0, 1), 247]) + number(5000)))
     year, month, day = draw.date()
     facts = [
         define(0x17, b"Maker 1 \0"),
@@ -917,14 +921,16 @@ def table(draw: Draw) -> dict[str, bytes]:
             {"unit": unit}, {"unit": draw.of(unit, rare=("V",))}, {"adc_gain": draw.of(200, -400.5, rare=(0,))}
         )
     times = draw.of(None, None, "s", "ms", "", "count", "clock")
-    how = draw.of("csv", "csv", "csv", "npy", "npz")
+    how = draw.of("csv", "csv", "csv", "npy", "npz", "parquet")
     if times in (None, "count") or how == "npy" or draw.of(False, False, True):
         sidecar["sampling_frequency"] = draw.of(100, 100.5, 100, rare=(49, 200, "100"))
     if names is None or how == "npy" or draw.of(False, False, False, True):
         sidecar["leads"] = list(names or draw.of(("I", "II"), ("V5", "aVF"), rare=(("I",),)))
     files = {".json": json.dumps(draw.of(sidecar, rare=([],))).encode()} if sidecar else {}
     if how == "npy" or (how == "npz" and names is None):
-        array = draw.of(rows, rows.T).astype(draw.of("<f8", ">f4", "<i2", ">i4", "u1", "<u2", "<i8"))
+        kind = draw.of("<f8", ">f4", "<i2", ">i4", "u1", "<u2", "<i8")
+        rows = np.abs(np.rint(rows)).astype(int) if "u" in kind else rows
+        array = draw.of(rows, rows.T).astype(kind)
         buffer = io.BytesIO()
         if how == "npy":
             np.save(buffer, draw.of(array, np.asfortranarray(array)))
@@ -937,6 +943,14 @@ def table(draw: Draw) -> dict[str, bytes]:
             buffer, **dict(zip(names, rows, strict=True)), sampling_frequency=draw.of(100.0, 125)
         )
         return {".npz": buffer.getvalue(), **files}
+    if how == "parquet" and names is not None:
+        columns = {f"{name}_{unit}" if in_heading else name: row for name, row in zip(names, rows, strict=True)}
+        step = {"s": 0.01, "ms": 10, "": 0.01, "count": 1}.get(times or "")
+        columns |= {"time_ms" if times == "ms" else "time": np.arange(n) * step} if times and step else {}
+        columns |= draw.of({}, {"remark": ["x"] * n})
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table(columns), buffer)
+        return {".parquet": buffer.getvalue(), **files}
     delimiter = draw.of(",", ";", "\t", " ", "|")
     comma = delimiter in ";\t|" and draw.of(False, True)
     texts = [[f"{x:.6g}".replace(".", "," if comma else ".") for x in row.tolist()] for row in rows]
