@@ -18,7 +18,7 @@ from ecg.io.readers.ishne import read_ishne
 from ecg.io.readers.tables import read_table
 
 GOLDEN = Path(__file__).with_name("drawn_files.json")
-N_FILES = {"table": 60, "challenge": 50, "dicom": 36, "scp": 36, "aecg": 30}  # 24 of the others
+N_FILES = {"table": 60, "challenge": 50, "dicom": 36, "scp": 36, "aecg": 30, "mfer": 44}  # 24 of the others
 
 
 def told(stored):
