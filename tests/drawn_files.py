@@ -40,6 +40,10 @@ class Draw:
     def integers(self, n_leads: int, n_samples: int = 150, largest: int = 900) -> np.ndarray:
         return self.rng.integers(-largest, largest + 1, (n_leads, n_samples))
 
+    def edge(self) -> int:
+        """A sample at an end of 16 bits, or an ordinary one."""
+        return self.of(5, 5, 32767, 32768, -32767, -32768, -32769)
+
     def some(self, parts: Sequence[str]) -> list[str]:
         return [part for part in parts if self.rng.random() < 0.75]
 
@@ -218,7 +222,9 @@ def aecg(draw: Draw) -> bytes:
         value = "{:04}{:02}{:02}{:02}{:02}{:02}".format(*draw.moment())
         return element("effectiveTime", draw.maybe(f'<{draw.of("low", "center")} value="{value}.000"/>'))
 
-    rows = with_pulse(draw, draw.integers(len(leads), draw.of(150, 120, rare=(99, 40))), gain)
+    rows = draw.integers(len(leads), draw.of(150, 120, rare=(99, 40)))
+    rows[:1, 3] = draw.edge()
+    rows = with_pulse(draw, rows, gain)
     if draw.of(False, False, False, True) and len(rows):
         rows = rows.astype(float) + draw.of(0.5, 40000.0)
     about = draw.maybe(element("manufacturedSeriesDevice", element("manufacturerModelName", "Model 1")))
@@ -250,6 +256,7 @@ def cardiosoft(draw: Draw) -> bytes:
         ("uVperLsb", 5), ("mVperLsb", 0.0025), ("nVperLsb", 4880), rare=(("mV", 1), ("uVperLsb", 0.001))
     )
     rows = draw.integers(len(leads), draw.of(150, 130, rare=(99,)))
+    rows[:1, 3] = draw.edge()
     separator = draw.of(", ", ",", " ", rare=("_",))
     strip = element("SampleRate", draw.of(100, 125, rare=(49, "x")))
     strip += f'<Resolution units="{unit}">{step}</Resolution>'
@@ -307,6 +314,7 @@ def schiller(draw: Draw) -> bytes:
     leads = draw.of(("I", "II", "V1"), ("DI", "ECG II"), ("II", "X", "MLII"), rare=(("X",), ()))
     unit, step = draw.of(("UV", 5), ("mV", 0.0025), ("NV", 4880), rare=(("V", 1), ("UV", 0.001)))
     rows = draw.integers(len(leads), draw.of(150, 130, rare=(99,)))
+    rows[:1, 3] = draw.edge()
 
     def wave(kind: str) -> str:
         exponent = draw.of("1", "0", "", rare=("2", "-1"))
@@ -400,6 +408,7 @@ def mortara(draw: Draw) -> bytes:
 def kardia(draw: Draw) -> bytes:
     leads = draw.of(("leadI",), ("leadI", "leadII", "AVF"), ("leadI", "X"), rare=(("X",), ()))
     rows = draw.integers(len(leads), draw.of(150, 130, rare=(99,)))
+    rows[:1, 3] = draw.edge()
     samples = {lead: row.tolist() for lead, row in zip(leads, rows, strict=True)}
     if draw.of(False, rare=(True,)):
         samples[leads[0] if leads else "leadI"] = draw.of([1, "2"], "12", [True] * 150)
@@ -656,6 +665,8 @@ def scp(draw: Draw) -> bytes:
         if lines:
             others[section] = text
     tables = draw.of(None, "standard", [STANDARD], SWITCHING)
+    if tables is None:
+        others |= draw.of({}, {2: struct.pack("<H", 0)})
     others = {number: content + b"\0" * (len(content) % 2) for number, content in others.items() if draw.of(1, 1, 1, 0)}
     recording = Recording(
         leads,
@@ -786,7 +797,7 @@ def _dicom(draw: Draw) -> bytes:
     def group(n_samples: int, originality: str | None, label: str, names: Sequence[str]) -> Dataset:
         rows = draw.integers(len(names), n_samples, largest)
         rows = np.abs(rows) + (draw.of(0, 40_000) if bits == 16 else 0) if interpretation[0] == "U" else rows
-        padding = draw.of(None, None, 0, 77, -(2 ** (bits - 1)) if interpretation[0] == "S" else 2**bits - 1)
+        padding = draw.of(None, None, 0, 77, *[-(2 ** (bits - 1)) if interpretation[0] == "S" else 2**bits - 1] * 2)
         if padding is not None:
             rows[:, draw.of(-9, -5) :] = padding
             rows[0, [20, -10, -9, -6]] = padding
@@ -984,12 +995,19 @@ def table(draw: Draw) -> dict[str, bytes]:
         headings = [heading.replace(" ", "_") for heading in headings]
     lines = [delimiter.join(fields) for fields in zip(*columns, strict=True)]
     if names is not None or draw.of(False, rare=(True,)):
+        if draw.of(False, False, False, True):
+            names_of_units = [draw.of("mV", rare=("x",)) for _ in headings]
+            names_of_units[0] = "s" if times == "s" else names_of_units[0]
+            lines.insert(0, delimiter.join(names_of_units))
         lines.insert(0, delimiter.join(headings))
     elif draw.of(False, False, True):
         lines.insert(0, delimiter.join(map(str, range(len(columns)))))
     lines = draw.of([], ["# a comment"], [f"sep={delimiter}"]) + lines
     text = draw.of("\n", "\r\n").join(lines) + draw.of("\n", "")
-    return {".csv": text.encode(draw.of("utf-8", "utf-8-sig", "utf-16")), **files}
+    encoding, mark = draw.of(
+        ("utf-8", b""), ("utf-8-sig", b""), ("utf-16-le", b"\xff\xfe"), ("utf-16-be", b"\xfe\xff"), ("utf-16-be", b"")
+    )
+    return {".csv": mark + text.encode(encoding), **files}
 
 
 def challenge(draw: Draw) -> dict[str, bytes]:
@@ -1028,7 +1046,7 @@ def challenge(draw: Draw) -> dict[str, bytes]:
     if is_dat:
         form = draw.of("16", "16x1", "16:0+0") if per_frame == 1 else "16x2"
         matrix = rows.reshape(len(leads), -1, per_frame).swapaxes(0, 1).astype("<i2").tobytes()
-    name = draw.of("x", "x.mat", "data/x")
+    name = draw.of("x", "x.mat", "x.MAT", "x.hea", "data/x")
     suffix = ".dat" if is_dat else ".mat"
     length = draw.of(str(n // per_frame), str(n // per_frame), "", rare=("140",))
     rate = draw.of("100", "100/1(0)", "125.5", rare=("49", "")) if per_frame == 1 else draw.of("50", "62.75")
@@ -1038,6 +1056,12 @@ def challenge(draw: Draw) -> dict[str, bytes]:
         lines.append(f"x{suffix} {form} {gain} {numbers} {lead}")
     if draw.of(False, rare=(True,)):
         lines.pop()
+    if draw.of(False, rare=(True,)):
+        lines.append(lines[-1])
+    apart = {}
+    if is_dat and per_frame == 1 and draw.of(False, False, True):  # the last lead in a file of its own
+        matrix, apart = rows[:-1].T.astype("<i2").tobytes(), {"y.dat": rows[-1].astype("<i2").tobytes()}
+        lines[len(leads)] = lines[len(leads)].replace("x.dat", "y.dat")
     age = draw.of("#Age: 71", "# age: 10.5", "#Age: NaN", "#Age: 300", "#Age: 71 years", rare=("#Age: 130", "#Age: -1"))
     comments = [
         age,
@@ -1054,7 +1078,7 @@ def challenge(draw: Draw) -> dict[str, bytes]:
         if draw.of(True, False)
         else "\r\n".join([*draw.shuffled(comments), *lines])
     )
-    return {".hea": text.encode(), suffix: matrix}
+    return {".hea": text.encode(), suffix: matrix, **apart}
 
 
 def text_of_a_table(draw: Draw) -> str:
@@ -1072,11 +1096,12 @@ def text_of_a_table(draw: Draw) -> str:
             columns[code] = [draw.of("0", "1", "1.0", "", "True", rare=("2",)) for _ in records]
         columns["age"] = [draw.of("60", "0") for _ in records]
     if draw.of(False, True):
-        columns[draw.of("fold", "strat_fold")] = [draw.of("0", "1", "2.0", "10", "", rare=("x", "-1")) for _ in records]
+        folds = draw.of(("0", "1"), ("0", "1", "2.0", "10", ""))
+        columns[draw.of("fold", "strat_fold")] = [draw.of(*folds, rare=("x", "-1")) for _ in records]
     if draw.of(False, True):
         columns[draw.of("patient", "patient_id")] = [draw.of("p", "7.0", "") for _ in records]
     names = draw.shuffled(list(columns))
-    lines = [",".join(names)]
+    lines = [draw.of(",", " , ").join(names)]
     for i in range(len(records)):
         lines.append(",".join(f'"{columns[each][i]}"' for each in names))
     return "\n".join(lines)

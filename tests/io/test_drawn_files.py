@@ -47,9 +47,8 @@ def told(stored):
 
 def read(folder, format_, i):
     made = MAKERS[format_](Draw(i, *format_.encode()))
-    files = {
-        folder / f"x{suffix}": data for suffix, data in (made if isinstance(made, dict) else {".bin": made}).items()
-    }
+    made = made if isinstance(made, dict) else {".bin": made}
+    files = {folder / (f"x{name}" if name[0] == "." else name): data for name, data in made.items()}
     for path, data in files.items():
         path.write_bytes(data)
     path = next(path for path in files if path.suffix != ".json")

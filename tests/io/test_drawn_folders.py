@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -15,12 +16,12 @@ from drawn_files import MAKERS, Draw
 from ecg.io.device_statements import load_statements
 from ecg.io.errors import RecordingError
 from ecg.io.folders import find_challenge_files
-from ecg.io.formats import find_ignored, find_recordings, read
+from ecg.io.formats import SUFFIXES, find_ignored, find_recordings, read
 from ecg.io.inputs import expand_inputs
 from ecg.io.sources import files_of
 
 GOLDEN = Path(__file__).with_name("drawn_folders.json")
-N_FOLDERS = 40
+N_FOLDERS = 60
 STATEMENTS = load_statements("common")
 SAMPLES = np.random.default_rng(3).integers(-500, 500, (2, 150))
 TABLE = "I,II\n" + "\n".join(f"{a},{b}" for a, b in SAMPLES.T.tolist()) + "\n"
@@ -64,6 +65,8 @@ CONTENTS = [
     ((".dcm", ".mwf"), "version https://git-lfs.github.com/spec/v1\n"),
     ((".edf", ".dcm", "", ".hea", ".csv"), None),
     ((".md", ".zip", ".part"), "x"),
+    ((".dat",), MAKERS["ishne"](Draw(2, *b"ishne"))),
+    ((".DAT",), DAT),
     ((".csv",), "a text, and no table\n"),
 ]
 
@@ -160,6 +163,56 @@ def test_a_stamp_changes_with_each_file_that_is_watched_and_with_no_other(tmp_pa
             if file.suffix.lower() != ".hea":  # with another text it may name other files
                 assert files_of(path).stamp != before, file
             file.unlink() if was is None else file.write_bytes(was)
+
+
+@pytest.mark.parametrize("suffix", [".hea", *SUFFIXES, *map(str.upper, SUFFIXES)])
+def test_a_file_is_refused_beside_one_of_its_name_in_any_format(tmp_path, suffix):
+    content = {
+        ".json": MAKERS["kardia"](Draw(4, *b"kardia")),
+        ".npy": b"\x93NUMPY",
+        ".npz": b"PK\x03\x04",
+        ".parquet": b"PAR1",
+    }
+    (tmp_path / "A").write_bytes(MAKERS["ishne"](Draw(2, *b"ishne")))
+    assert read(tmp_path / "A").format == "ISHNE Holter"
+    (tmp_path / f"A{suffix}").write_bytes(content.get(suffix.lower(), TABLE.encode()))
+    with pytest.raises(RecordingError) as caught:
+        read(tmp_path / "A")
+    expected = f"expected one recording named A in its folder, found A{suffix} beside it"
+    assert str(caught.value) == f"{tmp_path / 'A'}: {expected}"
+
+
+def test_labels_are_those_of_the_statements_in_their_order_each_once(tmp_path):
+    lines = "".join(
+        f"<DiagnosisStatement><StmtFlag>ENDSLINE</StmtFlag><StmtText>{line}</StmtText></DiagnosisStatement>"
+        for line in (
+            "Sinus rhythm",
+            "Atrial fibrillation with left bundle branch block",
+            "Nothing known",
+            "Left axis deviation, AF",
+            "AFIB",
+        )
+    )
+    data = re.sub(
+        b"<(Original|)Diagnosis>.*</(Original|)Diagnosis>", b"", MAKERS["muse"](Draw(1, *b"muse")), flags=re.DOTALL
+    )
+    (tmp_path / "a.xml").write_bytes(
+        data.replace(b"<RestingECG>", f"<RestingECG><Diagnosis>{lines}</Diagnosis>".encode())
+    )
+    assert read(tmp_path / "a.xml", STATEMENTS).labels == ("426783006", "164889003", "164909002", "39732003")
+    assert read(tmp_path / "a.xml").labels == ()
+
+
+def test_a_users_own_statements_go_before_the_common_ones_and_the_longest_known_text_counts(tmp_path):
+    (tmp_path / "own.csv").write_text(
+        'code,statement\n111111,Sinus rhythm\n222222;333333,"sinus rhythm,  first degree block"\n,Nice: very\n'
+    )
+    table = load_statements(tmp_path / "own.csv")
+    assert table.codes_of("Sinus rhythm") == ("111111",)
+    assert table.codes_of("Sinus rhythm, first degree block; no change") == ("222222", "333333")
+    assert table.codes_of("Sinus rhythm, second degree block; no change") == ("111111",)
+    assert table.codes_of("nice: very") == () and table.codes_of("nice: not") is None
+    assert table.codes_of("Atrial flutter") == ("164890007",) == load_statements("common").codes_of("Atrial flutter")
 
 
 if __name__ == "__main__":

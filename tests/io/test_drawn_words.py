@@ -19,11 +19,13 @@ from ecg.io.device_words import number_of, without_signatures
 from ecg.io.errors import RecordingError
 from ecg.io.files import read_rows
 from ecg.io.folders import get_database
+from ecg.io.header import Header
 from ecg.io.label_tables import read_label_table
 from ecg.io.readers.dates import date_of, known_age, time_of, years_between
 from ecg.io.readers.lead_labels import lead_of, notes_on
 from ecg.io.readers.table_times import rate_of, unit_of_time
-from ecg.io.recording import Recording
+from ecg.io.recording import Recording, to_millivolts
+from ecg.io.stored import check_together, make_header
 
 GOLDEN = Path(__file__).with_name("drawn_words.json")
 
@@ -242,7 +244,91 @@ def arrays(draw):
     return {f"{shape} {kind} {rate!r} {facts}": found}
 
 
-COUNTS = {dates: 60, ages: 80, leads: 90, times: 80, words: 60, statements: 80, labels: 60, helpers: 40, arrays: 60}
+def limits(draw):
+    """What the header of a recording in a clinical format must be."""
+    rate = draw.of(50, 100, 500.5, 5000, 50, 100, 500.5, 5000, 49.99, 5000.01, math.nan)
+    n_samples = int(draw.of(rate, 1800 * rate, 2 * rate, 2 * rate) if rate == rate else 100) + draw.of(-1, 0, 0, 1)
+    names = draw.of(*[("I", "II"), ("V6", "Resp")] * 4, ("Resp",), ())
+    gains = [
+        draw.of(200.0, -400.0, 200.0, 0.0, math.inf, math.nan) if name == "Resp" or draw.of(False, True) else 200
+        for name in names
+    ]
+    baselines = draw.of(None, [draw.of(0.0, 12.0, math.nan) for _ in names])
+    kind = draw.of("i2", "i4", "f8")
+    facts = {
+        "age": draw.of(math.nan, 71.0, 121.0),
+        "sex": draw.of("Male", "Unknown"),
+        "birth": draw.of(None, datetime.date(1951, 3, 29)),
+    }
+    facts["acquired"] = draw.of(None, datetime.datetime(2022, 11, 20))
+    samples = np.lib.stride_tricks.as_strided(np.zeros(1, kind), (len(names), n_samples), (0, 0))
+    try:
+        header = make_header("x/y.z", names, rate, samples, gains, baselines, **facts, notes=("A note", "A note"))
+        found = [
+            header.recording_id,
+            header.n_samples,
+            header.formats,
+            header.file_names,
+            repr(header.age),
+            header.sex,
+            header.notes,
+        ]
+        found += [list(map(repr, header.adc_gains)), list(map(repr, header.baselines))]
+    except RecordingError as error:
+        found = str(error)
+    elsewhere = draw.some(["I", "aVR", "Resp", "V6", "aVR"])
+    try:
+        check_together("y.z", names, elsewhere)
+        together = True
+    except RecordingError as error:
+        together = str(error)
+    said = f"{rate} {n_samples} {names} {gains} {baselines} {kind} {' '.join(map(str, facts.values()))} {elsewhere}"
+    return {said: [found, together]}
+
+
+def markers(draw):
+    """Which integers are missing samples, by the format of their lead."""
+    formats = [
+        draw.of("16", "16+24", "212", "310", "311", "80", "508", "24", "524", "32", "16x2", "8") for _ in range(2)
+    ]
+    formats[1] = draw.of(formats[0], formats[1])
+    values = [0, -128, -512, -2048, -32768, -(2**23), -(2**31), 2**31 - 1]
+    raw = np.array([values, values], draw.of("i4", "f8"))
+    raw[1, 0] = np.nan if raw.dtype == np.float64 else 5
+    header = Header(
+        "a",
+        500.0,
+        8,
+        ("I", "V6"),
+        (1.0, draw.of(1.0, -2.0)),
+        (0.0, draw.of(0.0, 3.0)),
+        ("x",) * 2,
+        tuple(formats),
+        math.nan,
+        "Unknown",
+        (),
+    )
+    rows = to_millivolts(raw, header)[[0, 11]]
+    return {
+        f"{formats} {raw.dtype} {header.adc_gains[1]} {header.baselines[1]}": [
+            [None if x != x else x for x in row] for row in rows.tolist()
+        ]
+    }
+
+
+COUNTS = {
+    dates: 60,
+    ages: 80,
+    leads: 90,
+    times: 80,
+    words: 60,
+    statements: 80,
+    labels: 60,
+    helpers: 40,
+    arrays: 60,
+    limits: 80,
+    markers: 40,
+}
 
 
 def told(function):
