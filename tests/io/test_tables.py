@@ -455,3 +455,13 @@ def test_tables_are_known_by_their_content(tmp_path):
         b"\0\1\2",
     ):
         assert not is_table(other)
+
+
+def test_half_an_hour_is_not_too_much_for_a_parquet_file(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    samples = np.random.default_rng(1).normal(size=(2, 900_000))
+    table = pyarrow.table({"I": samples[0], "II": samples[1]})
+    parquet.write_table(table, tmp_path / "x.parquet", use_dictionary=False, compression="none")
+    stored = read_table(tmp_path / "x.parquet", sampling_frequency=500, unit="mV")
+    np.testing.assert_array_equal(stored.samples, samples)
