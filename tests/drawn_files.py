@@ -157,11 +157,11 @@ def muse(draw: Draw) -> bytes:
 
 def with_pulse(draw: Draw, rows: np.ndarray, gain: float) -> np.ndarray:
     """Perhaps a calibration pulse at the end, or nearly one."""
-    pulse = np.repeat([0, gain, 0], [10, draw.of(20, 20, 10, 40, 9, 41), draw.of(10, 0)])
+    pulse = np.repeat([0, gain, 0], [10, draw.of(20, 20, 20, 10, 40, 9, 41), draw.of(10, 0)])
     last = np.round(np.tile(pulse, (len(rows), 1))).astype(int)
-    last[0] += int(draw.of(0, 0, 0.024 * gain, 0.03 * gain))
-    last[:, -1] += int(draw.of(0, 0, 0, 0.5 * gain))
-    return np.concatenate([rows, last], axis=1) if draw.of(True, False) else rows
+    last[0] += int(draw.of(0, 0, 0, 0.024 * gain, 0.03 * gain))
+    last[:, -1] += int(draw.of(*[0] * 7, 0.5 * gain))
+    return np.concatenate([rows, last], axis=1) if draw.of(True, True, True, False) else rows
 
 
 def aecg(draw: Draw) -> bytes:
@@ -171,6 +171,7 @@ def aecg(draw: Draw) -> bytes:
     )
     gain = 1 / (step * {"uV": 1e-3, "mV": 1.0, "nV": 1e-6, "V": 1e3, "": 1e-3}[unit])
     origin = draw.of(
+        'value="0" unit="mV"',
         'value="0" unit="mV"',
         'value="0"',
         'value="50" unit="uV"',
@@ -690,7 +691,7 @@ def philips(draw: Draw) -> bytes:
     is_new, fs = draw.of(True, False), draw.of(100, 125, rare=(49,))
     rows = draw.integers(12, draw.of(150, 130, rare=(60, 50)))
     rows[7] = draw.of(3, np.arange(rows.shape[1]) % 2 * 5)  # patterns, whose codes LZW makes while it uses them
-    rows = with_pulse(draw, rows, 200)
+    rows = with_pulse(draw, rows, draw.of(200, 200, 400))
     n = rows.shape[1]
     compression = draw.of("XLI", "Uncompressed", "none", rare=("ZIP",))
     data = xli(rows) if compression == "XLI" else rows.astype("<i2").tobytes()[: draw.of(None, rare=(100,))]
