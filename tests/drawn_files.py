@@ -352,7 +352,7 @@ def mortara(draw: Draw) -> bytes:
     rate, gain, offset = draw.of(100, 125, rare=(49, "x")), draw.of(200, 400, rare=(0, "")), draw.of(0, 12, "", -5)
     channels = ""
     for i, (lead, row) in enumerate(zip(leads, rows, strict=True)):
-        data = base64.b64encode(row.astype("<i2").tobytes()).decode()
+        data = base64.b64encode(row.astype("<i2").tobytes()[: draw.of(None, rare=(-1,))]).decode()
         duration = draw.of(f'DURATION="{row.size}"', "", rare=('DURATION="149"',))
         said = f'BITS="{draw.of(16, rare=(12,))}" FORMAT="{draw.of("SIGNED", "Signed")}" ENCODING="BASE64"'
         own = draw.of(rate, rare=(150,)) if i else rate
@@ -706,12 +706,13 @@ def philips(draw: Draw) -> bytes:
         waveforms += (
             f' samplespersecond="{fs}" resolution="{resolution}" bitspersample="{bits}" signaloffset="{offset}"'
         )
-        waveforms += f' durationperchannel="{milliseconds}" compression="{compression}"'
+        waveforms += f' durationperchannel="{milliseconds}" compression="{draw.of(compression, compression.lower())}"'
     else:
         acquisition = (
             element("samplingrate", fs) + element("signalresolution", resolution) + element("signaloffset", offset)
         )
-        waveforms += f' nbitspersample="{bits}" durationperchannel="{milliseconds}" compressmethod="{compression}"'
+        waveforms += f' nbitspersample="{bits}" durationperchannel="{milliseconds}"'
+        waveforms += f' compressmethod="{draw.of(compression, compression.lower())}"'
         waveforms += f' compressflag="{draw.of(compression == "XLI", rare=(False,))}"'
     year, month, day = draw.date()
     when = 'date="{:04}-{:02}-{:02}" time="{:02}:{:02}:{:02}"'.format(*draw.moment())

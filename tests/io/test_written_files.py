@@ -12,17 +12,19 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from drawn_files import Draw
 from ecg.io.errors import RecordingError
 from ecg.io.header import Header
 from ecg.io.recording import to_millivolts
-from ecg.io.stored import DeviceReport, Identity, Stored
+from ecg.io.stored import DeviceReport, Identity, Stored, make_header
 from ecg.io.writers.aecg_writer import write_aecg
 from ecg.io.writers.dicom_writer import write_dicom
 from ecg.io.writers.exports import NOBODY, header_comments, write_challenge, write_csv, write_edf
 from ecg.io.writers.scp_writer import write_scp
+from ecg.leads import LEADS
 
 GOLDEN = Path(__file__).with_name("written_files.json")
 FORMATS = ("challenge", "csv", "edf", "dicom", "aecg", "scp")
@@ -103,8 +105,6 @@ def written(folder, format_, i):
         size = int(data[184:192])
         return [path.name, " ".join(data[:size].decode("latin-1").split()), crc(data[size:])]
     if format_ == "dicom":
-        import pydicom
-
         dataset = pydicom.dcmread(write_dicom(folder, stored, identity))
         return [element(each) for each in dataset]
     if format_ == "aecg":
@@ -139,6 +139,44 @@ def told(folder, format_, i):
 def test_recordings_with_any_fields_are_written_as_was_noted(tmp_path, format_):
     for i, expected in enumerate(json.loads(GOLDEN.read_text())[format_]):
         assert told(tmp_path, format_, i) == expected, f"recording {i}"
+
+
+@pytest.mark.parametrize(
+    ("n_leads", "n_samples", "rate", "kind", "object_"),
+    [
+        (12, 16384, 500, "i2", 1),
+        (13, 16384, 200, "i2", 1),
+        (12, 16385, 500, "i2", 2),
+        (14, 1000, 1000, "i2", 2),
+        (24, 1000, 500, "i2", 2),
+        (12, 1000, 500, "i4", 4),
+        (24, 1000, 200, "i4", 4),
+        (12, 1000, 199, "i2", 3),
+        (12, 1000, 50, "i2", 3),
+        (13, 1000, 199, "i2", None),
+        (25, 1000, 500, "i2", None),
+        (25, 1000, 500, "i4", None),
+        (12, 1000, 199, "i4", None),
+        (12, 1001, 1001, "i2", None),
+    ],
+)
+def test_a_dicom_file_is_the_first_ecg_object_that_allows_for_the_recording(
+    tmp_path, n_leads, n_samples, rate, kind, object_
+):
+    samples = np.arange(n_leads * n_samples).reshape(n_leads, n_samples).astype(kind)
+    leads = [*LEADS, *(f"X{i}" for i in range(n_leads - 12))]
+    stored = Stored(make_header(tmp_path / "a.x", leads, rate, samples, [200.0] * n_leads), samples)
+    if object_ is None:
+        with pytest.raises(RecordingError) as caught:
+            write_dicom(tmp_path, stored)
+        expected = "a recording that a DICOM ECG object allows (200 to 1000 Hz, at most 24 leads)"
+        found = f"{n_leads} leads at {rate} Hz in {8 * np.dtype(kind).itemsize} bits"
+        assert str(caught.value) == f"{tmp_path}/a.dcm: expected {expected}, found {found}"
+    else:
+        dataset = pydicom.dcmread(write_dicom(tmp_path, stored))
+        assert (
+            dataset.SOPClassUID == dataset.file_meta.MediaStorageSOPClassUID == f"1.2.840.10008.5.1.4.1.1.9.1.{object_}"
+        )
 
 
 if __name__ == "__main__":
