@@ -7,7 +7,16 @@ import pytest
 
 from ecg.io import files
 from ecg.io.errors import RecordingError
-from ecg.io.files import is_same_file, read_file, read_text, remove_leftovers, whole_file, write_file
+from ecg.io.files import (
+    is_same_file,
+    open_file,
+    read_file,
+    read_rows,
+    read_text,
+    remove_leftovers,
+    whole_file,
+    write_file,
+)
 
 
 def test_a_file_is_replaced_in_one_step(tmp_path, monkeypatch):
@@ -81,3 +90,54 @@ def test_whether_two_paths_lead_to_one_file(tmp_path):
     (tmp_path / "c").touch()
     assert is_same_file(tmp_path / "a", tmp_path / "b")
     assert not is_same_file(tmp_path / "a", tmp_path / "c") and not is_same_file(tmp_path / "a", tmp_path / "d")
+
+
+def unusual(folder):
+    """Paths that lead to no file, each with what is said of it."""
+    (folder / "file").write_text("12345")
+    (folder / "folder").mkdir()
+    (folder / "link").symlink_to("nowhere")
+    (folder / "round").symlink_to("round")
+    os.mkfifo(folder / "pipe")
+    nothing = "expected a file, found none"
+    return {
+        "absent": nothing,
+        "file/below": nothing,
+        "absent/below": nothing,
+        "folder": "expected a file, found something else",
+        "pipe": "expected a file, found something else",
+        "link": "expected a file, found a link to something that is not there",
+        "round": "expected a file, found a link to something that is not there",
+    }
+
+
+def test_what_is_no_file_is_named_by_what_it_is(tmp_path):
+    for name, message in unusual(tmp_path).items():
+        with pytest.raises(RecordingError) as caught:
+            read_file(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: {message}"
+        with pytest.raises(RecordingError) as caught, open_file(tmp_path / name):
+            pass
+        assert str(caught.value) == f"{tmp_path / name}: {message}"
+
+
+def test_a_file_may_have_as_many_bytes_as_is_said_and_no_more(tmp_path):
+    unusual(tmp_path)
+    path = tmp_path / "file"
+    assert read_file(path, 5, "five bytes") == b"12345"
+    assert read_file(path, 4) == b"1234"
+    with pytest.raises(RecordingError) as caught:
+        read_file(path, 4, "four bytes")
+    assert str(caught.value) == f"{path}: expected four bytes, found more"
+    assert read_text(path, 5) == "12345"
+    with pytest.raises(RecordingError) as caught:
+        read_text(path, 4)
+    assert str(caught.value) == f"{path}: expected a text of at most 4 bytes, found more"
+
+
+def test_headings_of_a_table_may_have_spaces_around_them(tmp_path):
+    (tmp_path / "a.csv").write_text("\ufeff one , two\n 1 ,2\n3\n", encoding="utf-8")
+    assert read_rows(tmp_path / "a.csv", 99) == (
+        ["one", "two"],
+        [{"one": " 1 ", "two": "2"}, {"one": "3", "two": None}],
+    )

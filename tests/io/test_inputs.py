@@ -2,9 +2,11 @@
 
 import os
 
+import numpy as np
 import pytest
 
-from ecg.io.inputs import expand_inputs
+from ecg.io.errors import RecordingError
+from ecg.io.inputs import as_recording, expand_inputs
 from tiny import heart_like, write_recording
 
 
@@ -93,3 +95,21 @@ def test_inputs_without_a_recording_are_an_error(found, place, given):
     (place / "b/empty.txt").write_text("# nothing\n")
     with pytest.raises(ValueError, match="expected recordings, found none"):
         found(*given)
+
+
+def test_an_array_comes_with_its_rate_and_anything_else_without_one(place):
+    array = heart_like(2, seed=1) * 1000
+    recording = as_recording(array, 500, "uV")
+    np.testing.assert_allclose(recording.signal, array / 1000, atol=1e-6)
+    assert as_recording(recording) is recording
+    for path in (place / "a/A1.hea", place / "a/A1.mat", str(place / "a/A1")):
+        assert as_recording(path).path == place / "a/A1.hea"
+    expected = "recording: expected an array with its sampling_frequency in Hz, or a Recording or path without one"
+    for given, rate, found in (
+        (array, None, "ndarray and sampling_frequency=None"),
+        (recording, 500, "Recording and sampling_frequency=500"),
+        (str(place / "a/A1"), 500, "str and sampling_frequency=500"),
+    ):
+        with pytest.raises(RecordingError) as raised:
+            as_recording(given, rate)
+        assert str(raised.value) == f"{expected}, found {found}"

@@ -220,3 +220,15 @@ def test_a_challenge_recording_lasts_a_second_at_least(tmp_path, n_samples, is_r
     else:
         with pytest.raises(RecordingError, match="at least 1 s"):
             read(path)
+
+
+@pytest.mark.parametrize("value", [0, 7, -32768])
+def test_a_file_in_which_no_lead_ever_changes_is_refused_in_any_format(tmp_path, value):
+    flat = np.full((8, 1000), value)
+    (tmp_path / "a.xml").write_bytes(muse_xml(flat))
+    (tmp_path / "b.csv").write_text("I,II\n" + f"{value},{value}\n" * 1000)
+    (tmp_path / "b.json").write_text('{"sampling_frequency": 500, "unit": "uV"}')
+    for name in ("a.xml", "b.csv"):
+        with pytest.raises(RecordingError) as caught:
+            read(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: expected a signal, found no lead that ever changes"

@@ -335,3 +335,17 @@ def test_leads_counted_from_zero_to_their_length(tmp_path, tables):
     # Bits that fill up the last byte may be one sample more; without packing the number of bytes tells.
     assert stored.samples.shape[1] in ((1000,) if tables is None else (1000, 1001))
     np.testing.assert_array_equal(stored.samples[:, :1000], np.array(list(leads.values())))
+
+
+def test_of_two_sections_of_one_number_the_first_counts(tmp_path):
+    facts = [
+        struct.pack("<BH", 2, 4) + b"P 1\0" + struct.pack("<BH", 255, 0),
+        struct.pack("<BH", 2, 4) + b"P 2\0" + struct.pack("<BH", 255, 0),
+    ]
+    data = bytearray(Recording(signal(), others={1: facts[0], 9: facts[1]}).to_bytes())
+    place = next(place for place in range(32, 142, 10) if struct.unpack_from("<H", data, place) == (9,))
+    index = struct.unpack_from("<HII", data, place)[2]
+    for at in (place, index - 1 + 2):  # the pointer and the section's own header
+        struct.pack_into("<H", data, at, 1)
+    (tmp_path / "x.scp").write_bytes(seal(bytes(data)))
+    assert read_scp_ecg(tmp_path / "x.scp").identity.patient_id == "P 1"

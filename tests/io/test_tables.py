@@ -93,6 +93,13 @@ def test_npz_of_an_array_for_each_lead(tmp_path):
     assert_read(stored)
 
 
+def test_an_array_of_an_npz_file_that_is_no_lead_is_left_out_with_a_note(tmp_path):
+    np.savez(tmp_path / "x.npz", I=MILLIVOLTS[0], Resp=MILLIVOLTS[1])
+    stored = read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV")
+    assert stored.header.leads == ("I",)
+    assert stored.notes == ("left out, none of the twelve leads: 'Resp'",)
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_with_headings_that_say_all(tmp_path, delimiter, end):
@@ -130,6 +137,14 @@ def test_decimal_commas(tmp_path):
     path.write_text(path.read_text().replace(".", ","))
     assert is_table(path.read_bytes()[:4096])
     assert_read(read_table(path, unit="mV", sampling_frequency=500))
+
+
+def test_decimal_commas_in_the_times_alone(tmp_path):
+    path = csv(tmp_path, ADC, ["time (s)", "I", "II", "V1"], ";", times=np.arange(1000) / 500)
+    path.write_text(path.read_text().replace(".", ","))
+    stored = read_table(path, unit="uV")
+    assert stored.header.sampling_frequency == 500
+    np.testing.assert_array_equal(stored.samples, ADC)
 
 
 def test_an_empty_field_is_a_missing_sample(tmp_path):
@@ -191,6 +206,7 @@ TEXTS = {
     "bars": ["I|II|V1", *lines(delimiter="|")],
     "spaces": ["  I   II  V1", *("  " + line for line in lines(delimiter="   "))],
     "Excel's own first line": ["sep=;", "I;II;V1", *lines(mark=",", delimiter=";")],
+    "Excel's own first line, of a tab": ["sep=\t", "I\tII\tV1", *lines(delimiter="\t")],
     "column numbers as headings (pandas)": ["0,1,2", *lines()],
     "column numbers from 1": ["1;2;3", *lines(delimiter=";")],
     "row and column numbers (pandas)": [",0,1,2", *(f"{i},{line}" for i, line in enumerate(lines()))],
@@ -439,3 +455,13 @@ def test_tables_are_known_by_their_content(tmp_path):
         b"\0\1\2",
     ):
         assert not is_table(other)
+
+
+def test_half_an_hour_is_not_too_much_for_a_parquet_file(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    samples = np.random.default_rng(1).normal(size=(2, 900_000))
+    table = pyarrow.table({"I": samples[0], "II": samples[1]})
+    parquet.write_table(table, tmp_path / "x.parquet", use_dictionary=False, compression="none")
+    stored = read_table(tmp_path / "x.parquet", sampling_frequency=500, unit="mV")
+    np.testing.assert_array_equal(stored.samples, samples)

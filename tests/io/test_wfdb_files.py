@@ -80,3 +80,24 @@ def test_a_signal_file_without_its_header_is_named(tmp_path):
     assert found == ["b.hea", "lost.hea", "r.hea"]
     with pytest.raises(RecordingError, match=r"lost.hea: expected a file, found none"):
         read_any(tmp_path / "lost.hea")
+
+
+def packed(samples, format_):
+    """Samples of ten bits, three in four bytes (signal(5)); the last group is filled up with zeros."""
+    filled = np.append(samples, np.zeros(-samples.size % 3, int)).reshape(-1, 3).astype(np.int64) & 0x3FF
+    one, two, three = filled.T
+    if format_ == "311":
+        return (one | two << 10 | three << 20).astype("<u4").tobytes()
+    pairs = [one << 1 | (three & 0x1F) << 11, two << 1 | (three >> 5) << 11]
+    return np.stack(pairs, axis=1).astype("<u2").tobytes()
+
+
+@pytest.mark.parametrize("format_", ["310", "311"])
+@pytest.mark.parametrize(("n_leads", "n_samples"), [(1, 500), (1, 501), (2, 500), (2, 501), (2, 502), (3, 500)])
+def test_samples_of_ten_bits_with_a_last_group_that_is_not_full(tmp_path, format_, n_leads, n_samples):
+    samples = np.random.default_rng(7).integers(-511, 512, (n_leads, n_samples))
+    (tmp_path / "r.dat").write_bytes(packed(samples.T.ravel(), format_))
+    lines = [f"r {n_leads} 500 {n_samples}"]
+    lines += [f"r.dat {format_} 100/mV 10 0 0 0 0 {lead}" for lead in LEADS[:n_leads]]
+    (tmp_path / "r.hea").write_text("\n".join(lines))
+    assert_read(tmp_path / "r.hea", expected=samples / 100)

@@ -55,7 +55,7 @@ def lines_of(text: str) -> list[str]:
     """The lines that are no comments (# or %), not empty, and not Excel's "sep=;"."""
     lines = text.replace("\r", "\n").split("\n")
     kept = [line for line in lines if line.strip() and line.lstrip()[0] not in "#%"]
-    return kept[1:] if kept and re.fullmatch('"?sep=."?', kept[0].strip()) else kept
+    return kept[1:] if kept and re.fullmatch('"?sep=.?"?', kept[0].strip()) else kept
 
 
 def find_layout(lines: Sequence[str]) -> Layout | None:
@@ -144,7 +144,8 @@ def read_columns(lines: Sequence[str], layout: Layout, path: StrPath) -> list[Ar
 
     data = lines[layout.n_headings :]
     rows = map(layout.fields, data[:_LOOKED_AT])
-    has_commas = any("," in field for row in rows for field in row[1:] or row)
+    # A time of day may have a comma where the samples have points; a number in the first column says as much as others.
+    has_commas = any("," in field for row in rows for i, field in enumerate(row) if i or is_value(field))
     frame = pandas.read_csv(
         io.StringIO("\n".join(data)),
         sep={"": "\x01", " ": r"\s+"}.get(layout.delimiter, layout.delimiter),

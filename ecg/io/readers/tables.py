@@ -366,7 +366,8 @@ def _read_npz(path: StrPath) -> _Table:
         found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         expected = "one array, or one of each lead under its name, all of one length"
         raise problem(path, expected, shown(found) if found else "none")
-    return _Table(np.stack(list(named.values())), list(named), rate, unit)
+    left_out = notes_on([name for name in arrays if name not in named])
+    return _Table(np.stack(list(named.values())), list(named), rate, unit, left_out)
 
 
 def _read_parquet(path: StrPath, said: float | None) -> _Table:

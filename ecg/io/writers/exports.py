@@ -131,19 +131,19 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     header, samples = stored.header, stored.samples
     path = folder / f"{header.recording_id}.edf"
     edfio = import_optional("edfio", path, "EDF")
-    largest = max(int(samples.max()), -int(samples.min()))
-    wide = largest > 2**15 - 1
     missing = np.equal(samples, missing_value(samples))
-    kept = np.flatnonzero(~missing.all(axis=1)).tolist()
+    # A channel without a scale, which is none of the twelve leads, is left out.
+    kept = [i for i in np.flatnonzero(~missing.all(axis=1)).tolist() if math.isfinite(header.adc_gains[i])]
     if missing[kept].any():
         raise problem(path, "a recording without missing samples, which EDF can't mark", "some")
+    wide = int(np.abs(samples[kept].astype(np.int64)).max(initial=0)) > 2**15 - 1
     limit = 2**23 - 1 if wide else 2**15 - 1
     n_in_record, seconds = _data_record(samples.shape[1], header.sampling_frequency, path)
     signals = []
     for i in kept:
         sign = math.copysign(1, header.adc_gains[i])  # edfio takes no negative gain
         row, microvolts, baseline = samples[i] * sign, 1000 / abs(header.adc_gains[i]), header.baselines[i] * sign
-        top = _digital_limit(microvolts, int(np.abs(row).max()), limit, path)
+        top = _digital_limit(microvolts, baseline, int(np.abs(row).max()), limit, path)
         physical = (row - baseline) * microvolts
         bounds = (np.array([-top, top]) - baseline) * microvolts
         ranges = {"physical_range": (float(bounds[0]), float(bounds[1])), "digital_range": (-top, top)}
@@ -164,15 +164,16 @@ def write_edf(folder: Path, stored: Stored, identity: Identity = NOBODY) -> Path
     return path
 
 
-def _digital_limit(microvolts: float, needed: int, limit: int, path: Path) -> int:
+def _digital_limit(microvolts: float, baseline: float, needed: int, limit: int, path: Path) -> int:
     """A digital maximum whose amplitude fits into EDF's eight characters, so that nothing is rounded."""
-    for top in range(limit, max(needed, limit // 2) - 1, -1):
+    highest = min(limit, int(9_999_999 / microvolts - abs(baseline)))  # with a minus before it
+    for top in range(highest, max(needed, highest // 2) - 1, -1):
         amplitude = top * microvolts
         if len(f"{-amplitude:.10g}") <= 8 and abs(float(f"{amplitude:.10g}") - amplitude) < 1e-9 * amplitude:
             return top
     if needed > limit:
         raise problem(path, f"integers up to {limit}", needed)
-    return limit
+    return max(needed, highest)
 
 
 def _data_record(n_samples: int, rate: float, path: Path) -> tuple[int, float]:
