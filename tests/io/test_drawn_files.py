@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_files import MAKERS, Draw
+from drawing import Draw
+from drawn_files import MAKERS
 from ecg.io.errors import RecordingError
 from ecg.io.formats import read_any
 from ecg.io.readers.ishne import read_ishne

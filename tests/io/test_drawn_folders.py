@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_files import MAKERS, Draw
+from drawing import Draw
+from drawn_files import MAKERS
 from ecg.io.device_statements import load_statements
 from ecg.io.errors import RecordingError
 from ecg.io.folders import find_challenge_files

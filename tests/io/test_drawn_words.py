@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drawn_files import MAKERS, Draw, text_of_a_table
+from drawing import Draw
+from drawn_files import MAKERS, text_of_a_table
 from ecg.io import challenge_2021
 from ecg.io.device_statements import COMMON_TABLE, load_statements
 from ecg.io.device_words import number_of, without_signatures

@@ -15,7 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from drawn_files import Draw
+from drawing import Draw
 from ecg.io.errors import RecordingError
 from ecg.io.header import Header
 from ecg.io.recording import to_millivolts
