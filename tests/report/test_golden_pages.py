@@ -24,18 +24,10 @@ from ecg.report.charts import Line, chart, interval
 from ecg.report.comparison import Pair, changes_as_csv, changes_as_json, comparison_page
 from ecg.report.ecg_paper import LAYOUTS, paper
 from ecg.report.recording_page import Reported, article, look_at, recording_page, row_of
+from report_pages import plain
 
 GOLDEN = Path(__file__).with_name("golden_pages.json")
 CLASSES = CHALLENGE_2020.classes
-
-
-def plain(html):
-    """A page without its pictures and scripts: each tag is its class in angle brackets, or nothing."""
-    text = re.sub(r"<(svg|script|style)\b.*?</\1>", "", html.partition("<main")[2], flags=re.DOTALL)
-    text = re.sub(r'<[^<>]*?\bclass="([^"]*)"[^<>]*>', r" {\1} ", text)
-    text = re.sub(r"</(tr|p|li|h\d|div|section)>", "\n", text)
-    lines = (" ".join(re.sub(r"<[^<>]*>", " ", line).split()) for line in text.splitlines())
-    return [line for line in lines if line and line not in LEADS and not line.startswith("{scroll layout")]
 
 
 def picture(svg):
