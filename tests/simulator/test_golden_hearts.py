@@ -4,7 +4,7 @@
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import pytest
 
 from ecg.leads import LEADS
 from ecg.simulator.diagnoses import CODES, DIAGNOSES, STATEMENTS, Parameters, Ventricular, labels_of
+from ecg.simulator.draws import healthy
 from ecg.simulator.simulate import simulate
+from ecg.simulator.statements import _DRAWS, _shows
 from ecg.simulator.truth import truth_of
 
 GOLDEN = Path(__file__).with_name("golden_hearts.json")
@@ -22,6 +24,8 @@ HEARTS += [f"{name} {k}" for k in (4, 5, 6) for name in ("PAC", "PVC")]
 LAID_DOWN = ("local", "beats", "blocked_p", "dropped_p", "lost_spikes")
 DEFAULTS = asdict(Parameters(age=0, sex=""))
 SHOWN = [LEADS.index(lead) for lead in ("I", "II", "V1", "V3", "V6")]
+WITH_CRITERIA = [name for name in STATEMENTS if name.split("-")[0] in (
+    "STEMI", "ischaemia", "LVH", "RVH", "LPFB", "pericarditis")]  # fmt: skip
 NAMES = {code: name for name, code in CODES.items()}
 SHAPES = ("normal", "vertical", "nonspecific", "LBBB", "LAFB", "RBBB", "RBBB+LAFB", "inferior Q", "anterior Q", "WPW")
 
@@ -33,7 +37,8 @@ def heart(name):
     made = simulate(np.random.default_rng([61, number]), name.partition(" ")[0], rate, seconds)
     p, truth = made.parameters, truth_of(made)
     rest, kinds = asdict(p), "".join(kind[0] for kind in truth.kinds)
-    voltages = made.signal[SHOWN, 50 :: made.signal.shape[1] // 7]
+    weights = np.random.default_rng(63).random(made.signal.shape[1])
+    quarters = np.array_split(made.signal[SHOWN].astype(np.float64) * weights, 4, axis=1)
     return {
         "drawn": {key: rest[key] for key in rest if key not in LAID_DOWN and rest[key] != DEFAULTS[key]},
         "local": np.ravel(p.local)[::8].tolist(),
@@ -44,7 +49,7 @@ def heart(name):
         "labels": [NAMES.get(code, code) for code in made.labels],
         "noise": [made.noise.wander, made.noise.muscle, made.noise.powerline, made.noise.powerline_frequency],
         "truth": {**asdict(truth), "r_samples": truth.r_samples[:2].tolist(), "kinds": kinds},
-        "mv": voltages.tolist(),
+        "mv": [(quarter.mean(axis=1) * 100).tolist() for quarter in quarters],
     }
 
 
@@ -83,8 +88,24 @@ def near_limits(number):
     )
 
 
+def shown_near_limits(name):
+    """Whether hearts drawn for a statement, changed a little or much, meet its criteria: 1 or 0 for each."""
+    found = ""
+    for number in range(32):
+        rng = np.random.default_rng([64, number])
+        p = healthy(rng)
+        p = replace(p, **_DRAWS[name](rng, p), statement=name)
+        size, turn = rng.uniform(-0.2, 1.2), rng.uniform(-30, 30)
+        changes = {"injury": tuple(size * each for each in p.injury), "t_back": p.t_back * rng.uniform(-0.5, 1.5)}
+        changes |= {"voltage": p.voltage * rng.uniform(0.35, 1.1), "axis": p.axis + turn}
+        changes |= {"depth": p.depth * rng.uniform(0.3, 1.6), "t_amplitude": p.t_amplitude * rng.uniform(-0.2, 1.2)}
+        some = rng.permutation(list(changes))[: rng.integers(0, 5)]
+        found += str(int(_shows(replace(p, **{key: changes[key] for key in some}), name)))
+    return found
+
+
 def names_near_limits():
-    return [" ".join(NAMES.get(code, code) for code in labels_of(near_limits(number))) for number in range(700)]
+    return [" ".join(NAMES.get(code, code) for code in labels_of(near_limits(number))) for number in range(450)]
 
 
 def assert_close(found, expected, where):
@@ -113,6 +134,12 @@ def test_labels_on_both_sides_of_each_limit_are_those_that_were_noted():
     assert names_near_limits() == json.loads(GOLDEN.read_text())["labels near limits"]
 
 
+def test_criteria_of_statements_are_met_by_the_hearts_that_were_noted():
+    noted = json.loads(GOLDEN.read_text())["shown near limits"]
+    assert {name: shown_near_limits(name) for name in WITH_CRITERIA} == noted
+    assert all("0" in each and "1" in each for each in noted.values())
+
+
 def test_a_heart_of_which_nothing_is_said_is_the_one_that_was_noted():
     assert rounded(DEFAULTS) == json.loads(GOLDEN.read_text())["defaults"]
 
@@ -130,5 +157,6 @@ def rounded(value):
 if __name__ == "__main__":
     noted = {name: rounded(heart(name)) for name in HEARTS}
     noted |= {"labels near limits": names_near_limits(), "defaults": rounded(DEFAULTS)}
+    noted["shown near limits"] = {name: shown_near_limits(name) for name in WITH_CRITERIA}
     lines = (f"{json.dumps(name)}: {json.dumps(each)}" for name, each in noted.items())
     GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
