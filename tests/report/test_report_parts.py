@@ -168,6 +168,7 @@ def test_one_file_for_all_is_never_made_of_what_was_there(monkeypatch, tmp_path)
     how = ClassifyOptions(resume=True)
     given = asked_to_start(monkeypatch, tmp_path, Votes(), report.Options(single=True), how)
     assert not given["how"].resume and given["outputs"] == tmp_path / "outputs"
+    assert given["journal"] == tmp_path / ".run"  # another one than the driver's, which may have made the outputs
     assert asked_to_start(monkeypatch, tmp_path, Votes(), report.Options(), how)["how"].resume
 
 
