@@ -110,10 +110,10 @@ def look(number):
     def one_of(*values):
         return values[rng.integers(len(values))]
 
-    rate = one_of(100.0, 257.0, 500.0)
+    rate, age = one_of(100.0, 257.0, 500.0), (4.3, 17.9, 18.0, 63.0, np.nan)[number % 5]
     codes = [str(code) for code in rng.choice([*CLASSES, "59118001", "164873001", "1"], 2)]
     header = Recording(
-        signal_of(number, rate), rate, "R", one_of(4.3, 17.9, 18.0, 63.0, np.nan), one_of("Female", "Male", "Unknown"),
+        signal_of(number, rate), rate, "R", age, one_of("Female", "Male", "Unknown"),
         one_of((), tuple(codes)),
     )  # fmt: skip
     probabilities = np.round(rng.uniform(size=24) ** 3, 3) + 0.0001
@@ -147,7 +147,8 @@ def page(number):
     given = article(found, "r7-", ("3x4", "6x2", "12x1")[number % 3], pdf=pdf_address)
     note = "Seen by <nobody>." if number % 4 == 1 else ""
     html = recording_page(found, "ECG report", given, source="Model: none." if number % 2 else "", note=note)
-    return {"page": plain(html), "row": row_of(found, "pages/R.html"), "bars": bars(given)}
+    head = html.partition("<main")[0].splitlines() if number == 1 else []
+    return {"head": head, "page": plain(html), "row": row_of(found, "pages/R.html"), "bars": bars(given)}
 
 
 def bars(given):

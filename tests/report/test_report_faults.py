@@ -105,3 +105,44 @@ def test_of_a_method_in_parts_the_part_that_sees_the_signal_is_explained():
     np.testing.assert_allclose(one.values, 3 * signal, atol=1e-4)
     assert (one.class_index, other.class_index) == (3, 5)
     assert other.logit == pytest.approx(5 * float(signal.sum()), rel=1e-3, abs=1e-2)
+
+
+def test_what_a_network_is_given_by_name_is_repeated_for_each_point_of_the_path():
+    def forward(network, batch):
+        return network(batch.signal, features=batch.features)
+
+    class Named(nn.Module):
+        def forward(self, signal, features):
+            assert len(features) == len(signal)
+            return (signal.sum(dim=(1, 2)) * features[:, 0])[:, None].repeat(1, 24)
+
+    features = np.full(5, 2, np.float32)
+    [found] = attribute(tiny(forward=forward), [Named()], heart_like(2, 257), features, [3], CPU)
+    np.testing.assert_allclose(found.values, 2 * heart_like(2, 257), atol=1e-4)
+
+
+@pytest.mark.parametrize(("single", "pdf"), [(False, False), (False, True), (True, False)])
+def test_a_page_has_the_layout_and_the_note_that_were_asked_for(monkeypatch, pages, tmp_path, single, pdf):
+    asked = []
+    pages.options = report.Options("6x2", single=single, pdf=pdf, note="seen")
+    look = SimpleNamespace(recording="recording", measurements="measured")
+    monkeypatch.setattr(report, "look_at", lambda *words: words)
+    monkeypatch.setattr(report, "row_of", lambda recording, page: {"page": page})
+    monkeypatch.setattr(report, "article", lambda *words, **named: asked.append((words, named)) or "article")
+    monkeypatch.setattr(report, "recording_page", lambda *words, **named: asked.append((words, named)) or "page")
+    monkeypatch.setattr("ecg.report.pdf.write_pdf", lambda *words: asked.append(words))
+    job = report._Job(4, classified("A"), look, "said", ("why",))
+    (tmp_path / "pages").mkdir()
+    drawn = pages._draw(job, look, "said")
+    looked = ("A", "recording", "measured", "said")
+    if single:
+        assert asked == [((looked, "r4-", "6x2"), {"attributions": ("why",)})]
+        assert (drawn.row, drawn.article) == ({"page": "#r4-page"}, "article")
+        return
+    assert (drawn.row, drawn.article) == ({"page": "pages/A.html"}, None)
+    assert (tmp_path / "pages" / "A.html").read_text() == "page"
+    address = "../pdf/A.pdf" if pdf else ""
+    expected = [(tmp_path / "pdf" / "A.pdf", looked, "6x2", "seen")] if pdf else []
+    expected += [((looked, "", "6x2"), {"pdf": address, "attributions": ("why",)})]
+    expected += [((looked, "ECG report", "article"), {"source": "Model: none.", "note": "seen"})]
+    assert asked == expected
