@@ -8,7 +8,7 @@ import torch
 
 from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
-from ecg.studies import acute_sensitivity, markdown_tables, measurement_accuracy
+from ecg.studies import acute_sensitivity, markdown_tables, measurement_accuracy, statement_quality
 from ecg.studies import cross_validation as study
 from ecg.studies.cross_validation import Options, Split
 from ecg.training.dataset import Dataset
@@ -108,3 +108,31 @@ def test_beats_cut_off_at_an_end_count_neither_as_found_nor_as_missed(monkeypatc
     assert rows["sinus rhythm"][0] == str(sum(whole[:2])) and rows["premature beats"][0] == str(sum(whole[2:]))
     assert rows["QRS axis"] == ["-10.0", "0.0", "10.0", "4", "0", "0"]
     assert rows["P"][3:] == ["0", "4", "0"]
+
+
+def test_statements_are_counted_by_database_with_their_age_and_convention(tmp_path, monkeypatch):
+    counted = []
+
+    class Counting(statement_quality.Quality):
+        def add(self, statements, measured, labels, *, age, definitions):
+            counted.append((id(self), statements, measured, labels, age, definitions))
+            self.recordings += 1
+
+    def interpret(paths, models, definitions):
+        assert (models, definitions) == (["model of m"], "ptb-xl")
+        return [SimpleNamespace(statements=[path.stem], measured=None if path.stem == "C" else 7) for path in paths]
+
+    paths = [tmp_path / f"{name}.hea" for name in "ABCD"]
+    monkeypatch.setattr(statement_quality, "Quality", Counting)
+    monkeypatch.setattr(statement_quality, "in_folds", lambda data, folds: paths if folds == (3,) else [])
+    monkeypatch.setattr(
+        statement_quality, "read_folds", lambda data: {"A": ("one", 3), "B": ("two", 3), "C": ("two", 3)}
+    )
+    monkeypatch.setattr(statement_quality, "load_model", lambda folder: f"model of {folder}")
+    monkeypatch.setattr(statement_quality, "interpret_recordings", interpret)
+    monkeypatch.setattr(statement_quality, "read", lambda path: SimpleNamespace(labels=[path.stem], age=50.0))
+    table = statement_quality.measure_statements(tmp_path, ["m"], "ptb-xl", 3).splitlines()
+    assert [row[1:] for row in counted] == [([name], 7, [name], 50.0, "ptb-xl") for name in "ABD"]
+    assert table[0] == "| | one | two | all |" and table[2] == "| recordings | 1 | 1 | 1 |"
+    with pytest.raises(ValueError, match=r"expected recordings \(of the fold\), found none"):
+        statement_quality.measure_statements(tmp_path, [], "clinical", None)
