@@ -11,6 +11,7 @@ import torch
 from ecg.inference.run_folder import ClassifyOptions
 from ecg.io.recording import Recording
 from ecg.labels.diagnoses import CHALLENGE_2020
+from ecg.report import comparison
 from ecg.report import recordings as report
 from ecg.report.comparison import pairs_of
 from ecg.report.recording_page import look_at
@@ -209,6 +210,18 @@ def test_each_recording_is_compared_with_the_patients_one_before_it(tmp_path):
     table.write_text("record,patient\na,1\nb,2\nc,1\nd,1\ne,2\nf,3\n")
     found = [(one.stem, other.stem) for one, other in pairs_of(tmp_path / "in", table)]
     assert found == [("a", "c"), ("c", "d"), ("b", "e")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "drawn"), [("one", "two", [("two", "one")]), (None, "two", []), ("one", None, [])]
+)
+def test_the_later_median_beat_is_drawn_over_the_earlier_one(monkeypatch, one, other, drawn):
+    asked = []
+    monkeypatch.setattr(comparison.figures, "median_beat", lambda *words: asked.append(words) or "picture")
+    before, after = (SimpleNamespace(measured=SimpleNamespace(median_beat=beat)) for beat in (one, other))
+    found = comparison._shown(comparison.Pair(("a", "b"), before, after, SimpleNamespace(changes=[])))
+    assert (found["before"], found["after"], asked) == ("a", "b", drawn)
+    assert found["picture"] == ("picture" if drawn else None)
 
 
 @pytest.mark.parametrize(

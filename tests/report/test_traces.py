@@ -1,10 +1,12 @@
 """Traces begin and end where their samples do and keep the highest and the lowest; what of a median beat is shown."""
 
+import re
+
 import numpy as np
 import pytest
 
 from ecg.measurements.types import MedianBeat, WaveMarks
-from ecg.report.ecg_paper import trace_path, trace_points
+from ecg.report.ecg_paper import grid, trace_path, trace_points
 from ecg.report.figures import _shown_part
 
 UNITS_PER_MV = 400
@@ -34,6 +36,15 @@ def test_a_sample_alone_is_a_short_line_and_one_far_out_is_drawn_off_the_paper()
     lead = np.array([np.nan, 0.5, np.nan, 99.0, -99.0], dtype=np.float32)
     path = trace_path(lead, 500, zero=0.0)
     assert path == "M2 -200h1M6 -8000l2 16000"  # 200 mm up and down
+
+
+def test_paper_has_a_thin_line_each_mm_and_a_thick_one_each_5_mm():
+    kinds = dict(re.findall(r'<path class="(\w+)" d="([^"]*)"', grid(22.0, 13.5)))
+    for kind, thick in (("minor", False), ("major", True)):
+        across = [int(x) for x, height in re.findall(r"M(\d+) 0v(\d+)", kinds[kind]) if height == "540"]
+        up = [int(y) for y, width in re.findall(r"M0 (\d+)h(\d+)", kinds[kind]) if width == "880"]
+        assert across == [40 * mm for mm in range(23) if (mm in (0, 5, 10, 15, 20)) == thick]
+        assert up == [40 * mm for mm in range(14) if (mm in (0, 5, 10)) == thick]
 
 
 def test_a_trace_stands_on_the_median_of_its_known_samples():
