@@ -9,8 +9,9 @@ import torch
 
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.simulator import draws, statements
-from ecg.studies.benchmark import cases, reference
+from ecg.studies.benchmark import cases, folder_cost, reference
 from ecg.studies.benchmark import measure as measuring
+from ecg.studies.benchmark.folder_cost import Cost
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing
 from ecg.studies.markdown_tables import format_databases, format_differences, format_least_sure
 from ecg.studies.measurement_accuracy import Detections, annotated_r_peaks
@@ -93,6 +94,25 @@ def test_training_on_a_gpu_is_extrapolated_to_the_published_schedule(monkeypatch
         f"(5 folds of 50 epochs, four fifths of 43,101 recordings each) takes {minutes:.0f} minutes."
     ]
     assert (found.rows, machines) == (rows, ["machine of cuda"])
+
+
+def test_the_cost_of_pages_and_cores_is_told_in_two_sentences(monkeypatch, tmp_path):
+    asked = []
+
+    def measure(sides, repeats):
+        asked.extend(len(side.run.args[0]) for side in sides[:2])
+        costs = Cost(1.0, 11.0), Cost(0.6, 6.0), None
+        return [Timing(seconds, 1, cost) for seconds, cost in zip((8.0, 5.0, 20.0), costs, strict=True)]
+
+    monkeypatch.setattr(folder_cost, "simulate", lambda folder, n, seed: range(n))
+    monkeypatch.setattr(folder_cost, "measure", measure)
+    assert folder_cost.measure_folder(tmp_path, cases.Options(200, 1, 3, (tmp_path,)), None).notes == [
+        "Report: 200 recordings of 10 s take 8.00 s to classify and 20.00 s with their pages: 2.50 times as long "
+        "(target 2).",
+        "Cores: of 50.0 ms of processor time for a recording 4.00 ms are in the one process that hands out and writes: "
+        "a serial share of 8.0% (target 5 %). 10000 recordings would take 69 s on 16 cores, by Amdahl's law.",
+    ]
+    assert asked == [200, 100]
 
 
 def test_the_long_recording_is_as_long_as_is_said(monkeypatch, tmp_path):
