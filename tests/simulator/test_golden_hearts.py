@@ -91,7 +91,7 @@ def near_limits(number):
 def shown_near_limits(name):
     """Whether hearts drawn for a statement, changed a little or much, meet its criteria: 1 or 0 for each."""
     found = ""
-    for number in range(32):
+    for number in range(16):
         rng = np.random.default_rng([64, number])
         p = healthy(rng)
         p = replace(p, **_DRAWS[name](rng, p), statement=name)
@@ -105,7 +105,7 @@ def shown_near_limits(name):
 
 
 def names_near_limits():
-    return [" ".join(NAMES.get(code, code) for code in labels_of(near_limits(number))) for number in range(450)]
+    return [" ".join(NAMES.get(code, code) for code in labels_of(near_limits(number))) for number in range(320)]
 
 
 def assert_close(found, expected, where):

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ from ecg.studies.benchmark import measure as measuring
 from ecg.studies.benchmark.folder_cost import Cost
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing
 from test_project import ROOT
-from tiny import tiny, write_recording
+from tiny import heart_like, tiny, write_recording
 
 METHODS = cases.get_methods()
 
@@ -175,6 +175,19 @@ def test_the_reference_loop_trains_and_its_seed_decides(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         assert not torch.equal(first["conv.weight"], method.build_network().conv.weight)
+
+
+def test_the_reference_trains_in_the_methods_batches_along_its_schedule(monkeypatch, tmp_path):
+    seen, sizes = [], []
+    method = tiny(batch_size=2, augment=lambda item, rng: sizes.append(item.shape) or item)
+    stage = replace(method.training.stages[0], learning_rate=lambda progress: seen.append(progress) or 1.0)
+    method = replace(method, training=replace(method.training, stages=(stage,)))
+    headers = [write_recording(tmp_path, f"R{k}", heart_like(2, seed=k)) for k in range(3)]
+    dataset = SimpleNamespace(labels=np.eye(3, 24, dtype=bool), targets=np.eye(3, 24, dtype=np.float32))
+    monkeypatch.setattr(reference, "features_of", lambda *words: np.zeros(5, np.float32))
+    reference.reference_train(method, headers, 2, 1, torch.device("cpu"), dataset)
+    assert seen == [0.0, 0.25, 0.5, 0.75, 1.0]  # two batches in each of two epochs
+    assert sizes == [(12, 514)] * 6
 
 
 def neurokit_with(delineate):

@@ -1,6 +1,5 @@
 """What the studies refuse, and what they measure of a machine."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.simulator import draws, statements
-from ecg.studies.benchmark import cases, folder_cost, reference
+from ecg.studies.benchmark import cases, folder_cost
 from ecg.studies.benchmark import measure as measuring
 from ecg.studies.benchmark.folder_cost import Cost
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing
@@ -17,7 +16,6 @@ from ecg.studies.markdown_tables import format_databases, format_differences, fo
 from ecg.studies.measurement_accuracy import Detections, annotated_r_peaks
 from ecg.studies.model_card import measured_rows
 from ecg.studies.predictions import Predictions
-from tiny import heart_like, tiny, write_recording
 
 CPU = torch.device("cpu")
 
@@ -132,19 +130,6 @@ def test_the_long_recording_is_as_long_as_is_said(monkeypatch, tmp_path):
         "Measurements, on one core: 1500.0 ms for a recording of 10 s (target 3), 7.00 s and 250 MB "
     )
     assert said.endswith(" for one of 0.4 minutes.")
-
-
-def test_the_reference_trains_in_the_methods_batches_along_its_schedule(monkeypatch, tmp_path):
-    seen, sizes = [], []
-    method = tiny(batch_size=2, augment=lambda item, rng: sizes.append(item.shape) or item)
-    stage = replace(method.training.stages[0], learning_rate=lambda progress: seen.append(progress) or 1.0)
-    method = replace(method, training=replace(method.training, stages=(stage,)))
-    headers = [write_recording(tmp_path, f"R{k}", heart_like(2, seed=k)) for k in range(3)]
-    dataset = SimpleNamespace(labels=np.eye(3, 24, dtype=bool), targets=np.eye(3, 24, dtype=np.float32))
-    monkeypatch.setattr(reference, "features_of", lambda *words: np.zeros(5, np.float32))
-    reference.reference_train(method, headers, 2, 1, CPU, dataset)
-    assert seen == [0.0, 0.25, 0.5, 0.75, 1.0]  # two batches in each of two epochs
-    assert sizes == [(12, 514)] * 6
 
 
 def test_a_span_without_peaks_counts_nothing():
