@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 
 import team_code
 from ecg.commands.report import main
+from ecg.leads import LEADS
 from ecg.model_folder.folder import save_model
 from ecg.model_folder.model import Member, as_stored
 from tiny import tiny
@@ -43,6 +45,15 @@ def table_of(report: Path) -> dict:
 def order_of(report: Path) -> list:
     """Page and name of each recording, in the order in which pages lead to each other."""
     return json.loads((report / "order.js").read_text().removeprefix("window.ORDER = ").removesuffix(";\n"))
+
+
+def plain(html: str) -> list[str]:
+    """A page without its pictures and scripts: each tag is its class in angle brackets, or nothing."""
+    text = re.sub(r"<(svg|script|style)\b.*?</\1>", "", html.partition("<main")[2], flags=re.DOTALL)
+    text = re.sub(r'<[^<>]*?\bclass="([^"]*)"[^<>]*>', r" {\1} ", text)
+    text = re.sub(r"</(tr|p|li|h\d|div|section)>", "\n", text)
+    lines = (" ".join(re.sub(r"<[^<>]*>", " ", line).split()) for line in text.splitlines())
+    return [line for line in lines if line and line not in LEADS and not line.startswith("{scroll layout")]
 
 
 class Page(HTMLParser):

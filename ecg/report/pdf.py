@@ -95,13 +95,14 @@ def _words(axes: Axes, recording: Recording, top: float, note: str) -> None:
     lines += [(words, 10, "normal") for words in _wrapped(found)]
     lines += [(words, 8, "normal") for words in _wrapped("; ".join(measured), 165)]
     lines += [(words, 8, "normal") for words in _wrapped(" ".join(words for _, words in recording.warnings), 165)]
-    space = PAGE_MM[1] - top - 6
+    margin = min(5.0, PAGE_MM[1] - top - 7)  # above the words; narrow where the leads need the page
+    space = PAGE_MM[1] - top - margin - 1
     height = 0.0
     for words, size, weight in lines:
         height += size * 0.5
         if height > space:
             break
-        axes.text(_LEFT, PAGE_MM[1] - 5 - height, _plain(words), fontsize=size, weight=weight, parse_math=False)
+        axes.text(_LEFT, PAGE_MM[1] - margin - height, _plain(words), fontsize=size, weight=weight, parse_math=False)
     foot = f"Not a medical device. {NO_DEVICE} {note}"
     axes.text(_LEFT, _BOTTOM - 4.5, _plain(foot)[:200], fontsize=7, parse_math=False)
 

@@ -58,6 +58,8 @@ def test_the_curves_have_the_scorers_areas(reported):
 def test_curves_without_positives_are_empty():
     none = np.zeros(5, dtype=bool)
     assert len(roc_curve(none, np.arange(5.0))[0]) == len(precision_recall_curve(none, np.arange(5.0))[0]) == 0
+    assert len(roc_curve(~none, np.arange(5.0))[0]) == 0  # nor is there a rate of false positives without negatives
+    assert precision_recall_curve(~none, np.arange(5.0))[1].tolist() == [1.0] * 5
 
 
 def test_a_thinned_curve_keeps_its_ends_and_stays_on_the_curve():

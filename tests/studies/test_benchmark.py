@@ -5,7 +5,8 @@ import pickle
 import sys
 from dataclasses import replace
 from functools import partial
-from types import ModuleType
+from itertools import count
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from ecg.studies.benchmark import measure as measuring
 from ecg.studies.benchmark.folder_cost import Cost
 from ecg.studies.benchmark.measure import Machine, Row, Side, Timing
 from test_project import ROOT
-from tiny import tiny, write_recording
+from tiny import heart_like, tiny, write_recording
 
 METHODS = cases.get_methods()
 
@@ -174,6 +175,19 @@ def test_the_reference_loop_trains_and_its_seed_decides(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         assert not torch.equal(first["conv.weight"], method.build_network().conv.weight)
+
+
+def test_the_reference_trains_in_the_methods_batches_along_its_schedule(monkeypatch, tmp_path):
+    seen, sizes = [], []
+    method = tiny(batch_size=2, augment=lambda item, rng: sizes.append(item.shape) or item)
+    stage = replace(method.training.stages[0], learning_rate=lambda progress: seen.append(progress) or 1.0)
+    method = replace(method, training=replace(method.training, stages=(stage,)))
+    headers = [write_recording(tmp_path, f"R{k}", heart_like(2, seed=k)) for k in range(3)]
+    dataset = SimpleNamespace(labels=np.eye(3, 24, dtype=bool), targets=np.eye(3, 24, dtype=np.float32))
+    monkeypatch.setattr(reference, "features_of", lambda *words: np.zeros(5, np.float32))
+    reference.reference_train(method, headers, 2, 1, torch.device("cpu"), dataset)
+    assert seen == [0.0, 0.25, 0.5, 0.75, 1.0]  # two batches in each of two epochs
+    assert sizes == [(12, 514)] * 6
 
 
 def neurokit_with(delineate):
@@ -351,6 +365,10 @@ def test_a_method_can_be_sent_to_a_process_of_its_own(method):
 
 @pytest.mark.usefixtures("_small_and_quick")
 def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, monkeypatch):
+    turns = count(1)  # the first side takes 1 s, the next one 2 s and so on
+    monkeypatch.setattr(measuring, "_time", lambda run: (float(next(turns)), run()))
+    monkeypatch.setattr(measuring, "has_fast_bfloat16", lambda device: True)
+    monkeypatch.setattr(cases, "fastest_dtype", lambda device: torch.bfloat16)
     page = tmp_path / "page.md"
     words = ["benchmark", "speed", "all", "--records", "4", "--repeats", "1", "--output", str(page)]
     monkeypatch.setattr("sys.argv", ["ecg", *words])
@@ -358,24 +376,30 @@ def test_all_of_it_runs_and_prints_a_row_for_each_measurement(capsys, tmp_path, 
     printed = capsys.readouterr().out
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| ")]
     names = [row[0].removeprefix("| ") for row in rows]
-    assert names[1:] == [
-        "driver, tiny",
-        "driver, tiny-filtered against reference tiny",
-        "driver, tiny-filtered",
-        "driver, model/ as it is (3 networks) against reference tiny",
-        "driver, model/distilled/ as it is (1 networks) against reference tiny",
-        "preprocessing, tiny",
-        "preprocessing, tiny-filtered",
-        "training, tiny",
-        "training, tiny-filtered against reference tiny",
-        "training, tiny-filtered",
-        "scoring",
-        "thresholds",
-        "doubled",
-        "recordings",
-        "length",
-        "members",
+    assert [" | ".join([name, *row[2:7]]) for name, row in zip(names[1:], rows[1:], strict=True)] == [
+        "driver, tiny | 4 | 2 | 2.00 | 2.2 | 23555.8",  # a quarter of the recordings by the reference
+        "driver, tiny-filtered against reference tiny | 4 | 4 | 1.00 | 10 | 47111.6",
+        "driver, tiny-filtered | 12 | 4 | 3.00 | – | 47111.6",
+        "driver, model/ as it is (3 networks) against reference tiny | 4 | 5 | 0.80 | 15 | 826.8",
+        "driver, model/distilled/ as it is (1 networks) against reference tiny | 4 | 6 | 0.67 | 40 | 2269.2",
+        f"preprocessing, tiny | 15 | 16 | 0.94 | 3 | {rows[6][6]}",  # depends on the number of cores
+        f"preprocessing, tiny-filtered | 17 | 18 | 0.94 | 3 | {rows[7][6]}",
+        "training, tiny | 19 | 20 | 0.95 | 1.8 | 198451.4",
+        "training, tiny-filtered against reference tiny | 19 | 22 | 0.86 | 1.8 | 218296.6",
+        "training, tiny-filtered | 21 | 22 | 0.95 | – | 218296.6",
+        "scoring | 23 | 24 | 0.96 | 10 | 54090601.8",
+        "thresholds | 600 | 26 | 23.08 | 50 | 300925925.9",  # one class of 24 by the reference
+        "doubled | seconds | exponent of time | peak memory, MB |",
+        "recordings | 7.00 to 8.00 | 0.19 | 300 to 300 |",
+        "length | 9.00 to 10.00 | 0.15 | 300 to 300 |",
+        "members | 7.00 to 11.00 | 0.65 | 300 to 300 |",
     ]
+    assert [row[1] for row in rows[14:]] == ["4 of 10 s, 5 members", "1 of 17 s, 5 members", "4 of 10 s, 5 members"]
+    assert (
+        "Report: 4 recordings of 10 s take 12.00 s to classify and 14.00 s with their pages: 1.17 times as long"
+        in printed
+    )
+    assert "6750.0 ms for a recording of 10 s (target 3), 28.00 s and 300 MB for one of 1 minutes." in printed
     for row in rows[1:13]:
         n_recordings, before, after, ratio = map(float, row[1:5])
         assert n_recordings == 4 and ratio == pytest.approx(before / after, rel=0.02, abs=0.006)
