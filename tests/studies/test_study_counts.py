@@ -65,9 +65,9 @@ def test_an_acute_finding_has_the_statements_codes_of_the_list():
         "STEMI-anterior": (145,),  # ST deviation
         "STEMI-inferior": (145,),
         "STEMI-lateral": (145,),
-        "MobitzI": (86,),  # AV block, varying conduction
-        "MobitzII": (86,),
-        "AVB2to1": (86,),
+        "MobitzI": (83, 86),  # by its own code, or as a block of varying conduction
+        "MobitzII": (84, 86),
+        "AVB2to1": (85, 86),
         "AVB3": (88,),  # complete AV block
         "VT": (70, 72, 73, 74, 76),
         "SVT": (20, 21, 27, 50, 51, 55, 56),
