@@ -62,8 +62,9 @@ class Journal:
     """Finished recordings, one line each, beside the outputs of a run.
 
     A line is written when the recording's outputs are. It holds the recording's name, the key of its result, a digest
-    of the output files, and a value. Each shard writes a file of its own; all files are read. A half-written line of a
-    run that was killed counts for nothing.
+    of the output files, and a value. Each shard writes a file of its own; all files are read, and where runs that were
+    shared out otherwise say something else, those that are shared out as this one count. A half-written line of a run
+    that was killed counts for nothing.
 
     `start`: what the files' paths begin with, such as ``output/.run``: ``.run.jsonl``, ``.run-2-of-3.jsonl``. `shard`:
     the one that this run does. `resume`: whether earlier lines count. If not, this shard's file is begun again, and
@@ -72,7 +73,7 @@ class Journal:
 
     def __init__(self, start: Path, shard: Shard = WHOLE, *, resume: bool) -> None:
         start.parent.mkdir(parents=True, exist_ok=True)
-        self._start = start
+        self._start, self._n_shards = start, shard.count
         part = "" if shard == WHOLE else f"-{shard.number}-of-{shard.count}"
         self._own = start.with_name(f"{start.name}{part}.jsonl")
         if not resume:
@@ -123,7 +124,8 @@ class Journal:
     def _files(self) -> list[tuple[Path, Shard]]:
         pattern = re.compile(re.escape(self._start.name) + r"(?:-(\d+)-of-(\d+))?\.jsonl")
         matches = ((path, pattern.fullmatch(path.name)) for path in sorted(self._start.parent.iterdir()))
-        return [(path, Shard(int(match[1] or 1), int(match[2] or 1))) for path, match in matches if match]
+        found = [(path, Shard(int(match[1] or 1), int(match[2] or 1))) for path, match in matches if match]
+        return sorted(found, key=lambda each: each[1].count == self._n_shards)
 
 
 MISSING = object()

@@ -22,7 +22,7 @@ def not_said(diagnoses: Diagnoses) -> str:
     """What a model of a set of diagnoses can't say."""
     return (
         f"The model knows {len(diagnoses.rows)} classes; all else is measured by published criteria, less exactly. "
-        "Nothing is said of pericarditis, embolism, electrolytes, drugs, pacemaker failure or genetic disease. No "
+        "Nothing is said of pericarditis, embolism, electrolytes, drugs or genetic disease. No "
         "statement, or sinus rhythm alone, does not mean a normal ECG."
     )
 

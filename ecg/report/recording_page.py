@@ -258,7 +258,7 @@ def _shown(statement: Statement) -> dict[str, Any]:
 def _beats_words(measured: Measurements) -> str:
     waves = "" if measured.n_beats == 0 else (" P waves found." if measured.has_p_waves else " No P waves found.")
     ectopic = f", {measured.n_ectopic} of them ectopic" if measured.n_ectopic else ""
-    return f"{measured.n_beats} beats{ectopic}.{waves}"
+    return f"{measured.n_beats} beat{'s' * (measured.n_beats != 1)}{ectopic}.{waves}"
 
 
 def _beat_caption(measured: Measurements) -> str:

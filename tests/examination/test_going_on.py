@@ -260,6 +260,17 @@ def test_a_line_that_a_kill_left_unfinished_counts_for_nothing_and_spoils_no_oth
         assert (again.get("A1", "key"), again.get("A2", "key")) == (MISSING, "new")
 
 
+@pytest.mark.parametrize("shared", [1, 2])
+def test_of_runs_that_were_shared_out_otherwise_the_present_way_counts(tmp_path, shared):
+    shards = {1: [Shard(1, 1)], 2: [Shard(1, 2), Shard(2, 2)]}
+    for count, value in ((3 - shared, "before"), (shared, "now")):
+        for shard in shards[count]:
+            Journal(tmp_path / ".run", shard, resume=True).add("A", "key", value=value)
+    assert [Journal(tmp_path / ".run", each, resume=True).get("A", "key") for each in shards[shared]] == [
+        "now"
+    ] * shared
+
+
 def test_names_that_hold_anything_are_told_apart(tmp_path):
     names = ["a\tb", "a", "a\nb", "\udce4", '"', "ä"]
     noted = Journal(tmp_path / ".run", resume=False)
