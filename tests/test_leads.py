@@ -1,4 +1,4 @@
-"""The twelve leads: names and sets, and what of missing and flat leads follows from the others, by plain equations."""
+"""The twelve leads: names, sets, and missing or flat leads computed from others by plain equations."""
 
 import numpy as np
 import pytest

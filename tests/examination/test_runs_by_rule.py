@@ -23,7 +23,7 @@ class Account:
         self.stamps = {name: [0] for name in NAMES}
 
     def begin(self, step, shard, resume):
-        """The recordings of the share that are left, and the values of those that are kept."""
+        """The recordings of the share that are to do, and the values of the finished ones."""
         if not resume:
             self.lines = {
                 key: lines for key, lines in self.lines.items() if key[1] == shard.count and key != self.key(shard)

@@ -37,7 +37,7 @@ RATE, WINDOW = 257, 4096  # of the method's input: Hz, samples
 
 
 class Net(nn.Module):
-    """A convolution, the mean of what is no padding, and a linear layer of that and of the numbers."""
+    """A convolution, its mean without the padding, and a linear layer of that mean and of the numbers."""
 
     def __init__(self, n_classes=24):
         super().__init__()

@@ -122,7 +122,7 @@ def test_the_same_in_json_has_modifiers_what_is_acute_doubts_and_problems(tmp_pa
 
 
 class Pretended:
-    """A model that decides by adding up all that it is given, and halves where it calibrates."""
+    """A model whose decision is the sum of its inputs, and whose calibration halves."""
 
     device = "cpu"
 

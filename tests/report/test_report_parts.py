@@ -1,4 +1,4 @@
-"""What a report asks of a model and says of it, what its pages depend on, and which recordings are compared."""
+"""Parts of a report: what it asks of a model, its pages and the recordings that it compares."""
 
 from dataclasses import fields, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Traces begin and end where their samples do and keep the highest and the lowest; what of a median beat is shown."""
+"""Traces begin and end where their samples do and keep the highest and the lowest. The shown part of a median beat."""
 
 import re
 

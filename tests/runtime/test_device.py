@@ -13,7 +13,7 @@ WORDS = "expected auto, cpu, cuda or cuda:<number>"
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Make it one with so many GPUs, on which this is a process of those that the launcher has started."""
+    """A machine with this many GPUs, and this process as one that the launcher has started."""
 
     def make(gpus=0, capability=(8, 0), cpu=(), process=""):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)

@@ -1,4 +1,4 @@
-"""What counts in a study: which recordings are learned from, which beats, which databases go together, which codes."""
+"""What studies count: simulated recordings, whole beats, pooled databases, codes of acute findings."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Which recordings validate, which answers are of a database trained on, and what is read again to be disturbed."""
+"""Parts of a validation: the recordings that validate, the databases, and disturbed recordings."""
 
 import hashlib
 from dataclasses import replace

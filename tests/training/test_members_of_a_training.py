@@ -1,4 +1,4 @@
-"""Which recordings train and validate each member, what is refused before, and where the members go."""
+"""The members of a training: their recordings, what is refused before, and where they are written."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a training knows of each recording of a folder, of simulated ones, and of those that it leaves out."""
+"""What a training knows of recorded and simulated recordings, and which ones it leaves out."""
 
 import hashlib
 import json
