@@ -233,7 +233,7 @@ def decisions():
 
 
 def leads():
-    """What a method says of recordings that lack leads, and the leads that are left."""
+    """A sentence on missing leads, and the leads that are left."""
     rng, found = np.random.default_rng(3), {}
     methods = {
         "any": team_code.zhao(),
