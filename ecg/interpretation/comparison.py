@@ -99,7 +99,8 @@ def compare(before: Ecg, after: Ecg) -> Comparison:
     if abs(qtc.difference) > 60:
         reasons[404].append(qtc.words)
     said = {code: ", ".join(why) for code, why in reasons.items() if why}
-    if not said and _is_unchanged(before.measured, after.measured) and not _counts([*new, *gone]):
+    is_same = all(each.code in _VARIANTS for each in (*new, *gone))
+    if not said and is_same and _is_unchanged(before.measured, after.measured):
         said[400] = ", ".join(each.words for each in changes[1:4])
     words = statement_list()
     statements = [(code, words[code].words, said[code]) for code in sorted(said)]
@@ -121,10 +122,6 @@ def _comparison_codes(code: int, is_new: bool) -> list[int]:
         found += [403] if code in _CONDUCTION else []
     found += [404] if code in _REPOLARISATION else []
     return [*found, *([405] if code in _STATUS else [])]
-
-
-def _counts(statements: Sequence[Statement]) -> bool:
-    return any(each.code not in (*_VARIANTS, *_SINUS) for each in statements)
 
 
 def _is_unchanged(before: Measurements, after: Measurements) -> bool:

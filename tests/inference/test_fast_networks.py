@@ -145,3 +145,12 @@ class Constant(nn.Module):
 )
 def test_a_network_is_the_same_where_each_logit_is_within_a_thousandth(logits, others, is_same):
     assert _is_same(tiny(), Constant(logits), Constant(others)) == is_same
+
+
+def test_where_folding_changes_a_network_each_one_is_kept_as_it_is(monkeypatch):
+    monkeypatch.setattr("ecg.inference.fast_cpu._is_same", lambda *given: False)
+    method, x = tiny(), torch.randn(2, 12, 64)
+    networks = [nn.Sequential(nn.Conv1d(12, 3, 5), nn.BatchNorm1d(3)).eval() for _ in range(2)]
+    for network, fast in zip(networks, make_fast(method, networks, torch.float32), strict=True):
+        torch.testing.assert_close(fast(x), network(x))
+        assert isinstance(fast[1], nn.BatchNorm1d)

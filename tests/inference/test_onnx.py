@@ -161,6 +161,10 @@ def test_recordings_in_padded_batches_get_pytorchs_probabilities(model, file):
     assert expected.std(axis=0).min() > 1e-3  # the recordings are told apart: a constant would not pass
 
 
+def test_the_file_holds_all_that_it_computes_with(file):
+    assert session_of(file.read_bytes()).get_outputs()[0].name == "probabilities"
+
+
 @pytest.mark.parametrize("seconds", [0.2, 1, 15.9, 40])
 def test_very_short_and_long_recordings_too_window_by_window(model, file, tmp_path, seconds):
     [item] = simulated(1, (seconds, seconds))

@@ -176,6 +176,14 @@ def test_muse_without_a_doctype_and_with_twelve_stored_leads(tmp_path):
         assert stored.header.leads == leads and np.array_equal(stored.samples, samples)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_the_number_of_mfer_channels_has_up_to_four_bytes(tmp_path, order, width):
+    count = (12).to_bytes(width, {"<": "little", ">": "big"}[order])
+    data = mfer_file(SAMPLES, order=order).replace(definition(0x05, b"\x0c"), definition(0x05, count))
+    assert np.array_equal(read(tmp_path, data).samples, SAMPLES)
+
+
 PICTURES = {
     "PDF": b"%PDF-1.4\n",
     "PNG": b"\x89PNG\r\n\x1a\n",

@@ -40,7 +40,9 @@ def assert_same(stored, leads: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("order", [0, 1, 2])
 @pytest.mark.parametrize(
-    "tables", [None, "standard", [STANDARD], SWITCHING], ids=["raw", "standard", "own", "switching"]
+    "tables",
+    [None, "standard", [STANDARD], SWITCHING, [STANDARD] * 16],
+    ids=["raw", "standard", "own", "switching", "as many as may be"],
 )
 def test_samples_come_back_from_every_coding(tmp_path, tables, order):
     leads = signal()

@@ -7,12 +7,24 @@ import torch
 import team_code
 from ecg.measurements.features import FEATURES, SIZES
 from ecg.methods import hybrid, robust
+from ecg.networks import feature_network
 from ecg.networks.feature_network import fit_feature_network
 from ecg.networks.random_convolutions import fit_random_convolutions
 from ecg.networks.tree_fitting import fit_trees_of_class
 
 IN_MV = [5 + k for k, name in enumerate(FEATURES) if name.endswith("_mv")]
 SIZE = 5 + FEATURES.index(SIZES[0])
+
+
+def test_the_learning_rate_of_the_network_on_measurements_ends_near_zero(monkeypatch):
+    schedules = []
+    real = feature_network.OneCycleLR
+    monkeypatch.setattr(feature_network, "OneCycleLR", lambda *a, **b: schedules.append(real(*a, **b)) or schedules[-1])
+    features = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    network = feature_network.FeatureNetwork(3, 2)
+    fit_feature_network(network, features, (features[:, :2] > 0).astype(np.float32), seed=1)
+    assert schedules[0].last_epoch == schedules[0].total_steps
+    assert schedules[0].get_last_lr()[0] < 1e-2 * feature_network._LEARNING_RATE
 
 
 def features_of_five():

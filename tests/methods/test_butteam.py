@@ -43,6 +43,12 @@ def test_ten_hertz_comes_out_in_place_and_in_units_of_a_fifth_of_a_millivolt(sam
     assert error < 5 * 0.055
 
 
+@pytest.mark.parametrize("sampling_frequency", [257, 500, 1000])
+def test_forty_hertz_comes_through(sampling_frequency):
+    signal = but.preprocess(sine(40, sampling_frequency), sampling_frequency)
+    assert np.abs(signal[:, 63:-63]).max() > 5 * 0.95
+
+
 @pytest.mark.parametrize("sampling_frequency", [500, 1000])
 def test_two_hundred_hertz_does_not_come_through(sampling_frequency):
     signal = but.preprocess(sine(200, sampling_frequency), sampling_frequency)

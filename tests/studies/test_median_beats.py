@@ -4,9 +4,13 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
+from matplotlib.figure import Figure
 
 from ecg.__main__ import main
+from ecg.measurements import measure
 from ecg.simulator.noise import Noise
+from ecg.simulator.simulate import simulate_recording
 from ecg.studies import median_beats
 
 
@@ -26,6 +30,17 @@ def test_what_was_not_measured_has_a_dash_beside_what_is_true():
     found = SimpleNamespace(pr_ms=math.nan, qrs_ms=94.6, qt_ms=380.2)
     truth = SimpleNamespace(pr_ms=150.0, qrs_ms=96.0, qt_ms=np.nan)
     assert median_beats._compare(found, truth) == "PR – (150)   QRS 95 (96)   QT 380 (–)"
+
+
+def test_a_panel_shows_the_beat_from_before_p_to_after_t():
+    made = simulate_recording(2, 1, "NSR")
+    found = measure(made.signal, made.sampling_frequency)
+    axes = Figure().subplots()
+    median_beats._draw(axes, found, found.median_beat)
+    lines = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) > 2]
+    for at in lines:
+        assert (at.min(), at.max()) == pytest.approx(axes.get_xlim(), abs=4)
+    assert len(lines) == 3
 
 
 def test_a_picture_of_a_recording_without_beats_is_refused(tmp_path, monkeypatch, capsys):
