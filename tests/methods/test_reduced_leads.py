@@ -141,7 +141,8 @@ def test_features_of_fewer_leads_know_nothing_of_the_others():
     assert np.array_equal(first[0], second[0], equal_nan=True) and np.isfinite(first[0]).any()
     assert not np.array_equal(first[1], second[1], equal_nan=True)  # V2 is left
     kept = replace(recording, signal=keep_leads(recording.signal, LEAD_SETS[2]))
-    assert np.array_equal(first[0], network_input.features(Examination(kept, network_input)), equal_nan=True)
+    of_two = network_input.features(Examination(kept, network_input))
+    np.testing.assert_allclose(first[0], of_two, rtol=1e-4, atol=1e-3)  # III and the others follow from I and II
 
 
 def test_what_looks_at_measurements_is_fitted_to_those_of_fewer_leads_too(tmp_path):
