@@ -65,7 +65,7 @@ def read_folds(data_folder: Path) -> Folds:
     if not {"record", "database", "fold"} <= set(fields):
         raise RecordingError(f"{path}: expected the columns record, database, fold; found {', '.join(fields)}")
     for row in rows:
-        if not (row["fold"] or "").isdigit():
+        if not (row["fold"] or "").isdecimal():
             found = f"expected a fold of 0, 1, 2, ...; found {row['fold']!r}"
             raise RecordingError(f"{path}: record {row['record']}: {found}")
     return {row["record"]: (row["database"], int(row["fold"])) for row in rows}

@@ -72,6 +72,8 @@ def test_folds_of_a_file_are_read_and_recordings_of_some_are_found(tmp_path):
         ("record,fold\nr0,1\n", "expected the columns record, database, fold; found record, fold"),
         ("record,database,fold\nr0,A,1\nr1,A,-1\n", "record r1: expected a fold of 0, 1, 2, ...; found '-1'"),
         ("record,database,fold\nr0,A,\n", "record r0: expected a fold of 0, 1, 2, ...; found ''"),
+        ("record,database,fold\nr0,A\n", "record r0: expected a fold of 0, 1, 2, ...; found None"),
+        ("record,database,fold\nr0,A,²\n", "record r0: expected a fold of 0, 1, 2, ...; found '²'"),
     ):
         (tmp_path / "folds.csv").write_text(text)
         with pytest.raises(RecordingError) as caught:
