@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ecg.networks.random_convolutions import RandomConvolutions, fit_random_convolutions
+from ecg.networks.random_convolutions import RandomConvolutions, _fit_map, fit_random_convolutions
 
 
 def some_signals(count=120, n_samples=400, seed=0):
@@ -74,14 +74,21 @@ def test_a_lead_that_is_off_has_no_say(part):
     assert np.isfinite(log_odds(part, signals)).all()
 
 
-def test_what_is_not_known_has_no_part_in_the_fit(part):
-    signals, targets = some_signals()
-    other = targets.copy()
-    other[80:, 0] = np.nan
-    first, second = part, fitted(signals, other)
-    assert torch.equal(first.weight[1], second.weight[1])
-    assert not torch.equal(first.weight[0], second.weight[0])
-    assert first.bias[2] == second.bias[2]
+def test_each_class_has_the_map_of_the_recordings_whose_targets_of_it_are_known():
+    signals, _ = some_signals(40)
+    rng = np.random.default_rng(3)
+    targets = rng.integers(0, 2, size=(40, 5)).astype(np.float32)
+    targets[30:, 0] = targets[::2, 1] = targets[:, 2] = targets[30:, 4] = np.nan  # columns 0 and 4 are known together
+    part = fitted(signals, targets)
+    with torch.inference_mode():
+        lengths = torch.full((len(signals),), signals.shape[2])
+        features = part.standardise(part.shares(signals, lengths)).numpy().astype(np.float64)
+    for k, column in enumerate(targets.T):
+        known = np.isfinite(column)
+        weight, bias = _fit_map(features[known], column[known, None]) if known.any() else (np.zeros((1, 1)), 0)
+        np.testing.assert_allclose(part.weight[k], np.broadcast_to(weight[0], part.weight[k].shape), atol=1e-4)
+        np.testing.assert_allclose(part.bias[k], bias, atol=1e-3)
+        assert known.any() == bool(part.weight[k].any())
 
 
 def test_the_same_seed_gives_the_same_convolutions():
