@@ -16,7 +16,7 @@ from ecg.decisions.expected_score import adjust_odds
 from ecg.examination.examine import Examination
 from ecg.inference.predict import SOMEBODY
 from ecg.labels.classes import CLASSES
-from ecg.labels.diagnoses import CHALLENGE_2020
+from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.methods import hybrid, robust
@@ -310,6 +310,18 @@ def test_prior_odds_go_a_quarter_of_the_way_to_those_of_the_stated_prevalences()
     wanted = np.clip(wanted, hybrid.RAREST, hybrid.COMMONEST)
     expected = 0.75 * logit(probabilities[0]) + 0.25 * logit(wanted)
     np.testing.assert_allclose(logit(adjust_odds(probabilities, thresholds)[0]), expected)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.001, 0.002, 0.3, 0.98, 0.99, 1.0])
+def test_a_class_whose_prevalence_is_not_stated_keeps_its_odds_and_no_prior_lies_beyond_the_bounds(mean):
+    stated = ["", "0", "0.1", "0.2", "30", "98", "99", "100"]
+    some = Diagnoses("some", ("code,prevalence_percent", *(f"c{k},{each}" for k, each in enumerate(stated))))
+    spread = 0.1 * min(mean, 1 - mean)
+    probabilities = np.array([[mean - spread], [mean + spread]]) * np.ones(len(stated))
+    found = hybrid.thresholds_of_prevalence(probabilities > 0.5, probabilities, np.eye(len(stated)), some)
+    here = logit(min(max(mean, 0.002), 0.98))
+    there = [here, *(logit(min(max(float(each) / 100, 0.002), 0.98)) for each in stated[1:])]
+    np.testing.assert_allclose(found, [expit(0.25 * (here - each)) for each in there], rtol=1e-9)
 
 
 def test_scores_are_the_moved_probabilities_of_all_members():
