@@ -39,6 +39,29 @@ def test_a_wave_has_the_brackets_beside_it_for_its_ends():
     ]
 
 
+def annotate(record, truth, middles, more=((),) * 12):
+    """Write the marks of each lead, samples at 250 Hz, (n_beats, 12, 6); without those that are NaN."""
+    for k, lead in enumerate(LEADS):
+        rows = list(more[k])
+        for b, middle in enumerate(middles):
+            waves = (("p", truth[b, k, :2]), ("N", truth[b, k, 2:4]), ("t", truth[b, k, 4:]))
+            rows += [
+                row
+                for symbol, (first, last) in waves
+                if first == first
+                for row in (
+                    (first, "("),
+                    (round(middle) if symbol == "N" else (first + last) // 2, symbol),
+                    (last, ")"),
+                )
+            ]
+        rows.sort()
+        samples, symbols = zip(*rows, strict=True)
+        samples = np.array(samples, dtype=np.int64)
+        wfdb.wrann(record.name, "lead", samples, list(symbols), fs=250, write_dir=str(record.parent))
+        record.with_suffix(".lead").rename(record.with_suffix(f".{lead.lower()}"))
+
+
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory):
     """A recording at 250 Hz with marks in each lead, some of them left out; and the marks, in samples."""
@@ -55,23 +78,9 @@ def marked(tmp_path_factory):
     truth[2, :4, 4:] = np.nan  # eight with T
     truth[3, :5, 4:] = np.nan  # seven
     truth[4, 8, 2:4] = np.nan  # no complex, so nothing
-    for k, lead in enumerate(LEADS):
-        rows = []
-        for b in range(len(beats)):
-            middle = round(float(onset[b, 0, 0] + 0.03 * fs))
-            waves = (("p", truth[b, k, :2]), ("N", truth[b, k, 2:4]), ("t", truth[b, k, 4:]))
-            rows += [
-                row
-                for symbol, (first, last) in waves
-                if first == first
-                for row in ((first, "("), (middle if symbol == "N" else (first + last) // 2, symbol), (last, ")"))
-            ]
-        rows += [(truth[5, 0, 0] - 30 + k % 2, symbol) for symbol in "p"]  # a P wave before the P wave
-        rows += [(truth[5, 0, 5] + 20, "t")]  # and what follows a T wave
-        rows.sort()
-        samples, symbols = zip(*rows, strict=True)
-        wfdb.wrann("7", "lead", np.array(samples, dtype=np.int64), list(symbols), fs=fs, write_dir=str(folder))
-        (folder / "7.lead").rename(folder / f"7.{lead.lower()}")
+    # A P wave before the P wave, and what follows a T wave.
+    more = [[(truth[5, 0, 0] - 30 + k % 2, "p"), (truth[5, 0, 5] + 20, "t")] for k in range(12)]
+    annotate(folder / "7", truth, onset[:, 0, 0] + 0.03 * fs, more)
     truth[4, 8] = np.nan
     return write_recording(folder, "7", made), made, truth
 
@@ -95,6 +104,27 @@ def test_marks_of_a_recording_are_relative_to_its_beats(marked):
             known = sorted(value for value in expected[:, j] if value == value)
             second = known[1] if j % 2 == 0 else known[-2]
             assert whole[j] == pytest.approx(second if len(known) >= fewest else math.nan, nan_ok=True)
+    assert near == len(truth)
+
+
+@pytest.mark.parametrize("columns", [slice(0, 2), slice(4, 6)])
+def test_a_wave_that_a_beat_lacks_is_not_taken_from_the_next(tmp_path, columns):
+    made = simulate(np.random.default_rng(4), "NSR", 250, 10, Noise(), comorbidity=False)
+    times = np.array([beat.time for beat in made.parameters.beats])
+    onset = np.rint(250 * times[(times > 0.5) & (times < 9)])
+    truth = np.tile(onset[:, None, None] + [-40, -20, 0, 25, 50, 90], (1, 12, 1))
+    for b in range(len(truth)):
+        truth[b, [b % 12, (b + 7) % 12], columns] = np.nan
+    assert 5 < len(truth) <= 12
+    path = write_recording(tmp_path, "7", made)
+    annotate(tmp_path / "7", truth, onset + 8)
+    found = fit.ludb_example(path)
+    near = 0
+    for leads in found.leads:
+        if np.isfinite(leads[:, 2]).all():
+            assert np.isnan(leads[:, columns]).all(axis=1).sum() == 2
+            np.testing.assert_array_equal(np.isnan(leads), np.isnan(truth[near]))
+            near += 1
     assert near == len(truth)
 
 
