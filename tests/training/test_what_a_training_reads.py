@@ -3,13 +3,15 @@
 import hashlib
 import json
 from dataclasses import asdict, replace
+from errno import ENOSPC
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ecg.io.errors import RecordingError
 from ecg.io.formats import read
-from ecg.io.label_tables import read_label_table
+from ecg.io.label_tables import LabelTable, read_label_table
 from ecg.labels.classes import CLASSES, encode_labels
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses, join
 from ecg.methods.base import as_scored
@@ -160,6 +162,25 @@ def test_a_table_gives_codes_patients_and_folds_where_the_folder_names_none(fold
     }
 
 
+def test_a_table_by_the_numbers_of_ptb_xl_is_for_each_of_the_names_that_they_have(tmp_path):
+    names = ("HR00001", "00002_lr", "00003_hr", "4")
+    for seed, name in enumerate(names):
+        write_recording(tmp_path / "data", name, heart_like(2, seed=seed), dx=NSR)
+    numbers = ("1", "2", "3", "4")
+    codes = {number: (AF,) if number in "12" else (STACH,) for number in numbers}
+    folds = dict(zip(numbers, (7, 8, 9, 3), strict=True))
+    patients = dict(zip(numbers, "pqpr", strict=True))
+    table = LabelTable("table.csv", codes, folds, patients, is_ptb_xl=True)
+    found, problems = build_dataset(method(), tmp_path / "data", tmp_path / "cache", workers=1, statements=table)
+    assert not problems
+    assert {entry.recording_id: (entry.labels, entry.fold, entry.patient) for entry in found.entries} == {
+        "HR00001": ((AF,), 7, "p"),
+        "00002_lr": ((AF,), 8, "q"),
+        "00003_hr": ((STACH,), 9, "p"),
+        "4": ((STACH,), 3, "r"),
+    }
+
+
 def test_of_a_database_whose_size_is_invented_the_shape_alone_is_stored(folder, tmp_path):
     own = method(Diagnoses("scored", ("code,size", f"{NSR},1", AF)), without_size=smaller, masked_leads=MASKED_SETS)
     found, _ = build_dataset(own, folder, tmp_path / "cache", workers=1, shape_only=("clinic", "G12EC"))
@@ -201,6 +222,45 @@ def test_what_is_needed_is_told_in_bytes_of_all_recordings(tmp_path, capsys):
     said = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("The preprocessed"))
     assert said.startswith(told)
     assert said.endswith(" MB free), and the work about 700 MB of memory beside the networks")
+
+
+@pytest.mark.parametrize(("share", "disk", "memory"), [(0.0, 2.4e9, 2100), (0.5, 3.6e9, 2800)])
+@pytest.mark.parametrize("lacking", [0, 4e5, 2e6])
+def test_more_than_the_disk_has_is_refused_counting_what_will_be_simulated(
+    tmp_path, capsys, monkeypatch, share, disk, memory, lacking
+):
+    free = disk - lacking
+    asked = []
+    monkeypatch.setattr(reading.shutil, "disk_usage", lambda path: asked.append(path) or SimpleNamespace(free=free))
+    headers = 100_000 * [tmp_path / "r.xml"]  # 10 s each, 50 Hz
+    given = method(simulated_share=share, sampling_frequency=50.0)
+    if lacking:
+        with pytest.raises(OSError, match="expected") as caught:
+            reading._say_what_is_needed(given, headers, tmp_path)
+        said = f"expected {disk / 1e6:,.0f} MB free, found {free / 1e6:,.0f} MB"
+        assert (caught.value.errno, *caught.value.args[1:], caught.value.filename) == (ENOSPC, said, str(tmp_path))
+    else:
+        reading._say_what_is_needed(given, headers, tmp_path)
+    assert asked == [tmp_path]
+    assert capsys.readouterr().err == (
+        f"The preprocessed recordings will take about {disk / 1e6:,.0f} MB in {tmp_path} "
+        f"({free / 1e6:,.0f} MB free), and the work about {memory:,} MB of memory beside the networks\n"
+    )
+
+
+@pytest.mark.parametrize("fails", ["write", "flush"])
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, fails):
+    def full(*_):
+        raise OSError(ENOSPC, "No space left on device")
+
+    file = SimpleNamespace(**{"write": lambda data: None, "flush": lambda: None, fails: full})
+    writer = reading._CacheWriter(file, tmp_path / "preprocessed.f32", method(), None, ())
+    prepared = reading._simulate(method(), 1)
+    with pytest.raises(OSError, match="can't be written") as caught:
+        writer.add("one", "here", 0, prepared)
+    path = str(tmp_path / "preprocessed.f32")
+    assert (caught.value.errno, caught.value.filename) == (ENOSPC, path)
+    assert caught.value.strerror == "can't be written: No space left on device"
 
 
 @pytest.mark.parametrize(
