@@ -8,10 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from ecg.methods.base import Batch
 from ecg.runtime import device
-from ecg.runtime.processes import Processes
-from ecg.training.distributed import read_once
+from ecg.runtime.processes import ALONE, Processes
+from ecg.training.distributed import DataParallel, read_once
 from ecg.training.member import _MemberTraining
 from ecg.training.options import MemberOptions
 from tiny import changed, random_dataset, still
@@ -98,6 +100,64 @@ def test_processes_train_what_one_process_trains(tmp_path):
         for row, expected in zip(member.history, alone.history, strict=True):
             assert row["loss"] == pytest.approx(expected["loss"], rel=1e-3)
     assert [path.name for path in tmp_path.iterdir()] == ["0.ckpt"]
+    again = [training(processes=each, checkpoint=tmp_path / f"{each.rank}.ckpt", resume=True) for each in processes]
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(_MemberTraining.restore, again))
+    for run in again:
+        assert (run.stage, run.epoch, run.history) == (1, 2, found[0].history)
+        for one, other in zip(run.average.parameters(), again[0].average.parameters(), strict=True):
+            assert torch.equal(one, other)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn = nn.Conv1d(12, 4, 5), nn.BatchNorm1d(4, momentum=None)
+        self.inner = nn.Sequential(nn.Linear(9, 6), nn.BatchNorm1d(6, affine=False, eps=0.1), nn.ReLU())
+        self.fc = nn.Linear(6, 3)
+        self.unused = nn.Linear(2, 2)
+
+    def forward(self, batch):
+        x = self.bn(self.conv(batch.signal)).square().mean(dim=2) * batch.lengths[:, None]
+        return self.fc(self.inner(torch.cat([x, batch.features], dim=1)))
+
+
+def drawn(seed):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Network()
+        batches = [Batch(torch.randn(n, 12, 20) + 2, torch.arange(1, n + 1), torch.randn(n, 5)) for n in (5, 8, 2)]
+    return network, batches
+
+
+def learned(network, batches, parallel):
+    """Logits and gradients of each batch, and the state at the end, of a loss in which items depend on each other."""
+    found = []
+    network = parallel.prepare(network).train()
+    for batch in batches:
+        parallel.begin(len(batch.signal))
+        network.zero_grad()
+        logits = parallel.all_logits(network(parallel.part(batch)))
+        (logits.logsumexp(dim=0).square().sum() + (logits * torch.arange(3)).mean()).backward()
+        parallel.add_gradients(network)
+        grads = {name: each.grad.clone() for name, each in network.named_parameters() if each.grad is not None}
+        found.append({"logits": logits.detach(), **grads})
+    return found, network.state_dict()
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_processes_have_the_logits_gradients_and_statistics_of_one(count):
+    expected, state = learned(*drawn(0), DataParallel(ALONE))
+    drawings = [drawn(0) for _ in range(count)]
+    results = together(count, lambda process: learned(*drawings[process.rank], DataParallel(process)))
+    for found, own_state in results:
+        for one, other in zip(found, expected, strict=True):
+            assert one.keys() == other.keys() and "unused.weight" not in one
+            for name, value in one.items():
+                torch.testing.assert_close(value, other[name], rtol=1e-3, atol=1e-3, msg=name)
+        assert own_state.keys() == state.keys()
+        for name, value in own_state.items():
+            torch.testing.assert_close(value, state[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
 def dataset_of(digest):
