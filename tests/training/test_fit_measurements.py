@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -135,6 +136,18 @@ def test_windows_have_the_beat_in_the_middle(marked):
     near = slice(marks.CENTRE - 50, marks.CENTRE + 50)
     largest = np.abs(found.beats[:, :, near]).max(axis=1).argmax(axis=1)
     assert np.abs(largest - 50).max() <= 2
+
+
+def test_a_window_is_the_means_of_pairs_around_a_beat_and_the_signal_stands_still_beyond_its_ends():
+    n = 900
+    signal = np.random.default_rng(0).normal(size=(12, n)).astype(np.float32)
+    beats, which = np.array([0, 3, 450, n - 1]), np.array([0, 2, 3])
+    found = fit._windows(SimpleNamespace(signal=signal, beats=beats), which)
+    assert found.shape == (3, 12, marks.N_SAMPLES)
+    for window, beat in zip(found, beats[which], strict=True):
+        first = beat + 2 * (np.arange(marks.N_SAMPLES) - marks.CENTRE)
+        pairs = [signal[:, np.clip(first + k, 0, n - 1)] for k in (0, 1)]
+        np.testing.assert_allclose(window, (pairs[0] + pairs[1]) / 2, atol=1e-6)
 
 
 def test_a_recording_without_beats_is_named(tmp_path):
