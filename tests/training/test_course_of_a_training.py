@@ -121,6 +121,25 @@ def test_the_last_epochs_are_averaged_in_the_share_of_the_full_schedule(
     torch.testing.assert_close(found.state["fc.weight"], mean, rtol=2e-3, atol=1e-4)
 
 
+def test_batch_norms_of_averaged_weights_have_the_statistics_of_one_more_epoch():
+    [stage] = tiny().training.stages
+    stage = replace(stage, select="average", average_epochs=stage.epochs)
+    run = training(tiny(stages=(stage,), batch_size=7, augment=lambda signal, rng: signal[:, :600]), epochs=2)
+    for _ in range(2):
+        run._run_epoch()
+    weight = run.average.module.conv.weight.detach().clone()
+    batches = [batch.signal for batch, _ in run._batches()]
+    assert [len(batch) for batch in batches] == [7, 7, 6]
+    run._end_stage()
+    assert torch.equal(run.network.conv.weight, weight)
+    results = [torch.nn.functional.conv1d(batch, weight, stride=16).transpose(0, 1).flatten(1) for batch in batches]
+    for found, each in (
+        (run.network.bn.running_mean, [result.mean(dim=1) for result in results]),
+        (run.network.bn.running_var, [result.var(dim=1) for result in results]),
+    ):
+        torch.testing.assert_close(found, torch.stack(each).mean(dim=0), rtol=1e-3, atol=1e-4)
+
+
 def test_a_batch_holds_each_recording_with_its_own_targets_and_features():
     dataset, seen = random_dataset(), []
     dataset._signals = np.array(dataset._signals)
