@@ -49,6 +49,21 @@ def test_a_stored_convention_is_the_published_one(name):
     assert len(published(name).prevalences) == len(rows) - 1
 
 
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_stored_convention_is_in_the_order_of_the_classes(name):
+    config = json.loads((ROOT / "model" / "config.json").read_text())
+    usual, turned = (parse(config | {"classes": each}) for each in (config["classes"], config["classes"][::-1]))
+    first, second = (each.read_conventions()[name] for each in (usual, turned))
+    np.testing.assert_array_equal(second.priors, first.priors[:, ::-1])
+    of_classes = [
+        {(found.classes[row.column], row.measured, row.above, row.below) for row in limits}
+        for found, limits in ((usual, first.limits), (turned, second.limits))
+    ]
+    assert of_classes[0] == of_classes[1]
+    for one, other in ((first.sinus, second.sinus), (first.rhythms, second.rhythms)):
+        assert {usual.classes[k] for k in one} == {turned.classes[k] for k in other}
+
+
 def test_the_folder_decides_and_without_a_convention_in_it_the_package(folder):
     stored, load = folder
     probabilities, features = np.full((1, 24), 0.2), np.full(5, np.nan, np.float32)
