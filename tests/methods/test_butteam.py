@@ -321,6 +321,20 @@ def test_as_many_points_and_steps_are_tried_as_were_published(monkeypatch, searc
     assert asked[1::2] == [{"init_points": 250, "n_iter": n} for n in steps]
 
 
+def test_both_searches_are_told_apart_in_what_is_said(monkeypatch, capsys):
+    problem, points = small_problem(), np.array([[0.1, 0.2, 0.3], [0.6, 0.5, 0.4]])
+    monkeypatch.setattr(but, "_optimize", lambda *words: points[0])
+    monkeypatch.setattr(but, "coordinate_search", lambda *words: points[1])
+    assert but.bayesian_search(*problem).tolist() == points[0].tolist()
+    first, second = (f"{score(problem, point):.1f}" for point in points)
+    assert first != second
+    assert capsys.readouterr().err.splitlines() == [
+        "Searching thresholds by Bayesian optimisation, which takes a minute or two",
+        f"Observed challenge score on the validation recordings: {first} by Bayesian optimisation, "
+        f"{second} by coordinate ascent from the same start",
+    ]
+
+
 @pytest.mark.usefixtures("few_points")
 def test_search_without_labels_is_no_error():
     labels, probabilities, weights = small_problem()
