@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,6 +39,19 @@ def test_a_wave_has_the_brackets_beside_it_for_its_ends():
         ("t", None, 11, 12),
         ("N", None, 14, None),
     ]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_in_any_order_of_marks_only_the_neighbours_of_a_wave_are_its_ends(count):
+    for symbols in product("(p)x", repeat=count):
+        padded = ["", *symbols, ""]
+        waves = [k for k in range(1, count + 1) if padded[k] == "p"]
+        expected = [
+            (10 * (k - 1) if padded[k - 1] == "(" else None, 10 * k, 10 * (k + 1) if padded[k + 1] == ")" else None)
+            for k in waves
+        ]
+        found = fit._waves([10 * k for k in range(1, count + 1)], list(symbols))
+        assert [tuple(None if math.isnan(x) else x for x in wave[1:]) for wave in found] == expected, symbols
 
 
 def annotate(record, truth, middles, more=((),) * 12):
@@ -272,6 +286,22 @@ def test_the_loss_is_cross_entropy_with_a_bell_around_each_known_mark():
     assert float(found) == pytest.approx(np.mean(each), rel=1e-6)
     nothing = fit._loss(torch.from_numpy(logits), torch.full((3, 4), math.nan), torch.from_numpy(allowed))
     assert float(nothing) == 0
+
+
+def test_in_training_a_tenth_of_what_leads_say_together_is_forgotten_for_a_whole_beat():
+    given, n_leads = [], 12
+    x, on = torch.randn(8, 2, n_leads, marks.N_SAMPLES, generator=torch.Generator().manual_seed(0)), torch.ones(8, 12)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = fit.BoundaryNetwork()
+        network.whole[0].register_forward_pre_hook(lambda layer, words: given.append(words[0].detach()))
+        network.eval()(x, on)
+        network.train()(x, on)
+    usual, trained = given
+    kept = torch.isclose(trained, usual / 0.9).all(dim=2)
+    forgotten = (trained == 0).all(dim=2)
+    assert (kept | forgotten).all()
+    assert float(forgotten.float().mean()) == pytest.approx(0.1, abs=0.06)
 
 
 def test_a_network_is_that_of_its_seed_and_learns_from_both_kinds(monkeypatch):
