@@ -242,6 +242,20 @@ def test_challenge_metric_equals_brute_force(problem):
     assert found == pytest.approx(brute_force_challenge_metric(FEW_WEIGHTS, labels, outputs, 4), abs=1e-9)
 
 
+@SETTINGS
+@given(problems(), hnp.arrays(float, (5, 5), elements=st.sampled_from([-120, -60, 0, 60, 120])))
+def test_the_metric_of_any_weights_equals_brute_force_also_where_always_normal_scores_more(problem, weights):
+    labels, outputs, _ = problem
+    found = evaluate_model.compute_challenge_metric(weights, labels, outputs, FEW)
+    assert found == pytest.approx(brute_force_challenge_metric(weights, labels, outputs, 4), abs=1e-9)
+
+
+def test_where_the_labels_score_less_than_always_normal_the_metric_still_counts_from_it():
+    weights, labels = np.array([[0.25, 0.75], [0.0, 1.0]]), np.eye(2, dtype=bool)
+    metric = partial(evaluate_model.compute_challenge_metric, weights, labels, classes=["1", "2"], normal_class="2")
+    assert [metric(labels), metric(labels[::-1]), metric(labels[[1, 1]]), metric(~labels & False)] == [1, 8, 0, 11]
+
+
 def test_observed_score_of_a_worked_example():
     # labels AF and QAb (rewards 1 with themselves, .4 with each other), output AF and RBBB (.4, .3): union of 3
     labels, outputs = [[1, 0, 1, 0, 0]], [[1, 1, 0, 0, 0]]
