@@ -376,4 +376,5 @@ def test_the_annotations_of_a_recording_without_beats_are_a_file_without_annotat
     recording = ecg.Recording.from_array(np.random.default_rng(0).normal(0, 1e-4, (12, 600)), 500)
     measured = replace(measure(recording.signal, 500.0), beats=Beats(np.zeros(0, np.int64), ()))
     (tmp_path / "a.ecg").write_bytes(measure_folder._annotation_file(measured, recording))
+    assert (tmp_path / "a.ecg").read_bytes() == b"\0\0"  # the mark at the end of every annotation file
     assert wfdb.rdann(str(tmp_path / "a"), "ecg").sample.size == 0

@@ -154,6 +154,14 @@ def test_a_file_from_a_spreadsheet_has_equivalents_words_and_weights(tmp_path):
         ("code\na\n", ",a\na,1\n", r"own\.csv: expected a row with normal 1, as the set has reward weights"),
         ("code,normal\na,1\n", ",a\na,much\n", r"own-weights\.csv: expected finite numbers, found 'much'"),
         ("code,normal\na,1\n", ",a\na,nan\n", r"own-weights\.csv: expected finite numbers, found 'nan'"),
+        *[
+            (
+                "code\na\n",
+                text,
+                r"own-weights\.csv: expected a table of reward weights, or no such file, found an empty",
+            )
+            for text in ("", "   ", " \n\t\n\n")
+        ],
         ("code\na\n", "\n", r"own-weights\.csv: expected a table of reward weights, or no such file, found an empty"),
         ("code\n7\n7.0\n", None, "expected each code once, found 7 twice"),
     ],
