@@ -102,7 +102,7 @@ def make_preprocessing(method: Method, sampling_frequency: float) -> nn.Module:
     with torch.inference_mode():
         found = module(torch.from_numpy(signal).unsqueeze(0))[0].numpy()
     expected = method.input.preprocess(signal, sampling_frequency)
-    if found.shape != expected.shape or np.abs(found - expected).max() > _TOLERANCE:
+    if found.shape != expected.shape or not np.abs(found - expected).max() <= _TOLERANCE:
         raise ValueError(
             f"method {method.name}: expected a preprocessing that is resampling and a band pass, found another; "
             "export without it and give the graph what the method's own preprocessing returns"

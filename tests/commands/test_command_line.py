@@ -11,6 +11,7 @@ import pytest
 import ecg
 from commands import ENVIRONMENT, ROOT
 from ecg.__main__ import SECTIONS, main
+from ecg.commands.options import say_ignored
 from tiny import heart_like, write_recording
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
@@ -122,6 +123,23 @@ def test_files_of_a_folder_that_are_no_recordings_are_counted_by_kind(tmp_path, 
     said = capsys.readouterr().err
     assert "Not looked at: 4 files that are no recordings (1 .txt, 2 .zip, 1 without suffix)" in said
     assert "expected recordings, found none" in said
+
+
+@pytest.mark.parametrize(("rank", "is_said"), [(None, True), ("0", True), ("1", False)])
+def test_files_that_are_no_recordings_are_counted_in_all_folders_together(tmp_path, capsys, monkeypatch, rank, is_said):
+    files = {"one": ["a.txt", "b.ZIP"], "two/below": ["c.TXT", "d"], "two": ["e.txt"]}
+    for folder, names in files.items():
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (tmp_path / folder / name).write_text("x")
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    say_ignored([tmp_path / "one" / "a.txt", str(tmp_path / "one"), tmp_path / "two"])
+    expected = "Not looked at: 5 files that are no recordings (3 .txt, 1 .zip, 1 without suffix)\n"
+    assert capsys.readouterr().err == (expected if is_said else "")
+    say_ignored([tmp_path / "one" / "a.txt"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(tmp_path, capsys, monkeypatch):

@@ -23,6 +23,7 @@ from ecg.leads import LEADS
 from ecg.measurements import measure
 from ecg.measurements.export import annotations_of, as_json, row_of
 from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
+from ecg.runtime.shards import Shard
 from ecg.simulator.simulate import simulate
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
@@ -122,6 +123,22 @@ def test_recordings_of_one_name_in_different_folders_are_told_apart(tmp_path):
     assert sorted(str(path.relative_to(beats)) for path in beats.rglob("*.*")) == [
         "A1.ecgm", "one/A1.ecgm", "two/three/A1.ecgm",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_rows_and_lines_are_in_the_order_given(tmp_path, n_shards):
+    names = ["b", "c10", "c2", "A", "a"]
+    files = [tmp_path / f"{name}.hea" for name in names]
+    for file in files:
+        file.touch()
+    for number in range(1, n_shards + 1):
+        how = {"workers": 1, "resume": number > 1, "shard": Shard(number, n_shards), "json_file": tmp_path / "o.jsonl"}
+        measure_folder.measure_folder(files, tmp_path / "o.csv", measure_folder.MeasureOptions(**how))
+    rows = read_rows(tmp_path / "o.csv")
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [row["record"] for row in rows] == [line["record"] for line in lines] == names
+    for row, line, file in zip(rows, lines, files, strict=True):
+        assert str(file) in row["problem"] and row["problem"] == line["problem"]
 
 
 def test_the_command_as_a_process_with_workers_writes_the_same_bytes(tmp_path):
@@ -359,4 +376,5 @@ def test_the_annotations_of_a_recording_without_beats_are_a_file_without_annotat
     recording = ecg.Recording.from_array(np.random.default_rng(0).normal(0, 1e-4, (12, 600)), 500)
     measured = replace(measure(recording.signal, 500.0), beats=Beats(np.zeros(0, np.int64), ()))
     (tmp_path / "a.ecg").write_bytes(measure_folder._annotation_file(measured, recording))
+    assert (tmp_path / "a.ecg").read_bytes() == b"\0\0"  # the mark at the end of every annotation file
     assert wfdb.rdann(str(tmp_path / "a"), "ecg").sample.size == 0

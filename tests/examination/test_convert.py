@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 import helper_code
 from commands import ENVIRONMENT, ROOT, write_recordings
 from ecg.commands import convert
-from ecg.examination.convert_folder import _holds, _row, _summary
+from ecg.examination.convert_folder import ConvertOptions, _holds, _row, _summary, convert_recordings
 from ecg.io.device_statements import COMMON_TABLE, StatementTable
 from ecg.io.errors import RecordingError
 from ecg.io.formats import find_recordings, read, read_any, read_challenge
@@ -339,6 +339,22 @@ def test_one_recording_that_cannot_be_written_costs_no_other(tmp_path, capsys, t
     assert len(list((tmp_path / "out").glob("HR00000.*"))) == len(list((tmp_path / "out").glob("HR00002.*"))) > 0
     assert len(rows_of(tmp_path / "out")) == 3 - status
     assert ("HR00001" in capsys.readouterr().err) == bool(status)
+
+
+@pytest.mark.parametrize("bad", [[], ["in"], ["in/below"], ["in", "in/below"]])
+@pytest.mark.parametrize("resume", [False, True])
+def test_of_two_of_one_name_the_first_that_can_be_read_counts_as_converted(tmp_path, bad, resume):
+    for folder in ("in", "in/below"):
+        write_recording(tmp_path / folder, "A1", heart_like(1))
+    for folder in bad:
+        (tmp_path / folder / "A1.mat").write_bytes(b"junk")
+    write_recording(tmp_path / "in", "A2", heart_like(1))
+    for number in range(1 + resume):  # what had a problem is tried again
+        n_converted, problems, _ = convert_recordings(
+            tmp_path / "in", tmp_path / "out", ConvertOptions(workers=1, to="csv", resume=number > 0)
+        )
+        assert (n_converted, len(problems)) == ((1, 2) if len(bad) == 2 else (2, 1))
+        assert sorted(rows_of(tmp_path / "out")) == (["A2"] if len(bad) == 2 else ["A1", "A2"])
 
 
 def test_files_that_are_no_recordings_are_counted(tmp_path, capsys):

@@ -21,6 +21,7 @@ from ecg.decisions.calibration import Calibration
 from ecg.examination.examine import Examination
 from ecg.inference import onnx_compare, onnx_export
 from ecg.inference.onnx_export import Graph, describe, only_member
+from ecg.inference.onnx_preprocessing import make_preprocessing
 from ecg.inference.predict import Item, make_batch, predict
 from ecg.io.recording import Recording
 from ecg.labels.diagnoses import load_diagnoses
@@ -327,6 +328,27 @@ def test_a_file_whose_probabilities_are_others_is_refused(model, monkeypatch, by
         message = r"expected probabilities within 1e-05 of PyTorch's, found them \S+ away; the file was not written"
         with pytest.raises(ValueError, match=message):
             onnx_export._check(b"", graph, graph.example())
+
+
+@pytest.mark.parametrize("by", [0.0, 0.9e-3, -0.9e-3, 1.1e-3, -1.1e-3, np.nan])
+@pytest.mark.parametrize("place", [(0, 0), (11, -1)])
+def test_a_preprocessing_of_another_result_at_any_sample_is_refused(place, by):
+    class Input:
+        sampling_frequency, band = 257, None
+
+        def preprocess(self, signal, sampling_frequency):
+            assert sampling_frequency == 257
+            moved = signal.astype(np.float64)
+            moved[place] += by
+            return moved
+
+    method = SimpleNamespace(name="mine", input=Input())
+    if abs(by) < 1e-3:
+        assert len(make_preprocessing(method, 257)) == 0
+    else:
+        message = "method mine: expected a preprocessing that is resampling and a band pass, found another; export wi"
+        with pytest.raises(ValueError, match=message):
+            make_preprocessing(method, 257)
 
 
 if __name__ == "__main__":

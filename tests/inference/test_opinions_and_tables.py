@@ -1,6 +1,7 @@
 """What each model says of each recording on its way to statements, and the tables of these, whole."""
 
 import itertools
+import json
 import math
 from types import SimpleNamespace
 
@@ -119,6 +120,15 @@ def test_the_same_in_json_has_modifiers_what_is_acute_doubts_and_problems(tmp_pa
 }
 """
     )
+
+
+def test_what_is_acute_is_listed_however_certain_it_is_in_the_order_of_the_statements(tmp_path):
+    words = [("possible", "C"), ("definite", "A"), ("probable", ""), ("probable", "B")]
+    said = [Statement(k, "words", certainty, 0.5, "", (), acute) for k, (certainty, acute) in enumerate(words)]
+    write_table(tmp_path / "said.json", [Interpretation("A1", said)], "clinical")
+    [row] = json.loads((tmp_path / "said.json").read_text())["recordings"]
+    assert row["acute"] == ["C", "A", "B"]
+    assert [each["acute"] for each in row["statements"]] == ["C", "A", "", "B"]
 
 
 class Pretended:

@@ -4,8 +4,10 @@ import re
 import subprocess
 import sys
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +21,12 @@ import helper_code
 import team_code
 from commands import ENVIRONMENT, ROOT, visible_bytes, write_recordings
 from ecg.examination.examine import Examination
+from ecg.examination.examine_folder import Examined
 from ecg.inference import computing
 from ecg.inference import predict as prediction
 from ecg.inference.fast_cpu import ChannelsLastConv1d, ChannelsLastMaxPool1d, fold_batch_norms, make_fast
 from ecg.inference.predict import SOMEBODY, Item, make_batch, predict
-from ecg.inference.run_folder import ClassifyOptions, run_folder
+from ecg.inference.run_folder import ClassifyOptions, Ready, _item, run_folder
 from ecg.methods.butteam import butteam
 from ecg.methods.robust import robust
 from ecg.networks.toom_cook import ToomCookConv1d
@@ -378,6 +381,49 @@ def test_batches_suit_the_device_unless_it_is_to_be_deterministic():
     with device.repeatable_kernels(torch.device("cuda")):
         assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == (True, False)
     assert (torch.backends.cudnn.deterministic, torch.backends.cudnn.allow_tf32) == before
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_each_forward_pass_has_the_kernels_and_the_precision_that_are_asked_for(monkeypatch, deterministic, autocast):
+    method, inside, seen = tiny(), [], []
+    network = trained_like(method)
+
+    def around(name):
+        @contextmanager
+        def block(*arguments):
+            inside.append((name, *arguments))
+            yield
+            inside.pop()
+
+        return block
+
+    monkeypatch.setattr(prediction, "repeatable_kernels", around("repeatable"))
+    monkeypatch.setattr(prediction, "training_autocast", around("autocast"))
+    monkeypatch.setattr(prediction, "batching", lambda *_: prediction.Batching(1, 1, 1))
+    network.register_forward_pre_hook(lambda *_: seen.append({*inside, torch.is_inference_mode_enabled()}))
+    assert (
+        len(
+            list(
+                predict(
+                    method, [network], items_of(method, [2, 3]), CPU, deterministic=deterministic, autocast=autocast
+                )
+            )
+        )
+        == 2
+    )
+    expected = {True, *[("repeatable", CPU)] * deterministic, *[("autocast", CPU, network)] * autocast}
+    assert seen == [expected] * 2 and not inside
+
+
+def test_a_recording_is_in_its_group_whether_it_could_be_read_or_not():
+    ready = Ready(np.ones((12, 30), np.float32), np.ones(2, np.float32), "beside")
+    read, failed = (Examined("a", Path("a.hea"), ("1",), each, ("problem",)) for each in (ready, None))
+    one, none = _item(7, read), _item(8, failed)
+    assert (one.batch_group, one.signal.shape, one.features.tolist()) == (7, (12, 30), [1, 1])
+    assert (one.key.name, one.key.problems, one.key.result.beside) == ("a", ("problem",), "beside")
+    assert one.key.result.signal.shape == (12, 0)  # what the networks took is not kept
+    assert (none.batch_group, none.signal.shape, none.features.shape, none.key) == (8, (12, 0), (0,), failed)
 
 
 # --- The driver

@@ -144,10 +144,24 @@ def test_a_file_from_a_spreadsheet_has_equivalents_words_and_weights(tmp_path):
         ('code\n"a,b"\n', None, "expected codes without comma"),
         ("code,normal\na,1\nb,\n", ",a\na,1\n", r"own-weights\.csv: .*each class of the set own, found none for b"),
         ("code,normal\na,1\n", ",a,c\na,1,0\nc,0,1\n", r"own-weights\.csv: expected codes of the set own, found c"),
+        (
+            "code,normal\na,1\nb,\n",
+            ",a|b\na|b,1\n",
+            "expected codes of one class of the set own, found a[|]b of several",
+        ),
+        ("code,normal\na,1\nb,\nc,\n", ",b,c|b|a\nb,1,0\nc|b|a,0,1\n", "of one class .*found c[|]b[|]a of several"),
         ("code,normal\na,1\nb,\n", ",a,b\na,1\nb,0\n", r"own-weights\.csv: expected a square table"),
         ("code\na\n", ",a\na,1\n", r"own\.csv: expected a row with normal 1, as the set has reward weights"),
         ("code,normal\na,1\n", ",a\na,much\n", r"own-weights\.csv: expected finite numbers, found 'much'"),
         ("code,normal\na,1\n", ",a\na,nan\n", r"own-weights\.csv: expected finite numbers, found 'nan'"),
+        *[
+            (
+                "code\na\n",
+                text,
+                r"own-weights\.csv: expected a table of reward weights, or no such file, found an empty",
+            )
+            for text in ("", "   ", " \n\t\n\n")
+        ],
         ("code\na\n", "\n", r"own-weights\.csv: expected a table of reward weights, or no such file, found an empty"),
         ("code\n7\n7.0\n", None, "expected each code once, found 7 twice"),
     ],

@@ -242,6 +242,20 @@ def test_challenge_metric_equals_brute_force(problem):
     assert found == pytest.approx(brute_force_challenge_metric(FEW_WEIGHTS, labels, outputs, 4), abs=1e-9)
 
 
+@SETTINGS
+@given(problems(), hnp.arrays(float, (5, 5), elements=st.sampled_from([-120, -60, 0, 60, 120])))
+def test_the_metric_of_any_weights_equals_brute_force_also_where_always_normal_scores_more(problem, weights):
+    labels, outputs, _ = problem
+    found = evaluate_model.compute_challenge_metric(weights, labels, outputs, FEW)
+    assert found == pytest.approx(brute_force_challenge_metric(weights, labels, outputs, 4), abs=1e-9)
+
+
+def test_where_the_labels_score_less_than_always_normal_the_metric_still_counts_from_it():
+    weights, labels = np.array([[0.25, 0.75], [0.0, 1.0]]), np.eye(2, dtype=bool)
+    metric = partial(evaluate_model.compute_challenge_metric, weights, labels, classes=["1", "2"], normal_class="2")
+    assert [metric(labels), metric(labels[::-1]), metric(labels[[1, 1]]), metric(~labels & False)] == [1, 8, 0, 11]
+
+
 def test_observed_score_of_a_worked_example():
     # labels AF and QAb (rewards 1 with themselves, .4 with each other), output AF and RBBB (.4, .3): union of 3
     labels, outputs = [[1, 0, 1, 0, 0]], [[1, 1, 0, 0, 0]]
@@ -419,7 +433,7 @@ def test_reads_the_dialects_of_the_dx_line(tmp_path, line):
 def test_finds_headers_in_folders_below_and_ignores_other_files(tmp_path):
     labels, outputs = write_record(tmp_path, "B0001")
     write_record(tmp_path, "A0002")
-    below = labels / "more"
+    below = labels / "A"
     below.mkdir()
     (labels / "A0002.hea").rename(below / "A0002.hea")
     (labels / "B0001.mat").write_bytes(b"\x00\xff")
@@ -537,11 +551,11 @@ def test_reads_what_the_entry_writes(tmp_path):
     np.testing.assert_array_equal(scalar.astype(np.float32), scores)
 
 
-def test_names_at_most_twenty_files_in_a_warning(tmp_path, capsys):
-    files = [tmp_path / f"A{i:04d}.csv" for i in range(25)]
+@pytest.mark.parametrize(("n_files", "more"), [(1, ""), (20, ""), (21, " and 1 more"), (25, " and 5 more")])
+def test_names_at_most_twenty_files_in_a_warning(tmp_path, capsys, n_files, more):
+    files = [tmp_path / f"A{i:04d}.csv" for i in range(n_files)]
     for file in files:
         file.write_text("#\n")
     evaluate_model.load_outputs(files, CLASSES)
     warning = capsys.readouterr().err
-    assert warning.count(".csv") == 20
-    assert "and 5 more" in warning
+    assert warning.startswith(f"warning: {', '.join(map(str, files[:20]))}{more}: expected lines of codes")

@@ -153,6 +153,11 @@ def test_the_command_names_both_sets_where_outputs_are_of_another_one(ptb_xl):
     assert "expected columns of the set of diagnoses challenge-2021, found those of the set ptb-xl" in wrong.stderr
 
 
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
 def test_outputs_of_2020_are_not_scored_as_2021(tmp_path):
     of_2020 = load_diagnoses()
     labels, outputs = write_case(0, tmp_path, OF_2021.classes)
@@ -160,6 +165,30 @@ def test_outputs_of_2020_are_not_scored_as_2021(tmp_path):
         save_outputs(path, path.stem, of_2020.classes, np.zeros(24, int), np.zeros(24))
     with pytest.raises(EvaluationError, match="diagnoses challenge-2021, found those of the set challenge-2020"):
         evaluate_model.evaluate_model(labels, outputs, OF_2021)
+
+
+def test_outputs_of_the_same_classes_are_scored_by_a_set_of_any_name(tmp_path):
+    codes = ["7", "8", "9|10"]
+    own = load_diagnoses(written(tmp_path / "own.csv", "code,equivalents\n7,\n8,\n9,10\n"))
+    again = load_diagnoses(written(tmp_path / "again.csv", "code\n" + "".join(f"{code}\n" for code in PTB_XL.classes)))
+    for chosen, names in ((own, codes), (own, codes[::-1]), (own, ["7", "1"]), (again, PTB_XL.classes[::-1])):
+        file = tmp_path / "A.csv"
+        save_outputs(file, "A", names, np.ones(len(names), int), np.full(len(names), 0.75))
+        binary, scores = evaluate_model.load_outputs([file], chosen.classes, chosen)
+        expected = [any(code in name.split("|") for name in names) for code in chosen.classes]
+        assert binary[0].tolist() == expected
+        assert scores[0].tolist() == [0.75 * each for each in expected]
+
+
+@pytest.mark.parametrize("n_characters", [79, 80, 81, 300])
+def test_strange_columns_are_named_up_to_80_characters(tmp_path, n_characters):
+    own = load_diagnoses(written(tmp_path / "own.csv", "code\n7\n"))
+    names = ["x1", "x" * (n_characters - 4)]
+    save_outputs(tmp_path / "A.csv", "A", names, [0, 0], [0.5, 0.5])
+    with pytest.raises(EvaluationError) as caught:
+        evaluate_model.load_outputs([tmp_path / "A.csv"], own.classes, own)
+    found = f"others ({', '.join(names)[:80]})"
+    assert str(caught.value) == f"{tmp_path}/A.csv: expected columns of the set of diagnoses own, found {found}"
 
 
 def test_labels_without_any_code_of_the_set_are_named(ptb_xl, tmp_path, capsys):
