@@ -264,7 +264,7 @@ def against_undisturbed(folder: Path | None, n_records: int, seed: int) -> str:
 
 # ---- labels ----------------------------------------------------------------------------------------------------------
 def _limb_and_chest_voltage(found: Measurements) -> float:
-    """The larger of the highest limb and chest voltages, each relative to what low voltage is (0.5 and 1 mV)."""
+    """The smaller of the highest limb and chest voltages, each relative to what low voltage is (0.5 and 1 mV)."""
     a = found.amplitudes
     spans = a.r - np.minimum(a.q, a.s)
     if not np.isfinite(spans).all():

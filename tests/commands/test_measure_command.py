@@ -329,6 +329,12 @@ def test_a_p_wave_that_begins_in_a_t_wave_takes_its_end_and_one_before_its_peak_
     assert "".join(annotations_of(measurements_of(peaks, ("dominant",) * 2, marks), 500.0, 5000)[1]) == symbols
 
 
+@pytest.mark.parametrize(("offset", "symbols"), [(-21, "(p)(N)"), (-20, "(N)"), (0, "(N)")])
+def test_a_p_wave_that_reaches_into_its_own_complex_is_left_out(offset, symbols):
+    marks = replace(MARKS, p_offset=CENTRE + offset, t_peak=NAN)
+    assert "".join(annotations_of(measurements_of([300], ("dominant",), marks), 500.0, 5000)[1]) == symbols
+
+
 @pytest.mark.parametrize(("onset", "symbols"), [(25, "(N)"), (26, "(N)(t)")])
 def test_a_wave_begins_one_sample_behind_the_end_of_the_one_before_at_the_earliest(onset, symbols):
     marks = replace(MARKS, p_onset=NAN, t_onset=CENTRE + onset, t_offset=CENTRE + 200)

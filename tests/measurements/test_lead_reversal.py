@@ -118,6 +118,25 @@ def test_lead_ii_is_flat_below_a_tenth_of_the_larger_of_i_and_iii(share, is_flat
         assert (suspected_swap(MedianBeat(beat, 500.0, 3, marks, (marks,) * 12, 120.0)) == "RA-RL") == is_flat
 
 
+@pytest.mark.parametrize("upside_down", [(), ("I", "V5", "V6"), ("I", "V5"), ("I", "V6"), ("V5", "V6")])
+@pytest.mark.parametrize(("name", "margin"), [("RA-LA", 0.32), ("RA-LL", 0.81), ("LA-LL", 6.04)])
+def test_an_exchange_has_to_win_by_its_margin_and_one_with_the_leg_also_in_a_heart_that_is_not_mirrored(
+    monkeypatch, name, margin, upside_down
+):
+    marks = WaveMarks(*[float("nan")] * 3, 20, 25, 30, *[float("nan")] * 3)
+    beat = np.ones((12, 60), np.float32)
+    beat[[LEADS.index(lead) for lead in upside_down]] = -1
+    beat[LEADS.index("III")] = 2 - beat[0]  # lead II, their sum, is not flat
+    mirrored = upside_down == ("I", "V5", "V6")
+    for ahead in (margin - 0.01, margin + 0.01):
+        features = np.zeros((6, 3, 5))
+        features[EXCHANGES[name], 0, 0] = (ahead + 2) / lead_reversal.WEIGHTS[0, 0]
+        features[AS_NAMED, 0, 0] = 2 / lead_reversal.WEIGHTS[0, 0]
+        monkeypatch.setattr(lead_reversal, "features_of", lambda beat, features=features: features)
+        expected = name if ahead > margin and (name == "RA-LA" or not mirrored) else ""
+        assert suspected_swap(MedianBeat(beat, 500.0, 9, marks, (marks,) * 12, 25.0)) == expected
+
+
 def test_without_p_waves_qrs_and_t_decide():
     parameters = Parameters(60, "Male", rhythm="junction", pr=None, rate=55.0)
     signal = record(parameters, np.random.default_rng(0), noise=Noise(muscle=0.005)).signal

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecg.leads import LEADS
+from ecg.measurements.heart_rate import heart_rate
 from ecg.measurements.intervals import amplitudes, axis, corrected_qt, mean_rate
 from ecg.measurements.measure import RATE, _heart_rate, _spike_distance
 from ecg.measurements.types import WaveMarks
@@ -160,3 +161,12 @@ def test_a_t_wave_without_an_onset_is_looked_for_from_60_ms_behind_the_complex_o
     assert amplitudes(beat, 500.0, marks).t == pytest.approx(np.full(12, 0.3))
     with_onset = WaveMarks(NAN, NAN, NAN, 200.0, 220.0, 250.0, 255.0, 290.0, 320.0)
     assert amplitudes(beat, 500.0, with_onset).t == pytest.approx(np.full(12, 0.8))
+
+
+@pytest.mark.parametrize(("n_complexes", "rate"), [(1, NAN), (2, NAN), (3, 75.0), (4, 75.0)])
+@pytest.mark.parametrize("size", [0.001, 1.0, 1000.0])
+def test_a_heart_rate_needs_three_complexes_of_any_size(n_complexes, rate, size):
+    times = np.arange(4 * 250) / 250
+    signal = sum(np.exp(-0.5 * ((times - 0.5 - 0.8 * k) / 0.015) ** 2) for k in range(n_complexes))
+    found = heart_rate(np.tile(size * signal, (12, 1)).astype(np.float32), 250.0)
+    assert found == pytest.approx(rate, rel=0.02, nan_ok=True)

@@ -7,6 +7,7 @@ import math
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,6 +39,33 @@ def _measured(changes=None, sampling_frequency=500.0, seconds=10.0, noise=ORDINA
 @pytest.fixture(scope="module")
 def healthy():
     return _measured()
+
+
+def test_a_class_is_paced_of_which_half_of_the_beats_have_a_spike():
+    module = importlib.import_module("ecg.measurements.measure")
+    of_beat = np.array([0, 0, 1, 1, 1, 2, 2, 2, 3])
+    ectopic = np.array([False, False, False, True, True, True, True, False, True])
+    distance = np.array([5, np.inf, 5, np.inf, np.inf, 5, 5, np.inf, np.inf])
+    expected = ("paced", "paced", "dominant", "ectopic", "ectopic", "paced", "paced", "paced", "ectopic")
+    assert module._kinds(of_beat, ectopic, distance) == expected
+
+
+@pytest.mark.parametrize(
+    ("gaps", "interval"), [([], math.nan), ([500], 1.0), ([400, 600], 0.9), ([300, 400, 500, 500, 600], 0.8)]
+)
+def test_waves_are_looked_for_up_to_the_lower_quartile_of_the_intervals(monkeypatch, gaps, interval):
+    module = importlib.import_module("ecg.measurements.measure")
+    monkeypatch.setattr(module, "median_of", lambda signal, rate, beats: (signal, 7, len(beats)))
+    monkeypatch.setattr(module, "boundaries", lambda beat, rate, rr: (beat.tolist(), rate, rr))
+    beats = 100 + np.cumsum([0, *gaps])
+    prepared = SimpleNamespace(
+        signal=np.arange(12.0), on=np.arange(12) % 5 == 0, beats=beats, usable=np.arange(len(beats)) > 0
+    )
+    found = module.outline(prepared)
+    assert (found.centre, found.n_beats) == (7, len(gaps))
+    leads, rate, rr = found.found
+    assert (leads, rate) == ([0.0, 5.0, 10.0], 500.0)
+    assert rr == pytest.approx(interval, nan_ok=True)
 
 
 @pytest.mark.parametrize(("likely", "found"), [(0.49, False), (0.5, False), (0.51, True)])

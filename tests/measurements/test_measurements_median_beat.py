@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ecg.measurements import median_beat
 from ecg.measurements.median_beat import FUTURE, PAST, _premature, level_baseline, median_of, rough_onset, sort_beats
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.noise import Noise
@@ -162,3 +163,33 @@ def test_the_rough_onset_lies_before_the_complex():
     peaks = np.rint(truth_of(simulated).r_samples).astype(np.int64)[1:-1]
     onsets = np.array([beat.time * 500 for beat in simulated.parameters.beats])[1:-1]
     assert -0.03 * 500 <= rough_onset(simulated.signal, 500.0, peaks) - np.mean(onsets - peaks) <= 0.02 * 500
+
+
+@pytest.mark.parametrize(
+    ("n_beats", "deviation", "curved"), [(4, 0.2, False), (5, 0.2, True), (5, 0.101, True), (5, 0.099, False)]
+)
+def test_the_curve_is_for_five_beats_at_least_whose_levels_differ_by_a_tenth_of_a_millivolt(n_beats, deviation, curved):
+    knots = 490 + 500 * np.arange(n_beats)
+    times = np.arange(500 * (n_beats + 1)) / 500
+    wander = np.sin(2 * np.pi * 0.2 * times + np.linspace(0, 0.2, 12)[:, np.newaxis])
+    wander *= deviation / np.median(wander[:, knots].std(axis=1))
+    left = level_baseline(wander.astype(np.float32), 500.0, knots + 10)
+    between = slice(knots[0], knots[-1])
+    lines = np.array([np.interp(np.arange(len(times)), knots, row[knots]) for row in wander])
+    straight = np.abs(wander - lines)[:, between].max()
+    assert (np.abs(left[:, between]).max() < 0.8 * straight) == curved
+
+
+def test_how_many_beats_are_compared_at_a_time_changes_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    signal, middles = _shapes(rng.integers(0, 2, 20))
+    disturbed = rng.random((12, 20)) < 0.2
+    for lead, beat in np.argwhere(disturbed):
+        signal[lead, middles[beat] - 100 : middles[beat] + 100] = 0
+    found = []
+    for at_once in (7, 20):
+        monkeypatch.setattr(median_beat, "_AT_ONCE", at_once)
+        windows = median_beat._Windows(signal, RATE, middles, step=2, lag=0.04, disturbed=disturbed)
+        found.append(windows.match(windows.at(np.arange(5))))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)

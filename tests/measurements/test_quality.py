@@ -101,6 +101,16 @@ def test_leads_that_reach_the_limit_are_named(seed):
     assert assess_quality(signal, 500.0).saturated == ()
 
 
+@pytest.mark.parametrize("off", [(), ("I",), ("V1", "V6"), ("II", "V2", "V3")])
+def test_a_saturated_lead_has_its_own_name_beside_leads_that_are_off(off):
+    signal = noisy(Noise(wander=0.05, muscle=0.01), 0).astype(np.float32)
+    signal[[LEADS.index(lead) for lead in off]] = 0
+    for lead in ("aVL", "V4"):
+        signal[LEADS.index(lead), 1000:1600] = 9.0
+    found = assess_quality(signal, 500.0)
+    assert (found.leads_off, found.saturated) == (off, ("aVL", "V4"))
+
+
 @pytest.mark.parametrize("fs", [250.0, 500.0, 1000.0])
 @pytest.mark.parametrize(
     ("stays", "height", "found"),

@@ -165,6 +165,19 @@ def test_one_chest_lead_that_jumps_is_disturbed_and_two_are_the_hearts_doing(off
     np.testing.assert_array_equal(disturbed, expected)
 
 
+@pytest.mark.parametrize(
+    ("n_leads", "n_beats", "found"), [(12, 3, True), (12, 2, False), (7, 4, True), (6, 4, False), (7, 3, True)]
+)
+def test_three_beats_of_seven_leads_tell_which_lead_is_disturbed(n_leads, n_beats, found):
+    beats = 200 + 220 * np.arange(n_beats)
+    signal = np.random.default_rng(0).normal(0, 0.01, (n_leads, 220 * n_beats + 300)).astype(np.float32)
+    signal[-1, beats[1] + 20 : beats[1] + 60] += 3
+    on = np.arange(12) >= 12 - n_leads
+    disturbed = disturbed_leads(signal, 250.0, beats, on)
+    assert disturbed.shape == (n_leads, n_beats)
+    assert np.argwhere(disturbed).tolist() == ([[n_leads - 1, 1]] if found else [])
+
+
 @pytest.mark.parametrize(("after", "found"), [(-85, False), (-70, True), (100, True), (124, False)])
 def test_a_beat_is_looked_at_from_0_3_s_before_to_0_44_s_after_its_largest_deflection(after, found):
     beats = 200 + 220 * np.arange(6)  # at 250 Hz
@@ -181,5 +194,5 @@ def test_a_disturbed_lead_is_flat_around_its_beat_also_at_an_end(beat):
     calm = flattened(signal, 250.0, np.array([beat]), disturbed)
     assert calm[1, beat] == 0 and (calm[[0, 2]] == 1).all() and (signal == 1).all()
     zeros = np.flatnonzero(calm[1] == 0)
-    whole = np.flatnonzero(flattened(signal, 250.0, np.array([500]), disturbed)[1] == 0) - 500 + beat
+    whole = np.arange(beat - 75, beat + 111)  # from 0.3 s before to 0.44 s after
     np.testing.assert_array_equal(zeros, whole[(whole >= 0) & (whole < 1000)])

@@ -156,3 +156,19 @@ def test_the_shipped_model_is_explained_and_masking_shows_it(diagnosis, tmp_path
     assert found.shortfall < 0.05
     by_marked, by_random = falls(method, network, prepared, k, demographics, repeats=3)
     assert by_marked > max(3 * by_random, 0.2)
+
+
+def test_the_network_is_given_all_that_the_method_knows_of_the_first_window():
+    seen = []
+
+    class Noting(nn.Module):
+        def forward(self, signal, lengths, features, *, again):
+            seen.append((len(signal), lengths.tolist(), features.tolist(), again.tolist()))
+            return signal.sum(dim=2).repeat(1, 2)
+
+    method = tiny(forward=lambda network, batch: network(*batch, again=batch.lengths))
+    attribute(method, [Noting()], heart_like(2, 257), DEMOGRAPHICS, [1], CPU)
+    length = method.input.windows(heart_like(2, 257))[0].shape[1]
+    assert length not in (0, 1, 12)
+    assert seen == [(n, [length] * n, [DEMOGRAPHICS.tolist()] * n, [length] * n) for n, *_ in seen]
+    assert {n for n, *_ in seen} == {8, 2}  # points of the path, then the two ends

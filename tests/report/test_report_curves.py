@@ -75,6 +75,13 @@ def test_a_thinned_curve_has_its_points_where_its_length_is():
     assert np.diff(thinned(x, x)[0]).max() < 2 / 80
 
 
+def test_a_thinned_curve_has_as_many_points_where_it_rises_as_where_it_goes_across():
+    up, level = np.linspace(0, 1, 2000), np.ones(2000)
+    thin_x, thin_y = thinned(np.concatenate([0 * up, up]), np.concatenate([up, level]))
+    assert np.hypot(np.diff(thin_x), np.diff(thin_y)).max() < 1.1 * 2 / 79
+    assert abs(np.count_nonzero(thin_x == 0) - np.count_nonzero(thin_y == 1)) <= 2
+
+
 def test_calibration_counts_every_recording_once(reported):
     labels, scores, _ = reported
     means, shares, counts = calibration_curve(labels[:, 3], scores[:, 3])

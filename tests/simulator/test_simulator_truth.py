@@ -27,6 +27,16 @@ def test_r_peaks_lie_where_the_leads_of_the_clean_signal_are_largest(diagnosis):
             assert abs(largest - sample) <= 12
 
 
+def test_a_beat_counts_whose_peak_lies_before_the_last_sample():
+    simulated = record(HEALTHY, np.random.default_rng(2), 250, 6)
+    peaks = truth_of(simulated).r_samples
+    last = int(np.ceil(peaks[3]))
+    assert last - 1 < peaks[3] < last
+    for n_samples, n_beats in ((last, 3), (last + 1, 4)):
+        cut = truth_of(replace(simulated, signal=simulated.signal[:, :n_samples]))
+        assert cut.r_samples.tolist() == peaks[:n_beats].tolist() and len(cut.kinds) == n_beats
+
+
 def test_intervals_and_axis_are_those_that_the_signal_was_made_from():
     truth = truth_of(
         record(replace(HEALTHY, pr=0.18, qrs=0.1, qtc=0.4, rate=60.0, axis=-200.0), np.random.default_rng(0))

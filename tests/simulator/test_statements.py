@@ -321,7 +321,12 @@ def test_each_statement_can_be_asked_for_and_its_codes_are_written(tmp_path, nam
     path = write_recording(tmp_path, "A1", simulated)
     header, _ = read_recording(path)
     assert header.labels == simulated.labels
-    assert f"#AHA: {','.join(map(str, STATEMENTS[name].aha))}" in path.read_text().splitlines()
+    said = STATEMENTS[name]
+    assert path.read_text().splitlines()[-3:] == [
+        f"#Statement: {said.words}",
+        f"#PTB-XL: {','.join(said.ptb_xl)}",
+        f"#AHA: {','.join(map(str, said.aha))}",
+    ]
 
 
 def test_the_statements_follow_the_scored_diagnoses_in_turn_and_change_none_of_them():

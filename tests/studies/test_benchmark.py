@@ -5,6 +5,7 @@ import pickle
 import sys
 from dataclasses import replace
 from functools import partial
+from inspect import getclosurevars
 from itertools import count
 from types import ModuleType, SimpleNamespace
 
@@ -277,6 +278,42 @@ def test_without_bfloat16_the_multiply_adds_of_toom_cook_filtering_are_counted(m
     # A GPU has its own convolutions.
     found = cases.count_multiply_adds(METHODS[0], batch, torch.device("cuda"), training=training)
     assert found == 1_609_139_490
+
+
+def test_the_table_of_growth_doubles_one_thing_at_a_time(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(cases, "simulate", lambda folder, n, seed, seconds: [folder.parent.name, n, seed, seconds])
+    monkeypatch.setattr(cases, "make_model", lambda folder, method, headers, options, n: made.append((*headers, n)))
+    monkeypatch.setattr(
+        cases,
+        "measure",
+        lambda sides, repeats: [
+            Timing(math.prod(map(float, side.run.args[0].parent.name.split("-"))), 100.0 * k, None)
+            for k, side in enumerate(sides)
+        ],
+    )
+    [note] = cases.measure_growth(tmp_path, options(8), Machine(torch.device("cpu"), 1, 1, 1)).notes
+    sizes = [(8, 10, 5), (16, 10, 5), (2, cases.LONG, 5), (2, 2 * cases.LONG, 5), (8, 10, 10)]
+    assert made == [("-".join(map(str, size)), size[0], 3, size[1], size[2]) for size in sizes]
+    length = 10.0 * cases.LONG
+    assert [line.split(" | ")[2:] for line in note.splitlines()[-3:]] == [
+        ["400.00 to 800.00", "1.00", "0 to 100 |"],
+        [f"{length:.2f} to {2 * length:.2f}", "1.00", "200 to 300 |"],
+        ["400.00 to 800.00", "1.00", "0 to 400 |"],
+    ]
+
+
+def test_rates_of_the_machine_are_those_of_their_own_operations(monkeypatch):
+    seconds = {torch.float32: 4.0, torch.bfloat16: 2.0, torch.uint8: 8.0}
+
+    def fastest(run):
+        values = getclosurevars(run).nonlocals.values()
+        return seconds[next(value.dtype for value in values if isinstance(value, torch.Tensor))]
+
+    monkeypatch.setattr(torch, "ones_like", torch.empty_like)  # 128 MB that nothing reads
+    monkeypatch.setattr(measuring, "_fastest", fastest)
+    found = Machine.measure(torch.device("cpu"))
+    assert (found.float32, found.bfloat16, found.copy) == (1024**3 / 4, 1024**3 / 2, 2**27 / 8)
 
 
 def test_busy_time_leaves_out_what_lies_between_a_threads_forward_passes():

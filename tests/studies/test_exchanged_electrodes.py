@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from ecg.leads import twelve_leads
 from ecg.measurements import lead_reversal as reversal
@@ -82,6 +83,15 @@ def test_weights_are_the_best_of_the_conditional_logistic_regression():
                 moved = found.copy()
                 moved[wave, k] += step
                 assert loss(moved, features) > loss(found, features)
+
+
+def test_the_penalty_is_the_same_for_features_of_any_size():
+    rng = np.random.default_rng(6)
+    sizes = rng.uniform(0.5, 5, (3, 5))
+    features = rng.normal(size=(20, 6, 3, 5))
+    features[:, reversal.AS_NAMED] += 0.5
+    expected = minimize(lambda each: loss(each.reshape(3, 5), features), np.zeros(15), tol=1e-10).x.reshape(3, 5)
+    np.testing.assert_allclose(study.fit_weights(features * sizes) * sizes, expected, atol=0.01)
 
 
 def test_margins_leave_their_share_of_recordings_below(monkeypatch):

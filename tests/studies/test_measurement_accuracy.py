@@ -112,11 +112,14 @@ def test_a_t_wave_marked_beyond_the_next_beat_has_no_part_in_the_second_qt(tmp_p
     truth = write_annotated(tmp_path)
     names, row = (tmp_path / "truth.csv").read_text().split()
     late = row.replace(str(truth.qt_ms), str(1.1 * float(row.split(",")[1])))
-    for text, counted in ((row, 1), (late, 0)):
+    unknown = row.replace(str(truth.qt_ms), "")
+    for text, counted, invented in ((row, 1, 0), (late, 0, 0), (unknown, 0, 1)):
         (tmp_path / "truth.csv").write_text(f"{names}\n{text}\n")
         table = against_ludb(tmp_path, tmp_path / "truth.csv")
-        n = {cells[1].strip(): cells[5].strip() for line in table.splitlines() if len(cells := line.split("|")) == 9}
-        assert (n["QT"], n["QT (marked within RR)"]) == ("1", str(counted))
+        rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
+        n = {cells[1]: cells[5:8] for cells in rows if len(cells) == 9}
+        assert n["QT"] == ([str(1 - invented), "0", str(invented)])
+        assert n["QT (marked within RR)"] == [str(counted), "0", str(invented)]
 
 
 def test_each_recording_is_measured_by_what_was_fitted_without_it(tmp_path, monkeypatch):

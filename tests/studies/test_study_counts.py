@@ -110,6 +110,40 @@ def test_beats_cut_off_at_an_end_count_neither_as_found_nor_as_missed(monkeypatc
     assert rows["P"][3:] == ["0", "4", "0"]
 
 
+def test_beats_called_of_a_kind_count_over_the_whole_recording(monkeypatch, recordings):
+    """Every beat is found, and the first whole one of each recording is called ectopic, which it isn't."""
+    given = iter(recordings.values())
+
+    def measure(signal, rate):
+        truth = truth_of(next(given))
+        first = np.flatnonzero(truth.r_samples >= 50)[0]
+        assert truth.kinds[first] == "dominant"
+        beats = SimpleNamespace(
+            samples=truth.r_samples,
+            kinds=tuple("ectopic" if k == first else kind for k, kind in enumerate(truth.kinds)),
+        )
+        return SimpleNamespace(beats=beats, **dict.fromkeys(("heart_rate_bpm", "p_ms", "pr_ms", "qrs_ms", "qt_ms",
+                               "qrs_axis_deg"), 60.0))  # fmt: skip
+
+    monkeypatch.setattr(measurement_accuracy, "measure", measure)
+    monkeypatch.setattr(measurement_accuracy, "simulate_recording", lambda seed, k: recordings[k])
+    n = sum(truth_of(made).kinds.count("ectopic") for made in recordings.values())
+    [row] = [line for line in measurement_accuracy.against_simulator(4, 1).splitlines() if "called ectopic" in line]
+    assert row == f"| called ectopic | {n} | 100.00 % | {100 * n / (n + 4):.2f} % | 0 | 4 |"
+
+
+@pytest.mark.parametrize(
+    ("limb", "chest", "found"),
+    [(0.5, 3.0, 1.0), (0.4, 3.0, 0.8), (2.0, 0.7, 0.7), (1.0, 1.5, 1.5), (np.nan, 2, np.nan)],
+)
+def test_low_voltage_is_measured_by_the_group_of_leads_that_is_lower(limb, chest, found):
+    r, q, s = np.full(12, 0.05), np.full(12, -0.01), np.full(12, -0.02)
+    r[4], s[4] = limb - 0.1, -0.1
+    r[9], q[9] = chest - 0.3, -0.3
+    measured = SimpleNamespace(amplitudes=SimpleNamespace(r=r, q=q, s=s))
+    assert measurement_accuracy._score(measured, "-voltage") == pytest.approx(-found, nan_ok=True)
+
+
 def test_statements_are_counted_by_database_with_their_age_and_convention(tmp_path, monkeypatch):
     counted = []
 

@@ -9,10 +9,12 @@ import pytest
 
 from ecg.io.errors import RecordingError
 from ecg.io.recording import Recording
+from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.studies import cross_validation as study
 from ecg.studies.cross_validation import Options, Split, Validation, hold_out_split, validation_part
-from tiny import random_dataset, tiny
+from tiny import changed, random_dataset, tiny
 
+CLASSES = CHALLENGE_2020.classes
 DATABASES = ["A", "A", "A", "A", "B", "B", "C"]
 
 
@@ -128,3 +130,33 @@ def test_recordings_without_a_label_are_not_tested_and_what_is_stored_is_taken(t
         assert made._answers(split, "hum", suffix, None)["rows"].tolist() == [3, 6]
     assert asked == ["trained", [3, 6], [3, 6]]
     assert {path.name for path in tmp_path.iterdir()} == {"split-1", "split-1.npz", "split-1-hum.npz"}
+
+
+@pytest.mark.parametrize("split", ["folds", "databases", "hold-out"])
+def test_simulated_recordings_are_neither_tested_nor_counted_for_what_no_recording_has(
+    tmp_path, monkeypatch, capsys, split
+):
+    recorded, asked = random_dataset(20), []
+    entries = [replace(entry, database="AB"[k % 2]) for k, entry in enumerate(recorded.entries)]
+    simulated = [replace(entry, labels=CLASSES, database="simulated", fold=9) for entry in entries[:9]]
+    dataset = study.Dataset([*entries, *simulated], recorded._signals, n_simulated=9, unknown={"1234": 2})
+
+    def build(method, data, cache, **how):
+        used = method.training.use_for_training(np.zeros(24, bool), 0.1)
+        asked.append((data, cache, used, how))
+        return dataset, ["x.hea: broken"]
+
+    monkeypatch.setattr(study, "build_dataset", build)
+    method = changed(tiny(), use_for_training=lambda labels, seconds: False)
+    labels = object()
+    options = Options(tmp_path / "data", tmp_path, split, n_folds=2, limit=7, workers=1, labels=labels, device="cpu")
+    found = Validation("tiny:a=1,b=2", method, {}, options)
+    how = {"workers": 1, "limit": 7, "statements": labels}
+    assert asked == [(tmp_path / "data", tmp_path / "tiny-a=1-b=2" / "cache", True, how)]
+    assert all(sorted([*each.training, *each.test]) == list(range(20)) for each in found.splits)
+    names = [row.abbreviation for row in method.diagnoses.rows[3:]]
+    assert capsys.readouterr().err.splitlines() == [
+        "Left out: x.hea: broken",
+        "Codes that challenge-2020 does not have (recordings): 1234 (2)",
+        f"No recording has {', '.join(names)}: of a diagnosis without positives nothing is learned",
+    ]
