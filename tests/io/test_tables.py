@@ -299,6 +299,14 @@ def test_one_column_of_decimal_commas(tmp_path):
     np.testing.assert_allclose(stored.samples[0, :2], [0.5, -0.25])
 
 
+@pytest.mark.parametrize("end", ["\n", " \n", "\t\n", ",\n"])
+def test_one_column_without_a_heading_is_a_lead(tmp_path, end):
+    (tmp_path / "x.csv").write_text("".join(f"{value}{end}" for value in MILLIVOLTS[1]))
+    stored = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500, leads=["II"])
+    assert_read(stored, MILLIVOLTS[1:2], rows=[1])
+    assert stored.notes == ()
+
+
 def test_columns_that_are_left_out_are_named(tmp_path):
     samples = np.vstack([MILLIVOLTS, MILLIVOLTS[:1]])
     stored = read_table(csv(tmp_path, samples, ["DI", "II", "V1", "Resp"]), unit="mV", sampling_frequency=500)
