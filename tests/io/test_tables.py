@@ -3,12 +3,14 @@
 import json
 import struct
 import zipfile
+from itertools import product
 
 import numpy as np
 import pytest
 
 import helper_code
 from ecg.io.errors import RecordingError
+from ecg.io.readers.table_text import find_layout
 from ecg.io.readers.tables import is_table, read_table
 from ecg.leads import LEADS
 from format_files import asked_for_little_memory
@@ -91,6 +93,26 @@ def test_npz_of_an_array_for_each_lead(tmp_path):
     stored = read_table(tmp_path / "x.npz", sampling_frequency=500)
     assert stored.header.leads == ("V1", "I", "II")
     assert_read(stored)
+
+
+@pytest.mark.parametrize("names", [("II",), ("ecg",), ("II", "V1"), ("II", "ecg"), ("ecg", "x")])
+@pytest.mark.parametrize("n_dimensions", [1, 2])
+def test_arrays_of_an_npz_file_are_leads_by_their_names_or_one_of_all_leads(tmp_path, names, n_dimensions):
+    array = MILLIVOLTS[1] if n_dimensions == 1 else MILLIVOLTS
+    np.savez(tmp_path / "x.npz", **dict.fromkeys(names, array))
+    said = {"leads": SAID["leads"]} if names == ("ecg",) else {}
+    if n_dimensions == (2 if names == ("ecg",) else 1) and names != ("ecg", "x"):
+        stored = read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", **said)
+        assert stored.header.leads == tuple(said.get("leads", [name for name in names if name != "ecg"]))
+        assert np.array_equal(stored.samples, array.reshape(-1, 1000) if said else [array] * len(stored.header.leads))
+        return
+    shapes = ", ".join(f"{name} {array.shape}" for name in names)
+    expected = f"one array, or one of each lead under its name, all of one length, found '{shapes}'"
+    if names == ("ecg",):
+        expected = "a table of signals x samples, found shape (1000,)"
+    with pytest.raises(RecordingError) as caught:
+        read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", **said)
+    assert str(caught.value).endswith(f"x.npz: expected {expected}")
 
 
 def test_an_array_of_an_npz_file_that_is_no_lead_is_left_out_with_a_note(tmp_path):
@@ -291,6 +313,20 @@ def test_lines_that_are_not_as_the_others_are_refused(tmp_path, rows, said):
     (tmp_path / "x.csv").write_text("\n".join(rows))
     with pytest.raises(RecordingError, match=f"x.csv: expected .*{said}"):
         read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500)
+
+
+def test_a_first_line_that_counts_the_columns_is_told_from_samples():
+    ends = ["3", "0.5", "0,5", "1e-3"]
+    for first, *others in product(["0", "1", "2", "0.5"], ends, ends, ends):
+        layout = find_layout([first, *others])
+        is_numbered = first in ("0", "1") and "3" not in others
+        assert (layout.is_numbered, layout.headings) == (is_numbered, [first] if is_numbered else []), (first, others)
+    for first, is_numbered in (
+        ("0;1", True), ("1;2", True), ("0;2", False), ("2;3", False), ("1;1", False), ("0;1;2", True), ("1;2;3", True),
+        (";0", True), (";1", True), (";0;1", True), (";1;2", True), (";2", False), (";2;3", False), ("1;2;4", False),
+    ):  # fmt: skip
+        layout = find_layout([first, *[";".join("7" * (first.count(";") + 1))] * 3])
+        assert layout.is_numbered == is_numbered and layout.n_headings == is_numbered, first
 
 
 def test_one_column_of_decimal_commas(tmp_path):
