@@ -335,6 +335,43 @@ def test_one_column_of_decimal_commas(tmp_path):
     np.testing.assert_allclose(stored.samples[0, :2], [0.5, -0.25])
 
 
+@pytest.mark.parametrize(("first", "noted"), [("0,1,2", True), ("1,2,3", True), ("0,1,3", False), ("I,II,V1", False)])
+def test_a_first_line_of_numbers_of_columns_is_noted(tmp_path, first, noted):
+    path = csv(tmp_path, MILLIVOLTS)
+    path.write_text(f"{first}\n{path.read_text()}")
+    stored = read_table(path, unit="mV", sampling_frequency=500, leads=SAID["leads"])
+    note = "the first line (0, 1, 2, ...) is taken for numbers of columns"
+    assert stored.notes == ((note,) if noted else ())
+    assert stored.samples.shape == (3, 1001 if first == "0,1,3" else 1000)
+
+
+SIDECARS = {
+    '{"sampling_frequency": "500"}': "a number as sampling_frequency, found \"'500'\"",
+    '{"sampling_frequency": true}': "a number as sampling_frequency, found 'True'",
+    '{"adc_gain": [1000]}': "a number as adc_gain, found '[1000]'",
+    '{"adc_gain": false}': "a number as adc_gain, found 'False'",
+    '{"age": "61"}': "a number as age, found \"'61'\"",
+    '{"age": null}': "a number as age, found 'None'",
+    '{"age": true}': "a number as age, found 'True'",
+    '{"unit": 1}': "a text as unit, found '1'",
+    '{"sex": 2}': "a text as sex, found '2'",
+    '{"sex": null}': "a text as sex, found 'None'",
+    '{"leads": "I, II"}': "a list of names as leads, found \"'I, II'\"",
+    '{"leads": ["I", 2]}': "a list of names as leads, found \"['I', 2]\"",
+    '["I", "II"]': "a JSON object of at most 65536 bytes, found something else",
+    "500": "a JSON object of at most 65536 bytes, found something else",
+}
+
+
+@pytest.mark.parametrize("text", SIDECARS)
+def test_what_is_wrong_in_a_sidecar_is_said(tmp_path, text):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(RecordingError) as caught:
+        read_table(tmp_path / "x.npy", **SAID)
+    assert str(caught.value) == f"{tmp_path}/x.json: expected {SIDECARS[text]}"
+
+
 @pytest.mark.parametrize("end", ["\n", " \n", "\t\n", ",\n"])
 def test_one_column_without_a_heading_is_a_lead(tmp_path, end):
     (tmp_path / "x.csv").write_text("".join(f"{value}{end}" for value in MILLIVOLTS[1]))
