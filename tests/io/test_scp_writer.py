@@ -62,6 +62,15 @@ def test_age_sex_device_measurements_and_statements_come_back(tmp_path):
     assert (known.identity.birth_date, known.device.acquired) == (datetime.date(1961, 3, 29), WHEN)
 
 
+@pytest.mark.parametrize(
+    ("model", "back"), [("ELI250", "ELI250"), ("ELI2500", "ELI250"), ("MAC", "MAC"), ("Größe", "Gr??e"), ("", "")]
+)
+def test_six_letters_of_a_model_are_written(tmp_path, model, back):
+    stored = stored_of(tmp_path, device=DeviceReport("Mäker", model))
+    again = read_scp_ecg(write_scp(tmp_path, stored)).device
+    assert (again.maker, again.model) == ("Mäker", back)
+
+
 DAY = 1 / 365.25
 
 

@@ -65,6 +65,18 @@ def test_integers_stay_integers(tmp_path, dtype, kept):
     assert_read(stored, samples / 400)
 
 
+@pytest.mark.parametrize("value", [2**31 - 1, 1 - 2**31, 2**31, -(2**31), 2**40])
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_integers_of_64_bits_stay_integers_as_far_as_32_bits_go(tmp_path, value, dtype):
+    samples = np.abs(ADC).astype(dtype)
+    samples[1, 7] = value % 2**64 if dtype == "u8" else value
+    np.save(tmp_path / "x.npy", samples)
+    stored = read_table(tmp_path / "x.npy", sampling_frequency=500, adc_gain=1e6, leads=SAID["leads"])
+    is_small = abs(int(samples[1, 7])) < 2**31
+    assert stored.samples.dtype == (np.int32 if is_small else np.float64)
+    np.testing.assert_allclose(stored.samples, samples if is_small else samples / 1e6, rtol=1e-12)
+
+
 def test_a_missing_sample_is_nan(tmp_path):
     samples = MILLIVOLTS.copy()
     samples[1, 5] = np.inf
@@ -343,6 +355,24 @@ def test_a_first_line_of_numbers_of_columns_is_noted(tmp_path, first, noted):
     note = "the first line (0, 1, 2, ...) is taken for numbers of columns"
     assert stored.notes == ((note,) if noted else ())
     assert stored.samples.shape == (3, 1001 if first == "0,1,3" else 1000)
+
+
+@pytest.mark.parametrize(
+    ("headings", "names"),
+    [("I;II;V1", ["I", "II", "V1"]), ('"I";"II";"V1"', ["I", "II", "V1"]), ("'I';'II';'V1'", ["I", "II", "V1"]),
+     ('"I";"II";"V1\'"', ["I", "II", "V1'"]), ("'I';II;\"V1\"", ["'I'", "II", "V1"])],
+)  # fmt: skip
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_quotes_are_apostrophes_only_where_there_are_no_others(headings, names, quote):
+    lines = [headings, *[f"{quote}1{quote};{quote}2{quote};{quote}3{quote}"] * 3]
+    layout = find_layout(lines)
+    text = "".join(lines)
+    if "'" in text and '"' in text and quote == "'":  # what is quoted so is then no number
+        assert layout is None
+    elif "'" in headings and '"' not in headings and quote == '"':
+        assert (layout.quote, layout.headings) == ('"', ["'I'", "'II'", "'V1'"])
+    else:
+        assert (layout.quote, layout.headings) == ("'" if "'" in text and '"' not in text else '"', names)
 
 
 SIDECARS = {
