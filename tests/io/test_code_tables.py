@@ -22,8 +22,28 @@ from ecg.io.readers.scp_ecg import read_scp_ecg
 from ecg.io.readers.tables import read_table
 from ecg.io.stored import as_small_integers
 from ecg.leads import LEADS
-from format_files import SECRETS, STORED, coded, dicom_file, dicom_group, integers, millivolts, muse_xml
-from more_format_files import FILES, SAMPLES, cardiosoft_xml, definition, mfer_file, schiller_xml
+from format_files import (
+    SECRETS,
+    STORED,
+    aecg_xml,
+    coded,
+    dicom_file,
+    dicom_group,
+    integers,
+    millivolts,
+    muse_xml,
+    philips_xml,
+)
+from more_format_files import (
+    FILES,
+    SAMPLES,
+    cardiosoft_xml,
+    definition,
+    kardia_json,
+    mfer_file,
+    mortara_xml,
+    schiller_xml,
+)
 
 SIGNAL = np.random.default_rng(1).integers(-3000, 3000, (12, 600)).astype(np.int16)
 NUMBERS = (1, 2, 61, 62, 63, 64, 3, 4, 5, 6, 7, 8)  # I, II, III, aVR, aVL, aVF, V1 to V6 in EN 1064
@@ -146,7 +166,7 @@ def test_units_of_an_age_in_dicom(tmp_path, age, years):
 
 @pytest.mark.parametrize(
     ("unit", "years"),
-    [("YEARS", 7), ("MONTHS", 7 / 12), ("WEEKS", 0.1342), ("DAYS", 0.01916), ("HOURS", 0), ("MOONS", 71)],
+    [("YEARS", 7), ("MONTHS", 7 / 12), ("WEEKS", 0.1342), ("DAYS", 0.01916), ("HOURS", 0), ("MOONS", 71), ("", 7)],
 )
 def test_units_of_an_age_in_muse(tmp_path, unit, years):
     data = muse_xml(integers(400, leads=STORED)).replace(
@@ -161,6 +181,48 @@ def test_units_of_amplitude_in_muse(tmp_path, units, factor):
     data = muse_xml(samples, units=units, per_bit=f"{0.5 / factor:g}")
     found = millivolts(read_muse(in_file(tmp_path, "a.xml", data)))
     np.testing.assert_allclose(found[[0, 1, *range(6, 12)]], samples * 0.0005, rtol=1e-6)
+
+
+@pytest.mark.parametrize("spelt", [str, str.upper, str.lower])
+def test_capitals_in_the_names_of_leads_say_nothing(tmp_path, spelt):
+    names = [spelt(lead) for lead in LEADS]
+    files = {
+        "muse": muse_xml(SAMPLES, leads=names),
+        "philips": philips_xml(SAMPLES, compression="Uncompressed", labels=" ".join(names)),
+        "cardiosoft": cardiosoft_xml(SAMPLES, leads=names),
+        "schiller": schiller_xml(SAMPLES, leads=names),
+        "mortara": mortara_xml(SAMPLES, leads=names),
+    }
+    for name, data in files.items():
+        stored = read_any(in_file(tmp_path, f"{name}.xml", data))
+        assert (stored.header.leads, stored.notes) == (LEADS, ()), name
+        assert np.array_equal(stored.samples, SAMPLES), name
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "rate"),
+    [("0.0039", "s", 256.410256), ("3.9", "ms", 256.410256), ("7800", "us", 128.205128), ("0.0078125", "s", 128),
+     ("0.003", "s", 333.333333), ("0.002000002", "s", 499.9995)],
+)  # fmt: skip
+def test_increments_of_time_give_rates_that_are_not_whole(tmp_path, value, unit, rate):
+    data = aecg_xml(SAMPLES, increment=(value, unit))
+    assert read_any(in_file(tmp_path, "a.xml", data)).header.sampling_frequency == rate
+
+
+@pytest.mark.parametrize("rate", [256.4, 499.99])
+def test_rates_that_are_not_whole_stay_so(tmp_path, rate):
+    dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES, fs=rate))
+    files = {
+        "muse.xml": muse_xml(SAMPLES, leads=LEADS, fs=rate),
+        "philips.xml": philips_xml(SAMPLES, compression="Uncompressed", fs=rate, duration=1000 * 1000 / rate),
+        "cardiosoft.xml": cardiosoft_xml(SAMPLES, fs=rate),
+        "mortara.xml": mortara_xml(SAMPLES, fs=rate),
+        "kardia.json": kardia_json(SAMPLES[:6], fs=rate),
+        "mfer.mwf": mfer_file(SAMPLES, rate=bytes([0, 256 - 2]) + round(100 * rate).to_bytes(4, "little")),
+    }
+    for path in [tmp_path / "a.dcm", *(in_file(tmp_path, name, data) for name, data in files.items())]:
+        header = read_any(path).header
+        assert (header.sampling_frequency, header.n_samples) == (rate, SAMPLES.shape[1]), path.name
 
 
 # ---- who and when ----------------------------------------------------------------------------------------------------
@@ -297,16 +359,28 @@ def test_integers_are_small_where_none_of_them_means_missing(lowest, highest, ki
     assert as_small_integers([], "a.x").shape == (0, 0)
 
 
-@pytest.mark.parametrize("microvolts", [0.009, 1001])
-def test_amplitudes_that_no_recorder_has(tmp_path, microvolts):
+def files_of_amplitude(folder, microvolts):
     files = {
         "muse": muse_xml(integers(400, leads=STORED), per_bit=f"{microvolts:g}"),
         "cardiosoft": cardiosoft_xml(SAMPLES, resolution=f"{microvolts:g}"),
         "schiller": schiller_xml(SAMPLES, per_bit=f"{microvolts:g}"),
+        "philips": philips_xml(SAMPLES, compression="Uncompressed", resolution=f"{microvolts:g}"),
     }
-    for name, data in files.items():
-        with pytest.raises(RecordingError, match=f"{name}.xml: expected .*(amplitude|Resolution)"):
-            read_any(in_file(tmp_path, f"{name}.xml", data))
+    return [in_file(folder, f"{name}.xml", data) for name, data in files.items()]
+
+
+@pytest.mark.parametrize("microvolts", [-5, 0, 0.009, 1001])
+def test_amplitudes_that_no_recorder_has(tmp_path, microvolts):
+    for path in files_of_amplitude(tmp_path, microvolts):
+        with pytest.raises(RecordingError, match=f"{path.name}: expected .*(amplitude|[Rr]esolution)"):
+            read_any(path)
+
+
+@pytest.mark.parametrize("microvolts", [0.01, 1000])
+def test_the_lowest_and_the_highest_amplitude(tmp_path, microvolts):
+    for path in files_of_amplitude(tmp_path, microvolts):
+        stored = read_any(path)
+        assert stored.header.adc_gains == pytest.approx([1000 / microvolts] * len(stored.samples)), path.name
 
 
 @pytest.mark.parametrize("version", [1, 2, 3])

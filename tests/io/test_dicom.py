@@ -354,3 +354,16 @@ def test_placeholders_of_birth_dates_and_impossible_ages(tmp_path, tags, age, no
     stored = read_dicom(dicom_file(tmp_path / "a.dcm", dicom_group(SAMPLES), **tags))
     assert np.isnan(stored.header.age) if age is None else stored.header.age == age
     assert [note in one for one in stored.notes] == ([True] if note else [])
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(998, False), (999, True), (1000, True), (1002, False)])
+def test_samples_may_be_filled_up_to_an_even_length(tmp_path, size, is_read):
+    samples = np.clip(integers(40), -127, 127)[:1, :999]
+    group = dicom_group(samples, kind="<i1", interpretation="SB")
+    group["WaveformData"].value = (samples.astype("i1").tobytes() + bytes(3))[:size]  # 999 bytes become 1000
+    path = dicom_file(tmp_path / "a.dcm", group)
+    if is_read:
+        assert np.array_equal(read_dicom(path).samples, samples)
+        return
+    with pytest.raises(RecordingError, match=f"expected 1 channels of 999 samples of 8 bits, found {size} bytes"):
+        read_dicom(path)

@@ -78,6 +78,18 @@ def test_units_and_offsets(tmp_path, unit, per_millivolt):
     )
 
 
+@pytest.mark.parametrize("version", [b"0", b"\xffBIOSEMI"])
+def test_headers_in_latin_1(tmp_path, version):
+    signals = [LEAD | {"label": label, "unit": "µV", "transducer": "für Größe"} for label in ("I", "II")]
+    kind, width = ("<i2", 2) if version == b"0" else ("<i4", 3)
+    data = SAMPLES.reshape(2, 4, 250).swapaxes(0, 1).astype(kind).tobytes()
+    data = np.frombuffer(data, np.uint8).reshape(SAMPLES.size, -1)[:, :width].tobytes()
+    head = fields(signals, version=version).replace(b"Eva Muster", "Eva Müller".encode("latin-1"))
+    stored = read(tmp_path, head + data)
+    assert np.array_equal(stored.samples, SAMPLES) and stored.header.adc_gains == (10_000, 10_000)
+    assert stored.identity.others["patient"] == "Eva Müller"
+
+
 @pytest.mark.parametrize(("spare", "is_read"), [(0, True), (-1, False)])
 def test_a_bdf_file_that_would_take_too_much_memory_is_refused_and_an_edf_file_is_not(
     tmp_path, monkeypatch, spare, is_read

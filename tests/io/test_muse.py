@@ -65,9 +65,12 @@ def test_encodings_and_prologs(read, encoding, prolog):
     assert read(data).device.statements == ("Größe: µV",)
 
 
-def test_a_declaration_of_utf_16_on_text_in_utf_8_is_passed_over(read):
-    data = muse_xml(SAMPLES, encoding="utf-8").replace(b'encoding="utf-8"', b'encoding="utf-16"')
-    assert np.array_equal(read(data).samples, SAMPLES)
+@pytest.mark.parametrize("said", ["utf-16", "UTF-16", "Utf-16LE"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_a_declaration_of_utf_16_on_text_in_utf_8_is_passed_over(read, start, said):
+    data = muse_xml(SAMPLES, encoding="utf-8", statements=(("Größe",),))
+    stored = read(start + data.replace(b'encoding="utf-8"', f'encoding="{said}"'.encode()))
+    assert np.array_equal(stored.samples, SAMPLES) and stored.device.statements == ("Größe",)
 
 
 def test_what_the_device_said_and_whose_recording_it_is(read):

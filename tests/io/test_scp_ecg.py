@@ -1,8 +1,9 @@
 """SCP-ECG: every way to pack samples, written by tests/scp_writer.py, and a real file where it is there."""
 
+import re
 import struct
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,47 @@ def test_any_values_come_back_from_huffman_codes(values, tables):
         [Code(p, raw, base if to is None else to, to is not None) for p, raw, base, to in table] for table in tables
     ]
     assert decode_huffman(encode(values, tables), list(map(Table, rows)), len(values)).tolist() == values
+
+
+def test_codes_of_which_one_begins_another_are_refused_in_any_order():
+    prefixes = ["0", "1", "00", "01", "10", "000", "011"]
+    for chosen in (one for n in (2, 3) for one in permutations(prefixes, n)):
+        clashes = any(other.startswith(one) for one, other in permutations(chosen, 2))
+        try:
+            Table([Code(prefix) for prefix in chosen])
+        except ValueError as error:
+            one, other = re.fullmatch("the code ([01]+), with which the code ([01]+) begins", str(error)).groups()
+            assert clashes and {one, other} < {*chosen, "-"} and other.startswith(one)
+        else:
+            assert not clashes, chosen
+    with pytest.raises(ValueError, match="the code 1, with which the code 1 begins"):
+        Table([Code("1"), Code("0"), Code("1")])
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (Code("1" * 16), None),
+        (Code("1" * 17), "a code with a prefix of 17 bits and 0 more"),
+        (Code(""), "a code with a prefix of 0 bits and 0 more"),
+        (Code("1", n_raw=16), None),
+        (Code("1", n_raw=17), "a code with a prefix of 1 bits and 17 more"),
+        (Code("1", n_raw=-1), "a code with a prefix of 1 bits and -1 more"),
+        (Code("1", n_raw=4, value=1), "a code with both raw bits and a base value"),
+        (Code("1", n_raw=4, value=1, switches=True), "a code with both raw bits and a base value"),
+        (Code("1", value=0, switches=True), "a switch to table 0"),
+        (Code("1", value=1, switches=True), None),
+        (Code("1", value=255, switches=True), None),
+        (Code("1", value=256, switches=True), "a switch to table 256"),
+        (Code("1", value=-300), None),
+    ],
+)
+def test_what_a_code_may_be(code, said):
+    if said is None:
+        assert Table([Code("0"), code]).codes[1] == code
+        return
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        Table([Code("0"), code])
 
 
 @pytest.mark.parametrize("version", [10, 13, 20, 30])

@@ -62,9 +62,29 @@ def test_age_sex_device_measurements_and_statements_come_back(tmp_path):
     assert (known.identity.birth_date, known.device.acquired) == (datetime.date(1961, 3, 29), WHEN)
 
 
-@pytest.mark.parametrize(("age", "back"), [(0.5, 0.5), (1, 1), (34.9, 34), (90, 90)])
+@pytest.mark.parametrize(
+    ("model", "back"), [("ELI250", "ELI250"), ("ELI2500", "ELI250"), ("MAC", "MAC"), ("Größe", "Gr??e"), ("", "")]
+)
+def test_six_letters_of_a_model_are_written(tmp_path, model, back):
+    stored = stored_of(tmp_path, device=DeviceReport("Mäker", model))
+    again = read_scp_ecg(write_scp(tmp_path, stored)).device
+    assert (again.maker, again.model) == ("Mäker", back)
+
+
+DAY = 1 / 365.25
+
+
+@pytest.mark.parametrize(
+    ("age", "back"),
+    [(0.001, DAY), (0.5, 183 * DAY), (0.999, 365 * DAY), (1, 1), (1.999, 1), (34.9, 34), (90, 90), (120, 120)],
+)
 def test_ages_below_a_year_are_in_days_others_in_years(tmp_path, age, back):
-    assert read_scp_ecg(write_scp(tmp_path, stored_of(tmp_path, age=age))).header.age == pytest.approx(back, abs=0.002)
+    assert read_scp_ecg(write_scp(tmp_path, stored_of(tmp_path, age=age))).header.age == pytest.approx(back, rel=1e-9)
+
+
+def test_the_longest_recording_that_a_lead_s_length_can_say_is_written(tmp_path):
+    samples = np.resize(SAMPLES, (12, 32767))
+    assert np.array_equal(read_scp_ecg(write_scp(tmp_path, stored_of(tmp_path, samples))).samples, samples)
 
 
 def test_some_measurements_alone_stay_what_they_are(tmp_path):

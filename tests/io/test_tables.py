@@ -3,12 +3,14 @@
 import json
 import struct
 import zipfile
+from itertools import product
 
 import numpy as np
 import pytest
 
 import helper_code
 from ecg.io.errors import RecordingError
+from ecg.io.readers.table_text import find_layout
 from ecg.io.readers.tables import is_table, read_table
 from ecg.leads import LEADS
 from format_files import asked_for_little_memory
@@ -63,6 +65,18 @@ def test_integers_stay_integers(tmp_path, dtype, kept):
     assert_read(stored, samples / 400)
 
 
+@pytest.mark.parametrize("value", [2**31 - 1, 1 - 2**31, 2**31, -(2**31), 2**40])
+@pytest.mark.parametrize("dtype", ["i8", "u8"])
+def test_integers_of_64_bits_stay_integers_as_far_as_32_bits_go(tmp_path, value, dtype):
+    samples = np.abs(ADC).astype(dtype)
+    samples[1, 7] = value % 2**64 if dtype == "u8" else value
+    np.save(tmp_path / "x.npy", samples)
+    stored = read_table(tmp_path / "x.npy", sampling_frequency=500, adc_gain=1e6, leads=SAID["leads"])
+    is_small = abs(int(samples[1, 7])) < 2**31
+    assert stored.samples.dtype == (np.int32 if is_small else np.float64)
+    np.testing.assert_allclose(stored.samples, samples if is_small else samples / 1e6, rtol=1e-12)
+
+
 def test_a_missing_sample_is_nan(tmp_path):
     samples = MILLIVOLTS.copy()
     samples[1, 5] = np.inf
@@ -91,6 +105,26 @@ def test_npz_of_an_array_for_each_lead(tmp_path):
     stored = read_table(tmp_path / "x.npz", sampling_frequency=500)
     assert stored.header.leads == ("V1", "I", "II")
     assert_read(stored)
+
+
+@pytest.mark.parametrize("names", [("II",), ("ecg",), ("II", "V1"), ("II", "ecg"), ("ecg", "x")])
+@pytest.mark.parametrize("n_dimensions", [1, 2])
+def test_arrays_of_an_npz_file_are_leads_by_their_names_or_one_of_all_leads(tmp_path, names, n_dimensions):
+    array = MILLIVOLTS[1] if n_dimensions == 1 else MILLIVOLTS
+    np.savez(tmp_path / "x.npz", **dict.fromkeys(names, array))
+    said = {"leads": SAID["leads"]} if names == ("ecg",) else {}
+    if n_dimensions == (2 if names == ("ecg",) else 1) and names != ("ecg", "x"):
+        stored = read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", **said)
+        assert stored.header.leads == tuple(said.get("leads", [name for name in names if name != "ecg"]))
+        assert np.array_equal(stored.samples, array.reshape(-1, 1000) if said else [array] * len(stored.header.leads))
+        return
+    shapes = ", ".join(f"{name} {array.shape}" for name in names)
+    expected = f"one array, or one of each lead under its name, all of one length, found '{shapes}'"
+    if names == ("ecg",):
+        expected = "a table of signals x samples, found shape (1000,)"
+    with pytest.raises(RecordingError) as caught:
+        read_table(tmp_path / "x.npz", sampling_frequency=500, unit="mV", **said)
+    assert str(caught.value).endswith(f"x.npz: expected {expected}")
 
 
 def test_an_array_of_an_npz_file_that_is_no_lead_is_left_out_with_a_note(tmp_path):
@@ -293,10 +327,87 @@ def test_lines_that_are_not_as_the_others_are_refused(tmp_path, rows, said):
         read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500)
 
 
+def test_a_first_line_that_counts_the_columns_is_told_from_samples():
+    ends = ["3", "0.5", "0,5", "1e-3"]
+    for first, *others in product(["0", "1", "2", "0.5"], ends, ends, ends):
+        layout = find_layout([first, *others])
+        is_numbered = first in ("0", "1") and "3" not in others
+        assert (layout.is_numbered, layout.headings) == (is_numbered, [first] if is_numbered else []), (first, others)
+    for first, is_numbered in (
+        ("0;1", True), ("1;2", True), ("0;2", False), ("2;3", False), ("1;1", False), ("0;1;2", True), ("1;2;3", True),
+        (";0", True), (";1", True), (";0;1", True), (";1;2", True), (";2", False), (";2;3", False), ("1;2;4", False),
+    ):  # fmt: skip
+        layout = find_layout([first, *[";".join("7" * (first.count(";") + 1))] * 3])
+        assert layout.is_numbered == is_numbered and layout.n_headings == is_numbered, first
+
+
 def test_one_column_of_decimal_commas(tmp_path):
     (tmp_path / "x.csv").write_text("II\n" + "\n".join(["0,5", "-0,25"] * 300))
     stored = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500)
     np.testing.assert_allclose(stored.samples[0, :2], [0.5, -0.25])
+
+
+@pytest.mark.parametrize(("first", "noted"), [("0,1,2", True), ("1,2,3", True), ("0,1,3", False), ("I,II,V1", False)])
+def test_a_first_line_of_numbers_of_columns_is_noted(tmp_path, first, noted):
+    path = csv(tmp_path, MILLIVOLTS)
+    path.write_text(f"{first}\n{path.read_text()}")
+    stored = read_table(path, unit="mV", sampling_frequency=500, leads=SAID["leads"])
+    note = "the first line (0, 1, 2, ...) is taken for numbers of columns"
+    assert stored.notes == ((note,) if noted else ())
+    assert stored.samples.shape == (3, 1001 if first == "0,1,3" else 1000)
+
+
+@pytest.mark.parametrize(
+    ("headings", "names"),
+    [("I;II;V1", ["I", "II", "V1"]), ('"I";"II";"V1"', ["I", "II", "V1"]), ("'I';'II';'V1'", ["I", "II", "V1"]),
+     ('"I";"II";"V1\'"', ["I", "II", "V1'"]), ("'I';II;\"V1\"", ["'I'", "II", "V1"])],
+)  # fmt: skip
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_quotes_are_apostrophes_only_where_there_are_no_others(headings, names, quote):
+    lines = [headings, *[f"{quote}1{quote};{quote}2{quote};{quote}3{quote}"] * 3]
+    layout = find_layout(lines)
+    text = "".join(lines)
+    if "'" in text and '"' in text and quote == "'":  # what is quoted so is then no number
+        assert layout is None
+    elif "'" in headings and '"' not in headings and quote == '"':
+        assert (layout.quote, layout.headings) == ('"', ["'I'", "'II'", "'V1'"])
+    else:
+        assert (layout.quote, layout.headings) == ("'" if "'" in text and '"' not in text else '"', names)
+
+
+SIDECARS = {
+    '{"sampling_frequency": "500"}': "a number as sampling_frequency, found \"'500'\"",
+    '{"sampling_frequency": true}': "a number as sampling_frequency, found 'True'",
+    '{"adc_gain": [1000]}': "a number as adc_gain, found '[1000]'",
+    '{"adc_gain": false}': "a number as adc_gain, found 'False'",
+    '{"age": "61"}': "a number as age, found \"'61'\"",
+    '{"age": null}': "a number as age, found 'None'",
+    '{"age": true}': "a number as age, found 'True'",
+    '{"unit": 1}': "a text as unit, found '1'",
+    '{"sex": 2}': "a text as sex, found '2'",
+    '{"sex": null}': "a text as sex, found 'None'",
+    '{"leads": "I, II"}': "a list of names as leads, found \"'I, II'\"",
+    '{"leads": ["I", 2]}': "a list of names as leads, found \"['I', 2]\"",
+    '["I", "II"]': "a JSON object of at most 65536 bytes, found something else",
+    "500": "a JSON object of at most 65536 bytes, found something else",
+}
+
+
+@pytest.mark.parametrize("text", SIDECARS)
+def test_what_is_wrong_in_a_sidecar_is_said(tmp_path, text):
+    np.save(tmp_path / "x.npy", MILLIVOLTS)
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(RecordingError) as caught:
+        read_table(tmp_path / "x.npy", **SAID)
+    assert str(caught.value) == f"{tmp_path}/x.json: expected {SIDECARS[text]}"
+
+
+@pytest.mark.parametrize("end", ["\n", " \n", "\t\n", ",\n"])
+def test_one_column_without_a_heading_is_a_lead(tmp_path, end):
+    (tmp_path / "x.csv").write_text("".join(f"{value}{end}" for value in MILLIVOLTS[1]))
+    stored = read_table(tmp_path / "x.csv", unit="mV", sampling_frequency=500, leads=["II"])
+    assert_read(stored, MILLIVOLTS[1:2], rows=[1])
+    assert stored.notes == ()
 
 
 def test_columns_that_are_left_out_are_named(tmp_path):

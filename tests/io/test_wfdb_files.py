@@ -27,7 +27,7 @@ def assert_read(header_file, rate=500, expected=RAW / 1000):
 
 
 @pytest.mark.parametrize("per_frame", [2, 10])
-@pytest.mark.parametrize("of_pressure", [1, 2, 20])
+@pytest.mark.parametrize("of_pressure", [1, 2, 4, 20])
 def test_leads_with_several_samples_in_a_frame(tmp_path, per_frame, of_pressure):
     n_frames = RAW.shape[1] // per_frame
     frames = RAW.reshape(12, n_frames, per_frame).swapaxes(0, 1).reshape(n_frames, -1)

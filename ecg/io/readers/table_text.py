@@ -92,7 +92,7 @@ def _layout(lines: Sequence[str], delimiter: str, quote: str) -> Layout | None:
         headings, n_headings = data[0], 1
     if len(headings) == width + 1 and not headings[-1]:  # a heading line that ends with the delimiter
         headings = headings[:-1]
-    if len(headings) == width - 1 and delimiter in "\t ":  # R gives the column of row names no heading
+    if headings and len(headings) == width - 1 and delimiter in "\t ":  # R gives the column of row names no heading
         headings = ["", *headings]
     return Layout(delimiter, quote, width, n_headings, headings, units[:width], is_numbered, has_labels)
 
