@@ -32,6 +32,14 @@ def outputs(tmp_path):
     return folder
 
 
+def test_outputs_with_the_classes_in_another_order_are_refused(outputs):
+    write(outputs, "a", 0.9)
+    others = (*CLASSES[1:], CLASSES[0])
+    save_outputs(outputs / "b.csv", "b", others, np.zeros(len(CLASSES)), np.zeros(len(CLASSES)))
+    with pytest.raises(ValueError, match=r"b\.csv: expected the 24 scored classes of challenge-2020 in their order"):
+        least_sure(outputs, 0.25)
+
+
 def test_the_least_sure_come_first_and_what_could_not_be_classified_before_them(outputs):
     for name, probability in (("a", 0.9), ("b", 0.3), ("c", 0.0), ("d", 0.6), ("e", 0.95)):
         write(outputs, name, probability)

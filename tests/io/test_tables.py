@@ -337,8 +337,9 @@ def test_a_first_line_that_counts_the_columns_is_told_from_samples():
         ("0;1", True), ("1;2", True), ("0;2", False), ("2;3", False), ("1;1", False), ("0;1;2", True), ("1;2;3", True),
         (";0", True), (";1", True), (";0;1", True), (";1;2", True), (";2", False), (";2;3", False), ("1;2;4", False),
     ):  # fmt: skip
-        layout = find_layout([first, *[";".join("7" * (first.count(";") + 1))] * 3])
-        assert layout.is_numbered == is_numbered and layout.n_headings == is_numbered, first
+        for n_lines in (1, 3):
+            layout = find_layout([first, *[";".join("7" * (first.count(";") + 1))] * n_lines])
+            assert layout.is_numbered == is_numbered and layout.n_headings == is_numbered, (first, n_lines)
 
 
 def test_one_column_of_decimal_commas(tmp_path):

@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import arrays
 from ecg.io.recording import read_recording
 from ecg.leads import LEADS
 from ecg.measurements import Measurements, measure
+from ecg.measurements.median_beat import PAST
 from ecg.simulator.diagnoses import Parameters
 from ecg.simulator.noise import Noise
 from ecg.simulator.simulate import record, simulate_recording
@@ -74,6 +75,15 @@ def test_p_waves_are_measured_where_they_are_likelier_than_not(monkeypatch, heal
     monkeypatch.setattr(module, "probability", lambda numbers: likely)
     measured = measure(healthy[0].signal, 500.0)
     assert (measured.has_p_waves, math.isfinite(measured.pr_ms)) == (found, found)
+
+
+def test_blocked_p_waves_are_looked_for_from_where_the_beats_are_laid_on_each_other(monkeypatch, healthy):
+    asked = []
+    module = importlib.import_module("ecg.measurements.measure")
+    monkeypatch.setattr(module, "count_blocked", lambda *given: asked.append(given) or 0)
+    marks = measure(healthy[0].signal, 500.0).median_beat.marks
+    centre = PAST * 500
+    assert [each.qrs_peak for *_, each in asked] == [centre] != [marks.qrs_peak]
 
 
 def test_a_healthy_heart(healthy):
