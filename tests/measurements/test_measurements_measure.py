@@ -77,13 +77,13 @@ def test_p_waves_are_measured_where_they_are_likelier_than_not(monkeypatch, heal
     assert (measured.has_p_waves, math.isfinite(measured.pr_ms)) == (found, found)
 
 
-def test_blocked_p_waves_are_looked_for_from_where_the_beats_are_laid_on_each_other(monkeypatch, healthy):
+def test_blocked_p_waves_are_looked_for_from_where_the_beats_are_laid_on_each_other(monkeypatch):
     asked = []
     module = importlib.import_module("ecg.measurements.measure")
     monkeypatch.setattr(module, "count_blocked", lambda *given: asked.append(given) or 0)
-    marks = measure(healthy[0].signal, 500.0).median_beat.marks
-    centre = PAST * 500
-    assert [each.qrs_peak for *_, each in asked] == [centre] != [marks.qrs_peak]
+    wide = simulate_recording(1, 1, "LBBB")
+    measured = measure(wide.signal, wide.sampling_frequency)
+    assert [each.qrs_peak for *_, each in asked] == [PAST * 500] != [measured.median_beat.marks.qrs_peak]
 
 
 def test_a_healthy_heart(healthy):
