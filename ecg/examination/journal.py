@@ -62,8 +62,9 @@ class Journal:
     """Finished recordings, one line each, beside the outputs of a run.
 
     A line is written when the recording's outputs are. It holds the recording's name, the key of its result, a digest
-    of the output files, and a value. Each shard writes a file of its own, and all files are read. Lines of runs with
-    the same number of shards as this one come first. A half-written line of a killed run counts for nothing.
+    of the output files, and a value. Each shard writes a file of its own, and all files are read. Where lines differ,
+    those of runs with the same number of shards as this one count. A half-written line of a killed run counts for
+    nothing.
 
     `start`: what the files' paths begin with, such as ``output/.run``: ``.run.jsonl``, ``.run-2-of-3.jsonl``. `shard`:
     the one that this run does. `resume`: whether earlier lines count. If not, this shard's file is begun again, and

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ecg.interpretation.qrs_waves import QrsWaves, qrs_waves
 from ecg.interpretation.statement_list import read_table
 from ecg.leads import LEADS
-from ecg.measurements.blocked_p import PAUSE
-from ecg.measurements.small_arrays import quantile
+from ecg.measurements.blocked_p import pauses
 from ecg.measurements.types import Measurements
 
 ADULT = 18.0  # years
@@ -131,8 +130,8 @@ def _pause(measured: Measurements) -> float:
     intervals = np.diff(measured.beats.samples).astype(np.float64)
     if len(intervals) == 0:
         return math.nan
-    pauses = intervals > PAUSE * quantile(intervals, 0.25)
-    return float(np.median(intervals[pauses]) / np.median(intervals[~pauses])) if pauses.any() else math.nan
+    long = pauses(intervals)
+    return float(np.median(intervals[long]) / np.median(intervals[~long])) if long.any() else math.nan
 
 
 def _early(measured: Measurements) -> Quantity:

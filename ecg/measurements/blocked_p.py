@@ -21,7 +21,7 @@ _SHORTEST_RR = 1.0  # s: two P waves and room for a complex
 _ALIKE = 0.85  # correlation over all leads
 _SIZES = (0.6, 1.6)  # of the conducted P wave
 _HALF_WAY = 0.15  # of the interval between two conducted P waves, how far from its middle
-PAUSE, _FEWEST_PAUSES = 1.25, 2  # times the lower quartile of the RR intervals
+_PAUSE, _FEWEST_PAUSES = 1.25, 2  # times the lower quartile of the RR intervals
 _REGULAR = 0.2  # of their median, the most that the other RR intervals differ: more is fibrillation
 
 
@@ -68,6 +68,11 @@ def count_blocked(signal: Signal, rate: float, beats: NDArray[np.int64], beat: S
     return int(found)
 
 
+def pauses(intervals: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which RR intervals are pauses beside the others, (n_intervals,), bool; one interval at least."""
+    return intervals > _PAUSE * quantile(intervals, 0.25)
+
+
 def after_pauses(beats: NDArray[np.int64], rate: float, usable: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """Those of the usable beats that end a pause in a regular rhythm, (n_beats,), bool; None if fewer than two.
 
@@ -76,7 +81,7 @@ def after_pauses(beats: NDArray[np.int64], rate: float, usable: NDArray[np.bool_
     intervals = np.diff(beats) / rate
     if len(intervals) == 0:
         return None
-    pauses = intervals > max(_SHORTEST_RR, PAUSE * float(quantile(intervals, 0.25)))
-    late, others = np.append(False, pauses) & usable, intervals[~pauses]
+    long = (intervals > _SHORTEST_RR) & pauses(intervals)
+    late, others = np.append(False, long) & usable, intervals[~long]
     regular = np.ptp(others) <= _REGULAR * median(others)
     return late if regular and np.count_nonzero(late) >= _FEWEST_PAUSES else None
