@@ -215,9 +215,11 @@ class _Reader:
         probability = rivals[code]
         fast = any(self.verdict(each).state == "met" for each in _MEASURED_TACHYCARDIAS)
         if probability < LIMITS["model"][0 if fast else 2]:
-            # No rhythm is likely. P waves before every complex still are what sinus rhythm is.
+            # No rhythm is likely. P waves before every complex still are what sinus rhythm is, and fast complexes
+            # without P waves a tachycardia, wherever it comes from.
             found = self._measured_rhythm()
-            return found if found.code in _SINUS_RHYTHMS else replace(found, certainty="possible")
+            by_measurement = found.code in (*_SINUS_RHYTHMS, *_MEASURED_TACHYCARDIAS)
+            return found if by_measurement else replace(found, certainty="possible")
         limits = zip(CERTAINTIES, LIMITS["model"], strict=True)
         certainty: Certainty = next(word for word, limit in limits if probability >= limit)
         p_waves = self.quantities["p_waves"].value

@@ -420,6 +420,20 @@ def test_how_certain_sinus_rhythm_is_by_model_and_p_waves(measured, probability,
     assert said(changed, {"challenge": {"426783006": probability}})[20].certainty == certainty
 
 
+@pytest.mark.parametrize(
+    ("rate", "qrs", "code", "certainty"),
+    [(170.0, 90.0, 56, "probable"), (151.0, 90.0, 56, "possible"), (130.0, 150.0, 76, "probable")],
+)
+def test_a_tachycardia_without_p_waves_is_what_is_measured_where_no_model_knows_the_rhythm(
+    measured, rate, qrs, code, certainty
+):
+    without_p = replace(measured, heart_rate_bpm=rate, qrs_ms=qrs, rr_sd_ms=3.0, has_p_waves=False, pr_ms=np.nan)
+    found = said(without_p, {"model": {"164889003": 0.1, "426783006": 0.2}})
+    assert found[code].certainty == certainty
+    slow = said(replace(without_p, heart_rate_bpm=90.0, qrs_ms=90.0), {"model": {"164889003": 0.1, "426783006": 0.2}})
+    assert slow[27].certainty == "possible"  # an unclear rhythm stays one
+
+
 @pytest.mark.parametrize(("has_p", "certainty"), [(False, "definite"), (True, "probable")])
 def test_p_waves_make_fibrillation_less_certain(measured, has_p, certainty):
     changed = replace(measured, has_p_waves=has_p, rr_sd_ms=150.0)
