@@ -62,7 +62,7 @@ definitions = click.option(
     "model's own, else clinical]",
 )
 device = click.option("--device", default="auto", metavar="NAME", help="auto, cpu, cuda or cuda:<number>")
-workers = number("--workers", show_default="by the number of cores", help="processes that read and measure recordings")
+workers = number("--workers", show_default="by the number of cores", help="processes that work on recordings")
 resume = flag("--resume", help="keep what an earlier run has finished, do the rest")
 shard = click.option(
     "--shard",

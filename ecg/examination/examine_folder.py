@@ -1,21 +1,23 @@
 """The loop of every command over recordings: each is read and worked on once, in worker processes, in order."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ecg.examination.journal import MISSING, Journal, key_of
 from ecg.io.recording import describe_failure
 from ecg.io.sources import files_of
-from ecg.runtime.parallel import WorkerDiedError, map_in_processes
+from ecg.runtime.parallel import WorkerDiedError, in_own_process, map_in_processes
 from ecg.runtime.progress import progress, say
 from ecg.runtime.shards import WHOLE, Shard
 
 S = TypeVar("S")
 T = TypeVar("T")
+U = TypeVar("U")
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -53,23 +55,58 @@ def examine_folder(
     the death of the process that works on it.
 
     `recordings`: drawn as needed. `work`: from the path of a recording to its result, which is pickled where there are
-    worker processes. These are forks of this process, in which torch must not compute. `workers`: processes; with 1 the
-    work is done in this process, and so it is where there is one recording only.
+    worker processes. These are forks of this process. `workers`: processes; with 1 the work is done in this process,
+    and so it is where there is one recording only.
     """
+    yield from _in_processes(([each] for each in recordings), work, _nothing_more, workers)
 
-    def examine(recording: Candidates) -> Examined[T]:
-        return _examine(recording, work)
 
-    items = iter(recordings)
+def examine_groups(
+    groups: Iterable[Sequence[Candidates]],
+    work: Callable[[Path], T],
+    then: Callable[[Iterator[Examined[T]]], Iterable[U]],
+    *,
+    workers: int = CORES,
+) -> Iterator[U]:
+    """As `examine_folder`, and what `then` makes of each group, in the process that worked on it.
+
+    `then`: gives one result for each recording of a group, in order. Its errors are raised. Where a process has died,
+    the recordings of its group are worked on again one by one.
+    """
+    yield from _in_processes(groups, work, then, workers, at_once=1)
+
+
+def _nothing_more(examined: Iterator[T]) -> Iterator[T]:
+    return examined
+
+
+def _in_processes(
+    groups: Iterable[Sequence[Candidates]],
+    work: Callable[[Path], T],
+    then: Callable[[Iterator[Examined[T]]], Iterable[U]],
+    workers: int,
+    at_once: int = 4,
+) -> Iterator[U]:
+    def examine(group: Sequence[Candidates]) -> list[U]:
+        return list(then(_examine(each, work) for each in group))
+
+    def after_death(group: Sequence[Candidates], error: WorkerDiedError) -> Iterator[U]:
+        if len(group) > 1:
+            for each in group:
+                found = in_own_process(examine, [each])
+                yield from after_death([each], found) if isinstance(found, WorkerDiedError) else found
+            return
+        [recording] = group
+        path = Path(recording.paths[0])
+        problem = f"{path}: expected to be read, but {error}"
+        yield from then(iter([Examined(recording.name, path, recording.stamps(), None, (problem,))]))
+
+    items = iter(groups)
     first = list(islice(items, 2))
-    workers = workers if len(first) == 2 else 1
-    for recording, examined in map_in_processes(examine, chain(first, items), workers=workers, ahead=8 * workers):
-        if isinstance(examined, WorkerDiedError):
-            path = Path(recording.paths[0])
-            problem = f"{path}: expected to be read, but {examined}"
-            yield Examined(recording.name, path, recording.stamps(), None, (problem,))
-        else:
-            yield examined
+    workers = workers if sum(map(len, first)) > 1 else 1
+    ahead = 2 * at_once * workers  # so no process waits for the next item, nor much is done again after a death
+    for group, found in map_in_processes(examine, chain(first, items), workers=workers, ahead=ahead, at_once=at_once):
+        yield from after_death(group, found) if isinstance(found, WorkerDiedError) else found
 
 
 def _examine(recording: Candidates, work: Callable[[Path], T]) -> Examined[T]:
@@ -135,11 +172,15 @@ class Run:
             say(f"{len(self.kept)} finished recordings are kept, {len(self.left)} are left")
 
     def examined(self, work: Callable[[Path], T]) -> Iterator[Examined[T]]:
-        """What `work` makes of each recording that is left, as of `examine_folder`; says what is wrong with them."""
-        for each in examine_folder((each for _, each in self.left), work, workers=self._options.workers):
-            for problem in each.problems:
-                say(problem)
-            yield each
+        """What `work` makes of each recording that is left, as of `examine_folder`."""
+        return examine_folder((each for _, each in self.left), work, workers=self._options.workers)
+
+    def examined_in_groups(
+        self, work: Callable[[Path], T], then: Callable[[Iterator[Examined[T]]], Iterable[U]]
+    ) -> Iterator[U]:
+        """What `then` makes of the recordings that are left, group by group, as of `examine_groups`."""
+        groups = ([each for _, each in group] for _, group in groupby(self.left, itemgetter(0)))
+        return examine_groups(groups, work, then, workers=self._options.workers)
 
     def progress(self, results: Iterable[S], doing: str) -> Iterator[S]:
         """Pass on a result for each recording that is left, with a line of progress."""
@@ -147,7 +188,9 @@ class Run:
         return progress(results, len(self.left), doing if shard == WHOLE else f"{doing} shard {shard}")
 
     def note(self, examined: Examined[T], value: object = None) -> None:
-        """Note that the files of a recording are written."""
+        """Note that the files of a recording are written, and say what is wrong with it."""
+        for problem in examined.problems:
+            say(problem)
         self._keys[examined.name] = key_of(self._step, examined.stamps)
         files = self._files(examined.name) if examined.result is not None else []
         self._journal.add(examined.name, self._keys[examined.name], files, [value, list(examined.problems)])

@@ -29,6 +29,16 @@ class Computing:
         return batching(self.device, self.deterministic)
 
     @property
+    def in_workers(self) -> bool:
+        """Whether the processes that read recordings run the networks too: no GPU can be used in a fork."""
+        return self.device.type == "cpu"
+
+    def group_size(self, n_recordings: int) -> int:
+        """How many of a folder's recordings go together: few enough that sixteen processes have work."""
+        most = self.batching.n_recordings
+        return max(1, min(most, n_recordings // 16)) if self.in_workers else most
+
+    @property
     def dtype(self) -> torch.dtype:
         return torch.float32 if self.deterministic else fastest_dtype(self.device)
 
@@ -42,7 +52,7 @@ class Computing:
         return f"{self.batching} in {precision}{how} on {self.device.type}"
 
     def ready(self, model: Model) -> Model:
-        """The model with networks for `probabilities`; on a CPU it computes, so that no process may be forked after."""
+        """The model with networks for `probabilities`."""
         if not self.makes_fast:
             return model
         with one_torch_thread():

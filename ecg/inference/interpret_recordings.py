@@ -5,18 +5,18 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ecg.decisions.conventions import CONVENTIONS, DEFAULT
 from ecg.examination.examine import Examination
-from ecg.examination.examine_folder import CORES, Candidates, examine_folder
+from ecg.examination.examine_folder import CORES, Candidates, Examined, examine_folder, examine_groups
 from ecg.inference.computing import Computing
 from ecg.inference.predict import Item
 from ecg.interpretation import Statement, doubts, interpret
@@ -29,10 +29,12 @@ from ecg.measurements import Measurements, measure
 from ecg.methods.base import Method
 from ecg.methods.reduced_leads import lead_problem
 from ecg.model_folder.model import Model
+from ecg.runtime.device import pick_device
 
+T = TypeVar("T")
 COLUMNS = ("record", "code", "statement", "certainty", "probability", "evidence")
 NO_DEVICE = "Research software, not a medical device, often wrong. Don't use it for a person's care."
-_AT_ONCE = 32  # recordings that go through the networks together
+_ON_A_GPU = 32  # recordings that go through the networks together
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def interpret_recordings(
     """Interpret recordings one after the other.
 
     `models`: of the Challenge's classes or PTB-XL's statements; none for the criteria alone. `definitions`: a
-    convention; models that know conventions follow it too. `workers`: processes that read and measure while the
-    networks run. Results are in the order of `paths`; one that can't be read has a problem and costs the others
+    convention; models that know conventions follow it too. `workers`: processes that read and measure, and on a CPU
+    run the networks. Results are in the order of `paths`; one that can't be read has a problem and costs the others
     nothing. Raises ValueError if there is no such convention, or statements know no class of a model.
     """
     if definitions not in CONVENTIONS:
@@ -96,18 +98,37 @@ def interpret_recordings(
             raise ValueError(
                 f"expected models of the Challenge's diagnoses or PTB-XL's statements, found one of {found}"
             )
-    candidates = (Candidates(Path(path).stem, (os.fspath(path),)) for path in paths)
-    examined = examine_folder(candidates, partial(_prepare, [model.method for model in models]), workers=workers)
-    fast: list[Model] = []
-    while some := list(islice(examined, _AT_ONCE)):
-        fast = fast or [Computing(model.device, False).ready(model) for model in models]  # the workers are forked
-        ready = [each.result for each in some if each.result is not None]
-        opinions = iter(opinions_of(ready, fast, definitions, deterministic=False))
-        for each in some:
-            if each.result is None:
-                yield Interpretation(each.name, problem=each.problems[0])
-            else:
-                yield _interpretation(each.name, each.result, next(opinions), definitions)
+    candidates = [Candidates(Path(path).stem, (os.fspath(path),)) for path in paths]
+    work = partial(_prepare, [model.method for model in models])
+    fast = cache(lambda: [Computing(model.device, False).ready(model) for model in models])
+    then = partial(_through_networks, fast, definitions)
+    computing = Computing(models[0].device if models else pick_device("cpu"), False)
+    if computing.in_workers:
+        groups = _parts(candidates, computing.group_size(len(candidates)))
+        yield from examine_groups(groups, work, then, workers=workers)
+    else:
+        for some in _parts(examine_folder(candidates, work, workers=workers), _ON_A_GPU):
+            yield from then(some)
+
+
+def _parts(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    items = iter(items)
+    while some := list(islice(items, size)):
+        yield some
+
+
+def _through_networks(
+    models: Callable[[], Sequence[Model]], definitions: str, examined: Iterable[Examined[Ready]]
+) -> Iterator[Interpretation]:
+    """`models`: gives them as `Computing.ready` does."""
+    some = list(examined)
+    ready = [each.result for each in some if each.result is not None]
+    opinions = iter(opinions_of(ready, models(), definitions, deterministic=False))
+    for each in some:
+        if each.result is None:
+            yield Interpretation(each.name, problem=each.problems[0])
+        else:
+            yield _interpretation(each.name, each.result, next(opinions), definitions)
 
 
 def interpret_recording(

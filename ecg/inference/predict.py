@@ -42,8 +42,8 @@ def batching(device: torch.device, deterministic: bool = False) -> Batching:
     at_once = torch.get_num_threads() if device.type == "cpu" else 1
     if deterministic:
         return Batching(1, 1, at_once)
-    # Eight windows of 4096 samples, and five such batches before the last ones may stay half empty.
-    return Batching(1 << 15, 40, at_once) if device.type == "cpu" else Batching(1 << 18, 320, at_once)
+    # On a CPU twenty recordings of 10 s are one batch; on a GPU five batches go before the last may stay half empty.
+    return Batching(1 << 16, 20, at_once) if device.type == "cpu" else Batching(1 << 18, 320, at_once)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice
+from functools import cache, partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ def start(
     def written(name: str) -> list[Path]:
         return [output_folder / f"{name}.csv", *files(name)]
 
-    size = Computing(model.device, options.deterministic).batching.n_recordings
-    return Run(by_name(paths), journal, step, options, written, size)
+    candidates = by_name(paths)
+    size = Computing(model.device, options.deterministic).group_size(len(candidates))
+    return Run(candidates, journal, step, options, written, size)
 
 
 @dataclass(frozen=True)
@@ -135,15 +137,20 @@ def classify(
     output_folder: Path,
     options: ClassifyOptions,
     beside: Callable[[Examination], Any] = lambda examination: None,
-) -> Iterator[Classified]:
-    """Write the output of each recording that is left, and yield what came of it; in order, with progress.
+    finish: Callable[[Classified], Any] = lambda classified: classified,
+) -> Iterator[Any]:
+    """Write the output of each recording that is left, and yield what `finish` makes of it; in order, with progress.
+
+    On a CPU the process that reads a group of recordings does all of this with them. A GPU is used by this process.
 
     `model`, `output_folder`, `options`: as of `run_folder`. `run`: as of `start`. `beside`: what else is wanted of an
-    examination (`Ready.beside`); computed in a worker process.
+    examination (`Ready.beside`); computed in a worker process. `finish`: for each recording that is classified.
     """
     compute = Computing(model.device, options.deterministic)
-    say(f"Computing {compute}; {compute.batching.at_once} at a time, {options.workers} processes read ahead")
+    how = "each with networks of its own" if compute.in_workers else f"{compute.batching.at_once} at a time"
+    say(f"Computing {compute}; {options.workers} processes read, {how}")
     method, classes = model.method, model.method.classes
+    ready = cache(partial(compute.ready, model))
 
     def prepare(path: Path) -> Ready:
         recording, network_input = read(path), method.input
@@ -152,31 +159,35 @@ def classify(
         examination = Examination(recording, network_input)
         return Ready(examination.prepared, examination.features, beside(examination), refusal)
 
-    def told(each: Examined[Ready]) -> Examined[Ready]:
-        if each.result is None or not each.result.refusal:
-            return each
-        problem = f"{each.path}: {each.result.refusal}"
-        say(problem)
-        return replace(each, problems=(*each.problems, problem))
+    def through_networks(
+        examined: Iterable[Examined[Ready]], groups: Iterable[int]
+    ) -> Iterator[tuple[Examined[Ready], NDArray[np.float64]]]:
+        items = (_item(group, _with_refusal(each)) for group, each in zip(groups, examined, strict=False))
+        return compute.probabilities(ready(), items)
 
     nothing = np.zeros(len(classes))
 
-    def write(result: tuple[Examined[Ready], NDArray[np.float64]]) -> Classified:
+    def write(result: tuple[Examined[Ready], NDArray[np.float64]]) -> Any:
         each, members = result
         labels, scores = nothing > 0, nothing
         if each.result is not None and len(members):
             labels, scores = model.decide(members, each.result.features)
         save_outputs(output_folder / f"{each.name}.csv", _printable(each.name), classes, labels, scores)
-        return Classified(each, members, labels, scores)
+        return finish(Classified(each, members, labels, scores))
 
-    examined = map(told, run.examined(prepare))
-    first = list(
-        islice(examined, 1)
-    )  # begins to read before the networks are made ready, and forks before they compute
-    items = (_item(group, each) for (group, _), each in zip(run.left, chain(first, examined), strict=True))
-    # Threads that write wait for the disk, and nobody waits for them.
-    written = map_ahead(write, compute.probabilities(compute.ready(model), items), workers=WRITERS, ahead=8 * WRITERS)
+    if compute.in_workers:
+        written = run.examined_in_groups(prepare, lambda examined: map(write, through_networks(examined, repeat(0))))
+    else:
+        examined = through_networks(run.examined(prepare), (group for group, _ in run.left))
+        # Threads that write wait for the disk, and nobody waits for them.
+        written = map_ahead(write, examined, workers=WRITERS, ahead=8 * WRITERS)
     yield from run.progress(written, "Classifying")
+
+
+def _with_refusal(each: Examined[Ready]) -> Examined[Ready]:
+    if each.result is None or not each.result.refusal:
+        return each
+    return replace(each, problems=(*each.problems, f"{each.path}: {each.result.refusal}"))
 
 
 def _nothing(signal: Signal, sampling_frequency: float) -> Signal:  # noqa: ARG001

@@ -1,10 +1,11 @@
 """Recordings classified, measured and drawn: a page for each and a table of all."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from ecg.model_folder.model import Model
 from ecg.report.attribution import Attribution, attribute
 from ecg.report.pages import as_json, as_script, page_name, printable, render, render_single, write_assets, write_order
 from ecg.report.recording_page import ProbabilityKind, Reported, article, look_at, recording_page, row_of
-from ecg.runtime.parallel import WorkerDiedError, map_in_processes
 from ecg.runtime.progress import say
 from ecg.runtime.shards import WHOLE
 
@@ -77,22 +77,22 @@ def report_folder(
         write_assets(report)
     if options.attribution:
         say("Attribution takes about a second of a core's time for each finding")
-    results = classify(model, run, outputs, how, partial(_look, options.attribution))
     outcome = Outcome(classified_before=len(run.kept))
     rows = {name: [row] for name, row in run.kept.items()}
-    articles = []
-    for result, drawn in map_in_processes(pages.draw, pages.jobs(results), workers=how.workers, ahead=8 * how.workers):
-        each = result.classified
-        if isinstance(drawn, WorkerDiedError):
-            drawn = _Drawn(problem=f"{each.examined.path}: expected to be drawn, but {drawn}")
+    articles, explaining = [], []
+    pages.numbers = {each.name: k for k, (_, each) in enumerate(run.left)}
+    for each, drawn in classify(model, run, outputs, how, partial(_look, options.attribution), pages.finish):
         problems = [*each.examined.problems, *filter(None, [drawn.problem])]
         outcome.add(each)
         outcome.problems += problems[len(each.examined.problems) :]
         rows[each.name] = [drawn.row] if drawn.row else []
         rows[each.name] += [{"name": printable(each.name), "problem": printable(problem)} for problem in problems]
         articles += [drawn.article] if drawn.article else []
+        explaining += [drawn.explaining] if drawn.explaining else []
         run.note(replace(each.examined, problems=tuple(problems)), drawn.row)
-    pages.say_cost()
+    if explaining:
+        seconds = sum(explaining)
+        say(f"Attribution took {seconds:.1f} s, {seconds / len(explaining):.2f} s for a recording")
     in_order = [row for each in run.own for row in rows[each.name]]
     if options.single:
         _write_single(pages, in_order, articles)
@@ -117,23 +117,13 @@ def _look(attribution: bool, examination: Examination) -> _Look:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """A recording to draw; without a look nothing is drawn."""
-
-    number: int
-    classified: Classified
-    look: _Look | None
-    reported: Reported | None
-    attributions: tuple[Attribution, ...] = ()
-
-
-@dataclass(frozen=True)
 class _Drawn:
     """A row of the table, for a single file what it shows, and what went wrong."""
 
     row: dict[str, Any] | None = None
     article: dict[str, Any] | None = None
     problem: str = ""
+    explaining: float = 0.0  # s that its attributions took
 
 
 class _Pages:
@@ -142,7 +132,8 @@ class _Pages:
     def __init__(self, model: Model, report: Path, options: Options) -> None:
         self.model, self.report, self.options = model, report, options
         self.source = _model_words(model)
-        self.attribution_seconds, self.n_explained = 0.0, 0
+        self.numbers: dict[str, int] = {}  # of recordings, for their places in a single file
+        self._one_at_a_time = Lock()  # beside a GPU threads draw, and Matplotlib can't in several
 
     def files(self, name: str) -> list[Path]:
         """The files of a recording beside its output."""
@@ -150,61 +141,48 @@ class _Pages:
         pdf = [self.report / "pdf" / f"{page}.pdf"] if self.options.pdf else []
         return [] if self.options.single else [self.report / "pages" / f"{page}.html", *pdf]
 
-    def jobs(self, results: Iterator[Classified]) -> Iterator[_Job]:
-        """What there is to draw, with the attributions, which need the networks."""
-        for number, each in enumerate(results):
-            ready = each.examined.result
-            if ready is None:
-                yield _Job(number, each, None, None)
-                continue
-            reported, look = _reported(self.model, each), ready.beside
-            explains = self.options.attribution and each.is_classified
-            explained = tuple(self._explain(look, ready.features, reported)) if explains else ()
-            without = replace(each, examined=replace(each.examined, result=replace(ready, beside=None)))
-            yield _Job(number, without, look, reported, explained)
-
-    def draw(self, job: _Job) -> _Drawn:
-        """Write the page of a recording; in a worker process."""
-        if job.look is None or job.reported is None:
-            return _Drawn()
+    def finish(self, classified: Classified) -> tuple[Classified, _Drawn]:
+        """Write the page of a recording; where the recording is classified."""
+        ready = classified.examined.result
+        if ready is None:
+            return classified, _Drawn()
+        without = replace(classified, examined=replace(classified.examined, result=replace(ready, beside=None)))
         try:
-            return self._draw(job, job.look, job.reported)
+            with self._one_at_a_time:
+                return without, self._draw(classified, ready.beside, ready.features)
         except OSError:
             raise  # what can't be written ends the command
         except Exception as error:  # one recording must never cost the others their pages
-            return _Drawn(problem=describe_failure(job.classified.examined.path, error))
+            return without, _Drawn(problem=describe_failure(classified.examined.path, error))
 
-    def _draw(self, job: _Job, look: _Look, reported: Reported) -> _Drawn:
-        name, layout, note = page_name(job.classified.name), self.options.layout, self.options.note
-        recording = look_at(job.classified.name, look.recording, look.measurements, reported)
+    def _draw(self, classified: Classified, look: _Look, features: Floats32) -> _Drawn:
+        name, layout, note = page_name(classified.name), self.options.layout, self.options.note
+        reported = _reported(self.model, classified)
+        attributions, seconds = [], 0.0
+        if self.options.attribution and classified.is_classified:
+            start = time.monotonic()
+            attributions = self._explain(look, features, reported)
+            seconds = time.monotonic() - start
+        recording = look_at(classified.name, look.recording, look.measurements, reported)
         if self.options.single:
-            prefix = f"r{job.number}-"
-            content = article(recording, prefix, layout, attributions=job.attributions)
-            return _Drawn(row_of(recording, f"#{prefix}page"), content)
+            prefix = f"r{self.numbers[classified.name]}-"
+            content = article(recording, prefix, layout, attributions=attributions)
+            return _Drawn(row_of(recording, f"#{prefix}page"), content, explaining=seconds)
         pdf = ""
         if self.options.pdf:
             from ecg.report.pdf import write_pdf
 
             write_pdf(self.report / "pdf" / f"{name}.pdf", recording, layout, note)
             pdf = f"../pdf/{name}.pdf"
-        content = article(recording, "", layout, pdf=pdf, attributions=job.attributions)
+        content = article(recording, "", layout, pdf=pdf, attributions=attributions)
         page = recording_page(recording, "ECG report", content, source=self.source, note=note)
         write_file(self.report / "pages" / f"{name}.html", page)
-        return _Drawn(row_of(recording, f"pages/{name}.html"))
+        return _Drawn(row_of(recording, f"pages/{name}.html"), explaining=seconds)
 
     def _explain(self, look: _Look, features: Floats32, reported: Reported) -> list[Attribution]:
-        start = time.monotonic()
         found = sorted(np.flatnonzero(reported.labels).tolist(), key=lambda k: -reported.probabilities[k])
         model, wanted = self.model, found[:MOST_EXPLAINED]
-        explained = attribute(model.method, model.networks, look.prepared, features, wanted, model.device)
-        self.attribution_seconds += time.monotonic() - start
-        self.n_explained += 1
-        return explained
-
-    def say_cost(self) -> None:
-        if self.n_explained:
-            each = self.attribution_seconds / self.n_explained
-            say(f"Attribution took {self.attribution_seconds:.1f} s, {each:.2f} s for a recording")
+        return attribute(model.method, model.networks, look.prepared, features, wanted, model.device)
 
 
 def _reported(model: Model, result: Classified) -> Reported:

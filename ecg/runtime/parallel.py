@@ -42,16 +42,14 @@ def map_ahead(function: Callable[[S], T], items: Iterable[S], *, workers: int, a
                 future.cancel()
 
 
-_AT_ONCE = 4  # items that a process is given together, when all processes have work
-
-
 def map_in_processes(
-    function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int
+    function: Callable[[S], T], items: Iterable[S], *, workers: int, ahead: int, at_once: int = 4
 ) -> Iterator[tuple[S, T | WorkerDiedError]]:
     """As `map_ahead`, in `workers` processes; with 1 the work is done in this process. Results in the order of `items`.
 
     They are forks of this process: `function` may be any callable, nothing is imported again, and they start within
-    milliseconds. So `function` must not compute with torch, whose threads no fork has. Items and results are pickled.
+    milliseconds. There torch has one thread, and no GPU. Items and results are pickled. `at_once`: items that a process
+    is given together, when all processes have work.
 
     In place of the result of an item that ends its process there is a `WorkerDiedError`; the other items that were
     under way are done again.
@@ -78,11 +76,11 @@ def map_in_processes(
             yield from zip(some, future.result(), strict=True)
         except BrokenProcessPool:
             for item in some:
-                yield item, _alone(function, item)  # nobody knows which of the items under way it was
+                yield item, in_own_process(function, item)  # nobody knows which of the items under way it was
 
     drawn = iter(items)
     try:
-        while some := list(islice(drawn, 1 if len(waiting) < workers else _AT_ONCE)):
+        while some := list(islice(drawn, 1 if len(waiting) < workers else at_once)):
             submit(some)
             if sum(len(some) for some, _ in waiting) >= ahead:
                 yield from first()
@@ -92,8 +90,8 @@ def map_in_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _alone(function: Callable[[S], T], item: S) -> T | WorkerDiedError:
-    """The result of one item in its own process."""
+def in_own_process(function: Callable[[S], T], item: S) -> T | WorkerDiedError:
+    """The result of one item, in a process for it alone."""
     with _fork(function, 1) as pool:
         try:
             [result] = pool.submit(_call, [item]).result()

@@ -45,9 +45,10 @@ def test_of_a_recording_that_can_not_be_read_any_more_no_number_and_no_mark_is_l
 def test_a_recording_whose_worker_died_is_noted_like_any_other_that_failed(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(examine_folder, "files_of", lambda path: SimpleNamespace(stamp=f"stamp of {path}"))
 
-    def map_in_processes(function, items, *, workers, ahead):
+    def map_in_processes(function, items, **how):
         for item in items:
-            yield item, WorkerDiedError("its process was ended") if item.name == "B" else function(item)
+            names = [each.name for each in item]
+            yield item, WorkerDiedError("its process was ended") if names == ["B"] else function(item)
 
     monkeypatch.setattr(examine_folder, "map_in_processes", map_in_processes)
     more = {"B": ("more/B.hea",)}

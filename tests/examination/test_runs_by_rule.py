@@ -139,7 +139,8 @@ def test_what_is_wrong_is_said_with_the_file_and_the_first_that_can_be_read_coun
             raise RecordingError(f"{path}: damaged")
         return f"of {path}"
 
-    found = list(Run(recordings, tmp_path / ".run", "step", RunOptions(workers=1)).examined(work))
+    run = Run(recordings, tmp_path / ".run", "step", RunOptions(workers=1))
+    found = list(run.examined(work))
     left_out = "c/1.hea: expected one recording of this name, found another before; left out"
     assert [(each.name, str(each.path), each.result, each.problems) for each in found] == [
         ("1", "b/1.hea", "of b/1.hea", ("a/1.hea: damaged", left_out)),
@@ -149,7 +150,10 @@ def test_what_is_wrong_is_said_with_the_file_and_the_first_that_can_be_read_coun
     assert [each.stamps for each in found] == [
         tuple(f"stamp of {path}" for path in recording.paths) for recording in recordings
     ]
-    assert capsys.readouterr().err.splitlines() == [problem for each in found for problem in each.problems]
+    assert capsys.readouterr().err == ""
+    for each in found:
+        run.note(each)
+        assert capsys.readouterr().err.splitlines() == list(each.problems)
 
 
 @pytest.mark.parametrize(("shard", "said"), [(Shard(), "Doing:"), (Shard(2, 3), "Doing shard 2/3:")])

@@ -95,7 +95,7 @@ def test_models_say_nothing_of_a_recording_without_leads_that_they_need(recordin
 
 @pytest.mark.parametrize("folders", [["model"], ["model/distilled", "model"]], ids=len)
 def test_many_recordings_get_what_each_gets_alone_but_for_rounding(recordings, monkeypatch, folders):
-    monkeypatch.setattr("ecg.inference.interpret_recordings._AT_ONCE", 3)
+    monkeypatch.setattr("ecg.inference.computing.Computing.group_size", lambda computing, n_recordings: 3)
     models = [load_model(ROOT / folder) for folder in folders]
     paths = [str(path) for path in find_recordings(recordings) if "broken" not in path]
     for path, each in zip(paths, interpret_recordings(paths, models, workers=1), strict=True):

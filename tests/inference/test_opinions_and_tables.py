@@ -241,7 +241,7 @@ def test_reasons_to_doubt_begin_with_what_a_model_lacks_and_age_and_sex_count(mo
 
 
 def test_results_come_in_the_order_of_the_paths_with_bad_ones_between(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "_AT_ONCE", 2)
+    monkeypatch.setattr(module.Computing, "group_size", lambda computing, n_recordings: 2)
     for name in ("b", "a", "d"):
         write_recording(tmp_path, name, heart_like(2, seed=ord(name)))
     (tmp_path / "c.hea").write_text("c 12 500 1000\n")

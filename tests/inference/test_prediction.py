@@ -372,8 +372,8 @@ def test_a_recordings_windows_come_back_in_their_order():
 
 def test_batches_suit_the_device_unless_it_is_to_be_deterministic():
     cpu, gpu = (prediction.batching(torch.device(name)) for name in ("cpu", "cuda"))
-    assert (gpu.n_samples // 4096, gpu.at_once) == (64, 1)
-    assert (cpu.n_samples // 4096, cpu.at_once) == (8, torch.get_num_threads())
+    assert (gpu.n_samples // 4096, gpu.n_recordings, gpu.at_once) == (64, 320, 1)
+    assert (cpu.n_samples // 4096, cpu.n_recordings, cpu.at_once) == (16, 20, torch.get_num_threads())
     for name, plan in (("cpu", cpu), ("cuda", gpu)):
         exact = prediction.batching(torch.device(name), deterministic=True)
         assert exact == prediction.Batching(1, 1, plan.at_once)
@@ -486,9 +486,9 @@ def test_deterministic_is_the_same_bytes_for_any_threads_and_those_of_the_hook(t
 @pytest.mark.parametrize(
     ("fast", "words", "expected"),
     [
-        (True, (), "batches of up to 32768 samples in bfloat16 on cpu"),
+        (True, (), "batches of up to 65536 samples in bfloat16 on cpu"),
         (True, ("--deterministic",), "single windows in float32 on cpu"),
-        (False, (), "batches of up to 32768 samples in float32 by Toom-Cook convolutions on cpu"),
+        (False, (), "batches of up to 65536 samples in float32 by Toom-Cook convolutions on cpu"),
         (False, ("--deterministic",), "single windows in float32 on cpu"),
     ],
 )
@@ -496,9 +496,8 @@ def test_the_driver_says_what_it_picked(drive, tmp_path, monkeypatch, fast, word
     monkeypatch.setattr(computing, "fastest_dtype", lambda device: torch.bfloat16 if fast else torch.float32)
     status, said = drive(tmp_path / "out", "--workers", 3, *words)
     assert status == 0
-    threads = torch.get_num_threads()
     assert [line for line in said.splitlines() if line.startswith("Computing")] == [
-        f"Computing {expected}; {threads} at a time, 3 processes read ahead"
+        f"Computing {expected}; 3 processes read, each with networks of its own"
     ]
 
 
@@ -514,8 +513,7 @@ def test_a_run_in_another_precision_is_not_gone_on_with(drive, tmp_path, fast_bf
 
 def test_resume_classifies_a_company_again_unless_all_of_it_is_finished(drive, tmp_path, monkeypatch):
     """What has shared batches gets the same group again, so that the bytes are the same; the other groups stay."""
-    plan = replace(prediction.batching(CPU), n_recordings=3)
-    monkeypatch.setattr(computing, "batching", lambda device, deterministic: plan)
+    monkeypatch.setattr(computing.Computing, "group_size", lambda *_: 3)
     drive(tmp_path / "whole")
     drive(tmp_path / "out")
     (tmp_path / "out" / "HR00004.csv").unlink()  # of the second group; the third is one of two

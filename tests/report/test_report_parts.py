@@ -178,12 +178,11 @@ def test_one_file_for_all_is_never_made_of_what_was_there(monkeypatch, tmp_path)
 )
 def test_a_shard_leaves_the_table_of_all_to_the_run_over_all(monkeypatch, tmp_path, options, shard, written):
     made = []
-    run = SimpleNamespace(kept={"a": {"name": "a", "page": "p"}}, own=[SimpleNamespace(name="a")])
+    run = SimpleNamespace(kept={"a": {"name": "a", "page": "p"}}, own=[SimpleNamespace(name="a")], left=[])
     monkeypatch.setattr(report, "expand_inputs", lambda recordings: [])
     monkeypatch.setattr(report, "step_of", lambda *words: "step")
     monkeypatch.setattr(report, "start", lambda *words: run)
     monkeypatch.setattr(report, "classify", lambda *words: iter(()))
-    monkeypatch.setattr(report, "map_in_processes", lambda *words, **named: iter(()))
     monkeypatch.setattr(report, "_write_index", lambda pages, rows: made.append("index"))
     monkeypatch.setattr(report, "_write_single", lambda pages, rows, articles: made.append("single"))
     how = replace(ClassifyOptions(), shard=shard)

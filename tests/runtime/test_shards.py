@@ -1,10 +1,8 @@
 """A folder shared out over several processes: each recording once, and what one process writes, to the same bytes."""
 
 import shutil
-from dataclasses import replace
 
 import pytest
-import torch
 
 import driver
 import ecg.inference.run_folder as driving
@@ -12,16 +10,13 @@ import team_code
 from bad_recordings import write_refused
 from commands import run, torchrun, visible_bytes, write_recordings
 from ecg.commands import measure as measure_command
-from ecg.inference import computing
-from ecg.inference import predict as prediction
+from ecg.inference.computing import Computing
 from ecg.inference.run_folder import ClassifyOptions, run_folder
 from ecg.runtime.processes import ALONE, Processes, launched
 from ecg.runtime.shards import WHOLE, Shard, parse_shard
 from ecg.training.trainer import train
 from report_pages import run_report, table_of, write_model
 from tiny import heart_like, quick, tiny, write_recording
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +37,7 @@ def place(tmp_path_factory):
 def classify(place, monkeypatch):
     """Run the driver's code on the folder in groups of 3; the names that were classified, in order, and the outcome."""
     monkeypatch.setitem(team_code.METHODS, "tiny", tiny)
-    plan = replace(prediction.batching(CPU), n_recordings=3)
-    monkeypatch.setattr(computing, "batching", lambda device, deterministic: plan)
+    monkeypatch.setattr(Computing, "group_size", lambda *_: 3)
 
     def run_shard(output, shard=WHOLE, model="model", resume=False):
         names, loaded, classify = [], team_code.load_model(place / model, device="cpu"), driving.classify
@@ -215,7 +209,7 @@ def test_shards_write_the_pages_of_a_report_and_a_last_run_its_index(tmp_path, m
 @pytest.mark.slow
 def test_under_torchrun_the_driver_writes_what_one_process_does_and_sums_up_once(place, tmp_path):
     data = tmp_path / "data"
-    write_recordings(data, 83)  # three groups
+    write_recordings(data, 83)  # groups of five
     (data / "HR00050.mat").write_bytes(b"junk")
     alone = run("driver", place / "model", data, tmp_path / "whole", "--allow-failures", check=0)
     done = torchrun("driver", place / "model", data, tmp_path / "out", "--allow-failures", check=0)

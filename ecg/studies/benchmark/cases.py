@@ -2,22 +2,21 @@
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
-from threading import get_ident
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ecg.arrays import Bools, Floats, Signal
 from ecg.decisions.thresholds import coordinate_ascent, shared_threshold
+from ecg.examination.examine_folder import CORES
 from ecg.inference.fast_cpu import make_fast
 from ecg.inference.predict import make_batch
 from ecg.inference.run_folder import ClassifyOptions, run_folder
@@ -40,7 +39,7 @@ from ecg.simulator.simulate import simulate_recording
 from ecg.simulator.truth import truth_of
 from ecg.simulator.write import write_recording
 from ecg.studies.benchmark import reference
-from ecg.studies.benchmark.measure import Machine, Row, Side, Timing, measure
+from ecg.studies.benchmark.measure import Machine, ProcessorTime, Row, Side, Timing, measure
 from ecg.studies.markdown_tables import table
 from ecg.training.dataset import Dataset, build_dataset
 from ecg.training.member import train_member
@@ -173,34 +172,11 @@ def make_model(folder: Path, method: Method, header_files: Sequence[Path], optio
     return "trained" if given else "random"
 
 
-class TimedForward:
-    """A forward pass that notes when each thread is in it."""
-
-    def __init__(self, method: Method) -> None:
-        self.forward = method.forward
-        self.passes: dict[int, list[tuple[float, float]]] = defaultdict(list)  # starts and ends, s, by thread
-
-    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        start = time.perf_counter()
-        logits = self.forward(network, batch)
-        self.passes[get_ident()].append((start, time.perf_counter()))
-        return logits
-
-    def busy(self) -> float:
-        """Share of the threads' time, from each one's first forward pass to its last, in which it was in one."""
-        # The thread that asks has only tried the networks, before the first recording.
-        threads = [passes for thread, passes in self.passes.items() if thread != get_ident()]
-        inside = sum(end - start for passes in threads for start, end in passes)
-        whole = sum(passes[-1][1] - passes[0][0] for passes in threads)
-        return inside / whole if whole else math.nan
-
-
 def run_driver(recordings: Path, output: Path, model: Model) -> float:
-    """What driver.py does without options; the share of its time in which the networks' threads were busy."""
-    forward = TimedForward(model.method)
-    timed = replace(model, method=replace(model.method, forward=forward))
-    run_folder(timed, recordings, output)
-    return forward.busy()
+    """What driver.py does without options; the share of the cores' time that its processes had."""
+    with ProcessorTime() as spent:
+        run_folder(model, recordings, output)
+    return spent.total / (CORES * spent.seconds)
 
 
 def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
@@ -246,8 +222,7 @@ def measure_driver(folder: Path, options: Options, machine: Machine) -> Report:
         bound, target = machine.lower_bound(adds, n_bytes, network=True), 40.0 if path.name == "distilled" else 15.0
         rows.append(Row(against, len(headers), timings[0], timing, bound, check, target, scale))
         busy.append(f"{name}/: {timing.result:.1%}")
-    note = "Driver: share of their time in which the threads of the networks were in the networks, and did not wait for"
-    return Report(rows, [f"{note} recordings: {'; '.join(busy)}."])
+    return Report(rows, [f"Driver: share of the cores' time that its processes had: {'; '.join(busy)}."])
 
 
 def _agreement(one: Path, other: Path, header_files: Sequence[Path], classes: Sequence[str]) -> str:

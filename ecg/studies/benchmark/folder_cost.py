@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor, nn
-
 from ecg.inference.run_folder import run_folder
-from ecg.methods.base import Batch, Method
 from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import load_model
 from ecg.model_folder.model import Model
@@ -20,7 +15,7 @@ from ecg.report.recordings import Options as Pages
 from ecg.report.recordings import report_folder
 from ecg.runtime.device import pick_device
 from ecg.studies.benchmark.cases import Options, Report, simulate
-from ecg.studies.benchmark.measure import Machine, Side, measure
+from ecg.studies.benchmark.measure import Machine, ProcessorTime, Side, measure
 
 MANY, CORES = 10_000, 16
 
@@ -29,7 +24,7 @@ MANY, CORES = 10_000, 16
 class Cost:
     """Processor time, s."""
 
-    serial: float  # of the main process outside the networks: it takes one recording after another
+    serial: float  # of the main process, which takes one recording after another
     total: float  # of all processes
 
     def each(self, half: Cost, n_recordings: int) -> Cost:
@@ -42,33 +37,11 @@ class Cost:
         return self.serial + (self.total - self.serial) / cores
 
 
-class CountedForward:
-    """A forward pass that adds up the processor time of the threads in it."""
-
-    def __init__(self, method: Method) -> None:
-        self.forward = method.forward
-        self.passes: list[float] = []  # s
-
-    def __call__(self, network: nn.Module, batch: Batch) -> Tensor:
-        start = time.thread_time()
-        logits = self.forward(network, batch)
-        self.passes.append(time.thread_time() - start)
-        return logits
-
-
 def classify(recordings: Sequence[str], output: Path, model: Model) -> Cost:
     """What driver.py does without options."""
-    forward = CountedForward(model.method)
-    before = os.times()
-    run_folder(replace(model, method=replace(model.method, forward=forward)), recordings, output)
-    own, of_workers = _spent(before, os.times())
-    return Cost(own - sum(forward.passes), own + of_workers)
-
-
-def _spent(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
-    """Processor time between two results of `os.times`, s: of this process, and of the ended ones that it started."""
-    user, system, workers_user, workers_system, _ = (b - a for a, b in zip(before, after, strict=True))
-    return user + system, workers_user + workers_system
+    with ProcessorTime() as spent:
+        run_folder(model, recordings, output)
+    return Cost(spent.own, spent.total)
 
 
 def write_report(recordings: Path, report: Path, model: Model) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,21 @@ class Row:
             f"{after / self.lower_bound:.1f} | {self.reference.peak_memory:.0f}, {self.project.peak_memory:.0f} | "
             f"{self.check} |"
         )
+
+
+class ProcessorTime:
+    """Processor time of a block, s: `own` of this process, `workers` of the ended ones that it started."""
+
+    def __enter__(self) -> ProcessorTime:
+        self._before = os.times()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        user, system, workers_user, workers_system, self.seconds = (
+            after - before for before, after in zip(self._before, os.times(), strict=True)
+        )
+        self.own, self.workers = user + system, workers_user + workers_system
+        self.total = self.own + self.workers
 
 
 @dataclass(frozen=True)
@@ -127,15 +143,38 @@ def measure(sides: Sequence[Side], repeats: int) -> list[Timing]:
 
 
 def peak_memory(side: Side) -> float:
-    """Largest resident memory, MB, of a fresh process that does one side once."""
+    """The most memory, MB, of a fresh process that does one side once and of its workers, what they share once."""
     # Not forked: a forked process lacks torch's threads and waits for them in vain.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_run_and_read_peak, side).result()
+        return pool.submit(_run_and_watch, side).result()
 
 
-def _run_and_read_peak(side: Side) -> float:
-    with redirect_stderr(io.StringIO()):  # progress lines
-        side.open()()
-    # Not ru_maxrss: a process begins with its parent's.
-    [peak] = re.findall(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return int(peak) / 1024
+def _run_and_watch(side: Side) -> float:
+    peak, done = [0.0], Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak.append(_memory(os.getpid()))
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        with redirect_stderr(io.StringIO()):  # progress lines
+            side.open()()
+    finally:
+        done.set()
+        watcher.join()
+    return max(peak)
+
+
+def _memory(process: int) -> float:
+    """Proportional memory of a process and of those that it started, MB; 0 of one that has ended."""
+    try:
+        place = Path(f"/proc/{process}")
+        children = [
+            int(child) for task in (place / "task").iterdir() for child in (task / "children").read_text().split()
+        ]
+        [own] = re.findall(r"^Pss:\s*(\d+) kB", (place / "smaps_rollup").read_text(), re.MULTILINE)
+        return int(own) / 1000 + sum(map(_memory, map(int, children)))
+    except OSError:
+        return 0.0
