@@ -43,6 +43,10 @@ class Examination:
         """What the networks take beside it, shape (n_features,), float32."""
         return self.network_input.features(self)
 
+    @property
+    def is_measured(self) -> bool:
+        return "measurements" in vars(self)
+
     @cached_property
     def measurements(self) -> Measurements:
         """What an electrocardiograph prints of it."""

@@ -157,7 +157,8 @@ def classify(
         if refusal := lead_problem(method, recording.signal):  # it can be measured and drawn all the same
             network_input = replace(method.input, preprocess=_nothing, features=_no_features)
         examination = Examination(recording, network_input)
-        return Ready(examination.prepared, examination.features, beside(examination), refusal)
+        more = beside(examination)  # first: what it measures is measured in full, and once
+        return Ready(examination.prepared, examination.features, more, refusal)
 
     def through_networks(
         examined: Iterable[Examined[Ready]], groups: Iterable[int]

@@ -16,9 +16,9 @@ from ecg.measurements.loose_electrodes import disturbed_leads, flattened, limb_f
 from ecg.measurements.median_beat import Classes, level_baseline, median_of, rough_onset, sort_beats
 from ecg.measurements.p_waves import FEWEST_BEATS, evidence, probability
 from ecg.measurements.qrs import centre_of_complex, find_complexes, find_spikes, largest_deflections, without_spikes
-from ecg.measurements.quality import assess_quality
+from ecg.measurements.quality import assess_quality, leads_with_mains
 from ecg.measurements.small_arrays import median, quantile
-from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality
+from ecg.measurements.types import Amplitudes, Beats, Measurements, MedianBeat, Quality, WaveMarks
 from ecg.signal.filtering import without_mains
 from ecg.signal.resampling import resample
 from ecg.signal.windows import block_means
@@ -146,6 +146,22 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
     `signal`, (12, n_samples), float32, mV: leads in the order of `LEADS`; NaN where missing. `sampling_frequency`: Hz.
     What can't be measured is NaN; no content of the signal raises.
     """
+    return _measure(signal, sampling_frequency)
+
+
+def measure_for_classifier(signal: NDArray[np.float32], sampling_frequency: float) -> Measurements:
+    """As `measure`, in less time, without what no classifier takes.
+
+    Of the quality there are the leads with mains alone; exchanged electrodes, blocked P waves and spikes that excite
+    nothing are not looked for.
+    """
+    return _measure(signal, sampling_frequency, for_classifier=True)
+
+
+_NOT_ASSESSED = Quality((), (), math.nan, math.nan, math.nan, "")
+
+
+def _measure(signal: NDArray[np.float32], sampling_frequency: float, *, for_classifier: bool = False) -> Measurements:
     given = signal.astype(np.float32, copy=False)
     gaps = np.zeros(signal.shape[1], dtype=bool)
     if not np.abs(given).max(initial=0) <= _LIMIT:  # NaN also
@@ -155,7 +171,10 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         if absent.any():  # III, aVR, aVL and aVF follow from I and II
             given = np.where(absent, fill_missing(given), given)
         gaps = np.asarray(np.isnan(given).all(axis=0))
-    quality = assess_quality(given, sampling_frequency)
+    if for_classifier:
+        quality = replace(_NOT_ASSESSED, mains_in=leads_with_mains(given, sampling_frequency))
+    else:
+        quality = assess_quality(given, sampling_frequency)
     given = _without_mains(given, sampling_frequency, quality.mains_in)
     prepared = prepare(given, sampling_frequency) if given.shape[1] >= _SHORTEST * sampling_frequency else None
     if prepared is None:
@@ -170,11 +189,9 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         outlined = outline(prepared)
     beat, centre = outlined.beat, outlined.centre
     marks, lead_marks = delineate(beat, on, RATE, outlined.found, has_p)
-    late = None if has_p or periodic.waves is not None else after_pauses(beats, RATE, prepared.usable)
-    if late is None:
-        blocked = count_blocked(prepared.signal[on], RATE, beats, beat[on], replace(marks, qrs_peak=float(centre)))
-    else:
-        blocked = _blocked_in_wenckebach(replace(prepared, usable=late), periodic)
+    blocked = lost = 0
+    if not for_classifier:
+        blocked, lost = _blocked(prepared, outlined, periodic, marks, has_p), _lost_spikes(prepared)
     beat[~on] = np.nan
     median_beat = MedianBeat(beat, RATE, outlined.n_beats, marks, lead_marks, float(centre))
 
@@ -213,10 +230,21 @@ def measure(signal: NDArray[np.float32], sampling_frequency: float) -> Measureme
         rmssd_ms=_rmssd(intervals, between_normal),
         has_p_waves=math.isfinite(marks.p_onset),
         amplitudes=amplitudes(beat, RATE, marks),
-        quality=replace(quality, suspected_swap=suspected_swap(median_beat)),
-        beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds, _lost_spikes(prepared), blocked),
+        quality=quality if for_classifier else replace(quality, suspected_swap=suspected_swap(median_beat)),
+        beats=Beats(np.clip(samples, 0, given.shape[1] - 1), kinds, lost, blocked),
         median_beat=median_beat,
     )
+
+
+def _blocked(prepared: Prepared, outlined: Outline, periodic: PeriodicWaves, marks: WaveMarks, has_p: bool) -> int:
+    """Blocked P waves."""
+    late = None
+    if not has_p and periodic.waves is None:
+        late = after_pauses(prepared.beats, RATE, prepared.usable)
+    if late is not None:
+        return _blocked_in_wenckebach(replace(prepared, usable=late), periodic)
+    marks, on = replace(marks, qrs_peak=float(outlined.centre)), prepared.on
+    return count_blocked(prepared.signal[on], RATE, prepared.beats, outlined.beat[on], marks)
 
 
 def _blocked_in_wenckebach(late: Prepared, periodic: PeriodicWaves) -> int:

@@ -65,8 +65,21 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
         mains_uv=float(levels[1]),
         baseline_uv=float(levels[2]),
         suspected_swap="",
-        mains_in=tuple(LEADS[k] for k in np.flatnonzero(1000 * mains > MAINS_UV)),
+        mains_in=_loud(mains),
     )
+
+
+def leads_with_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[str, ...]:
+    """`mains_in` of `assess_quality` alone; the arguments are the same."""
+    on = ~_are_off(signal, sampling_frequency, not np.isnan(signal).any())
+    mains = np.full(len(signal), np.nan)
+    if on.any():
+        _, mains[on] = _noise_and_mains(signal if on.all() else signal[on], sampling_frequency)
+    return _loud(mains)
+
+
+def _loud(mains: NDArray[np.floating]) -> tuple[str, ...]:
+    return tuple(LEADS[k] for k in np.flatnonzero(1000 * mains > MAINS_UV))
 
 
 def _are_off(signal: NDArray[np.float32], sampling_frequency: float, whole: bool) -> NDArray[np.bool_]:

@@ -20,9 +20,9 @@ from ecg.decisions.expected_score import highest_expected_score, mean_of_moved
 from ecg.examination.examine import Examination
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS
-from ecg.measurements import measure
 from ecg.measurements.features import FEATURES, SIZES, features_of
 from ecg.measurements.heart_rate import heart_rate
+from ecg.measurements.measure import measure_for_classifier
 from ecg.methods import robust
 from ecg.methods.base import Batch, Method, Signals, demographic_features
 from ecg.networks.boosted_trees import BoostedTrees
@@ -94,12 +94,14 @@ def measured_features(examination: Examination) -> Floats32:
     What a hospital's recorder does to a signal must not decide: where the amplitude is so unlikely that the header's
     gain must be wrong, the signal is brought to the typical amplitude and its size is missing.
     """
-    octaves = robust.limb_lead_octaves(examination.prepared)
-    if abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves):
+    recording, octaves = examination.recording, robust.limb_lead_octaves(examination.prepared)
+    is_plausible = abs(octaves) <= PLAUSIBLE_OCTAVES or not np.isfinite(octaves)
+    if is_plausible and examination.is_measured:
         values = features_of(examination.measurements)
     else:
-        recording = examination.recording
-        values = features_of(measure(recording.signal * np.float32(2.0**-octaves), recording.sampling_frequency))
+        signal = recording.signal if is_plausible else recording.signal * np.float32(2.0**-octaves)
+        values = features_of(measure_for_classifier(signal, recording.sampling_frequency))
+    if not is_plausible:
         values[[FEATURES.index(name) for name in SIZES]] = np.nan
     return np.concatenate([demographic_features(examination), values])
 

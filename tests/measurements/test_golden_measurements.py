@@ -13,8 +13,9 @@ import pytest
 
 from ecg.labels.diagnoses import CHALLENGE_2020
 from ecg.leads import LEADS, twelve_leads
-from ecg.measurements import measure
+from ecg.measurements import features, measure
 from ecg.measurements.lead_reversal import WEIGHTS, features_of, suspected_swap
+from ecg.measurements.measure import measure_for_classifier
 from ecg.simulator.noise import Noise, reverse_arms
 from ecg.simulator.simulate import simulate
 
@@ -148,6 +149,16 @@ def test_measurements_are_those_that_were_noted(name):
     np.testing.assert_allclose(found["scores"], golden["scores"], atol=0.05)
     for key, row in found["mv"].items():
         np.testing.assert_allclose(row, as_array(golden["mv"][key]), atol=0.004, err_msg=key)
+
+
+@pytest.mark.parametrize("name", [*HEARTS, *DRAWN])
+def test_a_classifier_gets_the_same_numbers_in_less_time(name):
+    signal, rate = signal_of(name)
+    whole, brief = measure(signal, rate), measure_for_classifier(signal, rate)
+    np.testing.assert_array_equal(features.features_of(whole), features.features_of(brief))
+    assert brief.quality.mains_in == whole.quality.mains_in
+    assert (brief.beats.n_blocked_p, brief.beats.n_lost_spikes, brief.quality.suspected_swap) == (0, 0, "")
+    assert np.isnan(brief.quality.noise_uv)
 
 
 def rounded(value):

@@ -6,9 +6,11 @@ import re
 import pytest
 
 import team_code
-from commands import visible_bytes, write_recordings
+from commands import ROOT, visible_bytes, write_recordings
 from ecg.inference.run_folder import ClassifyOptions
 from ecg.report.recordings import Options, report_folder
+from ecg.simulator.simulate import simulate_recording
+from ecg.simulator.write import write_recording
 from report_pages import write_model
 from tiny import tiny
 
@@ -62,3 +64,14 @@ def test_places_in_one_file_are_numbered_as_the_recordings_stand(make, tmp_path,
     starts = [html.index(f'id="{place}page"') for place in places]
     for number, start, end in zip((0, 2, 3, 4), starts, [*starts[1:], len(html)], strict=True):
         assert f"HR0000{number}" in html[start:end]
+
+
+def test_what_is_measured_for_a_page_is_not_measured_again_for_the_model(tmp_path, monkeypatch):
+    def twice(*given):
+        raise AssertionError("measured twice")
+
+    monkeypatch.setattr("ecg.methods.hybrid.measure_for_classifier", twice)
+    write_recording(tmp_path / "in", "A1", simulate_recording(1, 1))
+    model = team_code.load_model(ROOT / "model", device="cpu")
+    outcome = report_folder(model, tmp_path / "in", tmp_path / "report", Options(), ClassifyOptions(deterministic=True))
+    assert (outcome.classified, outcome.problems) == (1, [])
