@@ -81,69 +81,83 @@ def _zero_mm(layout: Layout, row: int) -> float:
 
 
 def simplified(x: Floats, y: Floats, tolerance: float) -> Bools:
-    """Which points of a line to keep so that it moves by no more than `tolerance` anywhere, up or down.
+    """Which points of lines to keep so that none moves by more than `tolerance` anywhere, up or down.
 
     Blocks of 2, 4, ... 64 intervals become one straight line where all points between their ends are that close to it.
 
-    `x` and `y`: (n,), float64. Returns (n,), bool.
+    `x`, (n,), and `y`, (n, n_lines), float64. Returns (n, n_lines), bool.
     """
-    keep = np.ones(len(x), dtype=bool)
+    keep = np.ones(y.shape, dtype=bool)
     for step in (2, 4, 8, 16, 32, 64):
         n_blocks = (len(x) - 1) // step
         if n_blocks == 0:
             break
         end = n_blocks * step
-        # A block is a column: numpy takes the maximum of many short columns faster than that of as many short rows.
-        in_x, in_y = x[:end].reshape(-1, step).T, y[:end].reshape(-1, step).T
-        off = np.subtract(in_x[1:], in_x[0], order="C")
-        off *= (y[step : end + 1 : step] - in_y[0]) / (x[step : end + 1 : step] - in_x[0])
-        off += in_y[0]
-        off -= in_y[1:]
-        straight = np.abs(off, out=off).max(axis=0) <= tolerance
-        keep[:end].reshape(-1, step)[straight, 1:] = False
+        in_x, in_y = x[:end].reshape(n_blocks, step, 1), y[:end].reshape(n_blocks, step, y.shape[1])
+        last_x, last_y = x[step : end + 1 : step, np.newaxis], y[step : end + 1 : step]
+        off = (in_x[:, 1:] - in_x[:, :1]) * ((last_y - in_y[:, 0]) / (last_x - in_x[:, 0]))[:, np.newaxis]
+        off += in_y[:, :1]
+        off -= in_y[:, 1:]
+        straight = np.abs(off, out=off).max(axis=1) <= tolerance
+        keep[:end].reshape(in_y.shape)[:, 1:] &= ~straight[:, np.newaxis]
     return keep
 
 
 def trace_points(
-    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
-) -> list[Ints]:
-    """One lead as lines, each of shape (n, 2): whole units to the right and down; one line between gaps.
+    signal: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> list[list[Ints]]:
+    """Each lead as lines of shape (n, 2): whole units to the right and down; one line between gaps.
 
-    `lead`, (n_samples,), float32, mV: NaN where missing. `sampling_frequency`: Hz. `zero`: mV that are drawn at 0; the
-    lead's median if left out. `units_per_ms`: 1 at 25 mm/s.
+    `signal`, (n_leads, n_samples), float32, mV: NaN where missing. `sampling_frequency`: Hz. `zero`: mV that are drawn
+    at 0; each lead's median if left out. `units_per_ms`: 1 at 25 mm/s.
     """
-    known = np.isfinite(lead)
-    if not known.any():
-        return []
-    y = -(lead.astype(np.float64) - (median(lead[known]) if zero is None else zero)) * MM_PER_MV * PER_MM
+    known = np.isfinite(signal)
+    levels = np.full(len(signal), zero or 0.0)
+    if zero is None:
+        for row in np.flatnonzero(known.any(axis=1)):
+            levels[row] = median(signal[row, known[row]])
+    y = -(signal.astype(np.float64) - levels[:, np.newaxis]) * MM_PER_MV * PER_MM
     y = np.clip(y, -_LARGEST_MM * PER_MM, _LARGEST_MM * PER_MM)
-    x = np.arange(len(lead)) * (1000.0 * units_per_ms / sampling_frequency)
-    edges = np.flatnonzero(np.diff(known.astype(np.int8))) + 1
-    lines = []
-    for first, last in pairwise([0, *edges.tolist(), len(lead)]):
-        if known[first]:
-            across, down = _extremes(x[first:last], y[first:last])
-            keep = simplified(across, down, TOLERANCE)
-            lines.append(np.rint(np.stack([across[keep], down[keep]], axis=1)).astype(np.int64))
+    x = np.arange(signal.shape[1], dtype=np.float64) * (1000.0 * units_per_ms / sampling_frequency)
+    lines: list[list[Ints]] = [[] for _ in signal]
+    together = np.flatnonzero(known.all(axis=1) & (_bin_size(x) <= 2))
+    for row, keep in zip(together, simplified(x, y[together].T, TOLERANCE).T, strict=True):
+        lines[row].append(_points(x[keep], y[row, keep]))
+    for row in np.setdiff1d(np.flatnonzero(known.any(axis=1)), together):
+        edges = np.flatnonzero(np.diff(known[row].astype(np.int8))) + 1
+        for first, last in pairwise([0, *edges.tolist(), len(x)]):
+            if known[row, first]:
+                across, down = _extremes(x[first:last], y[row, first:last])
+                keep = simplified(across, down[:, np.newaxis], TOLERANCE)[:, 0]
+                lines[row].append(_points(across[keep], down[keep]))
     return lines
 
 
-def trace_path(
-    lead: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
-) -> str:
-    """The `d` of an SVG path of `trace_points`; empty where no sample is known."""
-    parts = []
-    for points in trace_points(lead, sampling_frequency, zero=zero, units_per_ms=units_per_ms):
-        steps = np.diff(points, axis=0).ravel().tolist()
-        parts.append(f"M{points[0, 0]} {points[0, 1]}")
-        numbers = msgspec.json.encode(steps)[1:-1].decode()  # several times as fast as `str` of each
-        parts.append("l" + numbers.replace(",-", "-").replace(",", " ") if steps else "h1")
-    return "".join(parts)
+def _points(x: Floats, y: Floats) -> Ints:
+    return np.rint(np.stack([x, y], axis=1)).astype(np.int64)
+
+
+def trace_paths(
+    signal: Floats32, sampling_frequency: float, *, zero: float | None = None, units_per_ms: float = 1.0
+) -> list[str]:
+    """The `d` of an SVG path of each lead's `trace_points`; empty where no sample is known."""
+    of_leads = trace_points(signal, sampling_frequency, zero=zero, units_per_ms=units_per_ms)
+    return ["".join(map(_path, lines)) for lines in of_leads]
+
+
+def _path(points: Ints) -> str:
+    steps = np.diff(points, axis=0).ravel().tolist()
+    numbers = msgspec.json.encode(steps)[1:-1].decode()  # several times as fast as `str` of each
+    return f"M{points[0, 0]} {points[0, 1]}" + ("l" + numbers.replace(",-", "-").replace(",", " ") if steps else "h1")
+
+
+def _bin_size(x: Array) -> int:
+    return int(_BIN_MS / (x[1] - x[0])) if len(x) > 1 else 1
 
 
 def _extremes(x: Array, y: Array) -> tuple[Array, Array]:
     """Lowest and highest point of each bin in the order of time, where there are more than two in it."""
-    size = int(_BIN_MS / (x[1] - x[0])) if len(x) > 1 else 1
+    size = _bin_size(x)
     if size <= 2:
         return x, y
     n_bins = len(x) // size
@@ -162,8 +176,8 @@ def trace_definitions(signal: Floats32, sampling_frequency: float, prefix: str) 
     """
     shown = signal[:, : round(SECONDS * sampling_frequency) + 1]
     paths = "".join(
-        f'<path id="{prefix}lead-{lead}" class="trace" d="{trace_path(samples, sampling_frequency)}"/>'
-        for lead, samples in zip(LEADS, shown, strict=True)
+        f'<path id="{prefix}lead-{lead}" class="trace" d="{path}"/>'
+        for lead, path in zip(LEADS, trace_paths(shown, sampling_frequency), strict=True)
     )
     return Markup(f'<svg class="definitions" width="0" height="0" aria-hidden="true"><defs>{paths}</defs></svg>')
 

@@ -41,16 +41,18 @@ def median_beat(beat: MedianBeat, before: MedianBeat | None = None) -> Markup:
     first, last = _shown_part(beat)
     parts = [paper.grid(width * 4, height * 3)]
     per_sample = _BEAT_MM_PER_SECOND / beat.sampling_frequency
+    traces = []
+    for each, kind in ((before, "trace before"), (beat, "trace")):
+        if each is not None:
+            shown, scale = _shifted(each, beat)[:, first:last], _BEAT_MM_PER_SECOND * paper.PER_MM / 1000
+            traces.append((kind, paper.trace_paths(shown, beat.sampling_frequency, zero=0.0, units_per_ms=scale)))
     for row, names in enumerate(rows):
         for column, lead in enumerate(names):
             left, zero = column * width + 2.0, (row + 0.6) * height
             parts += _limits(beat.marks, left - first * per_sample, per_sample, row * height, height, letters=row == 0)
-            for each, kind in ((before, "trace before"), (beat, "trace")):
-                if each is None:
-                    continue
-                samples = _shifted(each, beat)[LEADS.index(lead), first:last]
-                scale, place = _BEAT_MM_PER_SECOND * paper.PER_MM / 1000, f"{paper.units(left)} {paper.units(zero)}"
-                path = paper.trace_path(samples, beat.sampling_frequency, zero=0.0, units_per_ms=scale)
+            place = f"{paper.units(left)} {paper.units(zero)}"
+            for kind, paths in traces:
+                path = paths[LEADS.index(lead)]
                 parts.append(f'<path class="{kind}" transform="translate({place})" d="{path}"/>')
             parts.append(paper.text(column * width + 1.5, row * height + 8, lead, "lead"))
     title = "Median beat in twelve leads with the limits of P wave, QRS complex and T wave"

@@ -61,7 +61,7 @@ def _grid(axes: Axes, height_mm: float) -> None:
 def _traces(axes: Axes, recording: Recording, layout: paper.Layout, top: float) -> None:
     frequency = recording.header.sampling_frequency
     shown = with_derived_leads(recording.signal)[:, : round(paper.SECONDS * frequency) + 1]
-    lines = {lead: paper.trace_points(samples, frequency) for lead, samples in zip(LEADS, shown, strict=True)}
+    lines = dict(zip(LEADS, paper.trace_points(shown, frequency), strict=True))
     zeros = set()
     for strip in paper.strips(layout):
         zero, left = top - strip.zero_mm, _LEFT + strip.left_mm

@@ -18,7 +18,7 @@ from ecg.report.ecg_paper import (
     simplified,
     strips,
     trace_definitions,
-    trace_path,
+    trace_paths,
     trace_points,
 )
 
@@ -38,21 +38,21 @@ def points_of(path):
 def test_a_simplified_line_is_nowhere_further_off_than_the_tolerance(n, seed, size):
     rng = np.random.default_rng(seed)
     x, y = np.arange(n) * 2.0, np.cumsum(rng.normal(0, size, n) * rng.integers(0, 2, n))
-    keep = simplified(x, y, 1.5)
+    keep = simplified(x, y[:, np.newaxis], 1.5)[:, 0]
     assert keep[0]
     assert keep[-1]
     assert np.abs(np.interp(x, x[keep], y[keep]) - y).max() <= 1.5 + 1e-9
 
 
 def test_a_flat_line_needs_next_to_no_points():
-    assert simplified(np.arange(1000.0), np.zeros(1000), 1.0).sum() < 50
+    assert simplified(np.arange(1000.0), np.zeros((1000, 1)), 1.0).sum() < 50
 
 
 @pytest.mark.parametrize("fs", [100, 257, 500])
 def test_a_trace_is_the_signal_at_25_mm_per_second_and_10_mm_per_millivolt(fs):
     t = np.arange(int(10 * fs)) / fs
     signal = (1.5 * np.sin(2 * np.pi * 1.3 * t) ** 15 + 0.3).astype(np.float32)
-    (points,) = points_of(trace_path(signal, fs))
+    (points,) = points_of(*trace_paths(signal[np.newaxis], fs))
     seconds, millivolts = points[:, 0] / 40 / 25, -points[:, 1] / 40 / 10  # 40 units are 1 mm
     expected = signal - np.median(signal)
     steepest = np.abs(np.diff(expected)).max() * fs  # mV/s; points stand at whole ms
@@ -62,17 +62,17 @@ def test_a_trace_is_the_signal_at_25_mm_per_second_and_10_mm_per_millivolt(fs):
 def test_a_fast_recording_keeps_its_peaks():
     signal = np.zeros(10000, dtype=np.float32)
     signal[::777] = 1.0
-    (points,) = trace_points(signal, 1000)
+    [[points]] = trace_points(signal[np.newaxis], 1000)
     assert (points[:, 1] == -400).sum() == len(signal[::777])
 
 
 def test_missing_samples_leave_a_gap_and_a_missing_lead_leaves_nothing():
     signal = np.random.default_rng(0).normal(size=1000).astype(np.float32)
     signal[400:600] = np.nan
-    before, after = points_of(trace_path(signal, 500))
+    before, after = points_of(*trace_paths(signal[np.newaxis], 500))
     assert before[-1, 0] == 399 * 2
     assert after[0, 0] == 600 * 2
-    assert trace_path(np.full(1000, np.nan, np.float32), 500) == ""
+    assert trace_paths(np.full((2, 1000), np.nan, np.float32), 500) == ["", ""]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

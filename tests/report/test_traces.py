@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ecg.measurements.types import MedianBeat, WaveMarks
-from ecg.report.ecg_paper import grid, trace_path, trace_points
+from ecg.report.ecg_paper import grid, trace_paths, trace_points
 from ecg.report.figures import _shown_part
 
 UNITS_PER_MV = 400
@@ -21,7 +21,7 @@ def test_each_line_of_a_trace_goes_from_its_first_sample_to_its_last_and_keeps_i
             lead[start : start + rng.integers(0, n_samples)] = np.nan
         known = np.flatnonzero(np.isfinite(lead))
         runs = np.split(known, np.flatnonzero(np.diff(known) > 1) + 1) if len(known) else []
-        lines = trace_points(lead, fs, zero=0.25)
+        [lines] = trace_points(lead[np.newaxis], fs, zero=0.25)
         assert len(lines) == len(runs)
         for line, run in zip(lines, runs, strict=True):
             ends = run[[0, -1]] * 1000 / fs  # of a fast recording each 4 ms have their extremes
@@ -34,7 +34,7 @@ def test_each_line_of_a_trace_goes_from_its_first_sample_to_its_last_and_keeps_i
 
 def test_a_sample_alone_is_a_short_line_and_one_far_out_is_drawn_off_the_paper():
     lead = np.array([np.nan, 0.5, np.nan, 99.0, -99.0], dtype=np.float32)
-    path = trace_path(lead, 500, zero=0.0)
+    [path] = trace_paths(lead[np.newaxis], 500, zero=0.0)
     assert path == "M2 -200h1M6 -8000l2 16000"  # 200 mm up and down
 
 
@@ -49,7 +49,7 @@ def test_paper_has_a_thin_line_each_mm_and_a_thick_one_each_5_mm():
 
 def test_a_trace_stands_on_the_median_of_its_known_samples():
     lead = np.array([1, 1, 1, 3, np.nan], dtype=np.float32)
-    [line] = trace_points(lead, 100)
+    [[line]] = trace_points(lead[np.newaxis], 100)
     assert line[:, 1].tolist()[0] == 0 and line[-1].tolist() == [30, -800]
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import platform
 import re
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -71,15 +72,17 @@ class ProcessorTime:
     """Processor time of a block, s: `own` of this process, `workers` of the ended ones that it started."""
 
     def __enter__(self) -> ProcessorTime:
-        self._before = os.times()
+        self._before = _times()
         return self
 
     def __exit__(self, *error: object) -> None:
-        user, system, workers_user, workers_system, self.seconds = (
-            after - before for before, after in zip(self._before, os.times(), strict=True)
-        )
-        self.own, self.workers = user + system, workers_user + workers_system
+        self.seconds, self.own, self.workers = (b - a for a, b in zip(self._before, _times(), strict=True))
         self.total = self.own + self.workers
+
+
+def _times() -> tuple[float, float, float]:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), time.process_time(), children.ru_utime + children.ru_stime
 
 
 @dataclass(frozen=True)
