@@ -1,12 +1,16 @@
 """The benchmark: its references give what the project gives, its counts are right, its command runs."""
 
 import math
+import os
 import pickle
 import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from inspect import getclosurevars
 from itertools import count
+from multiprocessing import get_context
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -21,7 +25,6 @@ from ecg.__main__ import main
 from ecg.decisions.thresholds import coordinate_ascent
 from ecg.measurements import measure
 from ecg.methods.base import Batch
-from ecg.model_folder.model import Model
 from ecg.scoring.challenge import compute_challenge_metric, load_weights
 from ecg.scoring.score_folder import evaluate_model
 from ecg.simulator.simulate import simulate_recording
@@ -316,13 +319,6 @@ def test_rates_of_the_machine_are_those_of_their_own_operations(monkeypatch):
     assert (found.float32, found.bfloat16, found.copy) == (1024**3 / 4, 1024**3 / 2, 2**27 / 8)
 
 
-def test_busy_time_leaves_out_what_lies_between_a_threads_forward_passes():
-    forward = cases.TimedForward(tiny())
-    assert math.isnan(forward.busy())
-    forward.passes.update({1: [(0.0, 1.0), (2.0, 3.0)], 2: [(5.0, 6.0)]})
-    assert forward.busy() == pytest.approx(3 / 4)
-
-
 def test_the_serial_share_is_what_more_cores_do_not_shorten_and_the_start_is_left_out():
     each = Cost(serial=3.0, total=24.0).each(Cost(serial=2.0, total=14.0), 9)  # half is 4 of them
     assert (each.serial, each.total) == (0.2, 2.0)
@@ -330,18 +326,49 @@ def test_the_serial_share_is_what_more_cores_do_not_shorten_and_the_start_is_lef
 
 
 def test_processor_time_is_that_of_this_process_and_of_the_workers_that_have_ended(tmp_path, monkeypatch):
-    clock = iter([(1.0, 2.0, 3.0, 4.0, 99.0), (1.5, 2.25, 5.0, 8.0, 999.0)])
-    monkeypatch.setattr(folder_cost.os, "times", lambda: next(clock))
+    clock = iter([(1.0, 2.0, 3.0), (5.0, 2.25, 9.5)])
+    monkeypatch.setattr(measuring, "_times", lambda: next(clock))
+    monkeypatch.setattr(folder_cost, "run_folder", lambda model, recordings, output: done.append((recordings, output)))
+    done = []
+    assert folder_cost.classify(["a.hea"], tmp_path, None) == Cost(serial=0.25, total=6.75)
+    assert done == [(["a.hea"], tmp_path)]
 
-    def run(model, recordings, output):
-        assert (recordings, output) == (["a.hea"], tmp_path)
-        model.method.forward("network", "batch")
 
-    monkeypatch.setattr(folder_cost, "run_folder", run)
-    monkeypatch.setattr(folder_cost.time, "thread_time", partial(next, iter([10.0, 10.5])))
-    method = replace(tiny(), forward=lambda network, batch: f"{network} on {batch}")
-    model = Model(method, (), np.empty((0, 0)), torch.device("cpu"), {})
-    assert folder_cost.classify(["a.hea"], tmp_path, model) == Cost(serial=0.25, total=6.75)
+def test_the_share_of_the_cores_is_that_of_all_processes(tmp_path, monkeypatch):
+    clock = iter([(1.0, 2.0, 3.0), (5.0, 2.5, 9.5)])
+    monkeypatch.setattr(measuring, "_times", lambda: next(clock))
+    monkeypatch.setattr(cases, "run_folder", lambda recordings, *given: None)
+    monkeypatch.setattr(cases, "CORES", 2)
+    assert cases.run_driver(tmp_path, tmp_path, None) == 7.0 / (2 * 4.0)
+
+
+def test_processor_time_of_a_worker_counts_when_it_has_ended():
+    with measuring.ProcessorTime() as spent, ProcessPoolExecutor(1, get_context("fork")) as pool:
+        pool.submit(work_for, 0.2).result()
+    assert spent.workers >= 0.2 and spent.total == spent.own + spent.workers
+
+
+def work_for(seconds):
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
+
+
+def test_memory_is_that_of_a_process_and_its_workers_what_they_share_once():
+    shared = np.ones(150_000_000, np.uint8)
+    before = measuring._memory(os.getpid())
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        size = pool.submit(keep_in_memory, 100_000_000).result()
+        grown = measuring._memory(os.getpid()) - before
+    assert (shared[0], size) == (1, 100_000_000)
+    assert 80 < grown < 200  # MB; 250 if what they share counted twice
+    assert measuring._memory(2**22 + 1) == 0.0  # there is none of this number
+
+
+def keep_in_memory(size):
+    global kept
+    kept = np.ones(size, np.uint8)
+    return len(kept)
 
 
 def test_the_lower_bound_takes_bfloat16_for_networks_only_where_it_is_fast(monkeypatch):

@@ -1,5 +1,7 @@
 """What the studies refuse, and what they measure of a machine."""
 
+import os
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,11 +70,23 @@ def test_the_fastest_of_ten_turns_counts_and_the_median_of_a_sides(monkeypatch):
     assert found == Timing(2.0, 300.0, 7)
 
 
-def test_the_peak_is_read_in_mb_after_the_side_has_run(monkeypatch):
-    done = []
-    monkeypatch.setattr(measuring.Path, "read_text", lambda path: "VmPeak: 9 kB\nVmHWM:\t  307200 kB\nVmRSS: 8 kB\n")
-    assert measuring._run_and_read_peak(Side(lambda loaded: done.append(loaded), lambda: "loaded")) == 300.0
-    assert done == ["loaded"]
+def test_the_peak_is_the_most_that_was_seen_while_a_side_ran(monkeypatch):
+    done, seen, enough = [], [], Event()
+
+    def memory(process):
+        seen.append(process)
+        if len(seen) == 3:
+            enough.set()
+        return {2: 300.0}.get(len(seen), 100.0)
+
+    monkeypatch.setattr(measuring, "_memory", memory)
+
+    def run(loaded):
+        assert enough.wait(60)
+        done.append(loaded)
+
+    assert measuring._run_and_watch(Side(run, lambda: "loaded")) == 300.0
+    assert done == ["loaded"] and set(seen) == {os.getpid()}
 
 
 def test_training_on_a_gpu_is_extrapolated_to_the_published_schedule(monkeypatch, tmp_path):
