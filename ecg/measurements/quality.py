@@ -50,12 +50,10 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
     of 0.1 s, and mains also below a sampling frequency of 150 Hz.
     """
     whole = not np.isnan(signal).any()
-    on = ~_are_off(signal, sampling_frequency, whole)
+    on, noise, mains = _noise_and_mains_of_all(signal, sampling_frequency, whole)
     levels = np.full(3, np.nan)
-    mains = np.full(len(signal), np.nan)
     if on.any():
         heard = signal if on.all() else signal[on]
-        noise, mains[on] = _noise_and_mains(heard, sampling_frequency)
         levels[:] = 1000 * noise, 1000 * _median(mains), 1000 * _wander(heard, sampling_frequency, whole)
     at_limit = np.flatnonzero(on)[_are_saturated(signal[on], sampling_frequency, whole)]
     return Quality(
@@ -71,11 +69,17 @@ def assess_quality(signal: NDArray[np.float32], sampling_frequency: float) -> Qu
 
 def leads_with_mains(signal: NDArray[np.float32], sampling_frequency: float) -> tuple[str, ...]:
     """`mains_in` of `assess_quality` alone; the arguments are the same."""
-    on = ~_are_off(signal, sampling_frequency, not np.isnan(signal).any())
-    mains = np.full(len(signal), np.nan)
+    return _loud(_noise_and_mains_of_all(signal, sampling_frequency, not np.isnan(signal).any())[2])
+
+
+def _noise_and_mains_of_all(
+    signal: NDArray[np.float32], sampling_frequency: float, whole: bool
+) -> tuple[NDArray[np.bool_], float, NDArray[np.floating]]:
+    """Which leads are on, and `_noise_and_mains` of these; NaN for the others."""
+    on, noise, mains = ~_are_off(signal, sampling_frequency, whole), math.nan, np.full(len(signal), np.nan)
     if on.any():
-        _, mains[on] = _noise_and_mains(signal if on.all() else signal[on], sampling_frequency)
-    return _loud(mains)
+        noise, mains[on] = _noise_and_mains(signal if on.all() else signal[on], sampling_frequency)
+    return on, noise, mains
 
 
 def _loud(mains: NDArray[np.floating]) -> tuple[str, ...]:

@@ -174,10 +174,8 @@ def _memory(process: int) -> float:
     """Proportional memory of a process and of those that it started, MB; 0 of one that has ended."""
     try:
         place = Path(f"/proc/{process}")
-        children = [
-            int(child) for task in (place / "task").iterdir() for child in (task / "children").read_text().split()
-        ]
+        children = " ".join((task / "children").read_text() for task in (place / "task").iterdir()).split()
         [own] = re.findall(r"^Pss:\s*(\d+) kB", (place / "smaps_rollup").read_text(), re.MULTILINE)
-        return int(own) / 1000 + sum(map(_memory, map(int, children)))
+        return int(own) / 1024 + sum(map(_memory, map(int, children)))
     except OSError:
         return 0.0
