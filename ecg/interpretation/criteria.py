@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from ecg.interpretation.quantities import ASSUMED_AGE, Quantities, Quantity, applies_to, beyond
@@ -99,13 +99,7 @@ def verdict_on(code: int, quantities: Quantities, age: float, sex: str, definiti
     years = age if math.isfinite(age) else ASSUMED_AGE
     made: list[tuple[State, Criterion, list[Quantity]]] = []
     allowed, shown = True, []
-    for criterion in all_criteria().get(code, ()):
-        conditions = [
-            each for each in criterion.conditions if each.applies(years, sex) and each.definitions in ("", definitions)
-        ]
-        # A row of another convention or age leaves the criterion; one of another sex belongs to another criterion.
-        if not conditions or (criterion.role in _MAKING and not _is_whole(criterion, conditions, definitions)):
-            continue
+    for criterion, conditions in _applying(code, years, sex, definitions):
         looked_at = [quantities[each.quantity] for each in conditions]
         if criterion.role == "shows":
             shown += looked_at
@@ -131,8 +125,17 @@ def verdict_on(code: int, quantities: Quantities, age: float, sex: str, definiti
     return Verdict(state, allowed, criterion.modifiers, evidence, leads, criterion.name, always)
 
 
-def _is_whole(criterion: Criterion, conditions: list[Condition], definitions: str) -> bool:
-    return len(conditions) == sum(each.definitions in ("", definitions) for each in criterion.conditions)
+@lru_cache(maxsize=10_000)
+def _applying(code: int, years: float, sex: str, definitions: str) -> list[tuple[Criterion, list[Condition]]]:
+    """The criteria of a statement for an age, a sex and a convention, each with its conditions for these."""
+    found = []
+    for criterion in all_criteria().get(code, ()):
+        of_convention = [each for each in criterion.conditions if each.definitions in ("", definitions)]
+        conditions = [each for each in of_convention if each.applies(years, sex)]
+        # A row of another convention or age leaves the criterion; one of another sex belongs to another criterion.
+        if conditions and (criterion.role not in _MAKING or len(conditions) == len(of_convention)):
+            found.append((criterion, conditions))
+    return found
 
 
 def _words(quantities: Iterable[Quantity]) -> tuple[str, ...]:

@@ -313,12 +313,14 @@ def _secondary(kept: Mapping[int, Statement], reader: _Reader) -> list[Statement
     """Secondary statements that the model makes, beside a primary one that they may accompany."""
     found = []
     for code, term in statement_list().items():
+        beside = next((each for each in kept if each in term.accompanies), None)
+        if beside is None:
+            continue
         probability = reader.probabilities.get(code, 0.0)
-        beside = [words_of(each) for each in kept if each in term.accompanies]
-        if term.kind == "secondary" and beside and probability >= LIMITS["model"][1]:
+        if term.kind == "secondary" and probability >= LIMITS["model"][1]:
             certainty: Certainty = "definite" if probability >= LIMITS["model"][0] else "probable"
-            found.append(_made(code, certainty, probability, [f"beside {beside[0]}"]))
-        elif code == 202 and beside and reader.quantities["coved_v1"].value:
+            found.append(_made(code, certainty, probability, [f"beside {words_of(beside)}"]))
+        elif code == 202 and reader.quantities["coved_v1"].value:
             found.append(_made(code, "possible", math.nan, [reader.quantities["coved_v1"].words]))
     return found
 

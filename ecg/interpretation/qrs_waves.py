@@ -43,8 +43,9 @@ def qrs_waves(voltages: NDArray[np.float64], step_ms: float) -> QrsWaves:
     """
     if not np.isfinite(voltages).all():
         return QrsWaves()
-    signs = np.sign(voltages)
-    edges = np.flatnonzero(np.diff(signs, prepend=0, append=0))
+    signs = np.zeros(len(voltages) + 2)
+    np.sign(voltages, out=signs[1:-1])
+    edges = np.flatnonzero(signs[1:] != signs[:-1])
     runs: list[tuple[float, float, float]] = []  # amplitude, duration, time of the peak
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         part = voltages[first:last]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from operator import ge, gt, le, lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -375,9 +376,12 @@ def applies_to(row: dict[str, str]) -> Callable[[float, str], bool]:
     return lambda age, sex: low <= age < high and sex in sexes
 
 
+_RELATIONS: dict[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+
+
 def beyond(value: float, relation: str, limit: float) -> bool:
     """Whether a value meets a limit; NaN never does."""
-    return {"<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit}[relation]
+    return _RELATIONS[relation](value, limit)
 
 
 def _leads_beyond(quantity: str, lead: _Leads, age: float, sex: str) -> Quantity:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from markupsafe import Markup, escape
 
-from ecg.arrays import Array, Bools, Floats, Floats32, Ints
+from ecg.arrays import Array, Bools, Floats32, Ints
 from ecg.leads import LEADS
 from ecg.measurements.small_arrays import median
 
@@ -80,12 +80,12 @@ def _zero_mm(layout: Layout, row: int) -> float:
     return HEAD_MM + (row + 0.6) * layout.row_mm
 
 
-def simplified(x: Floats, y: Floats, tolerance: float) -> Bools:
+def simplified(x: Floats32, y: Floats32, tolerance: float) -> Bools:
     """Which points of lines to keep so that none moves by more than `tolerance` anywhere, up or down.
 
     Blocks of 2, 4, ... 64 intervals become one straight line where all points between their ends are that close to it.
 
-    `x`, (n,), and `y`, (n, n_lines), float64. Returns (n, n_lines), bool.
+    `x`, (n,), and `y`, (n_lines, n), float32. Returns (n_lines, n), bool.
     """
     keep = np.ones(y.shape, dtype=bool)
     for step in (2, 4, 8, 16, 32, 64):
@@ -93,13 +93,17 @@ def simplified(x: Floats, y: Floats, tolerance: float) -> Bools:
         if n_blocks == 0:
             break
         end = n_blocks * step
-        in_x, in_y = x[:end].reshape(n_blocks, step, 1), y[:end].reshape(n_blocks, step, y.shape[1])
-        last_x, last_y = x[step : end + 1 : step, np.newaxis], y[step : end + 1 : step]
-        off = (in_x[:, 1:] - in_x[:, :1]) * ((last_y - in_y[:, 0]) / (last_x - in_x[:, 0]))[:, np.newaxis]
-        off += in_y[:, :1]
-        off -= in_y[:, 1:]
-        straight = np.abs(off, out=off).max(axis=1) <= tolerance
-        keep[:end].reshape(in_y.shape)[:, 1:] &= ~straight[:, np.newaxis]
+        # The blocks last: loops over few numbers would take several times as long.
+        in_y = np.ascontiguousarray(y[:, :end].reshape(len(y), n_blocks, step).transpose(2, 0, 1))
+        in_x = np.ascontiguousarray(x[:end].reshape(n_blocks, step).T)
+        share = (in_x[1:] - in_x[0]) / (x[step : end + 1 : step] - in_x[0])
+        off = share[:, np.newaxis] * (y[:, step : end + 1 : step] - in_y[0])
+        off += in_y[0]
+        off -= in_y[1:]
+        straight = np.abs(off, out=off).max(axis=0) <= tolerance
+        left_out = straight.repeat(step, axis=1)
+        left_out[:, ::step] = False  # where a line begins
+        keep[:, :end] &= ~left_out
     return keep
 
 
@@ -112,28 +116,28 @@ def trace_points(
     at 0; each lead's median if left out. `units_per_ms`: 1 at 25 mm/s.
     """
     known = np.isfinite(signal)
-    levels = np.full(len(signal), zero or 0.0)
+    levels = np.full(len(signal), zero or 0.0, dtype=np.float32)
     if zero is None:
         for row in np.flatnonzero(known.any(axis=1)):
             levels[row] = median(signal[row, known[row]])
-    y = -(signal.astype(np.float64) - levels[:, np.newaxis]) * MM_PER_MV * PER_MM
-    y = np.clip(y, -_LARGEST_MM * PER_MM, _LARGEST_MM * PER_MM)
-    x = np.arange(signal.shape[1], dtype=np.float64) * (1000.0 * units_per_ms / sampling_frequency)
+    largest = np.float32(_LARGEST_MM / MM_PER_MV)
+    y = np.clip(levels[:, np.newaxis] - signal, -largest, largest) * np.float32(MM_PER_MV * PER_MM)
+    x = (np.arange(signal.shape[1]) * (1000.0 * units_per_ms / sampling_frequency)).astype(np.float32)
     lines: list[list[Ints]] = [[] for _ in signal]
     together = np.flatnonzero(known.all(axis=1) & (_bin_size(x) <= 2))
-    for row, keep in zip(together, simplified(x, y[together].T, TOLERANCE).T, strict=True):
+    for row, keep in zip(together, simplified(x, y[together], TOLERANCE), strict=True):
         lines[row].append(_points(x[keep], y[row, keep]))
     for row in np.setdiff1d(np.flatnonzero(known.any(axis=1)), together):
         edges = np.flatnonzero(np.diff(known[row].astype(np.int8))) + 1
         for first, last in pairwise([0, *edges.tolist(), len(x)]):
             if known[row, first]:
                 across, down = _extremes(x[first:last], y[row, first:last])
-                keep = simplified(across, down[:, np.newaxis], TOLERANCE)[:, 0]
+                keep = simplified(across, down[np.newaxis], TOLERANCE)[0]
                 lines[row].append(_points(across[keep], down[keep]))
     return lines
 
 
-def _points(x: Floats, y: Floats) -> Ints:
+def _points(x: Floats32, y: Floats32) -> Ints:
     return np.rint(np.stack([x, y], axis=1)).astype(np.int64)
 
 
@@ -148,7 +152,7 @@ def trace_paths(
 def _path(points: Ints) -> str:
     steps = np.diff(points, axis=0).ravel().tolist()
     numbers = msgspec.json.encode(steps)[1:-1].decode()  # several times as fast as `str` of each
-    return f"M{points[0, 0]} {points[0, 1]}" + ("l" + numbers.replace(",-", "-").replace(",", " ") if steps else "h1")
+    return f"M{points[0, 0]} {points[0, 1]}" + ("l" + numbers.replace(",-", "-") if steps else "h1")
 
 
 def _bin_size(x: Array) -> int:

@@ -35,7 +35,7 @@ def test_each_line_of_a_trace_goes_from_its_first_sample_to_its_last_and_keeps_i
 def test_a_sample_alone_is_a_short_line_and_one_far_out_is_drawn_off_the_paper():
     lead = np.array([np.nan, 0.5, np.nan, 99.0, -99.0], dtype=np.float32)
     [path] = trace_paths(lead[np.newaxis], 500, zero=0.0)
-    assert path == "M2 -200h1M6 -8000l2 16000"  # 200 mm up and down
+    assert path == "M2 -200h1M6 -8000l2,16000"  # 200 mm up and down
 
 
 def test_paper_has_a_thin_line_each_mm_and_a_thick_one_each_5_mm():
