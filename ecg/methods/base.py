@@ -125,6 +125,8 @@ class Training:
     # ``(labels, seconds) -> bool``: does a recording with these labels, bool (n_classes,), take part in training?
     use_for_training: Callable[[Bools, float], bool]
     augment: Augment
+    # Of the beta distribution of the share that one item has in another (mixup); none where it is 0.
+    mixing: float = 0.0
     simulated_share: float = 0.0  # simulated recordings that are trained on beside each recording of the data folder
     prepare: Prepare | None = None  # before the first epoch
     # For recordings whose size is invented; None where a method can't be trained on those.

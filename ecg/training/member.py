@@ -29,6 +29,7 @@ from ecg.runtime.progress import progress, say
 from ecg.scoring.statistics import main_metric, metric_name
 from ecg.training.dataset import Dataset
 from ecg.training.distributed import DataParallel
+from ecg.training.mixing import mixed
 from ecg.training.options import MemberOptions
 
 _SHARED_CANDIDATES = np.arange(1, 10) / 10
@@ -203,9 +204,11 @@ class _MemberTraining:
 
         def make(rows: Ints) -> tuple[Batch, Tensor]:
             signals = [self.method.training.augment(self.dataset.signal(row), rng) for row in rows]
-            targets = torch.from_numpy(self.dataset.targets[rows]).to(self.options.device)
-            batch = make_batch(signals, [self.dataset.features(row) for row in rows], torch.device("cpu"))
-            part = self.parallel.part(batch)
+            items = signals, [self.dataset.features(row) for row in rows], self.dataset.targets[rows]
+            if self.method.training.mixing:
+                items = mixed(items, self.method.training.mixing, rng)
+            part = self.parallel.part(make_batch(items[0], items[1], torch.device("cpu")))
+            targets = torch.from_numpy(items[2]).to(self.options.device)
             return Batch(*(tensor.to(self.options.device) for tensor in part)), targets
 
         for batch, targets in map_ahead(make, (order[part] for part in self._parts()), workers=1, ahead=3):
