@@ -126,6 +126,7 @@ def training_items():
         "zhao": team_code.crop_or_pad,
         "robust": robust.augment,
         "butteam": butteam.augment,
+        "hybrid": hybrid.augment,
         "masked": MaskLeads(robust.augment),
     }
     for name, make in makers.items():
@@ -307,7 +308,7 @@ def described(method):
         "name": method.name,
         "parameters": sum(value.numel() for value in network.state_dict().values()),
         "input": [given.sampling_frequency, given.window, given.units, given.band, name_of(given.features)],
-        "training": [training.n_folds, training.n_members, training.batch_size, training.simulated_share],
+        "training": [training.n_folds, training.n_members, training.batch_size, training.simulated_share, training.mixing],
         "items": [name_of(training.make_targets), name_of(training.use_for_training), name_of(training.augment)],
         "more": [name_of(f) for f in (training.prepare, training.without_size, training.select_classes)],
         "leads": [training.missing_leads, len(training.masked_leads), method.leads],

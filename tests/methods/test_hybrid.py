@@ -393,3 +393,57 @@ def test_certain_probabilities_and_thresholds_at_an_end_are_a_millionth_away_fro
     for one, other in (((0.3, end), (0.3, near)), ((end, 0.3), (near, 0.3)), ((end, end), (0.5, 0.5))):
         found, expected = (adjust_odds(np.array([p]), np.array([t])) for p, t in (one, other))
         np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+# --- Training items
+
+
+def test_training_items_are_crops_of_random_length_from_any_place():
+    recording = np.tile(np.arange(1.0, 5001, dtype=np.float32), (12, 1))
+    lengths, firsts, lasts = [], [], []
+    for seed in range(200):
+        item = hybrid.augment(recording, np.random.default_rng(seed))
+        lengths.append(item.shape[1])
+        lead = item[int(item.any(axis=1).argmax())].astype(np.float64)
+        step = np.polyfit(np.arange(len(lead)), lead, 1)  # its gain and its start, whatever the noise
+        firsts.append(step[1] / step[0])
+        lasts.append(firsts[-1] + len(lead))
+    assert 1280 <= min(lengths) < 1300 and 2600 < max(lengths) <= robust.TRAINING_WINDOW
+    assert np.mean(lengths) == pytest.approx((1280 + 2624) / 2, abs=80)
+    assert min(firsts) < 100 and max(lasts) > 4900
+    assert hybrid.augment(recording[:, :900], np.random.default_rng(0)).shape == (12, 900)
+    assert hybrid.augment(recording[:, :50], np.random.default_rng(0)).shape == (12, robust.SHORTEST)
+    assert (recording == np.arange(1.0, 5001)).all()
+
+
+def test_half_of_the_training_items_have_other_gains_of_their_leads():
+    recording = np.ones((12, 2624), dtype=np.float32)
+    recording[:, ::2] = -1
+    spreads = []
+    for seed in range(400):
+        item = hybrid.augment(recording, np.random.default_rng(seed))
+        sizes = np.abs(item[item.any(axis=1)]).mean(axis=1)
+        spreads.append(np.log(sizes).std())
+    spreads = np.array(spreads)
+    changed = spreads > 0.02
+    assert changed.mean() == pytest.approx(0.5, abs=0.08)
+    assert spreads[changed].mean() == pytest.approx(0.15, abs=0.02)
+
+
+def test_noise_is_in_some_training_items_and_never_in_a_lead_that_is_off():
+    time = np.arange(2624) / 257
+    recording = np.tile(np.sin(2 * np.pi * time), (12, 1)).astype(np.float32)
+    recording[4] = 0
+    noises = []
+    for seed in range(400):
+        item = hybrid.augment(recording, np.random.default_rng(seed))
+        assert not item[4].any()
+        off = ~item.any(axis=1)
+        assert not item[off].any()
+        lead = item[~off][0]
+        noises.append(np.diff(lead, 2).std() / np.sqrt(6) / item.std())
+    noises = np.array(noises)
+    noisy = noises > 0.003
+    assert noisy.mean() == pytest.approx(0.3, abs=0.08)
+    assert 0.1 < noises.max() < 0.16
+    assert noises[noisy].mean() == pytest.approx(0.075, abs=0.02)

@@ -159,6 +159,29 @@ def test_a_batch_holds_each_recording_with_its_own_targets_and_features():
     assert sorted(seen) == list(range(20)) != seen
 
 
+@pytest.mark.parametrize("beta", [0.0, 0.4])
+def test_a_batch_is_mixed_where_the_method_says_so_and_validation_never(monkeypatch, beta):
+    dataset, mixes = random_dataset(), []
+
+    def one_and_a_half(items, given, rng):
+        signals, features, targets = items
+        mixes.append((given, len(signals), rng))
+        return [signal * 0 + 7 for signal in signals], [each * 0 + 8 for each in features], targets * 0 + 0.5
+
+    monkeypatch.setattr(member, "mixed", one_and_a_half)
+    method = tiny(mixing=beta, batch_size=7)
+    run = _MemberTraining(method, dataset, ROWS[:20], ROWS[20:], MemberOptions(1, 0, 0, CPU))
+    batches = list(run._batches())
+    assert [(given, n) for given, n, _ in mixes] == ([(0.4, 7), (0.4, 7), (0.4, 6)] if beta else [])
+    assert len({id(rng) for *_, rng in mixes}) <= 1  # that of the epoch
+    for batch, targets in batches:
+        assert bool((batch.features == 8).all()) == bool((targets == 0.5).all()) == (beta > 0)
+        assert bool((batch.signal[:, :, :100] == 7).all()) == (beta > 0)
+    mixes.clear()
+    run._validate(autocast=False)
+    assert not mixes
+
+
 def test_what_is_fitted_before_the_first_epoch_gets_the_training_part_and_a_seed_for_each_member():
     seen = []
 
