@@ -267,9 +267,10 @@ def hybrid(
     if averaged < 1:
         raise ValueError(f"averaged {averaged}: expected a whole number from 1 up")
     base, weights, n_classes = robust.robust(diagnoses), diagnoses.weights, len(diagnoses.classes)
+    convolutions = convolutions and measurements and weights is None
     network: Callable[[], nn.Module]
     if measurements:
-        network = partial(SignalAndMeasurements, width, n_classes, weights is None, convolutions and weights is None)
+        network = partial(SignalAndMeasurements, width, n_classes, weights is None, convolutions)
     else:
         network = partial(SEResNet, n_classes=n_classes, n_features=8, width=width)
     decision = base.decision

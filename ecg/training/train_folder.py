@@ -58,6 +58,7 @@ def train_folder(
     Raises ValueError if the method can't be trained on two sets, or would start from a model of one.
     """
     builders = find_methods() if methods is None else methods
+    words = default_method if method is None else method
     first = None if start is None else load_model(start, builders, pick_device("cpu"))
     own = CHALLENGE_2020 if first is None else first.method.diagnoses
     wanted = own if diagnoses is None else load_diagnoses(diagnoses)
@@ -65,16 +66,16 @@ def train_folder(
         first.require(wanted)
         chosen = first.method
     else:
-        chosen = build_method(default_method if method is None else method, builders, wanted)
+        chosen = build_method(words, builders, wanted)
     parts: list[tuple[Method, Path]] = []
     if also is not None:
         if first is not None or chosen.training.select_classes is None:
             found = f"{chosen.name}, from {'a trained model' if start is not None else 'random weights'}"
             raise ValueError(f"also {also[0]}: expected the method hybrid, from random weights, found {found}")
-        second, builder = load_diagnoses(also[0]), partial(builders[chosen.name], **chosen.settings)
-        parts = [(chosen, Path(model)), (builder(diagnoses=second), Path(also[1]))]
+        second = load_diagnoses(also[0])
+        parts = [(chosen, Path(model)), (build_method(words, builders, second), Path(also[1]))]
         wanted = join(wanted, second)
-        chosen = builder(diagnoses=wanted)
+        chosen = build_method(words, builders, wanted)
     if leads is not None:
         fit = with_masked_leads if leads == "any" else partial(on_leads, leads=parse_leads(leads))
         chosen, parts = fit(chosen), [(fit(part), folder) for part, folder in parts]
