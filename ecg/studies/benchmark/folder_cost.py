@@ -51,7 +51,8 @@ def write_report(recordings: Path, report: Path, model: Model) -> None:
 
 def measure_folder(folder: Path, options: Options, machine: Machine) -> Report:
     """Classifying beside writing pages, with the first of the models as it is."""
-    recordings, n_recordings = folder / "recordings", options.records or 128
+    # The half of them fills whole groups too: smaller folders have smaller groups, whose recordings cost more.
+    recordings, n_recordings = folder / "recordings", options.records or 640
     paths = [str(path) for path in simulate(recordings, n_recordings, options.seed)]
     load = partial(load_model, options.models[0], find_methods(), pick_device())
     ways: list[Callable[..., object]] = [
