@@ -14,6 +14,8 @@ import team_code
 from ecg.labels.diagnoses import CHALLENGE_2020, Diagnoses
 from ecg.leads import LEADS
 from ecg.methods.base import Method
+from ecg.networks.boosted_trees import BoostedTrees
+from ecg.networks.tree_fitting import fit_trees_of_class
 from ecg.simulator import write as simulator
 from ecg.simulator.simulate import Simulated, simulate_recording
 from ecg.training.dataset import Dataset, Entry
@@ -61,6 +63,12 @@ def still() -> Method:
 def quick(**changes: object) -> TrainingOptions:
     """Options of a training that takes a second: one member, one epoch, one process."""
     return TrainingOptions(**{"members": 1, "epochs": 1, "workers": 1, "device": "cpu", **changes})
+
+
+def fit_boosted_trees(trees: BoostedTrees, features: np.ndarray, targets: np.ndarray, seed: int) -> None:
+    """Fit the trees of every class."""
+    for k in range(targets.shape[1]):
+        fit_trees_of_class(trees, k, features, targets, seed)
 
 
 def random_dataset(n_recordings: int = 30, seed: int = 0) -> Dataset:

@@ -17,14 +17,6 @@ _SETTINGS = {
 }
 
 
-def fit_boosted_trees(
-    trees: BoostedTrees, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
-) -> None:
-    """Fit the trees of every class, as `fit_trees_of_class`."""
-    for k in range(targets.shape[1]):
-        fit_trees_of_class(trees, k, features, targets, seed)
-
-
 def fit_trees_of_class(
     trees: BoostedTrees, k: int, features: NDArray[np.float32], targets: NDArray[np.float32], seed: int
 ) -> None:

@@ -24,9 +24,9 @@ from ecg.methods.base import Batch
 from ecg.networks import feature_network
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
-from ecg.networks.tree_fitting import fit_boosted_trees
 from ecg.signal.filtering import without_mains
 from ecg.simulator.simulate import simulate_recording
+from tiny import fit_boosted_trees
 
 NSR, SB, STACH = "426783006", "426177001", "427084000"
 

@@ -17,7 +17,7 @@ from ecg.networks.feature_network import FeatureNetwork, fit_feature_network
 from ecg.networks.masking import masked_mean, masks_at_levels
 from ecg.networks.random_convolutions import RandomConvolutions
 from ecg.networks.se_resnet import SEResNet
-from ecg.networks.tree_fitting import fit_boosted_trees
+from tiny import fit_boosted_trees
 
 
 def drawn(build, seed=0):

@@ -22,13 +22,12 @@ from ecg.methods.base import build_method
 from ecg.model_folder.folder import load_model, save_adapted
 from ecg.model_folder.model import ModelError
 from ecg.networks.boosted_trees import BoostedTrees
-from ecg.networks.tree_fitting import fit_boosted_trees
 from ecg.scoring.challenge import compute_f_measure
 from ecg.training.adapt_model import compare
 from ecg.training.dataset import build_dataset
 from ecg.training.folds import assign_folds
 from ecg.training.trainer import train
-from tiny import heart_like, quick, tiny, write_recording
+from tiny import fit_boosted_trees, heart_like, quick, tiny, write_recording
 
 CODES = ["FAST", "SLOW", "NEVER"]
 

@@ -19,10 +19,9 @@ from ecg.methods.registry import find_methods
 from ecg.model_folder.folder import load_model
 from ecg.networks.boosted_trees import BoostedTrees
 from ecg.networks.losses import binary_cross_entropy
-from ecg.networks.tree_fitting import fit_boosted_trees
 from ecg.training.dataset import build_dataset
 from ecg.training.train_folder import train_folder
-from tiny import heart_like, write_recording
+from tiny import fit_boosted_trees, heart_like, write_recording
 
 PTB_XL = load_diagnoses("ptb-xl")
 BOTH = join(CHALLENGE_2020, PTB_XL)
