@@ -250,16 +250,14 @@ def test_what_a_distilled_network_is_trained_with(tmp_path, monkeypatch, diagnos
     monkeypatch.setattr(distillation, "_answers", lambda model, data: np.full((12, 24), 0.25))
     monkeypatch.setattr(distillation, "split_into_folds", lambda method, data, seed: np.arange(10) % 3 * (seed == 7))
     student = tiny(diagnoses, simulated_share=share, features=len)
-    knows_shapes = tiny(diagnoses, without_size=lambda signal, features: (signal, features))
-    teacher = Model(knows_shapes, (), np.zeros((1, 24)), CPU, {"members": [{"sha256": "aa"}, {"sha256": "bb"}]})
+    teacher = Model(tiny(diagnoses), (), np.zeros((1, 24)), CPU, {"members": [{"sha256": "aa"}, {"sha256": "bb"}]})
     (tmp_path / distillation.SCRATCH).mkdir()
-    options = quick(epochs=4, seed=7, workers=3, limit=11, shape_only=("A",))
+    options = quick(epochs=4, seed=7, workers=3, limit=11)
     distillation.distill(teacher, student, tmp_path / "data", tmp_path, options)
     assert seen.method.training.simulated_share == expected
     assert seen.method.input.features is teacher.method.input.features
     assert seen.places == (tmp_path / "data", tmp_path / distillation.SCRATCH)
-    assert seen.method.training.without_size is knows_shapes.training.without_size
-    assert seen.how == {"workers": 3, "limit": 11, "statements": None, "shape_only": ("A",)}
+    assert seen.how == {"workers": 3, "limit": 11, "statements": None}
     method, data, learned, validated, about = seen.trained
     assert method is seen.method and data is dataset
     assert learned.tolist() == [1, 2, 4, 5, 7, 8, 10, 11] and validated.tolist() == [0, 3, 6, 9]

@@ -102,12 +102,6 @@ def test_an_adapted_teacher_is_refused(place, tmp_path):
     assert not (tmp_path / "student").exists()
 
 
-def test_shapes_alone_are_refused_where_the_teacher_needs_the_size(place, tmp_path):
-    with pytest.raises(ValueError, match="shape only: expected a method that can do without the size, found tiny"):
-        distill(teacher_of(place), tiny(), place / "data", tmp_path / "student", quick(shape_only=("data",)))
-    assert not (tmp_path / "student").exists()
-
-
 def test_the_ensembles_own_folder_is_refused(place, capsys):
     words = ["--model", str(place / "teacher"), str(place / "data"), str(place / "teacher")]
     assert command.main(words) == 2
