@@ -20,7 +20,6 @@ from ecg.runtime.command import command
 @options.limit
 @options.labels
 @options.least_likelihood
-@options.shape_only
 def main(
     model: Path, data: Path, distilled: Path, width: float, labels: str | None, least_likelihood: float, **settings: Any
 ) -> None:
@@ -50,4 +49,5 @@ def main(
     student = build_method(f"hybrid:width={width},measurements=false", find_methods(), teacher.method.diagnoses)
     student = on_leads(student, teacher.method.leads)
     student = with_masked_leads(student) if teacher.method.training.masked_leads else student
+    options.n_members(student)
     distill(teacher, student, data, distilled, options)

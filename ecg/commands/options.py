@@ -94,12 +94,6 @@ labels = click.option(
     "ptbxl_database.csv); or, for clinical formats, the device's statements and their codes, 'common' for the table of "
     "common statements alone",
 )
-shape_only = click.option(
-    "--shape-only",
-    multiple=True,
-    metavar="DATABASE",
-    help="database of folds.csv whose recordings have an invented size, from which nothing is learned; may be repeated",
-)
 least_likelihood = click.option(
     "--least-likelihood",
     type=click.FloatRange(0, 100),

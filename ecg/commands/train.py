@@ -42,7 +42,12 @@ from ecg.runtime.command import command
     metavar="NAME|FILE.csv FOLDER",
     help="train the networks on a second set of diagnoses too, whose codes --labels has, and write a model for it",
 )
-@options.shape_only
+@click.option(
+    "--shape-only",
+    multiple=True,
+    metavar="DATABASE",
+    help="database of folds.csv whose recordings have an invented size, from which nothing is learned; may be repeated",
+)
 @click.option(
     "--cache",
     metavar="FOLDER",

@@ -42,12 +42,8 @@ def distill(teacher: Model, student: Method, data_folder: Path, model_folder: Pa
     scratch, device = model_folder / SCRATCH, pick_device(options.device)
     share = SIMULATED_SHARE if student.training.simulated_share else 0.0
     inputs = replace(student.input, features=teacher.method.input.features)
-    without_size = teacher.method.training.without_size  # the features are the teacher's
-    training = replace(student.training, simulated_share=share, without_size=without_size)
-    method = replace(student, input=inputs, training=training)
-    options.n_members(method)  # raises where an option is out of range
+    method = replace(student, input=inputs, training=replace(student.training, simulated_share=share))
     how: dict[str, Any] = {"workers": options.workers, "limit": options.limit, "statements": options.labels}
-    how |= {"shape_only": options.shape_only}
     dataset, problems = build_dataset(method, data_folder, scratch, **how)
     summary = {**summarise(method, dataset, problems, options), "distilled_from": teacher.checksums}
     folds = split_into_folds(method, dataset, options.seed)
