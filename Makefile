@@ -1,5 +1,5 @@
 # make demo       simulated recordings, classified by the shipped model and scored, with a report to open in a browser
-#                 make demo DATA=folder: a report of one's own recordings (.hea with .mat or .dat)
+#                 make demo DATA=folder: a report of one's own recordings (any format of docs/formats.md)
 # make test       format, lint, types and the fast tests
 # make test-slow  the slow tests: faults in processes, kill and resume, fuzzing, whole trainings
 # make test-all   both
@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := .venv/bin/python
 
 SIMULATED := These recordings are simulated, and the model was trained on such recordings too: its score is about 0.78 \
-	on them, but about 0.6 on real patients.
+	on them, but about 0.6 on real patients, and less where a hospital follows another convention.
 
 # One thread a process. Byte code is kept: without it each of a hundred processes would compile the package again.
 ONE := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=

@@ -41,8 +41,8 @@ def as_markdown(thing):
     """The docstring: titles in bold, entries as a list, examples as code."""
     text = re.sub(r"(?m)^(\w+)\n-{4,}\n", r"**\1**\n\n", inspect.getdoc(thing))
     body, _, examples = text.partition("**Examples**\n\n")
-    body = re.sub(r"(?m)^(?![ *])(.+ : .+|\w+(?=\n    ))$", r"- \1  ", body).replace("``", "`").rstrip()
-    return f"{body}\n\n```python\n{examples}\n```\n"
+    body = re.sub(r"(?m)^(?![ *])(.+ : .+|[\w., ]+(?=\n    ))$", r"- \1  ", body).replace("``", "`").rstrip()
+    return f"{body}\n\n```python\n{examples}\n```\n" if examples else f"{body}\n"
 
 
 if __name__ == "__main__":

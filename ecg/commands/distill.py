@@ -27,7 +27,7 @@ def main(
 
     The ensemble is of the method hybrid or robust. DATA are the recordings that trained it, DISTILLED is the folder for
     the network. It takes the signal, age and sex alone: nothing is measured when it classifies, and it can be exported
-    as ONNX. What it loses against the ensemble is in docs/results.md.
+    as ONNX. What it loses against the ensemble is in docs/performance.md.
 
     \b
     example:

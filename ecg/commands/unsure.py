@@ -26,7 +26,7 @@ def main(outputs: Path, table: Path, share: float, diagnoses: str | None) -> Non
     OUTPUTS is a folder that classify has written. The CSV file TABLE has a row for each recording: `record`,
     `expected_score` (the score of the Challenge that its labels can expect, by its own scores: about 1 if one label is
     certain) and `unsure` (1 for the least sure share and for recordings that could not be classified). The expected
-    score of the latter is empty. docs/results.md measures the gain from leaving these out.
+    score of the latter is empty. docs/history/results-0.6.md measures the gain from leaving these out.
 
     \b
     example:

@@ -1,4 +1,4 @@
-"""The default method: the SE-ResNet of Zhao et al. on inputs that vary less between hospitals.
+"""The method `robust`: the SE-ResNet of Zhao et al. on inputs that vary less between hospitals.
 
 The signal does not depend on gain, offset, baseline or powerline interference, and no threshold is fitted to how often
 diagnoses occur in one hospital. Where this comes from is in docs/history/experiments.md.
@@ -198,7 +198,7 @@ def average(
 
 
 def robust(diagnoses: Diagnoses = CHALLENGE_2020) -> base.Method:
-    """The default method: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
+    """The method `robust`: inputs that do not depend on gain, offset, baseline wander and powerline interference."""
     weights = diagnoses.weights
     return base.Method(
         name="robust",

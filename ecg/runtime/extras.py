@@ -8,8 +8,9 @@ EXTRA_OF = {
     **dict.fromkeys(("pydicom", "defusedxml", "edfio", "pyarrow"), "formats"),
     **dict.fromkeys(("jinja2", "matplotlib"), "report"),
     **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "onnx"),
-    "neurokit2": "benchmark",
 }
+# It asks for pandas below 3, and works with the pinned one.
+_NEUROKIT = "--no-deps neurokit2==0.2.13 PyWavelets==1.9.0"
 
 
 class MissingPackageError(ImportError):
@@ -17,10 +18,10 @@ class MissingPackageError(ImportError):
 
 
 def missing(package: str, purpose: str = "") -> MissingPackageError:
-    """The error that an absent package of `EXTRA_OF` is."""
+    """The error that an absent package is, neurokit2 or one of `EXTRA_OF`."""
     needed = f"the package {package}{purpose and f' for {purpose}'}"
-    install = f"pip install '.[{EXTRA_OF[package]}]'"
-    return MissingPackageError(f"expected {needed}, found none; install it with: {install}", name=package)
+    wanted = _NEUROKIT if package == "neurokit2" else f"'.[{EXTRA_OF[package]}]'"
+    return MissingPackageError(f"expected {needed}, found none; install it with: pip install {wanted}", name=package)
 
 
 def import_extra(name: str, purpose: str) -> ModuleType:

@@ -90,6 +90,7 @@ def test_a_module_of_an_extra_is_imported_or_its_package_named():
         import_extra("neurokit2.nowhere", "the benchmark")
     assert found.value.name == "neurokit2"
     assert str(found.value) == (
-        "expected the package neurokit2 for the benchmark, found none; install it with: pip install '.[benchmark]'"
+        "expected the package neurokit2 for the benchmark, found none; install it with: "
+        "pip install --no-deps neurokit2==0.2.13 PyWavelets==1.9.0"
     )
     assert str(missing("onnx")) == "expected the package onnx, found none; install it with: pip install '.[onnx]'"
