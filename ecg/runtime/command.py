@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ecg.runtime.extras import EXTRA_OF, MissingPackageError, missing
+from ecg.runtime.extras import INSTALLED_BY, MissingPackageError, missing
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100}
 
@@ -65,7 +65,7 @@ def run_command(name: str, body: Callable[[], int], when_stopped: str) -> int:
         print(f"{name}: stopped; {when_stopped}", file=sys.stderr)
         return 130
     except ImportError as error:
-        if error.name not in EXTRA_OF:
+        if error.name not in INSTALLED_BY:
             raise
         print(f"{name}: {error if isinstance(error, MissingPackageError) else missing(error.name)}", file=sys.stderr)
     except (FileExistsError, NotADirectoryError) as error:

@@ -3,14 +3,13 @@
 import importlib
 from types import ModuleType
 
-# By the name that is imported.
-EXTRA_OF = {
-    **dict.fromkeys(("pydicom", "defusedxml", "edfio", "pyarrow"), "formats"),
-    **dict.fromkeys(("jinja2", "matplotlib"), "report"),
-    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "onnx"),
+# What pip is given, by the name that is imported.
+INSTALLED_BY = {
+    **dict.fromkeys(("pydicom", "defusedxml", "edfio", "pyarrow"), "'.[formats]'"),
+    **dict.fromkeys(("jinja2", "matplotlib"), "'.[report]'"),
+    **dict.fromkeys(("onnx", "onnxscript", "onnxruntime"), "'.[onnx]'"),
+    "neurokit2": "--no-deps neurokit2==0.2.13 PyWavelets==1.9.0",  # asks for pandas below 3, works with the pinned one
 }
-# It asks for pandas below 3, and works with the pinned one.
-_NEUROKIT = "--no-deps neurokit2==0.2.13 PyWavelets==1.9.0"
 
 
 class MissingPackageError(ImportError):
@@ -18,14 +17,14 @@ class MissingPackageError(ImportError):
 
 
 def missing(package: str, purpose: str = "") -> MissingPackageError:
-    """The error that an absent package is, neurokit2 or one of `EXTRA_OF`."""
+    """The error that an absent package of `INSTALLED_BY` is."""
     needed = f"the package {package}{purpose and f' for {purpose}'}"
-    wanted = _NEUROKIT if package == "neurokit2" else f"'.[{EXTRA_OF[package]}]'"
-    return MissingPackageError(f"expected {needed}, found none; install it with: pip install {wanted}", name=package)
+    install = f"pip install {INSTALLED_BY[package]}"
+    return MissingPackageError(f"expected {needed}, found none; install it with: {install}", name=package)
 
 
 def import_extra(name: str, purpose: str) -> ModuleType:
-    """A module of a package of `EXTRA_OF`, which `purpose` needs."""
+    """A module of a package of `INSTALLED_BY`, which `purpose` needs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

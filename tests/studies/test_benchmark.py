@@ -23,6 +23,7 @@ import helper_code
 import team_code
 from ecg.__main__ import main
 from ecg.decisions.thresholds import coordinate_ascent
+from ecg.inference.computing import Computing
 from ecg.measurements import measure
 from ecg.methods.base import Batch
 from ecg.scoring.challenge import compute_challenge_metric, load_weights
@@ -317,6 +318,11 @@ def test_rates_of_the_machine_are_those_of_their_own_operations(monkeypatch):
     monkeypatch.setattr(measuring, "_fastest", fastest)
     found = Machine.measure(torch.device("cpu"))
     assert (found.float32, found.bfloat16, found.copy) == (1024**3 / 4, 1024**3 / 2, 2**27 / 8)
+
+
+def test_half_of_the_recordings_of_the_folder_benchmark_fill_groups_as_all_of_them_do():
+    size = Computing(torch.device("cpu"), deterministic=False).group_size
+    assert size(folder_cost.RECORDINGS // 2) == size(folder_cost.RECORDINGS)
 
 
 def test_the_serial_share_is_what_more_cores_do_not_shorten_and_the_start_is_left_out():

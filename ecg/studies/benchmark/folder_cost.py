@@ -18,6 +18,8 @@ from ecg.studies.benchmark.cases import Options, Report, simulate
 from ecg.studies.benchmark.measure import Machine, ProcessorTime, Side, measure
 
 MANY, CORES = 10_000, 16
+# The half of them fills whole groups too: smaller folders have smaller groups, whose recordings cost more.
+RECORDINGS = 640
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,7 @@ def write_report(recordings: Path, report: Path, model: Model) -> None:
 
 def measure_folder(folder: Path, options: Options, machine: Machine) -> Report:
     """Classifying beside writing pages, with the first of the models as it is."""
-    # The half of them fills whole groups too: smaller folders have smaller groups, whose recordings cost more.
-    recordings, n_recordings = folder / "recordings", options.records or 640
+    recordings, n_recordings = folder / "recordings", options.records or RECORDINGS
     paths = [str(path) for path in simulate(recordings, n_recordings, options.seed)]
     load = partial(load_model, options.models[0], find_methods(), pick_device())
     ways: list[Callable[..., object]] = [
